@@ -1,0 +1,64 @@
+"""mim4dd: distil a data set, score what was distilled, and measure what it tells about the real one.
+
+    import mim4dd
+
+    data = mim4dd.load("digits")
+    network = mim4dd.ConvNet(width=32)
+    synthetic = mim4dd.distill(data.train, method=mim4dd.Mim(base=mim4dd.DM(iterations=300)), network=network)
+    print(mim4dd.evaluate(synthetic, data.validation, network=network).mean)
+
+Names are imported when they are first used: listing components needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mim4dd.data import load
+    from mim4dd.evaluate import evaluate
+    from mim4dd.methods import DM, METHODS, FullData, Mim, RandomReal
+    from mim4dd.methods.loop import distill
+    from mim4dd.networks import NETWORKS, ConvNet
+    from mim4dd.protocol import PROTOCOL
+    from mim4dd.records import ImageData, Score, Splits, Synthetic
+    from mim4dd.train import Recipe
+
+_PLACES = {
+    "load": "mim4dd.data",
+    "evaluate": "mim4dd.evaluate",
+    "distill": "mim4dd.methods.loop",
+    "PROTOCOL": "mim4dd.protocol",
+    "Recipe": "mim4dd.train",
+    **dict.fromkeys(("DM", "METHODS", "FullData", "Mim", "RandomReal"), "mim4dd.methods"),
+    **dict.fromkeys(("NETWORKS", "ConvNet"), "mim4dd.networks"),
+    **dict.fromkeys(("ImageData", "Score", "Splits", "Synthetic"), "mim4dd.records"),
+}
+
+__all__ = [
+    "DM",
+    "METHODS",
+    "NETWORKS",
+    "PROTOCOL",
+    "ConvNet",
+    "FullData",
+    "ImageData",
+    "Mim",
+    "RandomReal",
+    "Recipe",
+    "Score",
+    "Splits",
+    "Synthetic",
+    "distill",
+    "evaluate",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        value = getattr(import_module(_PLACES[name]), name)
+        globals()[name] = value  # a submodule of the same name (evaluate) must not shadow the function
+        return value
+    raise AttributeError(f"module 'mim4dd' has no attribute '{name}'")

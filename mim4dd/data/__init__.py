@@ -1,0 +1,28 @@
+"""Data sets: named, from an `.npz` file or from a folder of images; always read as train, validation and test."""
+
+from mim4dd.data.catalogue import DATASETS, DataSet
+from mim4dd.data.cuts import cut
+from mim4dd.data.digits import Digits
+from mim4dd.data.folder import Folder
+from mim4dd.data.loading import load, source_digest
+from mim4dd.data.npz import Npz
+from mim4dd.data.published import CIFAR10, CIFAR100, MNIST, SVHN, FashionMNIST
+from mim4dd.data.standard import channel_statistics, standardise
+
+__all__ = [
+    "CIFAR10",
+    "CIFAR100",
+    "DATASETS",
+    "MNIST",
+    "SVHN",
+    "DataSet",
+    "Digits",
+    "FashionMNIST",
+    "Folder",
+    "Npz",
+    "channel_statistics",
+    "cut",
+    "load",
+    "source_digest",
+    "standardise",
+]

@@ -1,0 +1,64 @@
+"""From a spec such as `digits`, `npz:FILE` or `folder:DIR` to the three splits that every study sees."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from mim4dd.data.catalogue import DATASETS
+from mim4dd.data.cuts import cut
+from mim4dd.errors import DataError
+from mim4dd.records import Splits
+from mim4dd.registry import Scalar
+
+
+def load(
+    spec: str,
+    *,
+    data_root: Path | str | None = None,
+    download: bool = False,
+    split_seed: int = 0,
+    knobs: Mapping[str, Scalar] | None = None,
+) -> Splits:
+    """Read a data set and cut validation from its training images.
+
+    The cut is stratified, exact, and fixed by the set's name and `split_seed`; the test set is the published one or
+    fixed by the name alone. A file's or folder's name stands without its path: results do not depend on where it lies.
+    Units: data_root holds the named sets; by default $MIM4DD_DATA, otherwise ./data.
+    Raises: UnknownNameError for a name or knob that does not exist; DataError when the data cannot be used.
+    """
+    kind, where, name = _parse(spec, data_root)
+    dataset = DATASETS.build(kind, knobs)
+    whole, test = dataset.read(where, download=download)
+    if len(whole.classes) < 2:
+        raise DataError(f"{name} must have at least two classes, got {', '.join(whole.classes)}")
+    train, validation = cut(whole, dataset.validation_rate, "split", name, split_seed)
+    return Splits(name, train, validation, test)
+
+
+def source_digest(spec: str) -> str:
+    """The identity of what a file or folder holds, for a dry run: 16 hex digits of its bytes, '' for a named set.
+
+    Raises: UnknownNameError for a name that does not exist; DataError when there is no such file or folder.
+    """
+    kind, where, _ = _parse(spec, None)
+    return DATASETS.build(kind).content_digest(where)
+
+
+def _parse(spec: str, data_root: Path | str | None) -> tuple[str, Path, str]:
+    """(registered name, where to read, name of the data)."""
+    kind, colon, given = spec.partition(":")
+    if not DATASETS.get(kind).takes_path:
+        if colon:
+            raise DataError(f"{kind} takes no path, got '{spec}'; the folder of the named sets is --data-root")
+        return kind, _absolute(data_root or os.environ.get("MIM4DD_DATA") or "data"), kind
+    if not given:
+        raise DataError(f"{kind} needs a path, as in {kind}:PATH, got '{spec}'")
+    where = _absolute(given)
+    return kind, where, where.stem if kind == "npz" else where.name
+
+
+def _absolute(path: Path | str) -> Path:
+    # not resolve(), which would name a linked folder after its target
+    return Path(os.path.abspath(Path(path).expanduser()))

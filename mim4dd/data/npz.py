@@ -1,0 +1,110 @@
+"""`npz:FILE`: a data set in one numpy archive."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from mim4dd.data.archive import check_file, plain_arrays
+from mim4dd.data.catalogue import DATASETS, DataSet
+from mim4dd.data.cuts import cut
+from mim4dd.data.pixels import Array, as_pixels, as_whole
+from mim4dd.errors import DataError
+from mim4dd.records import ImageData, Integers
+
+TRAIN = ("train_images", "train_labels")
+TEST = ("test_images", "test_labels")
+OPTIONAL = ("class_names", "train_index", "source")
+TEST_RATE = 0.2
+
+
+@DATASETS.add("npz")
+@dataclass(frozen=True, kw_only=True)
+class Npz(DataSet):
+    """The arrays of a numpy archive: `train_images` and `train_labels`; the others may be left out.
+
+    Without `test_images` and `test_labels` a stratified 20% of the training images become the test set, the same for
+    every seed and every place of the file: the cut depends on the file's name without its suffix and on the labels.
+    Shapes: `train_images`, `test_images` [N, H, W], [N, H, W, channels] or [N, channels, H, W] with 1 or 3 channels
+    (an array that fits both is read with its channels last); `train_labels`, `test_labels`, `train_index` [N];
+    `class_names` [C]; `source` [].
+    Units: images uint8, or floats in [0, 1]; labels 0..C-1. `source` and `train_index` say which image of which
+    published file each one is (`cifar10/train`), for noise that knows its images; by default its place in this file.
+    """
+
+    takes_path: ClassVar[bool] = True
+
+    def read(self, where: Path, *, download: bool = False) -> tuple[ImageData, ImageData]:
+        arrays = plain_arrays(where, TRAIN + TEST + OPTIONAL)
+        _check_present(where, arrays)
+        images, labels = _labelled(where, arrays, TRAIN)
+        test = _labelled(where, arrays, TEST) if TEST[0] in arrays else None
+        largest = max(int(part.max()) for part in ([labels] if test is None else [labels, test[1]]))
+        classes = _classes(where, arrays.get("class_names"), largest, len(labels))
+        index = _index(where, arrays.get("train_index"), len(labels))
+        train = ImageData(images, labels, index, classes, _source(where, arrays.get("source")))
+        if test is None:
+            return cut(train, TEST_RATE, "test", where.stem)
+        if test[0].shape[1:] != train.shape:
+            raise DataError(
+                f"{where}: test_images must be like train_images, {list(train.shape)} as [channels, H, W], "
+                f"got {list(test[0].shape[1:])}"
+            )
+        return train, ImageData(*test, np.arange(len(test[1])), classes, f"npz:{where.stem}/test")
+
+    def content_digest(self, where: Path) -> str:
+        check_file(where)
+        with where.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _check_present(path: Path, arrays: dict[str, Array]) -> None:
+    needed = TRAIN + (TEST if set(TEST) & set(arrays) else ())
+    lacking = [key for key in needed if key not in arrays]
+    if lacking:
+        raise DataError(f"{path} lacks {' and '.join(lacking)}; found: {', '.join(sorted(arrays)) or 'nothing'}")
+
+
+def _labelled(path: Path, arrays: dict[str, Array], keys: tuple[str, str]) -> tuple[np.ndarray, Integers]:
+    images = as_pixels(f"{path}: {keys[0]}", arrays[keys[0]])
+    return images, as_whole(f"{path}: {keys[1]}", arrays[keys[1]], len(images))
+
+
+def _classes(path: Path, names: Array | None, largest: int, count: int) -> tuple[str, ...]:
+    if names is None:
+        if largest >= count:
+            raise DataError(f"{path}: every class needs a training image, got label {largest} and {count} images")
+        return tuple(str(label) for label in range(largest + 1))
+    if names.dtype.kind != "U" or names.ndim != 1 or len(set(names.tolist())) != len(names):
+        raise DataError(
+            f"{path}: class_names must be different strings, one for each class, got {names.dtype} {list(names.shape)}"
+        )
+    if largest >= len(names):
+        raise DataError(
+            f"{path}: labels must be in [0, {len(names) - 1}], for there are {len(names)} class_names, got {largest}"
+        )
+    return tuple(names.tolist())
+
+
+def _index(path: Path, index: Array | None, count: int) -> Integers:
+    if index is None:
+        return np.arange(count)
+    places = as_whole(f"{path}: train_index", index, count)
+    if len(np.unique(places)) != count:
+        raise DataError(f"{path}: train_index must name each place once, got repeated places")
+    return places
+
+
+def _source(path: Path, source: Array | None) -> str:
+    if source is None:
+        # a file called cifar10.npz must not pass for the published cifar10/train
+        return f"npz:{path.stem}/train"
+    if source.dtype.kind != "U" or source.shape != () or not str(source):
+        raise DataError(
+            f"{path}: source must be one string such as cifar10/train, got {source.dtype} {list(source.shape)}"
+        )
+    return str(source)

@@ -1,0 +1,76 @@
+"""Arrays as they come, checked and made the pixels and labels that every room reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mim4dd.errors import DataError
+from mim4dd.records import Floats, Integers
+
+Array = npt.NDArray[Any]
+CHANNELS = (1, 3)
+LARGEST = 2**53
+
+
+def from_levels(levels: Array, white: int = 255) -> Floats:
+    """Whole grey or colour levels 0..white as float32 pixels in [0, 1], contiguous, in one copy."""
+    pixels = np.array(levels, dtype=np.float32, order="C")
+    pixels /= np.float32(white)
+    return pixels
+
+
+def channels_first(name: str, images: Array) -> Array:
+    """A view of `images` as [N, channels, H, W].
+
+    Shapes: [N, H, W]; or [N, H, W, channels] where the last axis is 1 or 3 long; otherwise [N, channels, H, W] where
+    the second is. So an array that fits both, such as [N, 3, 32, 3], is read with its channels last.
+    Raises: DataError for any other shape and for an empty array.
+    """
+    shape = list(images.shape)
+    if 0 in shape:
+        raise DataError(f"{name} must not be empty, got shape {shape}")
+    if images.ndim == 3:
+        return images[:, None]
+    if images.ndim == 4 and shape[3] in CHANNELS:
+        return images.transpose(0, 3, 1, 2)
+    if images.ndim == 4 and shape[1] in CHANNELS:
+        return images
+    raise DataError(f"{name} must be [N, H, W], [N, H, W, 1 or 3] or [N, 1 or 3, H, W], got shape {shape}")
+
+
+def as_pixels(name: str, images: Array) -> Floats:
+    """uint8 levels, or floats already in [0, 1], in any layout of `channels_first`, as float32 NCHW pixels.
+
+    Raises: DataError for another type or shape, and for pixels that are not finite or lie outside [0, 1].
+    """
+    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        raise DataError(f"{name} must be uint8, or floats in [0, 1], got {images.dtype}")
+    view = channels_first(name, images)
+    if images.dtype == np.uint8:
+        return from_levels(view)
+    low, high = float(images.min()), float(images.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise DataError(f"{name} must be finite, got NaN or infinite pixels")
+    if low < 0 or high > 1:
+        raise DataError(
+            f"{name} must be in [0, 1] when they are floats, got {low:g} to {high:g}; scale them or store uint8"
+        )
+    return np.array(view, dtype=np.float32, order="C")
+
+
+def as_whole(name: str, values: Array, count: int) -> Integers:
+    """`count` whole numbers from 0 up, such as labels or places in a file, as int64 [N].
+
+    Raises: DataError for another type or shape, and for numbers that are negative or not whole.
+    """
+    if values.dtype.kind not in "iuf":
+        raise DataError(f"{name} must be whole numbers, got {values.dtype}")
+    if values.shape != (count,):
+        raise DataError(f"{name} must be one number for each image, shape [{count}], got shape {list(values.shape)}")
+    right = (values >= 0) & (values <= LARGEST) & (np.trunc(values) == values)
+    if not right.all():
+        raise DataError(f"{name} must be whole numbers from 0 up, got {values[~right][0]:g}")
+    return values.astype(np.int64)

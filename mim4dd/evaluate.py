@@ -1,0 +1,68 @@
+"""Scores a synthetic set: fresh networks are trained on it and classify real images that they have not seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mim4dd.data.standard import standardise
+from mim4dd.errors import InputError
+from mim4dd.networks import ConvNet, Network
+from mim4dd.records import ImageData, Score, Synthetic
+from mim4dd.train import Recipe, Streams, fresh_networks, predict, train_networks
+
+if TYPE_CHECKING:
+    from mim4dd.networks.stacked import Params
+
+
+def train_on(synthetic: Synthetic, network: Network, recipe: Recipe, *, seed: int = 0, device: str = "cpu") -> Params:
+    """`recipe.networks` fresh networks trained on the set, stacked.
+
+    Their initial weights and orders depend on `seed` alone: every method's set meets the same networks.
+    """
+    import torch
+
+    shape, place = synthetic.images.shape[1:], torch.device(device)
+    streams = Streams.first("evaluation", seed, recipe.networks)
+    params = fresh_networks(network, shape, len(synthetic.classes), streams, place)
+    images, labels = (torch.tensor(array, device=place) for array in (synthetic.images, synthetic.labels))
+    source = str(synthetic.config.get("source", ""))
+    return train_networks(network, params, images, labels, recipe, streams, source)
+
+
+def score(params: Params, network: Network, synthetic: Synthetic, real: ImageData) -> Score:
+    """Accuracy and recall of each trained network on real images, which are standardised as the synthetic set was.
+
+    Raises: InputError when the images or classes differ from the synthetic set's.
+    """
+    import torch
+
+    if real.shape != synthetic.images.shape[1:] or real.classes != synthetic.classes:
+        raise InputError(
+            f"the synthetic set has {len(synthetic.classes)} classes of {list(synthetic.images.shape[1:])} images, "
+            f"{real.source} has {len(real.classes)} of {list(real.shape)}"
+        )
+    device = next(iter(params.values())).device
+    standard = standardise(real.images, synthetic.mean, synthetic.std)
+    guesses = predict(network, params, torch.from_numpy(standard).to(device)).argmax(2).cpu().numpy()
+    right = guesses == real.labels
+    member = np.eye(len(real.classes))[real.labels]
+    with np.errstate(invalid="ignore"):
+        recall = right @ member / member.sum(0)
+    return Score(real.source, right.mean(1), recall)
+
+
+def evaluate(
+    synthetic: Synthetic,
+    real: ImageData,
+    *,
+    network: Network | None = None,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Score:
+    """Train fresh networks on the synthetic set and score them on one split of real images."""
+    chosen: Network = network or ConvNet()
+    params = train_on(synthetic, chosen, recipe or Recipe(), seed=seed, device=device)
+    return score(params, chosen, synthetic, real)

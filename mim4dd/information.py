@@ -1,0 +1,133 @@
+"""An estimate of the information between real and synthetic images that does not use the objective's critic.
+
+A positive pair shares its class and nothing else: T - Y - S is a Markov chain, so I(T; S) <= H(Y). Since the labels of
+S are fixed, no optimisation of its pixels can raise I in the strict sense; what changes is how much of it a network
+can decode. That is what stands here, in nats, to be read as a fraction of H(Y) under the stated pair prior (classes
+drawn uniformly: log C).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mim4dd.data.standard import channel_statistics, standardise
+from mim4dd.errors import InputError
+from mim4dd.networks import NETWORKS, Network
+from mim4dd.records import Floats, Integers, Splits, Synthetic
+from mim4dd.registry import flatten, unflatten
+from mim4dd.train import Recipe, Streams, fresh_networks, predict, train_networks
+
+FLOOR = 1e-6
+Posteriors = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A network trained on the clean training split, its scores divided by a temperature fitted on validation.
+
+    params: by name, [1, ...], as arrays, so that a record can travel. accuracy: on validation.
+    mean, std: the standardisation it was trained under, [channels].
+    """
+
+    network: Network
+    params: dict[str, Floats]
+    temperature: float
+    accuracy: float
+    mean: Floats
+    std: Floats
+
+    def posteriors(self, pixels: Floats) -> Posteriors:
+        """p(y | image) for pixels [n, channels, H, W] in [0, 1], floored at 1e-6, [n, C]."""
+        import torch
+
+        params = {name: torch.tensor(array) for name, array in self.params.items()}
+        standard = torch.from_numpy(standardise(pixels, self.mean, self.std))
+        scores = predict(self.network, params, standard)[0].double() / self.temperature
+        floored = scores.softmax(1).clamp(min=FLOOR).numpy()
+        return floored / floored.sum(1, keepdims=True)
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file."""
+        from safetensors.numpy import save_file
+
+        header = {**flatten(self.network, "network"), "temperature": self.temperature, "accuracy": self.accuracy}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {f"params/{name}": array for name, array in self.params.items()}
+        save_file(tensors | {"mean": self.mean, "std": self.std}, path, metadata={"reference": json.dumps(header)})
+
+    @staticmethod
+    def load(path: Path) -> Reference:
+        """Read what `save` wrote.
+
+        Raises: InputError when the file is missing or is no such file.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}
+                header = json.loads((file.metadata() or {})["reference"])
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise InputError(f"{path} is no reference network written by mim4dd: {error}") from error
+        params = {name.partition("/")[2]: array for name, array in arrays.items() if "/" in name}
+        network = unflatten(NETWORKS, header, "network")
+        return Reference(network, params, header["temperature"], header["accuracy"], arrays["mean"], arrays["std"])
+
+
+def train_reference(splits: Splits, network: Network, *, steps: int = 300, device: str = "cpu") -> Reference:
+    """Train and calibrate the reference network: `steps` batches of 256 with the standard recipe, one seed for all.
+
+    A calibration on real images need not hold on synthetic ones: read the estimate beside the reference's accuracy.
+    """
+    import torch
+    from scipy.optimize import minimize_scalar
+
+    train, place = splits.train, torch.device(device)
+    mean, std = channel_statistics(train.images)
+    recipe = Recipe(networks=1, epochs=max(1, round(steps * 256 / max(256, len(train)))), augment="none")
+    streams = Streams.first("reference", 0, 1)
+    params = fresh_networks(network, train.shape, len(train.classes), streams, place)
+    images = torch.from_numpy(standardise(train.images, mean, std)).to(place)
+    labels = torch.tensor(train.labels).to(place)
+    params = train_networks(network, params, images, labels, recipe, streams, train.source)
+    held = torch.from_numpy(standardise(splits.validation.images, mean, std)).to(place)
+    scores, truth = predict(network, params, held)[0].double().cpu(), torch.tensor(splits.validation.labels)
+
+    def loss(log_temperature: float) -> float:
+        return float(torch.nn.functional.cross_entropy(scores / math.exp(log_temperature), truth))
+
+    fitted = minimize_scalar(loss, bounds=(-3, 3), method="bounded")
+    accuracy = float((scores.argmax(1) == truth).double().mean())
+    arrays = {name: tensor.cpu().numpy() for name, tensor in params.items()}
+    return Reference(network, arrays, math.exp(float(fitted.x)), accuracy, mean, std)
+
+
+def decodable_information_nats(p_S: Posteriors, y_S: Integers, p_T: Posteriors, y_T: Integers) -> float:
+    """What a fixed decoder finds of I(T; S), in nats; a lower bound up to sampling, and it may be negative.
+
+    E_(same-class pairs) log[ sum_y p(y|t) p(y|s) / p(y) ] - log[ sum_y q_T(y) q_S(y) / p(y) ], p(y) = 1/C, classes
+    weighted equally on both sides, q the mean posteriors: the second term keeps it a lower bound when they are off.
+    Shapes: p_S [M, C], p_T [N, C]; labels [M], [N]. Both sides need images of every class that enters.
+    """
+    classes = p_S.shape[1]
+    ratio = p_S @ p_T.T * classes
+    shared = [c for c in range(classes) if (y_S == c).any() and (y_T == c).any()]
+    joint = np.mean([np.log(ratio[np.ix_(y_S == c, y_T == c)]).mean() for c in shared])
+    q_S, q_T = (np.mean([p[y == c].mean(0) for c in shared], 0) for p, y in ((p_S, y_S), (p_T, y_T)))
+    return float(joint - np.log((q_S * q_T).sum() * classes))
+
+
+def decodable_information(reference: Reference, synthetic: Synthetic, splits: Splits) -> float:
+    """`decodable_information_nats` between a synthetic set and the validation images."""
+    return decodable_information_nats(
+        reference.posteriors(synthetic.pixels),
+        synthetic.labels,
+        reference.posteriors(splits.validation.images),
+        splits.validation.labels,
+    )

@@ -1,0 +1,67 @@
+"""The register of methods, and what a method must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from mim4dd.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+    from mim4dd.methods.problem import Problem
+    from mim4dd.networks.stacked import Params
+
+Learnable = dict[str, "Tensor"]
+
+
+@dataclass
+class Term:
+    """One summand of a loss. balanced: `weight` is the ratio of its pixel gradient's norm to that of the others."""
+
+    loss: Tensor
+    weight: float = 1.0
+    balanced: bool = False
+
+
+@dataclass
+class Match:
+    """One update's meeting of real and synthetic images: what a wrapper such as `mim` needs to add a term.
+
+    Shapes: real [B, ...] and synthetic [M, ...] images after augmentation; features, where the base made them: one
+    tensor [B or M, channels, h, w] a block.
+    """
+
+    terms: dict[str, Term]
+    params: Params
+    real: Tensor
+    y_real: Tensor
+    synthetic: Tensor
+    y_synthetic: Tensor
+    real_features: list[Tensor] | None = None
+    synthetic_features: list[Tensor] | None = None
+
+
+class Method(Protocol):
+    """A distillation method as a value: `initial` images, then `iterations` of `matches`, each updating the images."""
+
+    @property
+    def iterations(self) -> int: ...
+
+    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
+        """First synthetic images [M, channels, H, W] and their labels [M], ordered by class."""
+
+    def learnable(self, problem: Problem) -> Learnable:
+        """What is learned besides the pixels (a head, a learning rate), by name."""
+
+    def optimizers(self, learnable: Learnable) -> list[Optimizer]:
+        """Optimizers of everything learnable, `pixels` included."""
+
+    def matches(self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int) -> Iterator[Match]:
+        """The image updates of one iteration; the caller updates the pixels before it asks for the next."""
+
+
+METHODS: Registry[Method] = Registry("method")

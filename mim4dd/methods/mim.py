@@ -1,0 +1,132 @@
+"""MIM4DD: a term that maximises the mutual information of real and synthetic data, on top of any base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mim4dd.data.standard import standardise
+from mim4dd.errors import KnobError
+from mim4dd.methods.catalogue import METHODS, Learnable, Match, Method, Term
+from mim4dd.registry import knob, name_of, part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+    from mim4dd.methods.problem import Problem
+    from mim4dd.records import ImageData
+
+
+@METHODS.add("mim")
+@dataclass(frozen=True, kw_only=True)
+class Mim:
+    """L = L_base + lambda * sum_k L_critic^k / beta^(K-1-k) over the K blocks of the base's network.
+
+    The term sees the same network, real batch and augmentation as the base, and its features where the base made
+    them. weight 0 is the base alone, bit for bit.
+    Source: Shang, Yuan & Yan, "MIM4DD", NeurIPS 2023 (arXiv 2312.16627), eq. 17, for the sum, lambda and
+    beta; CMIM and CRD for temperature, embedding and the nce critic.
+    Differs: a reconstruction; no copy of the paper's method section or code could be had. Every open choice is a knob.
+    """
+
+    base: Method = part(METHODS, "dm", help="the method that the term is added to")
+    weight: float = knob(0.8, low=0, search=(1e-3, 100), log=True, symbol="λ", help="of the term; 0 is the base alone")
+    temperature: float = knob(0.1, above=0, search=(0.01, 10), log=True, symbol="τ", help="divides the similarities")
+    layer_decay: float = knob(
+        2.0, above=0, search=(0.5, 8), log=True, symbol="β", help="a block earlier weighs this factor less"
+    )
+    embedding: int = knob(
+        128, low=0, high=65_536, search=(0, 16, 32, 64, 128, 256), symbol="D", help="contrastive space; 0 is no head"
+    )
+    critic: str = knob("nce", choices=("nce", "infonce"), help="the contrastive loss")
+    head: str = knob("random", choices=("random", "learned", "mlp"), help="map into the contrastive space")
+    layers: str = knob("all", choices=("all", "last"), help="blocks that enter the sum")
+    balance: str = knob("none", choices=("none", "gradnorm"), help="gradnorm: lambda is a ratio of gradient norms")
+
+    def __post_init__(self) -> None:
+        if isinstance(self.base, Mim) or self.base.iterations == 0:
+            raise KnobError(
+                f"mim.base must be a method that matches real and synthetic images, got {name_of(self.base)}"
+            )
+
+    @property
+    def iterations(self) -> int:
+        return self.base.iterations
+
+    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
+        return self.base.initial(problem)
+
+    def learnable(self, problem: Problem) -> Learnable:
+        from mim4dd.methods.heads import make_heads
+
+        found = self.base.learnable(problem)
+        if self.weight and self.embedding and self.head != "random":
+            for block, head in enumerate(make_heads(self, problem, "learned heads")):
+                found |= {f"head{block}.{layer}": weight for layer, weight in enumerate(head)}
+        return found
+
+    def optimizers(self, learnable: Learnable) -> list[Optimizer]:
+        import torch
+
+        heads = [tensor for name, tensor in learnable.items() if name.startswith("head")]
+        return self.base.optimizers(learnable) + ([torch.optim.Adam(heads, lr=1e-3)] if heads else [])
+
+    def matches(self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int) -> Iterator[Match]:
+        for match in self.base.matches(problem, learnable, labels, iteration):
+            if self.weight:
+                heads = self.heads(problem, learnable, iteration)
+                match.terms["mim"] = Term(self.term(problem, match, heads), self.weight, self.balance == "gradnorm")
+            yield match
+
+    def heads(self, problem: Problem, learnable: Learnable, iteration: int) -> list[list[Tensor]]:
+        """Each block's head: the learned ones, or random ones redrawn with the network; empty lists for none."""
+        from mim4dd.methods.heads import make_heads
+
+        blocks = len(problem.network.block_shapes(problem.train.shape))
+        if not self.embedding:
+            return [[] for _ in range(blocks)]
+        if "head0.0" in learnable:
+            depth = 2 if self.head == "mlp" else 1
+            return [[learnable[f"head{block}.{layer}"] for layer in range(depth)] for block in range(blocks)]
+        return make_heads(self, problem, "random heads", iteration)
+
+    def term(self, problem: Problem, match: Match, heads: list[list[Tensor]]) -> Tensor:
+        """The weighted sum of the critic over the blocks; gradients reach the synthetic pixels and learned heads."""
+        import torch
+
+        from mim4dd.contrastive import CRITICS, layer_weights
+        from mim4dd.methods.heads import embed
+
+        with torch.no_grad():
+            real = match.real_features or [m[0] for m in problem.network.features(match.params, match.real)]
+        synthetic = match.synthetic_features or [m[0] for m in problem.network.features(match.params, match.synthetic)]
+        critic, weights = CRITICS[self.critic], layer_weights(len(real), self.layer_decay)
+        total = match.synthetic.new_zeros(())
+        for block in range(len(real) - 1 if self.layers == "last" else 0, len(real)):
+            z_S = embed(synthetic[block], heads[block])
+            z_T = embed(real[block].detach(), heads[block])
+            total = total + weights[block] * critic(z_S, match.y_synthetic, z_T, match.y_real, self.temperature)
+        return total
+
+    def critic_information(
+        self, problem: Problem, learnable: Learnable, synthetic: Tensor, labels: Tensor, held_out: ImageData
+    ) -> float:
+        """`donsker_varadhan_nats` of the last block on held-out images, mean over 5 fresh networks (and their heads).
+
+        Shapes: synthetic [M, channels, H, W], standardised; labels [M].
+        """
+        import torch
+
+        from mim4dd.contrastive import donsker_varadhan_nats
+        from mim4dd.methods.heads import embed
+
+        real = torch.from_numpy(standardise(held_out.images, *problem.statistics)).to(problem.device)
+        y_real, found = torch.tensor(held_out.labels, device=problem.device), []
+        for draw in range(-5, 0):  # iterations that no run has: networks and heads that it has not met
+            params, heads = problem.fresh_network(draw), self.heads(problem, learnable, draw)
+            with torch.no_grad():
+                z_S, z_T = (embed(problem.network.features(params, x)[-1][0], heads[-1]) for x in (synthetic, real))
+                found.append(donsker_varadhan_nats(z_S, labels, z_T, y_real, self.temperature))
+        return float(torch.stack(found).mean())

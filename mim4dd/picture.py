@@ -1,0 +1,50 @@
+"""A synthetic set as one picture: a row a class, its name beside it."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from mim4dd.records import Synthetic
+
+COLUMNS = 10
+MARGIN = 4
+
+
+def grid_png(synthetic: Synthetic) -> bytes:
+    """The set as PNG bytes, at most ten images a class, each enlarged to about 48 pixels without smoothing.
+
+    With one image a class the classes stand side by side, names above. Learned pixels outside [0, 1] are clipped.
+    """
+    from PIL import Image, ImageDraw
+
+    channels, height, width = synthetic.images.shape[1:]
+    scale = max(1, 48 // max(height, width))
+    cell = (width * scale + MARGIN, height * scale + MARGIN)
+    pixels = (synthetic.pixels.clip(0, 1) * 255).round().astype(np.uint8)
+    members = [np.flatnonzero(synthetic.labels == c)[:COLUMNS] for c in range(len(synthetic.classes))]
+    across = max(map(len, members)) == 1
+    text = 14 if across else 8 * max(map(len, synthetic.classes)) + MARGIN
+    size = (
+        (len(members) * cell[0] + MARGIN, cell[1] + text + MARGIN)
+        if across
+        else (text + max(map(len, members)) * cell[0] + MARGIN, len(members) * cell[1] + MARGIN)
+    )
+    canvas = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(canvas)
+    for c, rows in enumerate(members):
+        name = synthetic.classes[c]
+        if across:
+            draw.text((MARGIN + c * cell[0], 1), name[: cell[0] // 6], fill="black")
+        else:
+            draw.text((MARGIN, MARGIN + c * cell[1] + cell[1] // 3), name, fill="black")
+        for k, row in enumerate(rows):
+            image = np.moveaxis(pixels[row], 0, 2)
+            picture = Image.fromarray(image[..., 0] if channels == 1 else image)
+            picture = picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
+            place = (MARGIN + c * cell[0], text) if across else (text + k * cell[0], MARGIN + c * cell[1])
+            canvas.paste(picture, place)
+    held = io.BytesIO()
+    canvas.save(held, "PNG")
+    return held.getvalue()

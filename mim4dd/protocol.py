@@ -1,0 +1,37 @@
+"""Protocols: named sets of knob values that stand in every table, and the version of the rules they share."""
+
+from __future__ import annotations
+
+from mim4dd.registry import Flat, unknown
+
+# Rows compare only within one version; whatever moves a number raises it, and the CHANGELOG says by how much.
+PROTOCOL = "1"
+
+PROTOCOLS: dict[str, Flat] = {
+    "paper": {},
+    "digits": {
+        "network.width": 32,
+        "iterations": 300,
+        "batch_real": 32,
+        "evaluation.epochs": 300,
+        "evaluation.augment": "none",
+    },
+    "quick": {
+        "network.width": 16,
+        "iterations": 50,
+        "batch_real": 16,
+        "evaluation.epochs": 100,
+        "evaluation.augment": "none",
+        "evaluation.networks": 3,
+    },
+}
+
+
+def protocol(name: str) -> Flat:
+    """The knob values that a protocol sets; knobs that a method lacks are passed over.
+
+    Raises: UnknownNameError for a protocol that does not exist.
+    """
+    if name not in PROTOCOLS:
+        raise unknown("protocol", name, PROTOCOLS)
+    return PROTOCOLS[name]

@@ -1,0 +1,262 @@
+"""Components and their knobs: declared once, beside themselves, as frozen dataclasses.
+
+A knob's declaration says what is *valid* (checked), what to *search* (the default space of a study) and on which
+scale. The check, the command line's help and the Optuna space all read it. Components travel as flat scalars
+(`method=mim, method.base=dm, method.base.iterations=300`) and are rebuilt and checked again where they arrive.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, Generic, TypeVar
+
+from mim4dd.errors import KnobError, UnknownNameError
+
+Scalar = str | int | float | bool
+Flat = dict[str, Scalar]
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Knob:
+    """What a component declares about one of its fields.
+
+    low, high: the valid closed range; above: a valid open lower end; choices: the valid values. search: the ends of the
+    default search range, or the values to search. log: the scale of the search. symbol: how axes and tables name it.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    choices: tuple[Scalar, ...] = ()
+    search: tuple[Scalar, ...] = ()
+    log: bool = False
+    symbol: str = ""
+    help: str = ""
+
+
+def knob(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    choices: Iterable[Scalar] = (),
+    search: Iterable[Scalar] = (),
+    log: bool = False,
+    symbol: str = "",
+    help: str = "",
+) -> Any:
+    """A dataclass field with its declaration; see `Knob`."""
+    declared = Knob(low, high, above, tuple(choices), tuple(search), log, symbol, help)
+    return field(default=default, metadata={"knob": declared})
+
+
+def part(registry: Registry[Any], default: str, *, help: str = "") -> Any:
+    """A field that holds another component, such as the base that `mim` wraps."""
+    return field(
+        default_factory=lambda: registry.build(default), metadata={"registry": registry, "knob": Knob(help=help)}
+    )
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """The error for a name that nothing bears, with the nearest one and the whole list."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0]}'?" if near else "."
+    return UnknownNameError(f"unknown {kind} '{name}'{hint} Known: {', '.join(names)}")
+
+
+class Registry(Generic[C]):
+    """Named components of one kind. Registering a component is what lists, documents, tests and searches it."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._classes: dict[str, type[C]] = {}
+
+    def add(self, name: str) -> Callable[[type[C]], type[C]]:
+        """Register a frozen dataclass under `name`; its knobs are checked whenever one is made."""
+
+        def register(cls: type[C]) -> type[C]:
+            if name in self._classes:
+                raise ValueError(f"{self.kind} '{name}' is registered twice")
+            made = cls.__init__
+
+            def init(self: Any, *args: Any, **kwargs: Any) -> None:
+                made(self, *args, **kwargs)
+                check(self)
+
+            cls.__init__ = init  # type: ignore[method-assign]
+            cls.name = name  # type: ignore[attr-defined]
+            cls.kind = self.kind  # type: ignore[attr-defined]
+            self._classes[name] = cls
+            return cls
+
+        return register
+
+    def names(self) -> list[str]:
+        return sorted(self._classes)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._classes
+
+    def get(self, name: str) -> type[C]:
+        """The class registered under `name`.
+
+        Raises: UnknownNameError with the nearest name.
+        """
+        if name not in self._classes:
+            raise unknown(self.kind, name, self._classes)
+        return self._classes[name]
+
+    def build(self, name: str, flat: Mapping[str, Scalar] | None = None) -> C:
+        """The component `name` from flat scalars (`{"base": "dm", "base.iterations": 300, "temperature": 0.5}`).
+
+        Raises: UnknownNameError for a name or knob that does not exist; KnobError for a value out of range.
+        """
+        cls = self.get(name)
+        given = dict(flat or {})
+        values: dict[str, Any] = {}
+        for item in component_fields(cls):
+            nested = {key.split(".", 1)[1]: given.pop(key) for key in list(given) if key.startswith(f"{item.name}.")}
+            inner: Registry[Any] | None = item.metadata.get("registry")
+            if inner is None:
+                if nested:
+                    raise KnobError(f"{name}.{item.name} is a value and has no knobs of its own")
+                if item.name in given:
+                    values[item.name] = parse(f"{name}.{item.name}", default_of(item), given.pop(item.name))
+            elif item.name in given or nested:
+                default = name_of(default_of(item))
+                values[item.name] = inner.build(str(given.pop(item.name, default)), nested)
+        if given:
+            raise unknown(f"knob of {self.kind} {name}", next(iter(given)), knobs(cls))
+        return cls(**values)
+
+
+def name_of(component: Any) -> str:
+    """The name that a component (class or instance) is registered under."""
+    return str(component.name)
+
+
+def component_fields(component: Any) -> list[Field[Any]]:
+    """The fields that are knobs or parts, in order."""
+    return [item for item in fields(component) if "knob" in item.metadata]
+
+
+def default_of(item: Field[Any]) -> Any:
+    """The value a field has when nothing is given."""
+    if item.default_factory is not MISSING:
+        return item.default_factory()
+    return item.default
+
+
+def parse(name: str, default: Any, value: Any) -> Scalar:
+    """`value`, a scalar or its text from a command line, as the type of the knob's default.
+
+    Raises: KnobError when the text is no such value.
+    """
+    kind = type(default)
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        if str(value).lower() in ("true", "false", "1", "0", "yes", "no"):
+            return str(value).lower() in ("true", "1", "yes")
+    elif kind is str:
+        return str(value)
+    else:
+        try:
+            if kind is int and not isinstance(value, bool) and float(value) == int(float(value)):
+                return int(float(value))
+            if kind is float:
+                return float(value)
+        except (ValueError, OverflowError):
+            pass
+    raise KnobError(f"{name} must be {_kinds[kind]}, got {value!r}")
+
+
+_kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def check(component: Any) -> None:
+    """Check every knob of a component against its declaration, and give numbers their declared type.
+
+    Raises: KnobError with the rule and the value.
+    """
+    for item in component_fields(component):
+        name, value = f"{name_of(component)}.{item.name}", getattr(component, item.name)
+        if "registry" in item.metadata:
+            if item.metadata["registry"].kind != getattr(value, "kind", None):
+                raise KnobError(f"{name} must be a {item.metadata['registry'].kind}, got {value!r}")
+            continue
+        value = parse(name, default_of(item), value)
+        check_value(name, item.metadata["knob"], value)
+        object.__setattr__(component, item.name, value)
+
+
+def check_value(name: str, declared: Knob, value: Scalar) -> None:
+    """Check one value against a knob's declaration.
+
+    Raises: KnobError with the rule and the value.
+    """
+    if declared.choices and value not in declared.choices:
+        raise KnobError(f"{name} must be one of {', '.join(map(str, declared.choices))}, got {value}")
+    if isinstance(value, str) or isinstance(value, bool):
+        return
+    if not math.isfinite(value):
+        raise KnobError(f"{name} must be finite, got {value}")
+    low, high, above = declared.low, declared.high, declared.above
+    bad = (low is not None and value < low) or (high is not None and value > high)
+    if bad or (above is not None and value <= above):
+        opening = f"({above:g}" if above is not None else f"[{low:g}" if low is not None else "(-inf"
+        closing = f"{high:g}]" if high is not None else "inf)"
+        raise KnobError(f"{name} must be in {opening}, {closing}, got {value:g}")
+
+
+def knobs(component: Any, prefix: str = "") -> dict[str, Knob]:
+    """Every knob of a component (class or instance) by its dotted name, parts included."""
+    found: dict[str, Knob] = {}
+    for item in component_fields(component):
+        found[prefix + item.name] = item.metadata["knob"]
+        if "registry" in item.metadata:
+            inner = default_of(item) if isinstance(component, type) else getattr(component, item.name)
+            found |= knobs(inner, f"{prefix}{item.name}.")
+    return found
+
+
+def flatten(component: Any, prefix: str) -> Flat:
+    """A component as flat scalars: its registered name under `prefix`, its knobs under `prefix.knob`."""
+    flat: Flat = {prefix: name_of(component)}
+    for item in component_fields(component):
+        value = getattr(component, item.name)
+        if "registry" in item.metadata:
+            flat |= flatten(value, f"{prefix}.{item.name}")
+        else:
+            flat[f"{prefix}.{item.name}"] = value
+    return flat
+
+
+def unflatten(registry: Registry[C], flat: Mapping[str, Scalar], prefix: str) -> C:
+    """The component that `flatten(component, prefix)` described."""
+    inner = {key[len(prefix) + 1 :]: value for key, value in flat.items() if key.startswith(f"{prefix}.")}
+    return registry.build(str(flat[prefix]), inner)
+
+
+def resolve(key: str, known: Iterable[str]) -> str:
+    """The one known dotted name that `key` abbreviates: itself, or the only one that ends in it.
+
+    `temperature` means `method.temperature`; `iterations` means `method.base.iterations` under `mim`. Of several, the
+    one with the fewest dots wins (`width` means `network.width`, not `evaluation.network.width`); a tie is refused.
+    Raises: UnknownNameError for no match or a tie.
+    """
+    names = list(known)
+    if key in names:
+        return key
+    found = sorted((name for name in names if name.endswith(f".{key}")), key=lambda name: name.count("."))
+    if not found:
+        raise unknown("knob", key, names)
+    if len(found) > 1 and found[0].count(".") == found[1].count("."):
+        raise UnknownNameError(f"knob '{key}' could mean {' or '.join(found)}; give the whole name")
+    return found[0]

@@ -1,0 +1,36 @@
+"""The only source of randomness: every stream is the sha256 of the names that it belongs to.
+
+A stage names what is upstream of it and no more, so all methods meet the same initial images, noise and evaluation
+networks; and each iteration has a stream of its own, so that no generator state needs a checkpoint.
+Draws are made on the CPU and moved: one seed gives one set of numbers on every device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+Name = str | int | float
+
+
+def integer(*names: Name) -> int:
+    """A 63-bit seed from names; equal names give equal seeds on every platform and Python version."""
+    text = "\x1f".join(f"{type(name).__name__}:{name!r}" for name in names)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def generator(*names: Name) -> np.random.Generator:
+    """A numpy generator of its own for these names."""
+    return np.random.default_rng(integer(*names))
+
+
+def torch_generator(*names: Name) -> torch.Generator:
+    """A torch CPU generator of its own for these names."""
+    import torch
+
+    return torch.Generator().manual_seed(integer(*names))

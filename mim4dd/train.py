@@ -1,0 +1,131 @@
+"""Trains many networks at once on one set of images, each exactly as it would be trained alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mim4dd.data.operations import SIAMESE, check_augment, operations
+from mim4dd.registry import Registry, knob
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+    from torch import Tensor
+
+    from mim4dd.networks import Network
+    from mim4dd.networks.stacked import Params
+
+RECIPES: Registry[Recipe] = Registry("recipe")
+
+
+@RECIPES.add("standard")
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """SGD with momentum and one drop of the learning rate by 10 after half the epochs; the last epoch counts.
+
+    Source: the evaluation of Zhao et al. 2021 (DC) and its public code.
+    Differs: the public loop runs one epoch more; `restart_momentum` keeps its new optimizer at the drop.
+    """
+
+    networks: int = knob(5, low=1, high=1000, help="fresh networks that are trained and scored")
+    epochs: int = knob(1000, low=1, search=(100, 1000), log=True, help="300 is usual without augmentation, 1000 with")
+    lr: float = knob(0.01, above=0, search=(0.001, 0.1), log=True, help="before the drop")
+    momentum: float = knob(0.9, low=0, high=0.999, help="of SGD")
+    weight_decay: float = knob(5e-4, low=0, help="of SGD")
+    batch: int = knob(256, low=1, help="images a step")
+    augment: str = knob(SIAMESE, help="operations drawn per batch, or none")
+    restart_momentum: bool = knob(False, help="forget the momentum at the drop, as the public code does")
+
+    def __post_init__(self) -> None:
+        check_augment(self.augment)
+
+
+@dataclass(frozen=True)
+class Streams:
+    """What names the randomness of a group of networks: each network's stream is its own, whoever trains beside it."""
+
+    purpose: str
+    seed: int
+    networks: tuple[int, ...]
+
+    @staticmethod
+    def first(purpose: str, seed: int, count: int) -> Streams:
+        return Streams(purpose, seed, tuple(range(count)))
+
+
+def fresh_networks(
+    network: Network, shape: tuple[int, int, int], classes: int, streams: Streams, device: torch.device
+) -> Params:
+    """Freshly initialised parameters, stacked, one network a stream."""
+    from mim4dd.seeding import torch_generator
+
+    stream = [torch_generator(streams.purpose, "initial", streams.seed, g) for g in streams.networks]
+    return network.initial(shape, classes, stream, device)
+
+
+def train_networks(
+    network: Network, params: Params, images: Tensor, labels: Tensor, recipe: Recipe, streams: Streams, source: str
+) -> Params:
+    """Train stacked networks on the same images, each in its own order and with its own augmentation.
+
+    Shapes: params [G, ...]; images [M, channels, H, W]; labels [M].
+    source: the images' source, which decides whether they may be flipped.
+    Returns new parameters; the given ones are not changed.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    params = {name: tensor.detach().clone().requires_grad_() for name, tensor in params.items()}
+    optimizer = torch.optim.SGD(
+        params.values(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )
+    for epoch in range(recipe.epochs):
+        if epoch == recipe.epochs // 2 and epoch:
+            optimizer.param_groups[0]["lr"] = recipe.lr * 0.1
+            if recipe.restart_momentum:
+                optimizer.state.clear()
+        for batch, targets in _batches(images, labels, recipe, streams, source, epoch):
+            logits = network.logits(params, network.features(params, batch))
+            # The sum over networks of each one's mean: no network's gradient depends on another.
+            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum") / targets.shape[1]
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+    return {name: tensor.detach() for name, tensor in params.items()}
+
+
+def _batches(
+    images: Tensor, labels: Tensor, recipe: Recipe, streams: Streams, source: str, epoch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch of (images [B, ...] shared or [G, B, ...], labels [G, B])."""
+    import numpy as np
+    import torch
+
+    from mim4dd.data.augment import augment_images, draw_single
+    from mim4dd.seeding import generator
+
+    names, count, groups = operations(recipe.augment, source), len(images), len(streams.networks)
+    if count <= recipe.batch and not names:
+        yield images, labels.expand(groups, -1)
+        return
+    rngs = [generator(streams.purpose, "order", streams.seed, g, epoch) for g in streams.networks]
+    orders = torch.from_numpy(np.stack([rng.permutation(count) for rng in rngs])).to(images.device)
+    for start in range(0, count, recipe.batch):
+        rows = orders[:, start : start + recipe.batch]
+        batch = images[rows]
+        if names:
+            places = np.arange(rows.shape[1])
+            draws = [draw_single(names, len(places), rng) for rng in rngs]
+            batch = torch.stack([augment_images(b, d, places) for b, d in zip(batch, draws, strict=True)])
+        yield batch, labels[rows]
+
+
+def predict(network: Network, params: Params, images: Tensor, chunk: int = 1024) -> Tensor:
+    """Class scores of every network for every image, [G, N, C], without gradients."""
+    import torch
+
+    with torch.no_grad():
+        parts = [network.logits(params, network.features(params, part)) for part in images.split(chunk)]
+    return torch.cat(parts, 1)

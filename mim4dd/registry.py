@@ -63,9 +63,11 @@ def part(registry: Registry[Any], default: str, *, help: str = "") -> Any:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
-    """The error for a name that nothing bears, with the nearest one and the whole list."""
+    """The error for a name that nothing bears, with the nearest one and, unless it is long, the whole list."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if near and len(names) > 12:
+        return UnknownNameError(f"unknown {kind} '{name}'; did you mean '{near[0]}'?")
     hint = f"; did you mean '{near[0]}'?" if near else "."
     return UnknownNameError(f"unknown {kind} '{name}'{hint} Known: {', '.join(names)}")
 

@@ -36,10 +36,16 @@ class Recipe:
     weight_decay: float = knob(5e-4, low=0, help="of SGD")
     batch: int = knob(256, low=1, help="images a step")
     augment: str = knob(SIAMESE, help="operations drawn per batch, or none")
+    max_steps: int = knob(0, low=0, help="at most so many steps, in whole epochs; 0 is no limit")
     restart_momentum: bool = knob(False, help="forget the momentum at the drop, as the public code does")
 
     def __post_init__(self) -> None:
         check_augment(self.augment)
+
+    def epochs_for(self, images: int) -> int:
+        """The epochs that a set of this size is trained for."""
+        steps = -(-images // self.batch)
+        return min(self.epochs, max(1, self.max_steps // steps)) if self.max_steps else self.epochs
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,9 @@ def train_networks(
     optimizer = torch.optim.SGD(
         params.values(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
     )
-    for epoch in range(recipe.epochs):
-        if epoch == recipe.epochs // 2 and epoch:
+    epochs = recipe.epochs_for(len(images))
+    for epoch in range(epochs):
+        if epoch == epochs // 2 and epoch:
             optimizer.param_groups[0]["lr"] = recipe.lr * 0.1
             if recipe.restart_momentum:
                 optimizer.state.clear()

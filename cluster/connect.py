@@ -1,0 +1,115 @@
+"""Joining a Ray cluster, or starting one on this machine, with errors that one line can hold."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from dataclasses import dataclass
+
+from mim4dd.errors import InputError
+
+# What Ray, its workers and PyTorch's OpenMP read; a value that the user has set stands.
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    # Ray's own retries of an unreachable head last over ten minutes.
+    "RAY_NUM_REDIS_GET_RETRIES": "1",
+    # Idle OpenMP threads that spin take the cores from the other trials.
+    "OMP_WAIT_POLICY": "passive",
+}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A cluster that this process has joined."""
+
+    address: str
+    nodes: int
+    cpus: float
+    gpus: float
+
+    @property
+    def sentence(self) -> str:
+        where = "on this machine" if self.address == "local" else f"at {self.address}"
+        nodes = f"{self.nodes} node" + ("s" if self.nodes > 1 else "")
+        return f"Ray {where}: {nodes}, {self.cpus:g} CPUs, {self.gpus:g} GPUs"
+
+
+def resolve_address(address: str | None) -> str:
+    """What a study was asked for: the flag, else RAY_ADDRESS, else `local`."""
+    return address or os.environ.get("RAY_ADDRESS") or "local"
+
+
+def connect(address: str) -> Connection:
+    """Start a local cluster (`local`) or join a running one (`auto`, `HOST:PORT`), shipping the code to its nodes.
+
+    Raises: InputError with one line when there is none, or it refuses this process.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if address not in ("local", "auto"):
+        _require_listener(address)
+    if address == "local":
+        # A cluster of one's own on the loopback needs no token file in HOME.
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    try:
+        if address == "local":
+            ray.init(address="local", include_dashboard=False, **quiet)
+        else:
+            ray.init(address=address, runtime_env=_shipped_code(), **quiet)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        raise InputError(_explain(address, error)) from error
+    total = ray.cluster_resources()
+    alive = sum(node["Alive"] for node in ray.nodes())
+    return Connection(address, alive, total.get("CPU", 0), total.get("GPU", 0))
+
+
+def disconnect() -> None:
+    """Leave the cluster; a local one ends with it."""
+    import ray
+
+    ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise InputError(f"--address must be local, auto or HOST:PORT, got '{address}'")
+    try:
+        socket.create_connection((host, int(port)), timeout=3).close()
+    except OSError as error:
+        raise InputError(f"no Ray cluster answers at {address}: {error}; start one with `ray start --head`") from error
+
+
+def _shipped_code() -> dict[str, object]:
+    """Our packages, sent to the nodes: they need the dependencies, not the checkout."""
+    import cluster
+    import mim4dd
+    import perturbations
+    import studies
+
+    modules = [module.__path__[0] for module in (mim4dd, perturbations, studies, cluster)]
+    return {"py_modules": modules, "env_vars": {"OMP_WAIT_POLICY": "passive"}}
+
+
+def _explain(address: str, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "token" in text.lower():
+        return (
+            f"the Ray cluster at {address} wants an authentication token: set RAY_AUTH_MODE=token and "
+            "RAY_AUTH_TOKEN_PATH to the file that its head node uses"
+        )
+    if "ersion" in text and "mismatch" in text.lower():
+        return f"the Ray cluster at {address} runs other versions: {text[:300]}"
+    if address == "auto":
+        return "no Ray cluster runs on this machine for --address auto; start one with `ray start --head`"
+    return f"Ray at {address} could not be used: {text[:300]}"

@@ -1,0 +1,105 @@
+"""From names and `key=value` texts to a complete, checked configuration: flat scalars that rebuild every component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mim4dd.data import DATASETS
+from mim4dd.errors import InputError
+from mim4dd.methods import METHODS
+from mim4dd.networks import NETWORKS
+from mim4dd.protocol import protocol
+from mim4dd.registry import Flat, Knob, Registry, Scalar, flatten, knobs, resolve, unflatten
+from mim4dd.train import RECIPES
+
+Parts = Mapping[str, Registry[Any]]
+PARTS: Parts = {"source": DATASETS, "method": METHODS, "network": NETWORKS, "evaluation": RECIPES}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Data set, method, network and recipe as flat scalars, every knob's declaration, and what was set by hand."""
+
+    flat: Flat
+    knobs: dict[str, Knob]
+    fixed: tuple[str, ...]
+
+    def with_method(self, name: str) -> Flat:
+        """The same data, network and recipe with another method at its defaults."""
+        kept = {key: value for key, value in self.flat.items() if key.partition(".")[0] != "method"}
+        return {**kept, **flatten(METHODS.build(name), "method")}
+
+
+def configure(
+    *, source: str, method: Flat, network: str, protocol_name: str, assigned: Mapping[str, str]
+) -> Configuration:
+    """Defaults, then the protocol's values, then what was set by hand, each checked by the component that owns it.
+
+    source: the registered data set that reads the images; method: its name and parts (`{"method": "mim", "method.base":
+    "dm"}`).
+    Raises: UnknownNameError or KnobError for what does not exist or is out of range.
+    """
+    flat = complete({"source": source, **method, "network": network, "evaluation": "standard"})
+    # Components first: the protocol's values belong to those that will run, and hand-set values come last.
+    parts = {key: text for key, text in assigned.items() if _names_part(key, flat)}
+    flat, chosen = assign(flat, parts)
+    for key, value in protocol(protocol_name).items():
+        found = [name for name in flat if name == key or name.endswith(f".{key}")]
+        flat |= dict.fromkeys(found[:1], value)
+    flat, fixed = assign(complete(flat), {key: text for key, text in assigned.items() if key not in parts})
+    declared: dict[str, Knob] = {}
+    for part, registry in PARTS.items():
+        declared |= knobs(unflatten(registry, flat, part), f"{part}.")
+    return Configuration(flat, declared, chosen + fixed)
+
+
+def _names_part(key: str, flat: Flat) -> bool:
+    name = next((name for name in flat if name == key or name.endswith(f".{key}")), "")
+    return any(other.startswith(f"{name}.") for other in flat)
+
+
+def assign(flat: Flat, assigned: Mapping[str, str], parts: Parts = PARTS) -> tuple[Flat, tuple[str, ...]]:
+    """The configuration with knobs set, and their whole names; a changed component starts with its defaults."""
+    fixed = []
+    for key, text in assigned.items():
+        name = resolve(key, flat)
+        if any(other.startswith(f"{name}.") for other in flat):
+            flat = {other: value for other, value in flat.items() if not other.startswith(f"{name}.")}
+        flat = complete({**flat, name: text}, parts)
+        fixed.append(name)
+    return flat, tuple(fixed)
+
+
+def apply(config: Flat, values: Mapping[str, Scalar]) -> Flat:
+    """The configuration with these knobs changed, checked again; entries that are no component's stay."""
+    others = {key: value for key, value in config.items() if key.partition(".")[0] not in PARTS}
+    return {**others, **complete({**config, **values})}
+
+
+def complete(flat: Flat, parts: Parts = PARTS) -> Flat:
+    """The same components, checked, with every knob present.
+
+    Raises: UnknownNameError or KnobError.
+    """
+    found: Flat = {}
+    for part, registry in parts.items():
+        found |= flatten(unflatten(registry, flat, part), part)
+    return found
+
+
+def assignments(pairs: Sequence[str], flag: str) -> dict[str, str]:
+    """`key=value` texts as a mapping.
+
+    Raises: InputError for a text without `=`, or a key given twice.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key or not value:
+            raise InputError(f"{flag} must be key=value, got '{pair}'")
+        if key in found:
+            raise InputError(f"{flag} {key} is given twice")
+        found[key] = value
+    return found

@@ -1,0 +1,1 @@
+"""How each study's rows become its answer."""

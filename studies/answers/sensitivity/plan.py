@@ -1,0 +1,44 @@
+"""Which settings a sensitivity study runs: the default, the base alone, the anchors, and a design over the knobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mim4dd.configuration import Configuration, apply
+from mim4dd.registry import Flat
+from studies.engine.design import FIXED, Setting, fixed_design
+from studies.engine.options import Options
+from studies.engine.space import make_space
+from studies.engine.study import Plan
+from studies.engine.trial import Trial
+
+KNOBS = ("method.temperature", "method.weight", "method.layer_decay", "method.embedding")
+# The ceiling trains on the whole data set: the recipe's epochs, but no more steps than these, on two networks.
+FULL_STEPS = 1_500
+FULL_NETWORKS = 2
+
+
+def plan_sensitivity(options: Options, configuration: Configuration) -> Plan:
+    """Every setting meets the same seeds; the anchors too, but for full data, which no seed changes."""
+    space = make_space(KNOBS, options.ranges, configuration.flat, configuration.knobs, configuration.fixed)
+    default = {axis.key: configuration.flat[axis.key] for axis in space}
+    wanted: list[tuple[str, Flat, float | None, Flat, Sequence[int]]] = [
+        ("full", {}, None, _full(configuration), options.seeds[:1]),
+        ("default", default, None, configuration.flat, options.seeds),
+        ("base", {"method.weight": 0.0}, None, apply(configuration.flat, {"method.weight": 0.0}), options.seeds),
+        ("random", {}, None, configuration.with_method("random"), options.seeds),
+    ]
+    if options.design in FIXED:
+        for knobs, dummy in fixed_design(options.design, space, options.settings, options.design_seed):
+            wanted.append(("design", knobs, dummy, apply(configuration.flat, knobs), options.seeds))
+    settings, trials = [], {}
+    for number, (role, knobs, dummy, config, seeds) in enumerate(wanted):
+        own = [Trial.of({**config, "seed": seed}) for seed in seeds]
+        settings.append(Setting(number, role, knobs, dummy, tuple(trial.hash for trial in own)))
+        trials |= {trial.hash: trial for trial in own}
+    return Plan(space, tuple(settings), tuple(trials.values()))
+
+
+def _full(configuration: Configuration) -> Flat:
+    flat = configuration.with_method("full")
+    return {**flat, "evaluation.networks": FULL_NETWORKS, "evaluation.max_steps": FULL_STEPS}

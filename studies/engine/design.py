@@ -1,0 +1,102 @@
+"""Designs: which settings a study tries. Fixed ones are asked of Optuna up front and saved with the study."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from mim4dd.registry import Flat
+from mim4dd.seeding import integer
+from studies.engine.space import DUMMY, Axis, Space
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+FIXED = ("qmc", "random", "grid")
+SEARCHES = ("tpe", "gp")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One point that is judged over its seeds.
+
+    role: what it is for (`default`, `base`, `random`, `full`, `design`, `search`); knobs: what varies, by dotted name;
+    dummy: its place on the axis that nothing reads; trials: the hash of each seed's trial.
+    """
+
+    setting: int
+    role: str
+    knobs: Flat
+    dummy: float | None
+    trials: tuple[str, ...] = ()
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tuple[Flat, float]]:
+    """`count` points (for `grid`, the largest full factorial that fits) as knob values and the dummy's place.
+
+    qmc: scrambled Sobol points; random: independent uniform ones; both on each knob's own scale.
+    """
+    axes = (*space, Axis(DUMMY, DUMMY))
+    if name == "grid":
+        return [(values, 0.0) for values in _grid(space, count)]
+    import optuna
+    from optuna.exceptions import ExperimentalWarning
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    distributions = {axis.key: axis.distribution() for axis in axes}
+    sampler: BaseSampler
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        if name == "qmc":
+            sampler = optuna.samplers.QMCSampler(qmc_type="sobol", scramble=True, seed=integer("design", seed) % 2**32)
+        else:
+            sampler = optuna.samplers.RandomSampler(seed=integer("design", seed) % 2**32)
+        study = optuna.create_study(sampler=sampler)
+    # QMC learns its space from a finished trial: one that is not part of the design.
+    study.add_trial(
+        optuna.trial.create_trial(
+            params={k: d.low for k, d in distributions.items()}, distributions=distributions, value=0.0
+        )
+    )
+    points = []
+    for _ in range(count):
+        asked = study.ask(fixed_distributions=distributions)
+        values = {axis.key: axis.value(asked.params[axis.key]) for axis in space}
+        points.append((values, float(asked.params[DUMMY])))
+    return points
+
+
+def _grid(space: Space, count: int) -> list[Flat]:
+    """The largest grid with at most `count` points; ends included; listed knobs keep their ends and spread between."""
+    import itertools
+
+    levels = [1] * len(space)
+    while True:
+        for axis in sorted(range(len(space)), key=lambda i: levels[i]):
+            grown = [n + (i == axis) for i, n in enumerate(levels)]
+            size, most = 1, len(space[axis].values) or count
+            for n in grown:
+                size *= n
+            if size <= count and grown[axis] <= most:
+                levels = grown
+                break
+        else:
+            break
+    columns = []
+    for axis, n in zip(space, levels, strict=True):
+        places = [k / (n - 1) for k in range(n)] if n > 1 else [0.5]
+        columns.append([axis.value(round(axis.from_unit(p)) if axis.values else axis.from_unit(p)) for p in places])
+    return [dict(zip((axis.key for axis in space), values, strict=True)) for values in itertools.product(*columns)]
+
+
+def search_sampler(name: str, seed: int = 0) -> BaseSampler:
+    """The sampler of an adaptive design."""
+    import optuna
+
+    if name == "tpe":
+        return optuna.samplers.TPESampler(seed=integer("search", seed) % 2**32, n_startup_trials=8)
+    return optuna.samplers.GPSampler(seed=integer("search", seed) % 2**32, n_startup_trials=8)

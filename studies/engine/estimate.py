@@ -1,0 +1,61 @@
+"""What a study will do and about how long it will take, without Ray, torch or the data."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+from mim4dd.methods import METHODS
+from mim4dd.networks import NETWORKS
+from mim4dd.registry import Flat, unflatten
+from mim4dd.train import RECIPES
+from studies.engine.journal import read_rows
+from studies.engine.options import Options
+from studies.engine.progress import clock
+from studies.engine.study import Plan
+
+# Measured on one AVX2 core, eager: a step's fixed cost, and the multiply-adds that follow it.
+STEP_SECONDS = 3e-3
+MULTIPLY_ADDS_A_SECOND = 8e9
+# (channels, height, classes, training images) of the named sets; others are taken for CIFAR-10.
+SHAPES = {
+    "digits": ((1, 8, 8), 10, 1_100),
+    "mnist": ((1, 28, 28), 10, 54_000),
+    "fashion_mnist": ((1, 28, 28), 10, 54_000),
+    "cifar100": ((3, 32, 32), 100, 45_000),
+}
+
+
+def describe(plan: Plan, options: Options, out: Path) -> str:
+    """The trials of a plan, a line a setting, and an estimate of the time."""
+    lines = [f"{len(plan.trials)} trials of {len(plan.settings)} settings, to {out}"]
+    for setting in plan.settings:
+        knobs = [f"{axis.symbol}={setting.knobs[axis.key]}" for axis in plan.space if axis.key in setting.knobs]
+        lines.append(f"{setting.setting:>4} {setting.role:<8} {len(setting.trials)} seeds  {' '.join(knobs)}")
+    if options.design not in ("qmc", "random", "grid"):
+        lines.append(
+            f"then {options.settings} settings that {options.design} suggests, {len(options.seeds)} seeds each"
+        )
+    measured = [row["measured"]["seconds"] for row in read_rows(out) if row["result"]["status"] == "ok"]
+    if measured:
+        seconds, basis = statistics.fmean(measured) * len(plan.trials), f"the {len(measured)} trials that have run"
+    else:
+        seconds = sum(trial_seconds(trial.config) for trial in plan.trials)
+        basis = f"operation counts at {MULTIPLY_ADDS_A_SECOND / 1e9:g} G multiply-adds a second"
+    lines.append(f"about {clock(seconds)} of one worker's time, from {basis}; divide by the trials that run at once")
+    return "\n".join(lines)
+
+
+def trial_seconds(config: Flat) -> float:
+    """A rough time for one trial on one core: operation counts, and a fixed cost a step."""
+    shape, classes, images = SHAPES.get(str(config["dataset"]), ((3, 32, 32), 10, 18_000))
+    network, recipe = unflatten(NETWORKS, config, "network"), unflatten(RECIPES, config, "evaluation")
+    method, ipc = unflatten(METHODS, config, "method"), int(config["ipc"])
+    synthetic = images if config["method"] == "full" else classes * ipc
+    cost = network.multiply_adds(shape, classes)
+    real = int(next((v for k, v in config.items() if k.endswith("batch_real")), 0)) * classes
+    distil = method.iterations * (2 * STEP_SECONDS + cost * (real + 3 * synthetic) / MULTIPLY_ADDS_A_SECOND)
+    epochs = recipe.epochs_for(synthetic)
+    steps = epochs * -(-synthetic // recipe.batch)
+    train = steps * STEP_SECONDS + 3 * epochs * synthetic * recipe.networks * cost / MULTIPLY_ADDS_A_SECOND
+    return distil + train

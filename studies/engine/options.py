@@ -1,0 +1,183 @@
+"""The flags that every study has, and the record they become."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mim4dd.configuration import assignments
+from mim4dd.errors import InputError
+from mim4dd.protocol import PROTOCOLS
+from mim4dd.registry import unknown
+from studies.engine.design import FIXED, SEARCHES
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a study was asked for, checked as far as words go."""
+
+    address: str | None
+    dataset: str
+    data_root: Path | None
+    download: bool
+    ipc: int
+    base: str
+    settings: int
+    seeds: tuple[int, ...]
+    split_seed: int
+    design: str
+    design_seed: int
+    asha: bool
+    protocol: str
+    assigned: dict[str, str]
+    ranges: dict[str, str]
+    cpus_per_trial: float
+    gpus_per_trial: float
+    max_concurrent: int
+    out: Path | None
+    tracking_uri: str | None
+    dry_run: bool
+    command: str = field(default="", compare=False)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose errors are one line, like all others."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise InputError(message)
+
+
+def parse_options(description: str, script: str, words: Sequence[str]) -> Options:
+    """The command line of a study as options.
+
+    Raises: InputError for a wrong flag or value.
+    """
+    parser = Parser(
+        prog=f"python {script}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    what = parser.add_argument_group("what is studied")
+    what.add_argument(
+        "--dataset",
+        default="digits",
+        help="digits, mnist, fashion_mnist, svhn, cifar10, cifar100, npz:FILE or folder:DIR (default: digits)",
+    )
+    what.add_argument(
+        "--data-root", type=Path, help="folder of the named data sets (default: $MIM4DD_DATA, else ./data)"
+    )
+    what.add_argument("--download", action="store_true", help="fetch a named data set that is not there")
+    what.add_argument("--ipc", type=int, default=1, help="synthetic images per class (default: 1)")
+    what.add_argument("--base", default="dm", help="the method that the MI term is added to (default: dm)")
+    what.add_argument(
+        "--protocol", help=f"named defaults: {', '.join(PROTOCOLS)} (default: digits for digits, else paper)"
+    )
+    what.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assigned",
+        help="fix a knob, e.g. temperature=0.5 (see `mim4dd list methods`)",
+    )
+    how = parser.add_argument_group("how it is designed")
+    how.add_argument(
+        "--settings", type=int, help="settings tried besides the default and the base alone (default: 16; quick: 8)"
+    )
+    how.add_argument("--seeds", help="synthetic sets per setting, as 0-4 or 0,1,2 (default: 0-2)")
+    how.add_argument(
+        "--design", default="qmc", help="qmc, random, grid (fixed up front), or tpe, gp (searches) (default: qmc)"
+    )
+    how.add_argument(
+        "--range",
+        action="append",
+        default=[],
+        metavar="KEY=LOW:HIGH",
+        dest="ranges",
+        help="search a knob over low:high or a,b,c instead of its own range",
+    )
+    how.add_argument("--asha", action="store_true", help="stop poor settings of a search early")
+    how.add_argument("--design-seed", type=int, default=0, help="another draw of the design (default: 0)")
+    how.add_argument("--split-seed", type=int, default=0, help="another cut of the validation images (default: 0)")
+    how.add_argument(
+        "--quick", action="store_true", help="the smallest honest run: --protocol quick, 8 settings, 2 seeds"
+    )
+    where = parser.add_argument_group("where it runs and what it leaves")
+    where.add_argument(
+        "--address", help="local, auto or HOST:PORT of a Ray cluster (default: $RAY_ADDRESS, else local)"
+    )
+    where.add_argument("--cpus-per-trial", type=float, default=1, help="each trial uses as many threads (default: 1)")
+    where.add_argument("--gpus-per-trial", type=float, default=0, help="fractions share a GPU, e.g. 0.25 (default: 0)")
+    where.add_argument("--max-concurrent", type=int, default=0, help="trials at once (default: as many as fit)")
+    where.add_argument("--out", type=Path, help="study folder; the same again resumes (default: runs/STUDY-HASH)")
+    where.add_argument("--tracking-uri", help="MLflow (default: $MLFLOW_TRACKING_URI, else mlflow.db here)")
+    where.add_argument(
+        "--dry-run", action="store_true", help="print the trials and an estimate of the time, run nothing"
+    )
+    found = parser.parse_args(words)
+    if found.design not in FIXED + SEARCHES:
+        raise unknown("design", found.design, FIXED + SEARCHES)
+    if found.asha and found.design in FIXED:
+        raise InputError(f"--asha stops settings of a search; --design {found.design} runs them all: use tpe or gp")
+    if found.cpus_per_trial <= 0 or found.gpus_per_trial < 0 or found.max_concurrent < 0:
+        raise InputError("--cpus-per-trial must be above 0, --gpus-per-trial and --max-concurrent at least 0")
+    if found.ipc < 1:
+        raise InputError(f"--ipc must be at least 1, got {found.ipc}")
+    settings = found.settings if found.settings is not None else 8 if found.quick else 16
+    if settings < 1:
+        raise InputError(f"--settings must be at least 1, got {settings}")
+    if found.quick and found.protocol:
+        raise InputError("--quick is --protocol quick; give one of them")
+    return Options(
+        address=found.address,
+        dataset=found.dataset,
+        data_root=found.data_root,
+        download=found.download,
+        ipc=found.ipc,
+        base=found.base,
+        settings=settings,
+        seeds=parse_seeds(found.seeds or ("0-1" if found.quick else "0-2")),
+        split_seed=found.split_seed,
+        design=found.design,
+        design_seed=found.design_seed,
+        asha=found.asha,
+        protocol="quick" if found.quick else found.protocol or ("digits" if found.dataset == "digits" else "paper"),
+        assigned=assignments(found.assigned, "--set"),
+        ranges=assignments(found.ranges, "--range"),
+        cpus_per_trial=found.cpus_per_trial,
+        gpus_per_trial=found.gpus_per_trial,
+        max_concurrent=found.max_concurrent,
+        out=found.out.absolute() if found.out else None,
+        tracking_uri=found.tracking_uri,
+        dry_run=found.dry_run,
+        command=" ".join(["python", script, *map(_quoted, words)]),
+    )
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`0-4`, `0,1,2` or a mixture, as distinct seeds in order.
+
+    Raises: InputError for anything else.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        if not low.isdigit() or (dash and not high.isdigit()) or (dash and int(high) < int(low)):
+            raise InputError(f"--seeds must be like 0-4 or 0,1,2, got '{text}'")
+        seeds += range(int(low), int(high or low) + 1)
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"--seeds names a seed twice: '{text}'")
+    return tuple(seeds)
+
+
+def _quoted(word: str) -> str:
+    import shlex
+
+    return shlex.quote(word)
+
+
+def fail(error: Exception) -> int:
+    """One line for what went wrong, and the exit status of bad input."""
+    print(f"error: {error}", file=sys.stderr)
+    return 2

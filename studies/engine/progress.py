@@ -1,0 +1,68 @@
+"""Progress as plain lines: they read well in a terminal and in a log file."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from studies.engine.journal import Row
+from studies.engine.trial import validation_mean
+
+if TYPE_CHECKING:
+    from studies.engine.study import Plan
+
+
+class Progress:
+    """Says after each trial: how many are done, its accuracy, the best setting so far, the time left."""
+
+    def __init__(self, plan: Plan, rows: dict[str, Row]) -> None:
+        self.plan, self.rows = plan, rows
+        self.total = len(plan.trials)
+        self.began, self.fresh = time.monotonic(), 0
+        self.place = {h: setting for setting in plan.settings for h in setting.trials}
+
+    def add(self, row: Row) -> None:
+        """Print the line of a trial that has just become a row."""
+        self.fresh += 1
+        done = sum(trial.hash in self.rows for trial in self.plan.trials)
+        left = max(0, self.total - done) * (time.monotonic() - self.began) / self.fresh
+        accuracy = validation_mean(row["result"])
+        found = row["result"]["status"] if math.isnan(accuracy) else f"{accuracy:.1%}"
+        if row["result"]["status"] == "error":
+            found += f" ({row['result']['reason'][:120]})"
+        name = self.describe(row)
+        line = f"[{done:>{len(str(self.total))}}/{self.total}] {found} {name}; {self._best()}; {clock(left)} left"
+        print(line, flush=True)
+
+    def describe(self, row: Row) -> str:
+        setting, config = self.place.get(row["trial"]), row["config"]
+        seed = f"seed {config['seed']}"
+        if setting is None or setting.role in ("design", "search"):
+            knobs = [f"{axis.symbol}={config[axis.key]}" for axis in self.plan.space if axis.key in config]
+            return " ".join([*knobs, seed])
+        names = {
+            "default": "the default",
+            "base": "the base alone",
+            "random": "random real images",
+            "full": "full data",
+        }
+        return f"{names.get(setting.role, setting.role)}, {seed}"
+
+    def _best(self) -> str:
+        best, name = -1.0, ""
+        for setting in self.plan.settings:
+            if setting.role == "full":
+                continue
+            held = [validation_mean(self.rows[h]["result"]) for h in setting.trials if h in self.rows]
+            if len(held) == len(setting.trials) and held and sum(held) / len(held) > best:
+                best = sum(held) / len(held)
+                name = setting.role if setting.role not in ("design", "search") else f"setting {setting.setting}"
+        return f"best {best:.1%} ({name})" if name else "no setting complete yet"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

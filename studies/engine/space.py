@@ -1,0 +1,154 @@
+"""The space of a study: which knobs vary, over what, on which scale. Ranges come from the knobs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mim4dd.errors import InputError, KnobError
+from mim4dd.registry import Flat, Knob, Scalar, check_value, parse, resolve
+
+if TYPE_CHECKING:
+    from optuna import Trial as OptunaTrial
+    from optuna.distributions import BaseDistribution
+
+# A coordinate that no trial reads: what any importance measure gives it is that measure's noise.
+DUMMY = "dummy"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One knob that varies: between `low` and `high`, or over `values` in their order."""
+
+    key: str
+    symbol: str
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    whole: bool = False
+    values: tuple[Scalar, ...] = ()
+
+    @property
+    def short(self) -> str:
+        """The knob's own name, without the component's."""
+        return self.key.rpartition(".")[2]
+
+    def distribution(self) -> BaseDistribution:
+        """The axis as Optuna samples it; ordered values by their rank."""
+        from optuna.distributions import FloatDistribution, IntDistribution
+
+        if self.values:
+            return IntDistribution(0, len(self.values) - 1)
+        if self.whole:
+            return IntDistribution(int(self.low), int(self.high), log=self.log)
+        return FloatDistribution(self.low, self.high, log=self.log)
+
+    def value(self, sampled: float) -> Scalar:
+        """The knob's value for what Optuna sampled; floats to 6 digits, so that a printed value is the value."""
+        if self.values:
+            return self.values[int(sampled)]
+        return int(sampled) if self.whole else float(f"{sampled:.6g}")
+
+    def sampled(self, value: Scalar) -> float:
+        """What Optuna would have sampled for a value of the knob.
+
+        Raises: InputError when a listed axis does not hold it.
+        """
+        if not self.values:
+            return float(value)
+        if value not in self.values:
+            raise InputError(f"{self.key}={value} is not among {', '.join(map(str, self.values))}")
+        return self.values.index(value)
+
+    def unit(self, value: Scalar) -> float:
+        """The value's place in [0, 1] on the axis's scale; outside for a default that `--range` leaves out."""
+        if self.values:
+            return self.sampled(value) / max(1, len(self.values) - 1)
+        low, high, given = (math.log(v) if self.log else v for v in (self.low, self.high, float(value)))
+        return (given - low) / (high - low)
+
+    def from_unit(self, place: float) -> float:
+        """The inverse of `unit` for a continuous axis; the rank, not rounded, for a listed one."""
+        if self.values:
+            return place * (len(self.values) - 1)
+        if self.log:
+            return float(self.low * (self.high / self.low) ** place)
+        return self.low + place * (self.high - self.low)
+
+
+Space = tuple[Axis, ...]
+
+
+def make_space(
+    keys: Sequence[str], ranges: Mapping[str, str], config: Flat, declared: Mapping[str, Knob], fixed: Sequence[str]
+) -> Space:
+    """The axes of a study: its own knobs less those fixed, plus those that `--range` names, with their ranges.
+
+    declared: every knob of the configuration by its dotted name; config: their present values.
+    Raises: UnknownNameError, KnobError or InputError for a range that cannot be searched.
+    """
+    given = {resolve(key, declared): text for key, text in ranges.items()}
+    for key in given:
+        if key in fixed:
+            raise InputError(f"{key} is fixed by --set and ranged by --range; give one of them")
+    searched = [key for key in keys if key not in fixed]
+    searched += [key for key in given if key not in searched]
+    return tuple(make_axis(key, declared[key], config[key], given.get(key, "")) for key in searched)
+
+
+def make_axis(key: str, knob: Knob, default: Scalar, text: str) -> Axis:
+    """One axis from a knob's declaration, narrowed or widened by `low:high` or `a,b,c`."""
+    if not text and not knob.search:
+        raise InputError(f"{key} declares no search range; give one with --range {key}=low:high or a,b,c")
+    symbol = knob.symbol or key.rpartition(".")[2]
+    listed = bool(knob.search) and not (knob.log or len(knob.search) == 2)
+    if text and ":" not in text:
+        values = tuple(parse(key, default, part.strip()) for part in text.split(","))
+        return _listed(key, symbol, knob, values)
+    if not text:
+        if listed:
+            return _listed(key, symbol, knob, knob.search)
+        low, high = (float(end) for end in knob.search)
+    else:
+        if isinstance(default, str | bool):
+            raise InputError(f"{key} takes values, not a range; give --range {key}={','.join(map(str, knob.choices))}")
+        parts = text.split(":")
+        if len(parts) != 2:
+            raise InputError(f"--range {key} must be low:high or a,b,c, got '{text}'")
+        low, high = (float(parse(key, 0.0, part)) for part in parts)
+        if listed:
+            values = tuple(value for value in knob.search if low <= float(value) <= high)
+            return _listed(key, symbol, knob, values or (low,))
+    for end in (low, high):
+        check_value(key, knob, end)
+    if not low < high:
+        raise KnobError(f"--range {key} must have low < high, got {low:g}:{high:g}")
+    if knob.log and low <= 0:
+        raise KnobError(f"--range {key} is searched on a log scale and must start above 0, got {low:g}")
+    return Axis(key, symbol, low, high, knob.log, isinstance(default, int))
+
+
+def _listed(key: str, symbol: str, knob: Knob, values: tuple[Scalar, ...]) -> Axis:
+    for value in values:
+        check_value(key, knob, value)
+    if len(set(values)) < 2:
+        raise KnobError(f"--range {key} must leave at least two values, got {', '.join(map(str, values)) or 'none'}")
+    return Axis(key, symbol, values=values)
+
+
+@dataclass(frozen=True)
+class Suggest:
+    """The space as a function of an Optuna trial; a class of a module, so that Tune can pickle it by reference."""
+
+    space: Space
+
+    def __call__(self, trial: OptunaTrial) -> None:
+        for axis in self.space:
+            if axis.values:
+                trial.suggest_int(axis.key, 0, len(axis.values) - 1)
+            elif axis.whole:
+                trial.suggest_int(axis.key, int(axis.low), int(axis.high), log=axis.log)
+            else:
+                trial.suggest_float(axis.key, axis.low, axis.high, log=axis.log)

@@ -1,0 +1,68 @@
+"""Statistics of a study: arrays in, frozen dataclasses of plain numbers out (JSON through dataclasses.asdict)."""
+
+from .importance import Importance, Importances, knob_importance, settings_to_decide, verdict
+from .interactions import InteractionShares, Share, interaction_shares
+from .intervals import (
+    Improvement,
+    Interval,
+    PairedInterval,
+    holm,
+    mean_interval,
+    paired_interval,
+    pairs_to_decide,
+    probability_of_improvement,
+)
+from .means import SettingMeans, set_means, setting_means
+from .response import ResponseCurve, ResponseMap, response_curves, response_maps
+from .selection import (
+    Best,
+    Leak,
+    Region,
+    Regret,
+    best_setting,
+    one_standard_error_region,
+    regret_of,
+    selection_leak,
+)
+from .surface import Surface, SurfaceFit, fit_surface
+from .variance import Estimate, VarianceComponents, variance_components
+
+__all__ = [
+    "Best",
+    "Estimate",
+    "Importance",
+    "Importances",
+    "Improvement",
+    "InteractionShares",
+    "Interval",
+    "Leak",
+    "PairedInterval",
+    "Region",
+    "Regret",
+    "ResponseCurve",
+    "ResponseMap",
+    "SettingMeans",
+    "Share",
+    "Surface",
+    "SurfaceFit",
+    "VarianceComponents",
+    "best_setting",
+    "fit_surface",
+    "holm",
+    "interaction_shares",
+    "knob_importance",
+    "mean_interval",
+    "one_standard_error_region",
+    "paired_interval",
+    "pairs_to_decide",
+    "probability_of_improvement",
+    "regret_of",
+    "response_curves",
+    "response_maps",
+    "selection_leak",
+    "set_means",
+    "setting_means",
+    "settings_to_decide",
+    "variance_components",
+    "verdict",
+]

@@ -1,0 +1,182 @@
+"""Importance of knobs with an interval, a permuted-target null, the dummy knob as floor, and a verdict.
+
+Only for a space-filling design: settings that an optimizer chose bias every number here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mim4dd.seeding import generator, integer
+
+from .design import checked_design
+from .evaluators import fanova, ped_anova, ped_quantile
+from .means import Array, setting_means
+
+EVALUATORS = ("fANOVA", "PED-ANOVA")
+ABOVE, BELOW, UNDECIDED = "decided above the noise", "below the noise", "not decided"
+FEWEST = 5
+CAP = 10_000
+
+
+@dataclass(frozen=True)
+class Importance:
+    """One knob under one evaluator. value is None without settings; low, high, null95 are None below 5 of them.
+
+    null95 is the 95th percentile of the value when the target is permuted; dummy is the value of the dummy knob.
+    settings_to_decide forecasts the number of settings that would decide (see `settings_to_decide`).
+    """
+
+    knob: str
+    evaluator: str
+    value: float | None
+    low: float | None
+    high: float | None
+    null95: float | None
+    dummy: float | None
+    verdict: str
+    settings_to_decide: int | None
+
+
+@dataclass(frozen=True)
+class Importances:
+    """Every knob under every evaluator, and how the numbers came about."""
+
+    findings: tuple[Importance, ...]
+    n_settings: int
+    lost_settings: int
+    lost_sets: int
+    resamples: int
+    permutations: int
+    trees: int
+    top_quantile: float
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """One evaluation of both evaluators; all that it needs, so that it gives the same numbers in any process."""
+
+    kind: str  # value, half or permuted
+    index: int
+    seed: int
+    trees: int
+    quantile: float
+
+
+def knob_importance(
+    x: ArrayLike,
+    y: ArrayLike,
+    names: Sequence[str],
+    *,
+    dummy: str | None,
+    resamples: int = 100,
+    permutations: int = 100,
+    trees: int = 64,
+    resample_trees: int = 16,
+    processes: int = 1,
+    seed: int = 0,
+) -> Importances:
+    """fANOVA and PED-ANOVA of the setting means, each knob with a verdict against the noise.
+
+    Shapes: x [S, d] in [0, 1] (log knobs as logarithms); y [S, R, E], NaN where a trial failed.
+    Raises: ValueError where x leaves [0, 1], names do not fit x, or dummy is no name.
+    """
+    means = setting_means(y)
+    points = checked_design(x, names, settings=len(np.asarray(y)), dummy=dummy)[means.kept]
+    n = len(points)
+    quantile = ped_quantile(max(n, 1))
+    tasks = [_Draw("value", 0, seed, trees, quantile)] if n else []
+    if n >= FEWEST and np.ptp(means.values) > 0:
+        tasks += [_Draw("half", index, seed, resample_trees, quantile) for index in range(resamples)]
+        tasks += [_Draw("permuted", index, seed, resample_trees, quantile) for index in range(permutations)]
+    drawn = _evaluate(points, means.values, tasks, processes)
+    findings = tuple(
+        finding
+        for row, evaluator in enumerate(EVALUATORS)
+        for finding in _findings(evaluator, names, dummy, drawn[:, row], resamples, n)
+    )
+    return Importances(findings, n, means.lost_settings, means.lost_sets, resamples, permutations, trees, quantile)
+
+
+def verdict(low: float | None, high: float | None, null95: float | None, dummy: float | None) -> str:
+    """Above where low > null95 and low > dummy; below where high < null95; otherwise not decided.
+
+    Below the noise is no proof of no effect: a true effect smaller than what permuted targets show (with fANOVA 0.4 of
+    the variance at 16 settings, 0.2 at 64) is below it too. The response curve's band can still show such an effect.
+    """
+    if low is None or high is None or null95 is None:
+        return UNDECIDED
+    if low > max(null95, dummy or 0.0):
+        return ABOVE
+    return BELOW if high < null95 else UNDECIDED
+
+
+def settings_to_decide(value: float, low: float, null95: float, dummy: float | None, n: int) -> int | None:
+    """The number of settings at which the lower bound would pass the noise, or None.
+
+    Rule: the value stays; its distance to the lower bound and the noise (the larger of null95 and dummy) both shrink
+    as 1/sqrt(n), so n' = n ((value - low + noise) / value)^2, rounded up. None where the value does not exceed the
+    dummy's (nothing says that it ever would), or beyond 10 000.
+    """
+    if value <= (dummy or 0.0):
+        return None
+    needed = math.ceil(n * ((value - low + max(null95, dummy or 0.0)) / value) ** 2)
+    return max(needed, n + 1) if needed <= CAP else None
+
+
+def _findings(
+    evaluator: str, names: Sequence[str], dummy: str | None, drawn: Array, resamples: int, n: int
+) -> list[Importance]:
+    """Shapes: drawn [1 + resamples + permutations, d], or [1, d], or [0, d]."""
+    if len(drawn) == 0:
+        return [Importance(knob, evaluator, None, None, None, None, None, UNDECIDED, None) for knob in names]
+    floor = None if dummy is None else float(drawn[0, list(names).index(dummy)])
+    found = []
+    for column, knob in enumerate(names):
+        value = float(drawn[0, column])
+        if len(drawn) == 1:
+            found.append(Importance(knob, evaluator, value, None, None, None, floor, UNDECIDED, None))
+            continue
+        low, high = _interval(value, drawn[1 : 1 + resamples, column], 1.0 if evaluator == "fANOVA" else math.inf)
+        null95 = float(np.quantile(drawn[1 + resamples :, column], 0.95))
+        text = verdict(low, high, null95, floor)
+        more = settings_to_decide(value, low, null95, floor, n) if text == UNDECIDED else None
+        found.append(Importance(knob, evaluator, value, low, high, null95, floor, text, more))
+    return found
+
+
+def _interval(value: float, halves: Array, ceiling: float) -> tuple[float, float]:
+    """value + quantiles of the half samples about their own mean, kept in [0, ceiling] and around the value."""
+    low, high = value + np.quantile(halves - halves.mean(), [0.025, 0.975])
+    return float(np.clip(low, 0.0, value)), float(np.clip(high, value, ceiling))
+
+
+def _evaluate(x: Array, y: Array, tasks: list[_Draw], processes: int) -> Array:
+    """Shapes: out [len(tasks), 2, d]."""
+    if not tasks:
+        return np.empty((0, len(EVALUATORS), x.shape[1]))
+    xs, ys = [x] * len(tasks), [y] * len(tasks)
+    if processes == 1 or len(tasks) == 1:
+        return np.array(list(map(_draw, xs, ys, tasks)))
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        return np.array(list(pool.map(_draw, xs, ys, tasks, chunksize=8)))
+
+
+def _draw(x: Array, y: Array, task: _Draw) -> Array:
+    rng = generator("statistics.importance", task.kind, task.index, task.seed)
+    if task.kind == "half":
+        # A bootstrap's copies sit on both sides of a tree's own resampling and read as certainty; a half drawn without
+        # replacement has none, and varies about the whole, to first order, as the whole does about the truth.
+        some = rng.permutation(len(y))[: math.ceil(len(y) / 2)]
+        x, y = x[some], y[some]
+    elif task.kind == "permuted":
+        y = rng.permutation(y)
+    forest = integer("statistics.importance.forest", task.kind, task.index, task.seed)
+    return np.stack([fanova(x, y, trees=task.trees, seed=forest), ped_anova(x, y, quantile=task.quantile)])

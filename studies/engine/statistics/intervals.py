@@ -1,0 +1,152 @@
+"""Intervals for few repetitions: means, paired differences, P(A > B), the number of pairs that would decide, Holm.
+
+Percentile bootstraps over 3, 5, 10 values cover 74, 85, 89 % and not 95, so they start at `BOOTSTRAP_FROM` values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from mim4dd.seeding import generator
+
+BOOTSTRAP_FROM = 20
+RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean of n values with its interval; a bound is None where n cannot give one, the mean where n is 0."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class PairedInterval(Interval):
+    """An interval of differences over n whole pairs; `lost` pairs had a missing side."""
+
+    lost: int
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """P(A > B) + P(A = B) / 2 over n whole pairs; bounds are None where every pair is a tie."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    ties: int
+    lost: int
+
+
+def mean_interval(values: ArrayLike, level: float = 0.95, *, seed: int = 0) -> Interval:
+    """The mean of the finite values: a t interval below 20 of them, a seeded percentile bootstrap from 20 on.
+
+    Shapes: values [n]; NaN is left out, so n counts what is left.
+    Raises: ValueError where level is outside (0, 1).
+    """
+    _check_level(level)
+    finite = _finite(values)
+    n = len(finite)
+    if n == 0:
+        return Interval(None, None, None, 0)
+    mean = float(finite.mean())
+    if n == 1:
+        return Interval(mean, None, None, 1)
+    if n < BOOTSTRAP_FROM:
+        half = float(stats.t.ppf((1 + level) / 2, n - 1) * finite.std(ddof=1) / math.sqrt(n))
+        return Interval(mean, mean - half, mean + half, n)
+    draws = generator("statistics.mean_interval", seed, n).integers(n, size=(RESAMPLES, n))
+    low, high = np.quantile(finite[draws].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(mean, float(low), float(high), n)
+
+
+def paired_interval(a: ArrayLike, b: ArrayLike, level: float = 0.95, *, seed: int = 0) -> PairedInterval:
+    """The mean of a - b over whole pairs, as `mean_interval`; pairs with a missing side are counted in `lost`.
+
+    Shapes: a, b [n], paired by position.
+    Raises: ValueError where the lengths differ.
+    """
+    differences, lost = _differences(a, b)
+    inner = mean_interval(differences, level, seed=seed)
+    return PairedInterval(inner.mean, inner.low, inner.high, inner.n, lost)
+
+
+def probability_of_improvement(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Improvement:
+    """P(A > B) + P(A = B) / 2 over whole pairs, with an exact interval.
+
+    Rule: Clopper-Pearson bounds [l, h] of wins among the m pairs that are no ties; the share of ties t = 1 - m / n is
+    taken as known, so the interval is [l m/n + t/2, h m/n + t/2]. It answers for these ties, not for their number.
+
+    Shapes: a, b [n], paired by position.
+    Source: Agarwal et al. 2021, "Deep RL at the edge of the statistical precipice", section 4.3 (the value).
+    """
+    _check_level(level)
+    differences, lost = _differences(a, b)
+    n, wins = len(differences), int((differences > 0).sum())
+    ties = int((differences == 0).sum())
+    if n == 0:
+        return Improvement(None, None, None, 0, 0, lost)
+    value = (wins + ties / 2) / n
+    if ties == n:
+        return Improvement(value, None, None, n, ties, lost)
+    exact = stats.binomtest(wins, n - ties).proportion_ci(level, method="exact")
+    low, high = ((bound * (n - ties) + ties / 2) / n for bound in (exact.low, exact.high))
+    return Improvement(value, float(low), float(high), n, ties, lost)
+
+
+def pairs_to_decide(differences: ArrayLike, level: float = 0.95, cap: int = 10_000) -> int | None:
+    """The smallest n whose t half-width t(n-1) sd / sqrt(n) lies below |mean|, mean and sd staying as observed.
+
+    None where fewer than 2 differences are finite, their mean is 0, or n is beyond the cap. It is a forecast from the
+    observed mean, as uncertain as that mean is.
+    """
+    _check_level(level)
+    finite = _finite(differences)
+    if len(finite) < 2 or finite.mean() == 0:
+        return None
+    ratio = float(finite.std(ddof=1) / abs(finite.mean()))
+    sizes = np.arange(2, cap + 1)
+    enough = stats.t.ppf((1 + level) / 2, sizes - 1) * ratio / np.sqrt(sizes) < 1
+    return int(sizes[np.argmax(enough)]) if enough.any() else None
+
+
+def holm(pvalues: Sequence[float]) -> tuple[float, ...]:
+    """Holm's adjusted p-values in the order given: max over smaller ones of (m - rank) p, at most 1.
+
+    Raises: ValueError where a p-value is outside [0, 1] or NaN.
+    """
+    p = np.asarray(pvalues, dtype=float)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p-values must be in [0, 1], got {list(pvalues)}; drop the tests that gave none")
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p)))))
+    return tuple(float(value) for value in adjusted)
+
+
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
+    flat = np.asarray(values, dtype=float).ravel()
+    return flat[np.isfinite(flat)]
+
+
+def _differences(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], int]:
+    left, right = (np.asarray(side, dtype=float).ravel() for side in (a, b))
+    if len(left) != len(right):
+        raise ValueError(f"pairs need equal lengths, got {len(left)} and {len(right)}; mark a lost side with NaN")
+    whole = np.isfinite(left) & np.isfinite(right)
+    return left[whole] - right[whole], int((~whole).sum())
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"level must be in (0, 1), got {level}")

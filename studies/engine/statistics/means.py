@@ -1,0 +1,85 @@
+"""From accuracies of networks to means of sets and of settings, with lost trials counted.
+
+Everywhere: y [S, R, E] holds S settings, R seeds (one synthetic set each) and E evaluation networks nested in a set;
+NaN where a trial failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SettingMeans:
+    """Means of the settings that have at least one set.
+
+    Shapes: values [n]; kept [n] indices into the S settings; errors [n] standard errors of comparison, or None where
+    no seed repeats. level_error: standard error of the common level, from how the seeds' effects differ (None with one
+    seed). lost_settings had no set at all; lost_sets counts every set without an accuracy.
+    """
+
+    values: Array
+    errors: Array | None
+    kept: NDArray[np.int64]
+    level_error: float | None
+    lost_settings: int
+    lost_sets: int
+
+
+def checked(y: ArrayLike) -> Array:
+    """y as floats [S, R, E].
+
+    Raises: ValueError where it has other axes or an infinite value.
+    """
+    scores = np.asarray(y, dtype=float)
+    if scores.ndim != 3 or 0 in scores.shape[1:]:
+        raise ValueError(
+            f"y must be [settings, seeds, networks], with some seeds and networks, got shape {scores.shape}"
+        )
+    if np.isinf(scores).any():
+        raise ValueError("y must be finite, with NaN for a failed trial, got an infinite value")
+    return scores
+
+
+def set_means(y: ArrayLike) -> Array:
+    """Means over the networks that a set has: [S, R], NaN where a set has none."""
+    scores = checked(y)
+    present = np.isfinite(scores)
+    count = present.sum(axis=2)
+    total = np.where(present, scores, 0.0).sum(axis=2)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def setting_means(y: ArrayLike) -> SettingMeans:
+    """Means over seeds, by least squares of set mean = setting + seed.
+
+    With no set lost this is the plain mean. With some lost, a setting is not judged by the easier of the shared seeds.
+    The error is the residual's (seed effects removed: the same seeds shift all settings alike) over sqrt(sets).
+    """
+    cells = set_means(y)
+    present = np.isfinite(cells)
+    kept = np.flatnonzero(present.any(axis=1))
+    settings, lost = len(cells), int((~present).sum())
+    if len(kept) == 0:
+        return SettingMeans(np.empty(0), None, kept, None, settings, lost)
+    cells, present = cells[kept], present[kept]
+    rows, columns = np.nonzero(present)
+    target = cells[rows, columns]
+    design = np.hstack([np.eye(len(kept))[rows], np.eye(cells.shape[1])[columns]])
+    fit, _, rank, _ = np.linalg.lstsq(design, target, rcond=None)
+    seeds = fit[len(kept) :][present.any(axis=0)]
+    values = fit[: len(kept)] + seeds.mean()
+    if np.ptp(values) <= 1e-12 * np.abs(values).max():  # rounding must not look like an effect
+        values = np.full(len(kept), values[0])
+    level = float(seeds.std(ddof=1) / np.sqrt(len(seeds))) if len(seeds) > 1 else None
+    spare = len(target) - int(rank)
+    errors = None
+    if spare > 0:
+        residual = float(((target - design @ fit) ** 2).sum() / spare)
+        errors = np.sqrt(residual / present.sum(axis=1))
+    return SettingMeans(values, errors, kept, level, settings - len(kept), lost)

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 from mim4dd.errors import InputError
 
@@ -60,7 +61,7 @@ def connect(address: str) -> Connection:
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address == "local":
             ray.init(address="local", include_dashboard=False, **quiet)
@@ -90,7 +91,7 @@ def _require_listener(address: str) -> None:
         raise InputError(f"no Ray cluster answers at {address}: {error}; start one with `ray start --head`") from error
 
 
-def _shipped_code() -> dict[str, object]:
+def _shipped_code() -> dict[str, Any]:
     """Our packages, sent to the nodes: they need the dependencies, not the checkout."""
     import cluster
     import mim4dd

@@ -50,7 +50,7 @@ def parser() -> Parser:
     """The whole command line."""
     top = Parser("mim4dd", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = top.add_subparsers(required=True, metavar="distill | evaluate | show | list", parser_class=Parser)
-    data = argparse.ArgumentParser(add_help=False)
+    data = Parser(add_help=False)
     data.add_argument(
         "--data-root", type=Path, help="folder of the named data sets (default: $MIM4DD_DATA, else ./data)"
     )

@@ -51,7 +51,8 @@ def percent(interval: Interval) -> str:
         return "–"
     if interval.low is None or interval.high is None:
         return f"{100 * interval.mean:.1f}%"
-    return f"{100 * interval.mean:.1f}% [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+    low, high = max(0.0, interval.low), min(1.0, interval.high)  # a t interval of few sets knows no bounds
+    return f"{100 * interval.mean:.1f}% [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def points(interval: Interval) -> str:

@@ -57,11 +57,8 @@ def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tup
             sampler = optuna.samplers.RandomSampler(seed=integer("design", seed) % 2**32)
         study = optuna.create_study(sampler=sampler)
     # QMC learns its space from a finished trial: one that is not part of the design.
-    study.add_trial(
-        optuna.trial.create_trial(
-            params={k: d.low for k, d in distributions.items()}, distributions=distributions, value=0.0
-        )
-    )
+    known = {axis.key: axis.sampled(axis.values[0]) if axis.values else axis.low for axis in axes}
+    study.add_trial(optuna.trial.create_trial(params=known, distributions=distributions, value=0.0))
     points = []
     for _ in range(count):
         asked = study.ask(fixed_distributions=distributions)
@@ -71,26 +68,26 @@ def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tup
 
 
 def _grid(space: Space, count: int) -> list[Flat]:
-    """The largest grid with at most `count` points; ends included; listed knobs keep their ends and spread between."""
+    """The largest grid with at most `count` points, ends included: the axis with the fewest levels grows first."""
     import itertools
+    import math
 
     levels = [1] * len(space)
-    while True:
-        for axis in sorted(range(len(space)), key=lambda i: levels[i]):
-            grown = [n + (i == axis) for i, n in enumerate(levels)]
-            size, most = 1, len(space[axis].values) or count
-            for n in grown:
-                size *= n
-            if size <= count and grown[axis] <= most:
-                levels = grown
+    grew = True
+    while grew:
+        grew = False
+        for k in sorted(range(len(space)), key=lambda k: levels[k]):
+            grown = [*levels[:k], levels[k] + 1, *levels[k + 1 :]]
+            if math.prod(grown) <= count and grown[k] <= (len(space[k].values) or count):
+                levels, grew = grown, True
                 break
-        else:
-            break
     columns = []
     for axis, n in zip(space, levels, strict=True):
         places = [k / (n - 1) for k in range(n)] if n > 1 else [0.5]
-        columns.append([axis.value(round(axis.from_unit(p)) if axis.values else axis.from_unit(p)) for p in places])
-    return [dict(zip((axis.key for axis in space), values, strict=True)) for values in itertools.product(*columns)]
+        sampled = [axis.from_unit(place) for place in places]
+        columns.append([axis.value(round(s) if axis.values else s) for s in sampled])
+    keys = [axis.key for axis in space]
+    return [dict(zip(keys, values, strict=True)) for values in itertools.product(*columns)]
 
 
 def search_sampler(name: str, seed: int = 0) -> BaseSampler:

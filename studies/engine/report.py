@@ -6,10 +6,10 @@ import base64
 import csv
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from studies.engine.answer import Answer, Cell, Table
 from studies.engine.evidence import Evidence
+from studies.engine.journal import write_json
 
 
 def write_report(answer: Answer, evidence: Evidence) -> None:
@@ -24,6 +24,7 @@ def write_report(answer: Answer, evidence: Evidence) -> None:
             writer = csv.writer(file)
             writer.writerow(table.columns)
             writer.writerows(table.rows)
+    write_json(out / "summary.json", answer.summary)
     (out / "answer.md").write_text(markdown(answer, evidence), encoding="utf-8")
     (out / "report.html").write_text(html(answer, evidence), encoding="utf-8")
 
@@ -104,16 +105,3 @@ def numeric(table: Table, column: int) -> bool:
 def embedded(path: Path) -> str:
     """A PNG as a data URI."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-
-
-def as_json(value: Any) -> Any:
-    """Numbers that JSON has: NaN and infinities as None."""
-    import math
-
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: as_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_json(item) for item in value]
-    return value

@@ -46,10 +46,10 @@ class Axis:
         return FloatDistribution(self.low, self.high, log=self.log)
 
     def value(self, sampled: float) -> Scalar:
-        """The knob's value for what Optuna sampled; floats to 6 digits, so that a printed value is the value."""
+        """The knob's value for what Optuna sampled; floats to 3 digits, so that what is printed is the value."""
         if self.values:
             return self.values[int(sampled)]
-        return int(sampled) if self.whole else float(f"{sampled:.6g}")
+        return int(sampled) if self.whole else float(f"{sampled:.3g}")
 
     def sampled(self, value: Scalar) -> float:
         """What Optuna would have sampled for a value of the knob.
@@ -93,6 +93,9 @@ def make_space(
     for key in given:
         if key in fixed:
             raise InputError(f"{key} is fixed by --set and ranged by --range; give one of them")
+    for key in given:
+        if any(other.startswith(f"{key}.") for other in declared):
+            raise InputError(f"{key} is a component, not a knob; fix it with --set {key}=NAME")
     searched = [key for key in keys if key not in fixed]
     searched += [key for key in given if key not in searched]
     return tuple(make_axis(key, declared[key], config[key], given.get(key, "")) for key in searched)

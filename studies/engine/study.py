@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -24,13 +23,14 @@ from studies.engine.design import SEARCHES, Setting
 from studies.engine.journal import Journal
 from studies.engine.options import Options, fail, parse_options
 from studies.engine.space import Space
+from studies.engine.tracking import Tracker, address, check
+from studies.engine.tracking.server import shown
 from studies.engine.trial import Inputs, Trial
 
 if TYPE_CHECKING:
     from cluster import Connection
     from studies.engine.answer import Answer
     from studies.engine.evidence import Evidence
-    from studies.engine.tracking import Tracker
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def run(study: Study, options: Options) -> int:
 
         print(describe(plan, options, out))
         return 0
-    uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-    say(f"{study.name}: results in {out}, MLflow at {uri}")
+    uri = address(options.tracking_uri)
+    say(f"{study.name}: results in {out}, MLflow at {shown(uri)}")
     source_knobs = {k.partition(".")[2]: v for k, v in configuration.flat.items() if k.startswith("source.")}
     splits = load(
         options.dataset,
@@ -119,8 +119,6 @@ class Driver:
 
     def run(self) -> int:
         """Run the trials that have no row, then write the answer; 130 when interrupted."""
-        from studies.engine.tracking import Tracker, check
-
         for note in self.journal.notes:
             say(note)
         adaptive = self.options.design in SEARCHES
@@ -213,7 +211,7 @@ class Driver:
         )
         answer = self.study.answer(evidence)
         write_report(answer, evidence)
-        tracker.finish("KILLED" if interrupted else "FINISHED", summary=answer.summary)
+        tracker.finish("killed" if interrupted else "finished")
         say("")
         for sentence in answer.verdict:
             say(sentence)
@@ -236,7 +234,7 @@ class Tracking:
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
-            self.tracker.finish("FAILED")
+            self.tracker.finish("failed")
         self.tracker.close()
 
 
@@ -309,7 +307,7 @@ def identify(study: Study, options: Options, configuration: Configuration, plan:
         "title": study.title,
         "question": study.question,
         "command": options.command,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
         "git_commit": git_commit(),
         "versions": versions(),
         "fixed": list(configuration.fixed),

@@ -174,8 +174,9 @@ def _name(trial: Any) -> str:
 
 def reference_on_cluster(splits: Splits, network: Network, device: str) -> Reference:
     """Train the study's reference network on a worker, so that the driver needs no torch."""
-    task = ray.remote(num_cpus=1, num_gpus=1 if device == "cuda" else 0)(train_reference)
-    return ray.get(task.remote(splits, network, device=device))  # type: ignore[no-any-return]
+    work: Any = ray.remote(num_cpus=1, num_gpus=1 if device == "cuda" else 0)(train_reference)
+    reference: Reference = ray.get(work.remote(splits, network, device=device))
+    return reference
 
 
 def fixed_unit(config: dict[str, Any], trials: list[Trial], inputs: Inputs, place: Workplace) -> None:

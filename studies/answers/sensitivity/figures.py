@@ -34,7 +34,7 @@ def draw_figures(found: Findings, evidence: Evidence) -> tuple[Figure, ...]:
 
 
 def _percent_axis(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -47,7 +47,10 @@ def _label_places(axes: Axes, axis: Axis, vertical: bool = False) -> None:
         low, high = np.log10(axis.low), np.log10(axis.high)
         decades = [10.0**k for k in range(int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9)) + 1)]
         values = decades if len(decades) > 2 else list(np.geomspace(axis.low, axis.high, 5))
-        places, labels = np.array([axis.unit(v) for v in values]), [f"{v:.2g}" for v in values]
+        places, labels = (
+            np.array([axis.unit(v) for v in values]),
+            [f"{v:g}" if v in decades else f"{v:.2g}" for v in values],
+        )
     else:
         places = np.linspace(0, 1, 5)
         labels = [f"{axis.from_unit(p):.3g}" for p in places]
@@ -88,8 +91,10 @@ def _responses(found: Findings, evidence: Evidence) -> Figure:
     return Figure(
         "response",
         "Accuracy against each knob",
-        f"Curve: a Gaussian process through {len(found.tried)} settings (each the mean over {seeds} seeds), averaged over "
-        "the other knobs, with its 95% band. Red: the base method alone on the same seeds. The band is for the shape; the "
+        f"Curve: a Gaussian process through {len(found.tried)} settings (each the mean over {seeds} "
+        "seeds), averaged over "
+        "the other knobs, with its 95% band. Red: the base method alone on the same seeds. The band is "
+        "for the shape; the "
         "height that all settings share with their seeds has an error of its own.",
         drawing,
     )
@@ -133,7 +138,8 @@ def _noise(found: Findings, evidence: Evidence) -> Figure:
     return Figure(
         "noise",
         "What the knobs change, against what the seed changes",
-        "Each grey mark is one synthetic set (mean over its evaluation networks); the spread of a column is seed noise, "
+        "Each grey mark is one synthetic set (mean over its evaluation networks); the spread of a column "
+        "is seed noise, "
         "the climb of the bars is the knobs. Settings above the dotted line cannot be told from the best.",
         drawing,
     )
@@ -166,8 +172,10 @@ def _importance(found: Findings) -> Figure:
     return Figure(
         "importance",
         "Which knob matters",
-        f"Bars with 95% intervals over {found.importances.n_settings} settings. A knob stands above the noise when its whole "
-        "interval lies right of the red mark (what a shuffled target gives) and of the dummy knob, which nothing reads.",
+        f"Bars with 95% intervals over {found.importances.n_settings} settings. A knob stands above the "
+        "noise when its whole "
+        "interval lies right of the red mark (what a shuffled target gives) and of the dummy knob, which "
+        "nothing reads.",
         drawing,
     )
 
@@ -180,6 +188,9 @@ def _interactions(found: Findings, evidence: Evidence) -> Figure:
     drawing = Drawing(figsize=(3.6 * columns + 0.6, 3.3 * rows), layout="constrained")
     grid = drawing.subplots(rows, columns, squeeze=False)
     values = np.array([m.mean for m in found.maps])
+    # A colour scale of less than half a point would dramatise noise.
+    half = max(float(np.ptp(values)) / 2, 0.0025)
+    middle = float(values.max() + values.min()) / 2
     shares = {share.knobs: share for share in found.shares.pairs} if found.shares else {}
     mesh = None
     for axes, pair in zip(grid.flat, found.maps, strict=False):
@@ -187,8 +198,8 @@ def _interactions(found: Findings, evidence: Evidence) -> Figure:
             pair.grid,
             pair.grid,
             np.array(pair.mean).T,
-            vmin=values.min(),
-            vmax=values.max(),
+            vmin=middle - half,
+            vmax=middle + half,
             cmap="viridis",
             shading="nearest",
         )
@@ -206,13 +217,15 @@ def _interactions(found: Findings, evidence: Evidence) -> Figure:
     for axes in grid.flat[pairs:]:
         axes.set_visible(False)
     if mesh is not None:
-        bar = drawing.colorbar(mesh, ax=grid, shrink=0.8, format=PercentFormatter(1.0, decimals=None))
+        bar = drawing.colorbar(mesh, ax=grid, shrink=0.8, format=PercentFormatter(1.0, decimals=1))
         bar.set_label("validation accuracy")
     return Figure(
         "interactions",
         "Do the knobs interact?",
-        "Accuracy over each pair of knobs, averaged over the others (Gaussian process). Title: the share of the surface's "
-        "variance that belongs to the pair and to neither knob alone, with a 95% interval. White: settings tried; diamond: "
+        "Accuracy over each pair of knobs, averaged over the others (Gaussian process). Title: the share "
+        "of the surface's "
+        "variance that belongs to the pair and to neither knob alone, with a 95% interval. White: "
+        "settings tried; diamond: "
         "the paper's default.",
         drawing,
     )
@@ -237,7 +250,8 @@ def _pictures(found: Findings, evidence: Evidence) -> Figure | None:
     return Figure(
         "images",
         "What is distilled",
-        f"The synthetic images of seed {evidence.identity['seeds'][0]}; all methods start from the random real images of "
+        f"The synthetic images of seed {evidence.identity['seeds'][0]}; all methods start from the random "
+        "real images of "
         "that seed. Pixels outside the range of real ones are clipped.",
         _stack(shown),
     )

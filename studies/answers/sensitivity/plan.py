@@ -31,10 +31,11 @@ def plan_sensitivity(options: Options, configuration: Configuration) -> Plan:
     if options.design in FIXED:
         for knobs, dummy in fixed_design(options.design, space, options.settings, options.design_seed):
             wanted.append(("design", knobs, dummy, apply(configuration.flat, knobs), options.seeds))
-    settings, trials = [], {}
-    for number, (role, knobs, dummy, config, seeds) in enumerate(wanted):
+    settings: list[Setting] = []
+    trials: dict[str, Trial] = {}
+    for number, (role, knobs, place, config, seeds) in enumerate(wanted):
         own = [Trial.of({**config, "seed": seed}) for seed in seeds]
-        settings.append(Setting(number, role, knobs, dummy, tuple(trial.hash for trial in own)))
+        settings.append(Setting(number, role, knobs, place, tuple(trial.hash for trial in own)))
         trials |= {trial.hash: trial for trial in own}
     return Plan(space, tuple(settings), tuple(trials.values()))
 

@@ -63,7 +63,8 @@ def _methods(found: Findings, evidence: Evidence) -> Table:
             "sets × networks",
         ),
         tuple(rows),
-        "Mean over synthetic sets with a 95% t interval over sets; the gain pairs sets of one seed. Full data is trained "
+        "Mean over synthetic sets with a 95% t interval over sets; the gain pairs sets of one seed. Full "
+        "data is trained "
         "with the same recipe, at most 1,500 steps, on one seed. Decodable information is a lower bound found by a "
         "reference network on validation images, classes equally likely.",
     )
@@ -97,8 +98,10 @@ def _importances(found: Findings) -> Table | None:
             "settings that would decide",
         ),
         tuple(rows),
-        f"{found.importances.n_settings} settings of the space-filling design. fANOVA is a share of the variance over the "
-        "whole space; PED-ANOVA measures what reaching the best settings depends on; they answer different questions. The "
+        f"{found.importances.n_settings} settings of the space-filling design. fANOVA is a share of the "
+        "variance over the "
+        "whole space; PED-ANOVA measures what reaching the best settings depends on; they answer "
+        "different questions. The "
         "dummy knob is read by no trial: its value is the measure's own noise.",
     )
 
@@ -155,6 +158,7 @@ def _settings(found: Findings, evidence: Evidence) -> Table:
             "pairs lost",
         ),
         tuple(rows),
-        "Intervals are for each setting by itself: with this many settings some look better by chance; the regret of the "
+        "Intervals are for each setting by itself: with this many settings some look better by chance; "
+        "the regret of the "
         "default above is corrected for that.",
     )

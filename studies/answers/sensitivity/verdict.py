@@ -51,15 +51,15 @@ def _spread(found: Findings, evidence: Evidence) -> str:
     identity = evidence.identity
     text = (
         f"On {identity['dataset']} at {identity['configuration']['ipc']} image(s) a class, protocol "
-        f"{identity['protocol']}, the {len(means)} settings reach {100 * means.min():.1f}% to {100 * means.max():.1f}% "
+        f"{identity['protocol']}, {len(means)} settings reach {100 * means.min():.1f}% to {100 * means.max():.1f}% "
         f"on validation (mean over {found.accuracy.shape[1]} sets each)"
     )
     if variance.settings is None or variance.sets is None:
         return text + "; with one set a setting, the knobs cannot be told from the seeds."
     ratio = variance.effect_to_noise
     text += (
-        f": the knobs move it by {100 * variance.settings.value:.2f} points (standard deviation between settings"
-        f"{_range(variance.settings, 100)}), the seed by {100 * variance.sets.value:.2f}{_range(variance.sets, 100)}"
+        f". The knobs move it by {100 * variance.settings.value:.2f} points{_range(variance.settings, 100)} (standard "
+        f"deviation, seed noise removed), the seed by {100 * variance.sets.value:.2f}{_range(variance.sets, 100)}"
     )
     return text + (f", a ratio of {ratio.value:.2g}{_range(ratio, 1)}." if ratio else ".")
 
@@ -122,7 +122,8 @@ def _best_gain(found: Findings, evidence: Evidence) -> str:
     # Chosen on these very seeds: the naive gain flatters it, so it stands with that word.
     gain = paired_interval(set_means(found.accuracy)[found.best], found.base_sets)
     return (
-        f"The best setting on validation ({knobs}) reaches {percent(mean_interval(set_means(found.accuracy)[found.best]))}"
+        f"The best setting on validation ({knobs}) reaches "
+        f"{percent(mean_interval(set_means(found.accuracy)[found.best]))}"
         f", {points(gain)} over the base alone; chosen on the same seeds, so this flatters it."
     )
 
@@ -165,23 +166,27 @@ def _notes(found: Findings) -> tuple[str, ...]:
     leak = selection_leak(found.accuracy, found.test)
     notes = [
         "Every choice reads validation; test accuracies appear in the tables alone.",
-        "MIM4DD here is a reconstruction: no copy of the paper's method section or code could be had, and no accuracy of "
+        "MIM4DD here is a reconstruction: no copy of the paper's method section or code could be had, and "
+        "no accuracy of "
         "the paper is claimed.",
         "Bands and intervals are 95%. A setting's noise is that of its seeds; networks are nested in a set and never "
         "pooled with sets.",
-        "fANOVA is computed on each knob's own scale (logarithms where the search is logarithmic), so its shares are of "
+        "fANOVA is computed on each knob's own scale (logarithms where the search is logarithmic), so its "
+        "shares are of "
         "the space as it was searched.",
     ]
     if leak.leak is not None:
         notes.append(
-            f"Had the best setting been chosen on test, its test accuracy would have looked {100 * leak.leak:.1f} points "
+            "Had the best setting been chosen on test, its test accuracy would have looked "
+            f"{100 * leak.leak:.1f} points "
             "better than that of the one chosen on validation."
         )
     if found.surface is not None:
         fit = found.surface.fit
         flat = f"; it sees no effect of {', '.join(fit.flat)}" if fit.flat else ""
         notes.append(
-            f"Response surface: Gaussian process, leave-one-out R² {fit.r_squared:.2f} (near or below 0: it knows no more "
+            f"Response surface: Gaussian process, leave-one-out R² {fit.r_squared:.2f} (near or below 0: "
+            "it knows no more "
             f"than the mean){flat}."
         )
     return tuple(notes)

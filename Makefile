@@ -1,0 +1,34 @@
+# Every command of the README is a verb here. `make study` and `make test` need nothing but Python 3.11 or newer.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+# Idle OpenMP threads that spin take the cores from the other trials.
+export OMP_WAIT_POLICY ?= passive
+
+.PHONY: study test check bench test-slow clean
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mim4dd needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+study: .venv/installed ## the main job: how sensitive is MIM4DD, on digits
+	$(BIN)/python studies/sensitivity.py $(ARGS)
+
+test: .venv/installed ## the tests, without the slow ones
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: .venv/installed ## the slow tests too
+	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+
+check: .venv/installed ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed ## iterations, evaluation, per-trial overhead, each as a ratio within one run
+	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+
+clean: ## what the commands above made, results included
+	rm -rf .venv runs mlflow.db mlruns

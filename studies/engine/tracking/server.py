@@ -1,0 +1,168 @@
+"""Where the runs are tracked, and whether it answers: told in one line, before anything has started."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import sqlite3
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from mim4dd.errors import InputError
+from studies.engine.tracking.folder import one_line
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SQLITE = "sqlite:///"
+KNOWN = "sqlite:////ABSOLUTE/FILE.db, http://HOST:PORT"
+# Retries would block for minutes and may create a run twice; rows are sent again by us.
+ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+ANSWER_SECONDS = 3.0
+USE_SECONDS = 6.0
+CREATE_SECONDS = 60.0
+
+
+def address(uri: str | None = None) -> str:
+    """The absolute tracking URI: the given one, else $MLFLOW_TRACKING_URI, else mlflow.db in the current folder.
+
+    Raises: InputError for a URI that MLflow has no store for.
+    """
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    scheme = urlsplit(uri).scheme
+    if scheme == "sqlite":
+        if not uri.startswith(SQLITE) or not database(uri).name:
+            raise InputError(f"tracking URI '{uri}' names no file; known are {KNOWN}")
+        query = uri.partition("?")[1:]
+        return f"{SQLITE}{os.path.abspath(database(uri))}{''.join(query)}"
+    if scheme in ("", "file"):
+        raise InputError(f"MLflow keeps no runs in a folder any more, got '{uri}'; known are {KNOWN}")
+    if scheme in ("http", "https") and not urlsplit(uri).hostname:
+        raise InputError(f"tracking URI '{uri}' names no host; known are {KNOWN}")
+    return uri
+
+
+def database(uri: str) -> Path:
+    """The file of a sqlite URI."""
+    return Path(uri.removeprefix(SQLITE).partition("?")[0])
+
+
+def shown(uri: str) -> str:
+    """The URI without the password that it may hold, for messages."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
+
+
+def check(uri: str | None = None) -> None:
+    """Find out within 10 seconds whether MLflow can be used there; a SQLite file that is not there is made.
+
+    Making one takes MLflow 2 to 8 seconds beside its import, and must be done once, by one process.
+    Raises: InputError with one line.
+    """
+    uri = address(uri)
+    scheme, told = urlsplit(uri).scheme, shown(uri)
+    seconds = USE_SECONDS
+    if scheme == "sqlite":
+        _check_file(database(uri))
+        seconds = USE_SECONDS if database(uri).exists() else CREATE_SECONDS
+    elif scheme in ("http", "https"):
+        _check_answer(uri)
+    failure = within(seconds, lambda: client(uri).search_experiments(max_results=1))
+    if failure is None:
+        return
+    if "out-of-date database schema" in str(failure):
+        raise InputError(f"{told} was made by another version of MLflow; back it up and run: mlflow db upgrade {told}")
+    if scheme in ("http", "https") and ("error code 404" in str(failure) or "valid JSON" in str(failure)):
+        raise InputError(f"what answers at {told} is no MLflow tracking server")
+    raise InputError(f"MLflow cannot be used at {told}: {one_line(failure)}")
+
+
+def client(uri: str) -> MlflowClient:
+    """A quiet client that fails fast; what the user has set in the environment stays."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        # Its errors reach us as exceptions; the log would add their traces.
+        os.environ["MLFLOW_LOGGING_LEVEL"] = "CRITICAL"
+        logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri)
+
+
+def within(seconds: float, work: Callable[[], object]) -> Exception | None:
+    """Do the work in a thread of its own; its exception, or a TimeoutError when it takes longer."""
+    failure: list[Exception] = []
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 (MLflow, SQLAlchemy and requests have no common base)
+            failure.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        return TimeoutError(f"no answer within {seconds:.0f} s")
+    return failure[0] if failure else None
+
+
+def _check_file(path: Path) -> None:
+    """Whether a SQLite file can be written, or made."""
+    if not path.parent.is_dir():
+        raise InputError(f"the tracking database {path} cannot be made: {path.parent} is no folder")
+    if not path.exists():
+        if not os.access(path.parent, os.W_OK):
+            raise InputError(f"the tracking database {path} cannot be made: the folder is not writable")
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=ANSWER_SECONDS, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise InputError(f"the tracking database {path} cannot be written: {error}") from error
+    if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
+        raise InputError(f"the tracking database {path} cannot be written: it or its folder is read-only")
+
+
+def _check_answer(uri: str) -> None:
+    """Whether anything speaks HTTP there."""
+    told = shown(uri)
+    request = urllib.request.Request(f"{told.rstrip('/')}/version")
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(request, timeout=ANSWER_SECONDS).close()
+        except urllib.error.HTTPError as answer:
+            with answer:
+                if answer.code == 403 and b"Host header" in answer.read(1000):
+                    raise InputError(
+                        f"the MLflow server at {told} refuses this host name; start it with --allowed-hosts"
+                    ) from answer
+
+    failure = within(ANSWER_SECONDS + 0.5, ask)
+    if isinstance(failure, InputError):
+        raise failure
+    if isinstance(failure, http.client.HTTPException):
+        raise InputError(f"what answers at {told} is no MLflow tracking server")
+    if failure is not None:
+        reason = getattr(failure, "reason", failure)
+        raise InputError(f"no MLflow tracking server answers at {told}: {one_line(_error(reason))}")
+
+
+def _error(reason: object) -> BaseException:
+    return reason if isinstance(reason, BaseException) else OSError(str(reason))

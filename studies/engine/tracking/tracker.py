@@ -1,0 +1,151 @@
+"""Feeds MLflow from a thread while a study runs, and brings it up to date afterwards. It may be late."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mim4dd.errors import InputError
+from studies.engine.tracking.folder import Folder, Row, one_line
+from studies.engine.tracking.server import address, check, shown
+from studies.engine.tracking.view import View
+
+LONGEST_PAUSE = 30.0
+
+
+def to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+class Tracker:
+    """MLflow's side of a running study: `check` first, then `start`, `trial` for each row on disk, `finish`, `close`.
+
+    After `start` nothing raises: the first failure is said once, rows wait and are tried again with growing pauses, and
+    `finish` says what did not arrive and the command that sends it.
+    """
+
+    def __init__(self, uri: str | None, out: Path, say: Callable[[str], None] = to_stderr) -> None:
+        self.uri, self.folder, self.say = address(uri), Folder(out), say
+        self._waiting: deque[Row] = deque()
+        self._changed = threading.Condition()
+        self._closing = self._warned = self._reported = False
+        self._thread: threading.Thread | None = None
+        self._last: tuple[str, Mapping[str, Any]] | None = None
+
+    def start(self) -> None:
+        """Find or make the experiment and the parent run, and queue what an earlier session has left on disk.
+
+        Raises: InputError when MLflow does not take them.
+        """
+        try:
+            view = View(self.uri, self.folder, live=True)
+        except Exception as error:  # a client raises what its store, its HTTP library or its server does
+            raise InputError(f"MLflow cannot be used at {shown(self.uri)}: {one_line(error)}") from error
+        self._waiting.extend(self.folder.rows())
+        self._thread = threading.Thread(target=self._work, args=(view,), name="tracking", daemon=True)
+        self._thread.start()
+
+    def trial(self, row: Row) -> None:
+        """Queue a finished trial whose row and files are on disk."""
+        with self._changed:
+            self._waiting.append(row)
+            self._changed.notify()
+
+    def finish(
+        self, status: str = "finished", summary: Mapping[str, Any] | None = None, *, within_seconds: float = 30.0
+    ) -> None:
+        """Send what waits, then the parent's report, files and numbers; give up after `within_seconds`.
+
+        status: finished, failed or killed. summary: the parent's metrics, by default those in OUT/summary.json.
+        """
+        self._last = (status.upper(), self.folder.summary() if summary is None else summary)
+        if not self._stop(within_seconds) or self._waiting or not self._reported:
+            missing = f"{len(self._waiting)} finished trials" if self._waiting else "The report"
+            self.say(
+                f"{missing} did not reach MLflow; they are safe on disk. Send them with: "
+                f"python -m studies.engine.tracking sync {self.folder.path} --tracking-uri {shown(self.uri)}"
+            )
+
+    def close(self) -> None:
+        """Stop the thread without waiting for rows; the parent run stays as it is."""
+        with self._changed:
+            if not self._closing:
+                self._waiting.clear()
+        self._stop(5.0)
+
+    def _stop(self, seconds: float) -> bool:
+        """Let the thread finish; whether it did in time."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread is None:
+            return True
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _work(self, view: View) -> None:
+        pause, failures = 1.0, 0  # failures in a row since the study has ended
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                if not self._waiting or failures >= 2:
+                    break
+                closing = self._closing
+                row = self._waiting[0]
+            if self._tried(lambda row=row: view.send(row)):  # type: ignore[misc]
+                with self._changed:
+                    if self._waiting:
+                        self._waiting.popleft()
+                pause, failures = 1.0, 0
+                continue
+            with self._changed:
+                self._waiting.rotate(-1)  # one row that MLflow refuses does not hold up the others
+                failures += closing
+                self._changed.wait_for(lambda: self._closing, timeout=pause)
+                pause = min(LONGEST_PAUSE, 2 * pause)
+        if self._last is not None:
+            status, summary = self._last
+            self._reported = failures < 2 and self._tried(lambda: view.finish(status, summary))
+
+    def _tried(self, send: Callable[[], object]) -> bool:
+        try:
+            send()
+        except Exception as error:  # noqa: BLE001 (whatever MLflow raises must not reach the study)
+            if not self._warned:
+                self._warned = True
+                self.say(f"MLflow does not take what it is sent ({reason(error)}); the study goes on, rows are on disk")
+            return False
+        return True
+
+
+def reason(error: Exception) -> str:
+    """An error's first line, without the inside of the HTTP library."""
+    text = one_line(error)
+    return "its server does not answer" if "HTTPConnectionPool" in text or "HTTPSConnectionPool" in text else text
+
+
+def sync(out: Path, uri: str | None = None) -> int:
+    """Bring MLflow up to date with a study's folder; the number of trials that it lacked.
+
+    May be repeated, after a crash at any point too: nothing is there twice. The parent run is ended when the study has
+    its answer and every planned trial its row.
+    Raises: InputError when the folder holds no study or MLflow cannot be used.
+    """
+    uri, folder = address(uri), Folder(out)
+    rows = list(folder.rows())
+    check(uri)
+    sent = 0
+    try:
+        view = View(uri, folder, live=False)
+        for row in rows:
+            sent += view.send(row)
+        if (folder.path / "answer.md").is_file() and len(rows) >= folder.planned():
+            view.finish("FINISHED", folder.summary())
+    except Exception as error:
+        told = f"MLflow at {shown(uri)} stopped taking rows after {sent} of {len(rows)}: {reason(error)}"
+        raise InputError(f"{told}; run the same command again") from error
+    return sent

@@ -1,0 +1,180 @@
+"""One study in MLflow: an experiment, a parent run for the study's folder, a child run for each finished trial.
+
+Everything is found by our own tags and written with the row's own times, so sending it twice leaves the same runs.
+A child that has ended and bears its row's digest is complete: ending it is the last thing that is done.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from studies.engine.tracking import browser, describe, words
+from studies.engine.tracking.folder import Folder, Row, digest
+from studies.engine.tracking.server import SQLITE, client, database
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+PARENT, STUDY, TRIAL, ROW = "mlflow.parentRunId", "mim4dd.study", "mim4dd.trial", "mim4dd.row"
+KIND = "custom_model_development"  # opens the web page on training, not on language models
+ENDED = {"FINISHED", "FAILED"}
+
+
+class Child(NamedTuple):
+    """A child run as it stands in MLflow; row: the digest of what was sent."""
+
+    run: str
+    row: str
+    complete: bool
+
+
+class View:
+    """Finds or makes the experiment and the parent run; then sends rows.
+
+    live: the study is running, so its parent is too. Every call may raise whatever MLflow raises, and may be repeated.
+    """
+
+    def __init__(self, uri: str, folder: Folder, *, live: bool) -> None:
+        self.folder, self.client, self.user = folder, client(uri), user()
+        self.experiment_name = f"mim4dd-{folder.name}"
+        self.experiment = self._experiment(uri)
+        self.client.set_experiment_tag(self.experiment, browser.TAG, browser.state(folder.study))
+        self.parent, fresh = self._parent(live)
+        self.known: dict[str, Child] | None = {} if fresh else None
+        self.doubtful: set[str] = set()
+        self.last_ended = 0
+
+    def send(self, row: Row) -> bool:
+        """Send one finished trial; False when MLflow has it already."""
+        trial, content = row["trial"], digest(row)
+        self.last_ended = max(self.last_ended, words.times(row)[1])
+        if self.known is None:
+            self.known = dict(self._children(f"tags.`{PARENT}` = '{self.parent}'"))
+        if trial in self.doubtful:
+            found = self._children(f"tags.`{PARENT}` = '{self.parent}' AND tags.`{TRIAL}` = '{trial}'")
+            self.known |= dict(found)
+        child = self.known.get(trial)
+        if child is not None and child.row != content:
+            # The trial was run again: metrics of two runs do not belong into one history.
+            self.client.delete_run(child.run)
+            del self.known[trial]
+            child = None
+        if child is not None and child.complete:
+            return False
+        # Until it is done, what has arrived is unknown: a request may fail after the server has obeyed it.
+        self.doubtful.add(trial)
+        self._write(row, content, child)
+        self.doubtful.discard(trial)
+        return True
+
+    def finish(self, status: str, summary: Mapping[str, Any]) -> None:
+        """Give the parent its description with the answer, its numbers and files, and end it."""
+        from mlflow.entities import Metric, RunTag
+
+        ended, out = self.last_ended or int(1000 * time.time()), self.folder.path
+        numbers = {name: float(value) for name, value in summary.items() if words.usable(value)}
+        metrics = [Metric(name, value, ended, 0) for name, value in numbers.items()]
+        text = describe.parent(self.folder.study, self.experiment, describe.answer(out))
+        note = RunTag("mlflow.note.content", text)
+        self.client.log_batch(self.parent, metrics, tags=[note])
+        for name in ("answer.md", "report.html", "study.json", "settings.jsonl", "rows.jsonl"):
+            if (out / name).is_file():
+                self.client.log_artifact(self.parent, str(out / name))
+        for name in ("figures", "tables"):
+            if (out / name).is_dir():
+                self.client.log_artifacts(self.parent, str(out / name), name)
+        self.client.set_terminated(self.parent, status, ended)
+
+    def _experiment(self, uri: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.get_experiment_by_name(self.experiment_name)
+        if found is None:
+            # Beside the database, wherever the study was started; a server knows its own place.
+            place = str(database(uri).parent / "mlruns" / self.experiment_name) if uri.startswith(SQLITE) else None
+            try:
+                made = str(self.client.create_experiment(self.experiment_name, place, {"mlflow.experimentKind": KIND}))
+                note = describe.experiment(self.folder.study).replace("\n\n", f"\n\n{describe.look(made)}", 1)
+                self.client.set_experiment_tag(made, "mlflow.note.content", note)
+                return made
+            except MlflowException:
+                found = self.client.get_experiment_by_name(self.experiment_name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage == "deleted":
+            self.client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _parent(self, live: bool) -> tuple[str, bool]:
+        """The parent's run id, and whether it was made just now."""
+        folder, study = self.folder, self.folder.study
+        found = self.client.search_runs([self.experiment], f"tags.`{STUDY}` = '{folder.identity}'")
+        if found:
+            oldest: Run = min(found, key=lambda run: (run.info.start_time, run.info.run_id))
+            if live and oldest.info.status != "RUNNING":
+                self.client.update_run(oldest.info.run_id, status="RUNNING")
+            return oldest.info.run_id, False
+        tags = describe.tags(study) | {STUDY: folder.identity, "out": folder.path.name, "mlflow.user": self.user}
+        tags["mlflow.note.content"] = describe.parent(study, self.experiment)
+        started = int(1000 * describe.moment(study["created"]))
+        made = self.client.create_run(self.experiment, started, tags, describe.name(study))
+        self.client.log_batch(made.info.run_id, params=entities("Param", describe.parameters(study)))
+        return made.info.run_id, True
+
+    def _children(self, condition: str) -> Iterator[tuple[str, Child]]:
+        """The children in MLflow by trial; of two with one trial the complete one, or the older, stays."""
+        best: dict[str, tuple[bool, int, str]] = {}
+        token = ""
+        while token is not None:
+            page = self.client.search_runs([self.experiment], condition, max_results=1000, page_token=token or None)
+            for run in page:
+                trial, complete = run.data.tags.get(TRIAL, ""), run.info.status in ENDED
+                rank = (not complete, run.info.start_time, run.info.run_id)
+                if trial in best:
+                    rank, extra = sorted((best[trial], rank))
+                    self.client.delete_run(extra[2])
+                best[trial] = rank
+                if rank[2] == run.info.run_id:
+                    yield trial, Child(run.info.run_id, run.data.tags.get(ROW, ""), complete)
+            token = page.token
+
+    def _write(self, row: Row, content: str, child: Child | None) -> None:
+        folder, study = self.folder, self.folder.study
+        setting, place = folder.setting(row["trial"]), folder.path / "trials" / row["trial"]
+        started, ended = words.times(row)
+        run = child.run if child else ""
+        if not run:
+            tags = words.tags(row, setting, study) | {PARENT: self.parent, TRIAL: row["trial"], ROW: content}
+            name = words.run_name(row, setting, study.get("knobs") or {})
+            tags["mlflow.user"] = self.user
+            run = self.client.create_run(self.experiment, started, tags, name).info.run_id
+        assert self.known is not None
+        self.known[row["trial"]] = Child(run, content, False)
+        history = json.loads((place / "history.json").read_text()) if (place / "history.json").is_file() else []
+        metrics, parameters = words.points(row, history), words.parameters(row, study.get("knobs") or {})
+        self.client.log_batch(run, entities("Metric", metrics), entities("Param", parameters))
+        for file in ("synthetic.png", "synthetic.safetensors", "history.json"):
+            if (place / file).is_file():
+                self.client.log_artifact(run, str(place / file))
+        ok = row["result"]["status"] == "ok"
+        self.client.set_terminated(run, "FINISHED" if ok else "FAILED", ended)
+        self.known[row["trial"]] = Child(run, content, True)
+
+
+def entities(kind: str, values: Any) -> list[Any]:
+    """MLflow's own records of points or of a dictionary."""
+    from mlflow import entities as known
+
+    make = getattr(known, kind)
+    return [make(*value) for value in (values.items() if isinstance(values, dict) else values)]
+
+
+def user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "unknown"

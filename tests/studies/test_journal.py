@@ -1,0 +1,91 @@
+"""The study folder: durable rows, one holder, one study, repaired tails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mim4dd.errors import InputError
+from studies.engine.design import Setting
+from studies.engine.journal import Journal, read_rows, read_settings
+from studies.engine.trial import Outcome, Trial
+
+IDENTITY = {"study": "s", "hash": "abc", "created": "now", "dataset": "digits"}
+
+
+def outcome(seed: int, status: str = "ok") -> Outcome:
+    return Outcome(
+        Trial.of({"seed": seed}), {"status": status, "validation_accuracy": [0.5]}, measured={"seconds": 1.0}
+    )
+
+
+def test_rows_are_on_disk_before_add_returns_and_are_read_back(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, IDENTITY)
+    row = journal.add(outcome(0), retries=2)
+    assert json.loads((tmp_path / "rows.jsonl").read_text())["measured"]["retries"] == 2
+    assert (tmp_path / "trials" / row["trial"] / "history.json").exists()
+    journal.close()
+    again = Journal(tmp_path, IDENTITY)
+    assert again.finished([row["trial"], "other"]) == {row["trial"]}
+    again.close()
+
+
+def test_a_row_with_an_error_runs_again_and_the_later_row_stands(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, IDENTITY)
+    failed = journal.add(outcome(0, "error"), 0)
+    assert journal.finished([failed["trial"]]) == set()
+    journal.add(outcome(0), 0)
+    assert [row["result"]["status"] for row in read_rows(tmp_path)] == ["ok"]
+    journal.close()
+
+
+def test_a_torn_last_line_is_cut_off_with_a_word(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, IDENTITY)
+    journal.add(outcome(0), 0)
+    journal.close()
+    with open(tmp_path / "rows.jsonl", "a") as file:
+        file.write('{"trial": "torn')
+    again = Journal(tmp_path, IDENTITY)
+    assert len(again.rows) == 1
+    assert "unfinished line" in again.notes[0]
+    again.add(outcome(1), 0)
+    again.close()
+    assert len(read_rows(tmp_path)) == 2
+
+
+def test_a_line_that_is_no_row_is_refused_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"trial": "a"}\nnonsense\n')
+    with pytest.raises(InputError, match=r"rows.jsonl:2 is no row"):
+        read_rows(tmp_path)
+
+
+def test_another_study_is_refused_and_says_what_differs(tmp_path: Path) -> None:
+    Journal(tmp_path, IDENTITY).close()
+    with pytest.raises(InputError, match=r"holds another study \(it differs in hash, dataset\)"):
+        Journal(tmp_path, {**IDENTITY, "hash": "other", "dataset": "mnist"})
+
+
+def test_a_second_holder_is_refused(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, IDENTITY)
+    code = f"import pathlib, studies.engine.journal as j; j.Journal(pathlib.Path({str(tmp_path)!r}), {IDENTITY!r})"
+    second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert "is in use by another run" in second.stderr
+    journal.close()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        Journal(tmp_path / "file" / "out", IDENTITY)
+
+
+def test_settings_survive_the_disk(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, IDENTITY)
+    settings = [Setting(0, "default", {"method.temperature": 0.1}, None, ("a", "b")), Setting(1, "design", {}, 0.5)]
+    journal.write_settings(settings)
+    journal.close()
+    assert read_settings(tmp_path) == settings

@@ -1,0 +1,152 @@
+"""The main job as a user runs it: a real Ray cluster, real MLflow, real kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "studies" / "sensitivity.py"
+SMALL = ["--settings", "3", "--seeds", "0-1", "--protocol", "quick"]
+for assigned in ("iterations=20", "batch_real=8", "width=8", "evaluation.epochs=20", "evaluation.networks=2"):
+    SMALL += ["--set", assigned]
+
+pytestmark = pytest.mark.ray
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    asked = [sys.executable, str(SCRIPT), *words]
+    return subprocess.run(asked, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
+
+
+def rows(out: Path) -> dict[str, dict[str, Any]]:
+    lines = (out / "rows.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    assert len({row["trial"] for row in found}) == len(found), "a trial has two rows"
+    for row in found:
+        del row["measured"]
+    return {row["trial"]: row for row in found}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    ended = run(folder, *SMALL, "--out", "out")
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    (folder / "log").write_text(ended.stdout)
+    return folder
+
+
+def test_every_trial_is_a_row_and_the_answer_stands_in_out(finished: Path) -> None:
+    out = finished / "out"
+    found = rows(out)
+    assert len(found) == 1 + 2 * (3 + 3)
+    assert all(row["result"]["status"] == "ok" for row in found.values())
+    for trial in found:
+        assert {path.name for path in (out / "trials" / trial).iterdir()} == {
+            "history.json",
+            "synthetic.safetensors",
+            "synthetic.png",
+        }
+    report = (out / "report.html").read_text()
+    assert report.count("data:image/png;base64,") == len(list((out / "figures").glob("*.png"))) >= 4
+    assert "http" not in report.split("<body>")[0], "the report loads nothing from elsewhere"
+    assert "points [" in (out / "answer.md").read_text()
+    assert "/13]" in (finished / "log").read_text()
+
+
+def test_the_same_command_runs_nothing_twice(finished: Path) -> None:
+    before = (finished / "out" / "rows.jsonl").read_bytes()
+    ended = run(finished, *SMALL, "--out", "out")
+    assert ended.returncode == 0, ended.stderr
+    assert "13 trials have a row already" in ended.stdout
+    assert (finished / "out" / "rows.jsonl").read_bytes() == before
+
+
+def test_mlflow_holds_the_parent_and_a_child_for_each_trial(finished: Path) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{finished / 'mlflow.db'}")
+    experiments = [e for e in client.search_experiments() if e.name != "Default"]
+    assert len(experiments) == 1
+    found = client.search_runs([experiments[0].experiment_id], max_results=1000)
+    assert len(found) == 14
+    assert sum("mlflow.parentRunId" in one.data.tags for one in found) == 13
+
+
+def test_another_study_is_refused_in_the_same_folder(finished: Path) -> None:
+    ended = run(finished, *SMALL, "--out", "out", "--ipc", "2")
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "holds another study" in ended.stderr
+
+
+def test_a_killed_driver_loses_no_row_and_the_same_command_finishes_with_equal_rows(
+    finished: Path, tmp_path: Path
+) -> None:
+    asked = [sys.executable, str(SCRIPT), *SMALL, "--out", "out"]
+    driver = subprocess.Popen(asked, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    path, deadline = tmp_path / "out" / "rows.jsonl", time.monotonic() + 120
+    while time.monotonic() < deadline and (not path.exists() or path.read_bytes().count(b"\n") < 4):
+        time.sleep(0.05)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    survived = path.read_bytes().count(b"\n")
+    assert 4 <= survived < 13
+    ended = run(tmp_path, *SMALL, "--out", "out")
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    assert f"{survived} trials have a row already" in ended.stdout
+    assert rows(tmp_path / "out") == rows(finished / "out")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--dataset", "digit"], "did you mean 'digits'"),
+        (["--base", "dn"], "unknown method 'dn'; did you mean 'dm'"),
+        (["--set", "temperature=0"], "must be in (0, inf)"),
+        (["--range", "temperature=2:1"], "low < high"),
+        (["--ipc", "500"], "smallest class"),
+        (["--dataset", "npz:nix.npz"], "existing file"),
+        (["--dataset", "mnist", "--data-root", "nix"], "--download"),
+        (["--address", "127.0.0.1:1"], "no Ray cluster answers"),
+        (["--address", "auto"], "no Ray cluster runs"),
+        (["--tracking-uri", "http://127.0.0.1:1"], "127.0.0.1:1"),
+        (["--out", "/proc/nix"], "cannot be written"),
+        (["--protocol", "papers"], "did you mean 'paper'"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2_within_ten_seconds(words: list[str], message: str, tmp_path: Path) -> None:
+    began = time.monotonic()
+    ended = run(tmp_path, *words)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert ended.stderr.startswith("error: ")
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    assert message in ended.stderr
+    assert time.monotonic() - began < 20  # twice the promise: the machine may be busy with other tests
+    assert not list(tmp_path.glob("runs/*/rows.jsonl")) or all(
+        not p.read_text() for p in tmp_path.glob("runs/*/rows.jsonl")
+    )
+
+
+def test_help_and_dry_run_import_neither_torch_nor_ray(tmp_path: Path) -> None:
+    for words in (["--help"], ["--dry-run"]):
+        ended = subprocess.run(
+            [sys.executable, "-X", "importtime", str(SCRIPT), *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        imported = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
+        assert imported.isdisjoint({"torch", "ray", "mlflow", "torchvision"})
+    assert "58 trials of 20 settings" in ended.stdout
+    assert not any(tmp_path.iterdir())

@@ -1,0 +1,223 @@
+"""MLflow holds what the folder holds, once, whatever went wrong on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from small_study import Study, row  # type: ignore[import-not-found]
+
+from mim4dd.errors import InputError
+from studies.engine.tracking import Tracker, sync
+from studies.engine.tracking.__main__ import main
+
+# MLflow 3.17 under SQLAlchemy 2.1
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
+
+
+def runs(uri: str) -> tuple[Run, list[Run]]:
+    """The only parent, and its children in the order of their trials."""
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("mim4dd-sensitivity")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    (parent,) = [run for run in found if "mim4dd.study" in run.data.tags]
+    children = [run for run in found if run is not parent]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} <= {parent.info.run_id}
+    return parent, sorted(children, key=lambda run: run.data.tags["mim4dd.trial"])
+
+
+def files(uri: str, run: Run, folder: str | None = None) -> set[str]:
+    return {artifact.path for artifact in MlflowClient(uri).list_artifacts(run.info.run_id, folder)}
+
+
+def content(uri: str) -> Any:
+    """Everything that a replay must leave as it is."""
+    client, (parent, children) = MlflowClient(uri), runs(uri)
+    histories = {
+        (run.info.run_id, name): [
+            (m.step, m.timestamp, m.value) for m in client.get_metric_history(run.info.run_id, name)
+        ]
+        for run in [parent, *children]
+        for name in run.data.metrics
+    }
+    told = [(run.info.run_id, run.info.status, run.data.params, run.data.tags) for run in [parent, *children]]
+    return told, histories, [files(uri, run) for run in children]
+
+
+def tracked(study: Study, uri: str, said: list[str] | None = None) -> Tracker:
+    return Tracker(uri, study.path, say=said.append if said is not None else pytest.fail)
+
+
+def test_a_study(study: Study, uri: str) -> None:
+    study.plan(("default", ["aaaa"]), ("design", ["bbbb"]))
+    tracker = tracked(study, uri)
+    tracker.start()
+    assert runs(uri)[0].info.status == "RUNNING"
+    tracker.trial(study.add(row("aaaa")))
+    lost = {"validation_accuracy": None, "validation_recall": None, "decodable_information_nats": None}
+    tracker.trial(study.add(row("bbbb", seed=1, status="diverged", reason="not finite", diverged_at=52, **lost)))
+    study.answer()
+    tracker.finish()
+    tracker.close()
+
+    parent, (good, bad) = runs(uri)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics == {"gain_over_base": 0.1}
+    assert parent.info.run_name == "sensitivity · digits · 3f2a9c01"
+    assert "The temperature matters most." in parent.data.tags["mlflow.note.content"]
+    assert "map.png" not in parent.data.tags["mlflow.note.content"]
+    assert {"answer.md", "report.html", "rows.jsonl", "figures", "tables"} <= files(uri, parent)
+    assert files(uri, parent, "figures") == {"figures/map.png"}
+
+    assert (good.info.status, good.info.run_name) == ("FINISHED", "default: τ=0.1 λ=0.8 β=2 · seed 0")
+    assert (good.info.start_time, good.info.end_time) == (1_000_000, 1_002_000)
+    expected = {"dataset": "digits", "method": "mim", "seed": "0", "protocol": "digits", "git_commit": "abc123"}
+    assert expected.items() <= good.data.tags.items()
+    assert good.data.params["temperature"] == "0.1"
+    assert good.data.metrics["validation_accuracy"] == pytest.approx(0.85)
+    history = MlflowClient(uri).get_metric_history(good.info.run_id, "loss/dm")
+    assert [(m.step, m.value) for m in history] == [(0, 3.0), (4, 0.6), (99, 0.03)]
+    assert files(uri, good) == {"synthetic.png", "synthetic.safetensors", "history.json"}
+    database = Path(uri.removeprefix("sqlite:///"))
+    assert good.info.artifact_uri.startswith(str(database.parent / "mlruns" / "mim4dd-sensitivity"))
+
+    assert bad.info.status == "FAILED"
+    assert bad.data.tags["reason"] == "not finite"
+    assert bad.data.tags["dummy"] == "0.25"
+    assert "validation_accuracy" not in bad.data.metrics
+
+    before = content(uri)
+    assert sync(study.path, uri) == 0
+    assert content(uri) == before
+
+
+@pytest.mark.parametrize("point", ["log_batch", "log_artifact", "set_terminated"])
+def test_a_crash_at_any_point_leaves_no_duplicates(
+    study: Study, uri: str, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    study.plan(("design", ["aaaa", "bbbb"]))
+    study.add(row("aaaa"))
+    sync(study.path, uri)
+    study.add(row("bbbb", seed=1))
+    with monkeypatch.context() as patch:
+
+        def crash(*given: Any, **named: Any) -> None:
+            raise OSError("pulled the plug")
+
+        patch.setattr(MlflowClient, point, crash)
+        with pytest.raises(InputError, match="stopped taking rows after 0 of 2: pulled the plug"):
+            sync(study.path, uri)
+    assert [run.info.status for run in runs(uri)[1]] == ["FINISHED", "RUNNING"]
+    assert sync(study.path, uri) == 1
+    _, children = runs(uri)
+    assert [run.info.status for run in children] == ["FINISHED", "FINISHED"]
+    assert len(MlflowClient(uri).get_metric_history(children[1].info.run_id, "loss/dm")) == 3
+    assert files(uri, children[1]) == {"synthetic.png", "synthetic.safetensors", "history.json"}
+
+
+def test_a_request_that_was_obeyed_but_not_answered(study: Study, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    study.plan(("design", ["aaaa"]))
+    said: list[str] = []
+    tracker = tracked(study, uri, said)
+    tracker.start()
+    create, times = MlflowClient.create_run, []
+
+    def obeyed(*given: Any, **named: Any) -> Any:
+        times.append(create(*given, **named))
+        if len(times) == 1:
+            raise TimeoutError("no answer")
+        return times[-1]
+
+    monkeypatch.setattr(MlflowClient, "create_run", obeyed)
+    tracker.trial(study.add(row("aaaa")))
+    tracker.finish("killed")
+    assert len(times) == 1
+    assert len(said) == 1
+    assert "no answer" in said[0]
+    parent, children = runs(uri)
+    assert (parent.info.status, [run.info.status for run in children]) == ("KILLED", ["FINISHED"])
+
+
+def test_a_failing_server_is_said_and_made_good(study: Study, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    study.plan(("design", ["aaaa", "bbbb"]))
+    said: list[str] = []
+    tracker = tracked(study, uri, said)
+    tracker.start()
+    with monkeypatch.context() as patch:
+
+        def gone(*given: Any, **named: Any) -> None:
+            raise ConnectionError("server gone\nwith details")
+
+        for name in ("create_run", "log_batch", "search_runs"):
+            patch.setattr(MlflowClient, name, gone)
+        for name in ("aaaa", "bbbb"):
+            tracker.trial(study.add(row(name)))
+        study.answer()
+        tracker.finish(within_seconds=20)
+        tracker.close()
+    assert len(said) == 2
+    assert "server gone" in said[0]
+    assert "2 finished trials did not reach MLflow" in said[1]
+    assert f"python -m studies.engine.tracking sync {study.path} --tracking-uri {uri}" in said[1]
+    assert sync(study.path, uri) == 2
+    assert runs(uri)[0].info.status == "FINISHED"
+
+
+def test_a_resumed_study_sends_what_is_on_disk(study: Study, uri: str) -> None:
+    study.plan(("design", ["aaaa", "bbbb"]))
+    study.add(row("aaaa"))
+    for _ in range(2):
+        tracker = tracked(study, uri)
+        tracker.start()
+        tracker.finish("failed", {})
+    assert [run.data.tags["mim4dd.trial"] for run in runs(uri)[1]] == ["aaaa"]
+
+
+def test_a_trial_that_was_run_again_replaces_its_run(study: Study, uri: str) -> None:
+    study.plan(("design", ["aaaa"]))
+    study.add(row("aaaa", status="error", reason="out of memory"))
+    sync(study.path, uri)
+    study.add(row("aaaa"))
+    assert sync(study.path, uri) == 1
+    (child,) = runs(uri)[1]
+    assert child.info.status == "FINISHED"
+
+
+def test_doubled_runs_become_one(study: Study, uri: str) -> None:
+    study.plan(("design", ["aaaa"]))
+    study.add(row("aaaa"))
+    sync(study.path, uri)
+    (child,) = runs(uri)[1]
+    MlflowClient(uri).create_run(child.info.experiment_id, 5, {**child.data.tags, "mlflow.runName": "twin"})
+    assert sync(study.path, uri) == 0
+    assert [run.info.run_id for run in runs(uri)[1]] == [child.info.run_id]
+
+
+def test_a_deleted_experiment_comes_back(study: Study, uri: str) -> None:
+    study.add(row("aaaa"))
+    sync(study.path, uri)
+    client = MlflowClient(uri)
+    client.delete_experiment(runs(uri)[0].info.experiment_id)
+    assert sync(study.path, uri) == 0
+    assert len(runs(uri)[1]) == 1
+
+
+def test_the_command(study: Study, uri: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    study.plan(("design", ["aaaa", "bbbb"]))
+    study.add(row("aaaa"))
+    with (study.path / "rows.jsonl").open("a") as file:
+        file.write('{"trial": "bb')
+    assert main(["sync", str(study.path), "--tracking-uri", uri]) == 0
+    told = capsys.readouterr().out
+    assert "1 of 1 finished trials sent, 0 were there" in told
+    assert "not finished (1 of 2 trials)" in told
+    for wrong in (tmp_path / "nothing", tmp_path):
+        assert main(["sync", str(wrong), "--tracking-uri", uri]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    study.write("rows.jsonl", "no row\n")
+    assert main(["sync", str(study.path), "--tracking-uri", uri]) == 2
+    assert "line 1 is no row" in capsys.readouterr().err

@@ -69,6 +69,13 @@ def parser() -> Parser:
     distil.add_argument(
         "--protocol", help=f"named defaults: {', '.join(PROTOCOLS)} (default: digits for digits, else paper)"
     )
+    distil.add_argument(
+        "--perturb",
+        action="append",
+        default=[],
+        metavar="NAME:KNOB=VALUE",
+        help="perturb the training split first, e.g. exponential:factor=50, then symmetric:rate=0.4",
+    )
     distil.add_argument("--out", type=Path, required=True, help="folder for the synthetic set")
     distil.set_defaults(run=_distil)
 
@@ -86,7 +93,7 @@ def parser() -> Parser:
     show.set_defaults(run=_show)
 
     listing = verbs.add_parser("list", help="components with their knobs, defaults and sources")
-    listing.add_argument("kind", help="methods, networks, datasets, recipes or protocols")
+    listing.add_argument("kind", help="methods, networks, datasets, perturbations, recipes or protocols")
     listing.set_defaults(run=_list)
     return top
 
@@ -96,7 +103,9 @@ def _distil(given: argparse.Namespace) -> int:
     from mim4dd.data import load
     from mim4dd.methods import METHODS
     from mim4dd.networks import NETWORKS
+    from perturbations import chain, parse_chain
 
+    perturbations = parse_chain(given.perturb)
     if given.quick and given.protocol:
         raise InputError("--quick is --protocol quick; give one of them")
     protocol = "quick" if given.quick else given.protocol or ("digits" if given.dataset == "digits" else "paper")
@@ -120,9 +129,17 @@ def _distil(given: argparse.Namespace) -> int:
     _make_folder(given.out)
     from dataclasses import replace
 
-    synthetic = _watched(splits.train, method, network, given)
+    perturbed = chain(perturbations, splits.train, seed=given.seed)
+    for name, realised in perturbed.realised.items():
+        print(f"{name}: {', '.join(f'{k} {v}' for k, v in realised.items() if k != 'transition')}")
+    synthetic = _watched(perturbed.data, method, network, given)
     recipe = {key: value for key, value in flat.items() if key.startswith("evaluation")}
-    where = {"dataset": str(given.dataset), "split_seed": given.split_seed, "protocol": protocol}
+    where = {
+        "perturb": list(given.perturb),
+        "dataset": str(given.dataset),
+        "split_seed": given.split_seed,
+        "protocol": protocol,
+    }
     synthetic = replace(synthetic, config={**synthetic.config, **where, **recipe, **_prefixed(source)})
     synthetic.save(given.out / "synthetic.safetensors")
     print(
@@ -224,12 +241,14 @@ def _list(given: argparse.Namespace) -> int:
     from mim4dd.methods import METHODS
     from mim4dd.networks import NETWORKS
     from mim4dd.train import RECIPES
+    from perturbations import PERTURBATIONS
 
     kinds: dict[str, Registry[Any]] = {
         "methods": METHODS,
         "networks": NETWORKS,
         "datasets": DATASETS,
         "recipes": RECIPES,
+        "perturbations": PERTURBATIONS,
     }
     if given.kind == "protocols":
         for name, values in PROTOCOLS.items():

@@ -73,11 +73,11 @@ class Reference:
             with safe_open(path, framework="numpy") as file:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}
                 header = json.loads((file.metadata() or {})["reference"])
+            params = {name.partition("/")[2]: array for name, array in arrays.items() if "/" in name}
+            network = unflatten(NETWORKS, header, "network")
+            return Reference(network, params, header["temperature"], header["accuracy"], arrays["mean"], arrays["std"])
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise InputError(f"{path} is no reference network written by mim4dd: {error}") from error
-        params = {name.partition("/")[2]: array for name, array in arrays.items() if "/" in name}
-        network = unflatten(NETWORKS, header, "network")
-        return Reference(network, params, header["temperature"], header["accuracy"], arrays["mean"], arrays["std"])
 
 
 def train_reference(splits: Splits, network: Network, *, steps: int = 300, device: str = "cpu") -> Reference:

@@ -22,7 +22,8 @@ def grid_png(synthetic: Synthetic) -> bytes:
     channels, height, width = synthetic.images.shape[1:]
     scale = max(1, 48 // max(height, width))
     cell = (width * scale + MARGIN, height * scale + MARGIN)
-    pixels = (synthetic.pixels.clip(0, 1) * 255).round().astype(np.uint8)
+    # A diverged set is not finite: what cannot be shown is black.
+    pixels = (np.nan_to_num(synthetic.pixels).clip(0, 1) * 255).round().astype(np.uint8)
     members = [np.flatnonzero(synthetic.labels == c)[:COLUMNS] for c in range(len(synthetic.classes))]
     across = max(map(len, members)) == 1
     text = 14 if across else 8 * max(map(len, synthetic.classes)) + MARGIN

@@ -11,7 +11,7 @@ PROTOCOLS: dict[str, Flat] = {
     "paper": {},
     "digits": {
         "network.width": 32,
-        "iterations": 300,
+        "iterations": 200,
         "batch_real": 32,
         "evaluation.epochs": 300,
         "evaluation.augment": "none",

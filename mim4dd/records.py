@@ -147,11 +147,10 @@ class Synthetic:
             with safe_open(path, framework="numpy") as file:
                 tensors = {name: file.get_tensor(name) for name in ("images", "labels", "mean", "std")}
                 header = json.loads((file.metadata() or {})["mim4dd"])
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            named = {"config": header["config"], "protocol": header["protocol"]}
+            return Synthetic(**tensors, classes=tuple(header["classes"]), **named)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} is no synthetic set written by mim4dd: {error}") from error
-        return Synthetic(
-            **tensors, classes=tuple(header["classes"]), config=header["config"], protocol=header["protocol"]
-        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -135,6 +135,7 @@ class Distillation:
 
 
 def to_array(tensor: Tensor) -> Any:
+    """A tensor as a numpy array."""
     return tensor.detach().cpu().numpy()
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mim4dd.data.standard import channel_statistics, standardise
-from mim4dd.errors import DataError
+from mim4dd.errors import DataError, InputError
 from mim4dd.networks import Network
 from mim4dd.networks.stacked import Params
 from mim4dd.records import Floats, ImageData, Integers
@@ -23,7 +23,7 @@ class Problem:
 
     Every draw is a function of (seed, what it is for, iteration) alone, so methods that share a seed meet the same
     initial images, real batches, networks and augmentations.
-    Raises: DataError when a class has fewer real images than `ipc`.
+    Raises: InputError for an ipc below 1; DataError when a class has fewer real images than `ipc`.
     """
 
     train: ImageData
@@ -33,6 +33,8 @@ class Problem:
     device: torch.device
 
     def __post_init__(self) -> None:
+        if self.ipc < 1:
+            raise InputError(f"ipc must be at least 1, got {self.ipc}")
         counts = self.train.counts
         short = int(counts.argmin())
         if counts[short] < self.ipc:

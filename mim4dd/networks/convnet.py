@@ -57,12 +57,12 @@ class ConvNet:
 
     def multiply_adds(self, shape: tuple[int, int, int], classes: int) -> int:
         """Multiply-adds of one image's forward pass (convolutions and head)."""
-        total, channels = 0, shape[0]
-        for width, height, columns in self.block_shapes(shape):
-            total += 4 * height * columns * channels * width * 9
-            channels = width
-        width, height, columns = self.block_shapes(shape)[-1]
-        return total + width * height * columns * classes
+        grow = 2 * (_first_padding(shape) - 1)
+        total, channels, height, columns = 0, shape[0], shape[1] + grow, shape[2] + grow
+        for width, halved, halved_columns in self.block_shapes(shape):
+            total += height * columns * channels * width * 9  # an odd map loses a row only after its convolution
+            channels, height, columns = width, halved, halved_columns
+        return total + channels * height * columns * classes
 
     def initial(
         self, shape: tuple[int, int, int], classes: int, generators: Sequence[torch.Generator], device: torch.device

@@ -79,7 +79,7 @@ def test_a_trial_stopped_at_any_pause_and_resumed_ends_with_the_same_bits() -> N
 
 
 def test_a_trial_that_diverges_is_a_result_that_says_where() -> None:
-    outcome = run_trial(trial(lr="1e30"), inputs())
+    outcome = run_trial(trial(**{"base.lr": "1e6", "norm": "none"}), inputs())
     assert outcome.result["status"] == "diverged"
     assert outcome.result["diverged_at"] >= 0
     assert outcome.result["validation_accuracy"] is None

@@ -1,0 +1,31 @@
+"""What the library's tests share: the embedded digits, and a problem small enough to distil in a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from mim4dd.data import load
+from mim4dd.methods import Method
+from mim4dd.methods.loop import Distillation
+from mim4dd.methods.problem import Problem
+from mim4dd.networks import ConvNet, Network
+from mim4dd.records import Splits
+
+
+@pytest.fixture(scope="session")
+def digits() -> Splits:
+    return load("digits")
+
+
+@pytest.fixture(scope="session")
+def start(digits: Splits) -> Callable[..., Distillation]:
+    """start(method, network=, ipc=, seed=): a run on digits that has not yet taken a step."""
+
+    def begin(method: Method, network: Network | None = None, ipc: int = 2, seed: int = 0) -> Distillation:
+        problem = Problem(digits.train, network or ConvNet(width=8), ipc, seed, torch.device("cpu"))
+        return Distillation(problem, method)
+
+    return begin

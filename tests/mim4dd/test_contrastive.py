@@ -1,0 +1,180 @@
+"""The critics against loops over pairs, their known limits, and the bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mim4dd.contrastive import CRITICS, donsker_varadhan_nats, infonce, layer_weights, nce
+from mim4dd.errors import InputError
+
+PRECISIONS = [(torch.float32, 2e-5), (torch.float64, 1e-12)]
+# Unbalanced on both sides; class 3 has no real image, so its anchor has no positive.
+Y_S = torch.tensor([0, 0, 1, 2, 3])
+Y_T = torch.tensor([0, 1, 1, 1, 2, 2, 0, 0, 0])
+
+
+def unit(rows: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
+    drawn = torch.randn(rows, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return F.normalize(drawn, dim=1).to(dtype)
+
+
+def similarities(z_S: Tensor, z_T: Tensor, tau: float) -> list[list[float]]:
+    return [[float(a @ b) / tau for b in z_T] for a in z_S]
+
+
+def usable(y_S: Tensor, y_T: Tensor) -> list[int]:
+    return [i for i, a in enumerate(y_S) if any(a == b for b in y_T) and any(a != b for b in y_T)]
+
+
+def loop_nce(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float, z_normaliser: Tensor | None = None) -> float:
+    """z_normaliser: the embeddings whose scores give the normaliser, which no gradient sees."""
+    s, anchors = similarities(z_S, z_T, tau), usable(y_S, y_T)
+    fixed = s if z_normaliser is None else similarities(z_normaliser, z_T, tau)
+    pairs = [(i, j) for i in anchors for j in range(len(y_T))]
+    normaliser = sum(math.exp(fixed[i][j]) for i, j in pairs) / len(pairs)
+    positives = [(i, j) for i, j in pairs if y_S[i] == y_T[j]]
+    negatives = [(i, j) for i, j in pairs if y_S[i] != y_T[j]]
+    n = len(negatives) / len(positives)
+    r = {(i, j): math.exp(s[i][j]) / normaliser for i, j in pairs}
+    pull = sum(-math.log(r[p] / (r[p] + n)) for p in positives) / len(positives)
+    push = sum(-math.log(n / (r[p] + n)) for p in negatives) / len(negatives)
+    return pull + n * push
+
+
+def loop_infonce(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> float:
+    s, losses = similarities(z_S, z_T, tau), []
+    for i in usable(y_S, y_T):
+        against = sum(math.exp(s[i][j]) for j in range(len(y_T)) if y_S[i] != y_T[j])
+        own = [j for j in range(len(y_T)) if y_S[i] == y_T[j]]
+        losses.append(sum(-math.log(math.exp(s[i][j]) / (math.exp(s[i][j]) + against)) for j in own) / len(own))
+    return sum(losses) / len(losses)
+
+
+LOOPS: dict[str, Callable[..., float]] = {"nce": loop_nce, "infonce": loop_infonce}
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+@pytest.mark.parametrize("tau", [0.07, 0.5, 10.0])
+@pytest.mark.parametrize("name", sorted(CRITICS))
+def test_critic_equals_a_loop_over_pairs(name: str, tau: float, dtype: torch.dtype, tolerance: float) -> None:
+    z_S, z_T = unit(5, dtype), unit(9, dtype, seed=1)
+    found = CRITICS[name](z_S, Y_S, z_T, Y_T, tau)
+    assert found.dtype == dtype
+    assert float(found) == pytest.approx(LOOPS[name](z_S.double(), Y_S, z_T.double(), Y_T, tau), rel=tolerance)
+
+
+def test_nce_starts_near_log_of_1_plus_n_plus_1() -> None:
+    classes, y = 10, torch.arange(10).repeat(3)
+    z, n = torch.ones(30, 4, dtype=torch.float64) / 2, classes - 1
+    found = float(nce(z, y, z, y, 0.1))
+    assert found == pytest.approx(math.log(1 + n) + n * math.log(1 + 1 / n), rel=1e-12)
+    assert found == pytest.approx(math.log(1 + n) + 1, abs=0.06)
+
+
+def test_infonce_of_equal_similarities_is_a_log_count() -> None:
+    z = torch.ones(5, 4, dtype=torch.float64) / 2
+    y_S, y_T = torch.tensor([0, 1]), torch.tensor([0, 0, 1, 1, 1])
+    assert float(infonce(z[:2], y_S, z, y_T, 0.1)) == pytest.approx((math.log(1 + 3) + math.log(1 + 2)) / 2, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(CRITICS))
+def test_loss_falls_towards_0_for_a_perfect_critic(name: str) -> None:
+    y, z = torch.arange(4), torch.eye(4, dtype=torch.float64)
+    losses = [float(CRITICS[name](z, y, z, y, tau)) for tau in (1.0, 0.3, 0.1)]
+    assert losses == sorted(losses, reverse=True)
+    assert float(infonce(z, y, z, y, 0.02)) == pytest.approx(0, abs=1e-12)
+
+
+def test_nce_means_the_same_at_every_batch_size() -> None:
+    z_S, z_T = unit(5), unit(9, seed=1)
+    doubled = nce(z_S, Y_S, z_T.repeat(2, 1), Y_T.repeat(2), 0.1)
+    assert float(doubled) == pytest.approx(float(nce(z_S, Y_S, z_T, Y_T, 0.1)), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(CRITICS))
+def test_anchor_without_positive_is_skipped(name: str) -> None:
+    z_S, z_T = unit(5).requires_grad_(), unit(9, seed=1)
+    loss = CRITICS[name](z_S, Y_S, z_T, Y_T, 0.1)
+    assert loss.item() == CRITICS[name](z_S[:4], Y_S[:4], z_T, Y_T, 0.1).item()
+    (gradient,) = torch.autograd.grad(loss, z_S)
+    assert not gradient[4].any()
+    assert gradient[:4].any(1).all()
+
+
+@pytest.mark.parametrize("name", sorted(CRITICS))
+@pytest.mark.parametrize(
+    ("y_S", "y_T"), [([0, 0], [0, 0, 0]), ([0, 1], [2, 2, 3])], ids=["no negative", "no positive"]
+)
+def test_no_usable_anchor_is_an_error(name: str, y_S: list[int], y_T: list[int]) -> None:
+    with pytest.raises(InputError, match="both a positive and a negative"):
+        CRITICS[name](unit(2), torch.tensor(y_S), unit(3, seed=1), torch.tensor(y_T), 0.1)
+
+
+def test_infonce_gradient_is_the_numerical_one() -> None:
+    z_S, z_T = unit(5).requires_grad_(), unit(9, seed=1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda a, b: infonce(a, Y_S, b, Y_T, 0.5), (z_S, z_T))
+
+
+def test_nce_gradient_is_the_numerical_one_with_the_normaliser_held() -> None:
+    z_S, z_T, step = unit(5).requires_grad_(), unit(9, seed=1), 1e-6
+    (found,) = torch.autograd.grad(nce(z_S, Y_S, z_T, Y_T, 0.5), z_S)
+    held = z_S.detach()
+    for i in range(5):
+        for d in range(6):
+            move = torch.zeros_like(held)
+            move[i, d] = step
+            ends = [loop_nce(held + sign * move, Y_S, z_T, Y_T, 0.5, held) for sign in (1, -1)]
+            assert float(found[i, d]) == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-7)
+
+
+@pytest.mark.parametrize("tau", [0.01, 1e-3])
+@pytest.mark.parametrize("name", sorted(CRITICS))
+def test_small_temperatures_stay_finite(name: str, tau: float) -> None:
+    z_S, z_T = unit(5, torch.float32).requires_grad_(), unit(9, torch.float32, seed=1)
+    loss = CRITICS[name](z_S, Y_S, z_T, Y_T, tau)
+    (gradient,) = torch.autograd.grad(loss, z_S)
+    assert torch.isfinite(loss)
+    assert torch.isfinite(gradient).all()
+    assert gradient.any()
+
+
+def test_bound_shows_log_c_for_a_perfect_critic() -> None:
+    y, z = torch.arange(7).repeat(3), torch.eye(7).repeat(3, 1)
+    assert float(donsker_varadhan_nats(z, y, z, y, 0.02)) == pytest.approx(math.log(7), rel=1e-9)
+
+
+def test_bound_shows_nothing_for_a_constant_critic() -> None:
+    z_S, z_T = torch.ones(5, 4) / 2, torch.ones(9, 4) / 2
+    assert float(donsker_varadhan_nats(z_S, Y_S, z_T, Y_T, 0.1)) == pytest.approx(0, abs=1e-12)
+
+
+def test_bound_is_negative_for_a_critic_that_errs() -> None:
+    y, z = torch.arange(4), torch.eye(4)
+    assert float(donsker_varadhan_nats(z, y, z.roll(1, 0), y, 0.1)) < -1
+
+
+def test_bound_equals_a_loop_over_pairs_with_equal_classes() -> None:
+    z_S, z_T, tau, shared = unit(5), unit(9, seed=1), 0.4, [0, 1, 2]
+    s = similarities(z_S, z_T, tau)
+    of_S, of_T = ({c: [i for i, y in enumerate(labels) if y == c] for c in shared} for labels in (Y_S, Y_T))
+    joint = product = 0.0
+    for a in shared:
+        for b in shared:
+            cells = [s[i][j] for i in of_S[a] for j in of_T[b]]
+            product += sum(map(math.exp, cells)) / len(cells) / 9
+            joint += sum(cells) / len(cells) / 3 if a == b else 0
+    found = float(donsker_varadhan_nats(z_S, Y_S, z_T, Y_T, tau))
+    assert found == pytest.approx(joint - math.log(product), rel=1e-10)
+
+
+def test_last_block_weighs_1_and_earlier_ones_less() -> None:
+    assert layer_weights(3, 2.0) == [0.25, 0.5, 1.0]
+    assert layer_weights(3, 0.5) == [4.0, 2.0, 1.0]
+    assert layer_weights(4, 1.0) == [1.0] * 4
+    assert layer_weights(1, 8.0) == [1.0]

@@ -1,0 +1,333 @@
+"""The contract of every method with every network, on small digits problems; then what is particular to mim."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from mim4dd.errors import DataError, InputError, KnobError
+from mim4dd.methods import DM, METHODS, FullData, Method, Mim, RandomReal
+from mim4dd.methods.loop import Distillation, distill
+from mim4dd.methods.problem import Problem
+from mim4dd.networks import NETWORKS, ConvNet, Network
+from mim4dd.records import Splits, Synthetic
+from mim4dd.registry import Flat, flatten, knobs, unflatten
+from mim4dd.seeding import torch_generator
+
+Start = Callable[..., Distillation]
+# What a knob of this name is set to, wherever a component has one, so that a run takes a moment.
+SMALL = {"iterations": 6, "batch_real": 8, "width": 8, "embedding": 16}
+PAIRS = list(itertools.product(METHODS.names(), NETWORKS.names()))
+LEARNED = {"heads": {"head": "learned"}, "mlp": {"head": "mlp"}, "gradnorm": {"balance": "gradnorm"}}
+
+
+def small(component: type) -> Flat:
+    return {name: SMALL[name.split(".")[-1]] for name in knobs(component) if name.split(".")[-1] in SMALL}
+
+
+def method_of(name: str) -> Method:
+    return METHODS.build(name, small(METHODS.get(name)))
+
+
+def network_of(name: str) -> Network:
+    return NETWORKS.build(name, small(NETWORKS.get(name)))
+
+
+def mim(**given: str | int | float) -> Mim:
+    """mim on a small dm."""
+    return METHODS.build("mim", {**small(Mim), **given})  # type: ignore[return-value]
+
+
+def finished(run: Distillation) -> Distillation:
+    run.advance(run.method.iterations)
+    return run
+
+
+def pixels(run: Distillation) -> torch.Tensor:
+    return run.learnable["pixels"].detach()
+
+
+def reloaded(run: Distillation, fresh: Distillation) -> Distillation:
+    held = io.BytesIO()
+    torch.save(run.state_dict(), held)
+    held.seek(0)
+    fresh.load_state_dict(torch.load(held, weights_only=True))
+    return fresh
+
+
+@pytest.mark.parametrize(("method", "network"), PAIRS)
+def test_set_has_its_shapes_and_is_finite(method: str, network: str, digits: Splits, start: Start) -> None:
+    run = finished(start(method_of(method), network_of(network)))
+    found = run.synthetic()
+    assert run.finished
+    assert run.diverged_at == -1
+    assert found.images.shape == (len(found.labels), 1, 8, 8)
+    assert found.images.dtype == np.float32
+    assert np.isfinite(found.images).all()
+    assert (found.classes, found.config["source"]) == (digits.classes, "digits")
+    if method != "full":
+        assert found.labels.tolist() == [c for c in range(10) for _ in range(2)]
+    assert unflatten(METHODS, found.config, "method") == run.method
+    assert unflatten(NETWORKS, found.config, "network") == run.problem.network
+
+
+@pytest.mark.parametrize(("method", "network"), PAIRS)
+def test_same_seed_gives_the_same_bits_and_another_does_not(method: str, network: str, start: Start) -> None:
+    first, again, other = (finished(start(method_of(method), network_of(network), seed=s)) for s in (0, 0, 1))
+    assert torch.equal(pixels(first), pixels(again))
+    assert first.history == again.history
+    assert torch.equal(pixels(first), pixels(other)) == (method == "full")
+
+
+def test_another_process_gives_the_same_bits(start: Start) -> None:
+    code = """
+import hashlib, torch
+from mim4dd.data import load
+from mim4dd.methods import METHODS
+from mim4dd.methods.loop import distill
+from mim4dd.networks import NETWORKS
+from mim4dd.registry import unflatten
+for flat in {flats}:
+    method, network = unflatten(METHODS, flat, "method"), unflatten(NETWORKS, flat, "network")
+    found = distill(load("digits").train, method=method, network=network, ipc=2)
+    print(hashlib.sha256(found.images.tobytes()).hexdigest())
+"""
+    made = [(method_of(method), network_of(network)) for method, network in PAIRS]
+    flats = [{**flatten(method, "method"), **flatten(network, "network")} for method, network in made]
+    words = [sys.executable, "-c", code.replace("{flats}", repr(flats))]
+    there = subprocess.run(words, capture_output=True, text=True, check=True, timeout=100).stdout.split()
+    from hashlib import sha256
+
+    assert there == [sha256(finished(start(*pair)).synthetic().images.tobytes()).hexdigest() for pair in made]
+
+
+@pytest.mark.parametrize(("method", "network"), PAIRS)
+def test_run_resumes_to_the_same_bits(method: str, network: str, start: Start) -> None:
+    whole, half, rest = (start(method_of(method), network_of(network)) for _ in range(3))
+    finished(whole)
+    half.advance(3)
+    assert half.iteration == min(3, whole.method.iterations)
+    finished(reloaded(half, rest))
+    assert torch.equal(pixels(rest), pixels(whole))
+    assert rest.history == whole.history
+
+
+@pytest.mark.parametrize("given", LEARNED.values(), ids=LEARNED)
+def test_mim_resumes_to_the_same_bits_off_the_report_grid(given: dict[str, str], start: Start) -> None:
+    method = mim(**given, **{"base.iterations": 60})
+    whole, half, rest = (start(method) for _ in range(3))
+    half.advance(31)
+    reloaded(half, rest)
+    half.advance(33)  # the state that was taken does not follow the run that it was taken from
+    finished(rest), finished(whole)
+    assert all(torch.equal(rest.learnable[name], tensor) for name, tensor in whole.learnable.items())
+    assert rest.history == whole.history
+    assert [record["iteration"] for record in whole.history] == [*range(0, 60, 2), 59]
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+def test_set_is_saved_and_loaded(method: str, start: Start, tmp_path: object) -> None:
+    from pathlib import Path
+
+    made = finished(start(method_of(method))).synthetic()
+    path = Path(str(tmp_path)) / "set.safetensors"
+    made.save(path)
+    found = Synthetic.load(path)
+    np.testing.assert_array_equal(found.images, made.images)
+    np.testing.assert_array_equal(found.labels, made.labels)
+    assert (found.config, found.classes, found.protocol) == (made.config, made.classes, made.protocol)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS.names() if method_of(name).iterations])
+def test_method_changes_every_image_and_reports_its_losses(method: str, start: Start) -> None:
+    run = start(method_of(method))
+    before = pixels(run).clone()
+    finished(run)
+    assert (pixels(run) != before).flatten(1).any(1).all()
+    assert [record["iteration"] for record in run.history] == list(range(6))
+    for record in run.history:
+        names = [name.partition("/")[2] for name in record if name.startswith("loss/")]
+        assert names
+        for name in names:
+            assert math.isfinite(record[f"loss/{name}"])
+            assert record[f"gradient_norm/{name}"] > 0
+
+
+def test_a_seed_starts_all_methods_from_the_same_real_images(digits: Splits, start: Start) -> None:
+    chosen = pixels(start(RandomReal(), seed=3))
+    for method in (DM(), Mim()):
+        assert torch.equal(pixels(start(method, seed=3)), chosen)
+    found = start(RandomReal(), seed=3).synthetic()
+    for image, label in zip(found.pixels, found.labels, strict=True):
+        near = np.abs(digits.train.images - image).max((1, 2, 3)).argmin()
+        np.testing.assert_allclose(digits.train.images[near], image, atol=1e-5)
+        assert digits.train.labels[near] == label
+    assert len({image.tobytes() for image in found.images}) == 20
+
+
+def test_noise_starts_from_noise(start: Start) -> None:
+    drawn = pixels(start(DM(init="noise"), ipc=10))
+    assert abs(drawn.mean().item()) < 0.05
+    assert drawn.std().item() == pytest.approx(1, abs=0.05)
+
+
+def test_full_data_is_the_training_split(digits: Splits, start: Start) -> None:
+    found = start(FullData()).synthetic()
+    np.testing.assert_allclose(found.pixels, digits.train.images, atol=1e-6)
+    np.testing.assert_array_equal(found.labels, digits.train.labels)
+
+
+def test_digits_are_distilled_without_flips(start: Start) -> None:
+    flipped, plain = (finished(start(DM(iterations=4, batch_real=8, augment=a))) for a in ("flip", "none"))
+    augmented = finished(start(DM(iterations=4, batch_real=8, augment="crop")))
+    assert torch.equal(pixels(flipped), pixels(plain))
+    assert not torch.equal(pixels(augmented), pixels(plain))
+
+
+def test_small_class_fills_the_real_batch(digits: Splits) -> None:
+    problem = Problem(digits.train, ConvNet(width=8), 1, 0, torch.device("cpu"))
+    images, labels = problem.real_batch(150, 0)
+    assert labels.bincount().tolist() == [150] * 10
+    few, _ = problem.real_batch(8, 0)
+    assert len({image.numpy().tobytes() for image in few}) == 80
+    assert len({image.numpy().tobytes() for image in images[labels == 8]}) <= digits.train.counts[8]
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+def test_ipc_must_fit_the_smallest_class(method: str, digits: Splits) -> None:
+    with pytest.raises(DataError, match="class '8' has 106, ipc is 107"):
+        distill(digits.train, method=method_of(method), network=ConvNet(width=8), ipc=107)
+    for ipc in (0, -1):
+        with pytest.raises(InputError, match=f"ipc must be at least 1, got {ipc}"):
+            distill(digits.train, method=method_of(method), network=ConvNet(width=8), ipc=ipc)
+
+
+@pytest.mark.parametrize("base", [{}, {"init": "noise"}, {"momentum": 0.0, "augment": "none"}])
+def test_mim_of_weight_0_is_its_base_bit_for_bit(base: dict[str, str | float], start: Start) -> None:
+    alone = finished(start(METHODS.build("dm", {**small(DM), **base})))
+    wrapped = finished(start(mim(weight=0, head="learned", **{f"base.{name}": value for name, value in base.items()})))
+    assert torch.equal(pixels(wrapped), pixels(alone))
+    assert wrapped.history == alone.history
+    assert not torch.equal(pixels(finished(start(mim(weight=0.8)))), pixels(alone))
+
+
+@pytest.mark.parametrize("critic", ["nce", "infonce"])
+@pytest.mark.parametrize("head", ["random", "learned", "mlp"])
+@pytest.mark.parametrize("layers", ["all", "last"])
+@pytest.mark.parametrize("embedding", [0, 8])
+@pytest.mark.parametrize("balance", ["none", "gradnorm"])
+def test_every_combination_of_mim_runs(
+    critic: str, head: str, layers: str, embedding: int, balance: str, start: Start
+) -> None:
+    method = mim(critic=critic, head=head, layers=layers, embedding=embedding, balance=balance)
+    run = start(method)
+    run.advance(2)
+    assert run.diverged_at == -1
+    assert torch.isfinite(pixels(run)).all()
+    assert all(math.isfinite(value) for record in run.history for value in record.values())
+    assert all(record["gradient_norm/mim"] > 0 for record in run.history)
+    assert any(name.startswith("head") for name in run.learnable) == (head != "random" and embedding > 0)
+
+
+@pytest.mark.parametrize("layer_decay", [0.5, 4.0])
+def test_layers_enter_with_their_weights(layer_decay: float, start: Start) -> None:
+    def first_loss(**given: str | float) -> float:
+        run = start(mim(embedding=0, **given))
+        run.advance(1)
+        return run.history[0]["loss/mim"]
+
+    last, both = first_loss(layers="last"), first_loss(layers="all", layer_decay=layer_decay)
+    even = first_loss(layers="all", layer_decay=1.0)
+    assert both == pytest.approx(last + (even - last) / layer_decay, rel=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.5, 3.0])
+@pytest.mark.parametrize("head", ["random", "learned"])
+def test_gradnorm_makes_the_weight_a_ratio_of_gradient_norms(weight: float, head: str, start: Start) -> None:
+    # one plain step of rate 1 is minus the gradient, so the term's share is what wrapping adds to the step
+    knobs_ = {"base.momentum": 0.0, "base.lr": 1.0, "head": head}
+    runs = [start(mim(weight=0, **knobs_)), start(mim(weight=weight, balance="gradnorm", **knobs_))]
+    before = pixels(runs[0]).clone().double()
+    for run in runs:
+        run.advance(1)
+    base = before - pixels(runs[0]).double()
+    term = pixels(runs[0]).double() - pixels(runs[1]).double()
+    assert (term.norm() / base.norm()).item() == pytest.approx(weight, rel=1e-4)
+
+
+def test_term_without_balance_adds_weight_times_its_gradient(start: Start) -> None:
+    plain, wrapped = (start(mim(weight=w, **{"base.momentum": 0.0, "base.lr": 1.0})) for w in (0, 0.8))
+    for run in (plain, wrapped):
+        run.advance(1)
+    added = (pixels(plain).double() - pixels(wrapped).double()).norm().item()
+    assert added == pytest.approx(0.8 * wrapped.history[0]["gradient_norm/mim"], rel=1e-3)
+
+
+def test_learned_heads_change_and_are_checkpointed(start: Start) -> None:
+    run, fresh = start(mim(head="mlp")), start(mim(head="mlp"))
+    names = [name for name in run.learnable if name.startswith("head")]
+    assert names == ["head0.0", "head0.1", "head1.0", "head1.1"]
+    before = {name: run.learnable[name].detach().clone() for name in names}
+    run.advance(3)
+    held = run.state_dict()["learnable"]
+    reloaded(run, fresh)
+    for name in names:
+        assert not torch.equal(run.learnable[name], before[name])
+        assert torch.equal(held[name], run.learnable[name])
+        assert torch.equal(fresh.learnable[name], run.learnable[name])
+    other = finished(start(mim(head="random")))
+    assert not torch.equal(pixels(other), pixels(finished(run)))
+
+
+def test_term_reaches_the_synthetic_pixels_and_heads_only(start: Start) -> None:
+    run = start(mim(head="learned"))
+    (match,) = run.method.matches(run.problem, run.learnable, run.labels, 0)
+    fixed = [match.real, *match.params.values(), *(match.real_features or [])]
+    assert not any(tensor.requires_grad for tensor in fixed)
+    wanted = list(run.learnable.values())
+    assert all(gradient.any() for gradient in torch.autograd.grad(match.terms["mim"].loss, wanted))
+
+
+@pytest.mark.parametrize("base", ["mim", "random", "full"])
+def test_mim_wraps_only_what_matches(base: str) -> None:
+    with pytest.raises(KnobError, match=f"mim.base must be a method that matches real and synthetic images, got {base}"):
+        METHODS.build("mim", {"base": base})
+    with pytest.raises(KnobError, match=r"mim\.base must be a method, got"):
+        Mim(base=ConvNet())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_run_that_diverges_says_so(wrapped: bool, digits: Splits, start: Start) -> None:
+    # without a norm the distance grows with the square of the pixels, and so does the step
+    network, base = ConvNet(width=8, norm="none"), DM(iterations=100, batch_real=8, lr=1e4)
+    method: Method = Mim(base=base, embedding=16) if wrapped else base
+    run = finished(start(method, network))
+    assert 0 < run.diverged_at < run.iteration < 100
+    assert run.finished
+    assert not torch.isfinite(pixels(run)).all()
+    stopped = run.iteration
+    run.advance(100)
+    assert run.iteration == stopped
+    resumed = reloaded(run, start(method, network))
+    assert resumed.diverged_at == run.diverged_at
+    with pytest.raises(FloatingPointError, match=f"diverged: .* at iteration {run.diverged_at}"):
+        distill(digits.train, method=method, network=network, ipc=2)
+
+
+def test_critic_shows_more_information_in_real_images_than_in_noise(digits: Splits, start: Start) -> None:
+    run = start(RandomReal(), ipc=10)
+    noise = torch.randn(pixels(run).shape, generator=torch_generator("test"))
+    real, nothing = (
+        Mim().critic_information(run.problem, {}, images, run.labels, digits.validation)
+        for images in (pixels(run), noise)
+    )
+    assert nothing < real < math.log(10)
+    assert real > 0

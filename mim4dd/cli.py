@@ -296,7 +296,7 @@ def _device(name: str) -> str:
     import torch
 
     try:
-        torch.empty(0, device=name)
+        torch.zeros(1, device=name).item()  # `meta` makes tensors that hold nothing
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {name} is not to be had here: {str(error).splitlines()[0]}") from error
     return name

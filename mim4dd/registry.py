@@ -85,13 +85,18 @@ class Registry(Generic[C]):
         def register(cls: type[C]) -> type[C]:
             if name in self._classes:
                 raise ValueError(f"{self.kind} '{name}' is registered twice")
-            made = cls.__init__
+            # A component's own check comes after ours, so that it meets values of the declared types.
+            hook = "__post_init__" if hasattr(cls, "__post_init__") else "__init__"
+            made = getattr(cls, hook)
 
             def init(self: Any, *args: Any, **kwargs: Any) -> None:
-                made(self, *args, **kwargs)
+                if hook == "__init__":
+                    made(self, *args, **kwargs)
                 check(self)
+                if hook == "__post_init__":
+                    made(self)
 
-            cls.__init__ = init  # type: ignore[method-assign]
+            setattr(cls, hook, init)
             cls.name = name  # type: ignore[attr-defined]
             cls.kind = self.kind  # type: ignore[attr-defined]
             self._classes[name] = cls
@@ -174,7 +179,7 @@ def parse(name: str, default: Any, value: Any) -> Scalar:
                 return int(float(value))
             if kind is float:
                 return float(value)
-        except (ValueError, OverflowError):
+        except (TypeError, ValueError, OverflowError):
             pass
     raise KnobError(f"{name} must be {_kinds[kind]}, got {value!r}")
 

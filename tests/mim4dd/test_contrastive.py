@@ -32,7 +32,9 @@ def usable(y_S: Tensor, y_T: Tensor) -> list[int]:
     return [i for i, a in enumerate(y_S) if any(a == b for b in y_T) and any(a != b for b in y_T)]
 
 
-def loop_nce(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float, z_normaliser: Tensor | None = None) -> float:
+def loop_nce(
+    z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float, z_normaliser: Tensor | None = None
+) -> float:
     """z_normaliser: the embeddings whose scores give the normaliser, which no gradient sees."""
     s, anchors = similarities(z_S, z_T, tau), usable(y_S, y_T)
     fixed = s if z_normaliser is None else similarities(z_normaliser, z_T, tau)
@@ -108,9 +110,7 @@ def test_anchor_without_positive_is_skipped(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CRITICS))
-@pytest.mark.parametrize(
-    ("y_S", "y_T"), [([0, 0], [0, 0, 0]), ([0, 1], [2, 2, 3])], ids=["no negative", "no positive"]
-)
+@pytest.mark.parametrize(("y_S", "y_T"), [([0, 0], [0, 0, 0]), ([0, 1], [2, 2, 3])], ids=["no negative", "no positive"])
 def test_no_usable_anchor_is_an_error(name: str, y_S: list[int], y_T: list[int]) -> None:
     with pytest.raises(InputError, match="both a positive and a negative"):
         CRITICS[name](unit(2), torch.tensor(y_S), unit(3, seed=1), torch.tensor(y_T), 0.1)

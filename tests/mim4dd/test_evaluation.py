@@ -63,9 +63,7 @@ def assert_same_weights(params: Params, g: int, plain: PlainConvNet) -> None:
 
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize(("epochs", "batch"), [(20, 256), (7, 8)], ids=["full batch", "minibatches"])
-def test_networks_trained_together_equal_plain_ones(
-    chosen: Synthetic, epochs: int, batch: int, restart: bool
-) -> None:
+def test_networks_trained_together_equal_plain_ones(chosen: Synthetic, epochs: int, batch: int, restart: bool) -> None:
     recipe = Recipe(networks=3, epochs=epochs, batch=batch, lr=0.05, augment="none", restart_momentum=restart)
     streams = Streams.first("test", 0, 3)
     initial = fresh(streams)

@@ -82,9 +82,7 @@ def test_reference_is_saved_and_loaded(reference: Reference, digits: Splits, tmp
         reference.temperature,
         reference.accuracy,
     )
-    np.testing.assert_array_equal(
-        found.posteriors(digits.test.images), reference.posteriors(digits.test.images)
-    )
+    np.testing.assert_array_equal(found.posteriors(digits.test.images), reference.posteriors(digits.test.images))
 
 
 def test_file_that_is_no_reference_is_refused(reference: Reference, tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ def test_mean_distance_equals_a_loop_over_classes() -> None:
     y_real, y_synthetic = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 2]), torch.tensor([2, 0, 1, 1])
     expected = 0.0
     for c in range(3):
-        a, b = ([x for x, y in zip(*side, strict=True) if y == c] for side in ((real, y_real), (synthetic, y_synthetic)))
+        a, b = (
+            [x for x, y in zip(*side, strict=True) if y == c] for side in ((real, y_real), (synthetic, y_synthetic))
+        )
         for d in range(5):
             expected += float(sum(x[d] for x in a) / len(a) - sum(x[d] for x in b) / len(b)) ** 2
     assert float(mean_distance(real, y_real, synthetic, y_synthetic, 3)) == pytest.approx(expected, rel=1e-12)

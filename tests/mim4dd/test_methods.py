@@ -298,7 +298,9 @@ def test_term_reaches_the_synthetic_pixels_and_heads_only(start: Start) -> None:
 
 @pytest.mark.parametrize("base", ["mim", "random", "full"])
 def test_mim_wraps_only_what_matches(base: str) -> None:
-    with pytest.raises(KnobError, match=f"mim.base must be a method that matches real and synthetic images, got {base}"):
+    with pytest.raises(
+        KnobError, match=f"mim.base must be a method that matches real and synthetic images, got {base}"
+    ):
         METHODS.build("mim", {"base": base})
     with pytest.raises(KnobError, match=r"mim\.base must be a method, got"):
         Mim(base=ConvNet())  # type: ignore[arg-type]

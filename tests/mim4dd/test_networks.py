@@ -49,9 +49,7 @@ def test_three_stacked_convnets_equal_three_plain_ones(
         torch.testing.assert_close(logits[g], expected[g], rtol=1e-10, atol=1e-10)
         for block, maps in enumerate(plain.features(seen)):
             torch.testing.assert_close(features[block][g], maps, rtol=1e-10, atol=1e-10)
-    ours, theirs = (
-        torch.autograd.grad(scores.square().sum(), images)[0] for scores in (logits, torch.stack(expected))
-    )
+    ours, theirs = (torch.autograd.grad(scores.square().sum(), images)[0] for scores in (logits, torch.stack(expected)))
     torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-8)
 
 

@@ -22,7 +22,7 @@ from studies.engine.statistics.importance import ABOVE, UNDECIDED
 MARGIN = 0.005  # a gain smaller than half a point is of no use to anyone, whatever its sign
 
 
-def answer_sensitivity(evidence: Evidence) -> Answer:
+def write_answer(evidence: Evidence) -> Answer:
     """The verdict, tables and figures of a sensitivity study."""
     found = find(evidence)
     if not np.isfinite(found.accuracy).any() or not np.isfinite(found.base).any():

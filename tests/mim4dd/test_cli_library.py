@@ -1,0 +1,169 @@
+"""`mim4dd distill | evaluate | show | list` as a shell runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mim4dd.methods import METHODS
+from mim4dd.records import Synthetic
+
+Ran = subprocess.CompletedProcess[str]
+
+
+def shell(*words: str | Path) -> Ran:
+    command = [sys.executable, "-m", "mim4dd.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+
+
+def answer(ran: Ran) -> str:
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A quick run with a name that has to be made."""
+    folder = tmp_path_factory.mktemp("cli") / "deep" / "run"
+    said = answer(shell("distill", "--quick", "--ipc", "2", "--set", "iterations=20", "--out", folder))
+    assert said.splitlines()[-1] == f"20 images of 10 classes in {folder / 'synthetic.safetensors'}"
+    return folder
+
+
+@pytest.fixture
+def lone_set(tmp_path: Path) -> Path:
+    """A set that the library saved: no data set stands in it."""
+    one = np.ones(1, np.float32)
+    Synthetic(np.zeros((1, 1, 2, 2), np.float32), np.zeros(1, np.int64), ("a",), one, one).save(
+        tmp_path / "synthetic.safetensors"
+    )
+    return tmp_path
+
+
+def test_distill_writes_what_made_the_set(run_folder: Path) -> None:
+    found = Synthetic.load(run_folder / "synthetic.safetensors")
+    assert found.images.shape == (20, 1, 8, 8)
+    config = found.config
+    assert (config["dataset"], config["protocol"], config["ipc"], config["seed"]) == ("digits", "quick", 2, 0)
+    assert (config["method"], config["method.base"], config["method.base.iterations"]) == ("mim", "dm", 20)
+    assert (config["network.width"], config["evaluation.networks"]) == (16, 3)
+
+
+def test_evaluate_scores_validation_and_only_then_test(run_folder: Path) -> None:
+    said = answer(shell("evaluate", run_folder, "--networks", "2", "--set", "epochs=20"))
+    scores = json.loads((run_folder / "validation.json").read_text())
+    assert len(scores["accuracy"]) == len(scores["recall"]) == 2
+    assert np.mean(scores["accuracy"]) > 0.3
+    first, *recalls = said.splitlines()
+    assert first.startswith(
+        f"validation accuracy {np.mean(scores['accuracy']):.1%}, standard deviation over 2 networks"
+    )
+    assert "20 epochs" in first
+    assert [line.split()[0] for line in recalls] == list("0123456789")
+    assert not (run_folder / "test.json").exists()
+    said = answer(shell("evaluate", run_folder, "--test", "--networks", "1", "--set", "epochs=5"))
+    assert said.startswith("test accuracy")
+    assert json.loads((run_folder / "test.json").read_text())["split"] == "test"
+
+
+def test_show_writes_a_picture(run_folder: Path) -> None:
+    said = answer(shell("show", run_folder)).strip()
+    assert said == str(run_folder / "synthetic.png")
+    with Image.open(said) as picture:
+        assert picture.size[1] == 10 * 52 + 4
+
+
+def test_list_names_every_component_and_knob() -> None:
+    said = answer(shell("list", "methods"))
+    assert [line for line in said.splitlines() if line and not line.startswith(" ")] == METHODS.names()
+    assert "temperature = 0.1  [> 0]  divides the similarities" in said
+    assert "base = dm" in said
+    for kind, expected in (("networks", "convnet"), ("datasets", "cifar10"), ("recipes", "standard")):
+        assert expected in answer(shell("list", kind)).splitlines()
+    assert "quick: network.width=16" in answer(shell("list", "protocols"))
+
+
+DISTIL = ["distill", "--quick", "--out", "{tmp}/out"]
+BAD = {
+    "no verb": ([], "the following arguments are required"),
+    "unknown verb": (["distil"], "invalid choice: 'distil'"),
+    "no out": (["distill"], "the following arguments are required: --out"),
+    "unknown flag": ([*DISTIL, "--epochs", "3"], "unrecognized arguments: --epochs 3"),
+    "method": ([*DISTIL, "--method", "min"], "unknown method 'min'; did you mean 'mim'?"),
+    "network": ([*DISTIL, "--network", "convet"], "did you mean 'convnet'?"),
+    "protocol": (["distill", "--protocol", "papr", "--out", "{tmp}/out"], "did you mean 'paper'?"),
+    "two protocols": ([*DISTIL, "--protocol", "paper"], "--quick is --protocol quick; give one of them"),
+    "dataset": ([*DISTIL, "--dataset", "cifr10"], "did you mean 'cifar10'?"),
+    "dataset is missing": ([*DISTIL, "--dataset", "cifar10", "--data-root", "{tmp}"], "cifar10 is not under {tmp}"),
+    "npz is missing": ([*DISTIL, "--dataset", "npz:{tmp}/none.npz"], "npz needs an existing file, got {tmp}/none.npz"),
+    "knob": ([*DISTIL, "--set", "temprature=1"], "did you mean 'method.temperature'?"),
+    "value": ([*DISTIL, "--set", "temperature=0"], "mim.temperature must be in (0, inf), got 0"),
+    "text": ([*DISTIL, "--set", "iterations=nan"], "dm.iterations must be a whole number, got 'nan'"),
+    "no value": ([*DISTIL, "--set", "temperature"], "--set must be key=value, got 'temperature'"),
+    "twice": ([*DISTIL, "--set", "width=1", "--set", "width=2"], "--set width is given twice"),
+    "base": ([*DISTIL, "--set", "base=mim"], "mim.base must be a method that matches real and synthetic images"),
+    "ipc is no number": ([*DISTIL, "--ipc", "x"], "argument --ipc: invalid int value: 'x'"),
+    "ipc is 0": ([*DISTIL, "--ipc", "0"], "ipc must be at least 1, got 0"),
+    "ipc is large": ([*DISTIL, "--ipc", "500"], "ipc must be at most the images of the smallest class: class '8' has"),
+    "device": ([*DISTIL, "--device", "gpu"], "--device gpu is not to be had here"),
+    "device without memory": ([*DISTIL, "--device", "meta"], "--device meta is not to be had here"),
+    "depth": ([*DISTIL, "--set", "depth=6"], "convnet.depth must leave a pixel: 6 blocks halve 8 pixels to none"),
+    "out is a file": (["distill", "--quick", "--out", "{tmp}/file"], "--out {tmp}/file cannot be written: File exists"),
+    "no run": (["evaluate", "{tmp}"], "{tmp}/synthetic.safetensors is no synthetic set written by mim4dd"),
+    "not from a data set": (["evaluate", "{lone}"], "{lone} does not say which data set it was distilled from"),
+    "networks": (["evaluate", "{run}", "--networks", "0"], "standard.networks must be in [1, 1000], got 0"),
+    "another network": (["evaluate", "{run}", "--network", "resnet"], "unknown network 'resnet'"),
+    "recipe's knob": (["evaluate", "{run}", "--set", "lr=-1"], "standard.lr must be in (0, inf), got -1"),
+    "method of a finished run": (["evaluate", "{run}", "--set", "temperature=1"], "unknown knob 'temperature'"),
+    "picture of nothing": (["show", "{tmp}"], "{tmp}/synthetic.safetensors is no synthetic set written by mim4dd"),
+    "kind": (["list", "metods"], "unknown kind 'metods'; did you mean 'methods'?"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_status_2(case: str, run_folder: Path, lone_set: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    if case in ("no run", "picture of nothing"):
+        (tmp_path / "synthetic.safetensors").unlink()
+    words, expected = BAD[case]
+    places = {"{tmp}": str(tmp_path), "{run}": str(run_folder), "{lone}": str(lone_set)}
+    for name, place in places.items():
+        words, expected = [word.replace(name, place) for word in words], expected.replace(name, place)
+    ran = shell(*words)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("error: ")
+    assert expected in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+def test_run_that_diverges_is_one_line_and_status_1(tmp_path: Path) -> None:
+    far = ["--set", "method.base.lr=1e30", "--set", "iterations=20"]
+    ran = shell("distill", "--quick", *far, "--out", tmp_path)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("error: the run diverged: the pixels' gradient was not finite at iteration ")
+    assert ran.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["distill", "--help"], ["list", "methods"], ["list", "datasets"], ["distill", "--set", "x"]]
+)
+def test_help_listing_and_mistakes_need_no_torch(words: list[str]) -> None:
+    code = (
+        "import sys; from mim4dd.cli import main\n"
+        f"try: main({words!r})\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print('heavy:', *{'torch', 'torchvision', 'sklearn', 'scipy', 'ray', 'mlflow', 'optuna'} & set(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "heavy:"
+
+
+def test_help_shows_examples() -> None:
+    assert "mim4dd distill --dataset digits" in answer(shell("--help"))

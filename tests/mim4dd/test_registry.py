@@ -1,0 +1,214 @@
+"""Knobs, names and flat scalars: what is checked, and what the messages say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pytest
+
+from mim4dd.data import DATASETS
+from mim4dd.errors import InputError, KnobError, UnknownNameError
+from mim4dd.methods import DM, METHODS, Mim
+from mim4dd.networks import NETWORKS, ConvNet
+from mim4dd.registry import Registry, default_of, flatten, knob, knobs, resolve, unflatten
+from mim4dd.train import RECIPES, Recipe
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    "method": METHODS,
+    "network": NETWORKS,
+    "source": DATASETS,
+    "evaluation": RECIPES,
+}
+COMPONENTS = [(prefix, name) for prefix, registry in REGISTRIES.items() for name in registry.names()]
+THINGS: Registry[Any] = Registry("thing")
+
+
+@THINGS.add("thing")
+@dataclass(frozen=True, kw_only=True)
+class Thing:
+    """One knob of each type."""
+
+    count: int = knob(3, low=1, high=9)
+    rate: float = knob(0.5, above=0)
+    on: bool = knob(False)
+    kind: str = knob("a", choices=("a", "b"))
+    free: float = knob(0.0, high=2)
+
+
+@pytest.mark.parametrize(("prefix", "name"), COMPONENTS)
+def test_component_survives_being_flattened(prefix: str, name: str) -> None:
+    component = REGISTRIES[prefix].build(name)
+    flat = flatten(component, prefix)
+    assert flat[prefix] == name
+    assert all(isinstance(value, str | int | float | bool) for value in flat.values())
+    assert unflatten(REGISTRIES[prefix], flat, prefix) == component
+    texts = {key: str(value) for key, value in flat.items()}
+    assert unflatten(REGISTRIES[prefix], texts, prefix) == component
+    assert [f"{prefix}.{key}" for key in knobs(component)] == [key for key in flat if key != prefix]
+
+
+@pytest.mark.parametrize(("prefix", "name"), COMPONENTS)
+def test_every_declared_search_value_and_end_is_valid(prefix: str, name: str) -> None:
+    for key, declared in knobs(REGISTRIES[prefix].get(name)).items():
+        for value in (*declared.search, *declared.choices):
+            built = flatten(REGISTRIES[prefix].build(name, {key: value}), prefix)
+            assert built[f"{prefix}.{key}"] == value
+
+
+@pytest.mark.parametrize(("prefix", "name"), COMPONENTS)
+def test_every_component_is_documented_and_says_what_each_knob_is(prefix: str, name: str) -> None:
+    component = REGISTRIES[prefix].get(name)
+    written = component.__doc__ or ""
+    assert written.strip()
+    assert not written.startswith(f"{component.__name__}(")  # what dataclass writes where we wrote nothing
+    assert all(declared.help for declared in knobs(component).values())
+
+
+def test_nested_knobs_that_are_not_the_default_survive() -> None:
+    component = Mim(base=DM(iterations=7, lr=0.3, augment="crop"), temperature=0.5, head="mlp")
+    assert unflatten(METHODS, flatten(component, "method"), "method") == component
+    assert (
+        METHODS.build(
+            "mim", {"base.iterations": 7, "base.lr": 0.3, "base.augment": "crop", "temperature": 0.5, "head": "mlp"}
+        )
+        == component
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"count": 0}, "thing.count must be in [1, 9], got 0"),
+        ({"count": "ten"}, "thing.count must be a whole number, got 'ten'"),
+        ({"count": 2.5}, "thing.count must be a whole number, got 2.5"),
+        ({"count": True}, "thing.count must be a whole number, got True"),
+        ({"count": "inf"}, "thing.count must be a whole number, got 'inf'"),
+        ({"rate": 0}, "thing.rate must be in (0, inf), got 0"),
+        ({"rate": "nan"}, "thing.rate must be finite, got nan"),
+        ({"rate": float("inf")}, "thing.rate must be finite, got inf"),
+        ({"rate": "x"}, "thing.rate must be a number, got 'x'"),
+        ({"rate": None}, "thing.rate must be a number, got None"),
+        ({"free": 3}, "thing.free must be in (-inf, 2], got 3"),
+        ({"on": "maybe"}, "thing.on must be true or false, got 'maybe'"),
+        ({"kind": "c"}, "thing.kind must be one of a, b, got c"),
+    ],
+)
+def test_bad_value_is_refused_with_rule_and_value(given: dict[str, Any], message: str) -> None:
+    for make in (lambda: Thing(**given), lambda: THINGS.build("thing", given)):
+        with pytest.raises(KnobError) as caught:
+            make()
+        assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"count": "4"}, 4),
+        ({"count": "4e0"}, 4),
+        ({"count": 4.0}, 4),
+        ({"rate": "2"}, 2.0),
+        ({"rate": 2}, 2.0),
+        ({"on": "yes"}, True),
+        ({"on": "0"}, False),
+        ({"kind": "b"}, "b"),
+    ],
+)
+def test_values_take_the_declared_type(given: dict[str, Any], expected: Any) -> None:
+    (name,) = given
+    for made in (Thing(**given), THINGS.build("thing", given)):
+        assert getattr(made, name) == expected
+        assert type(getattr(made, name)) is type(expected)
+
+
+def test_a_components_own_check_meets_checked_values() -> None:
+    with pytest.raises(UnknownNameError, match="unknown augmentation '5'"):
+        DM(augment=5)  # type: ignore[arg-type]
+    with pytest.raises(KnobError, match=r"mim\.base must be a method, got ConvNet"):
+        Mim(base=ConvNet())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: METHODS.get("min"), "unknown method 'min'; did you mean 'mim'? Known: "),
+        (lambda: METHODS.build("qqqq"), "unknown method 'qqqq'. Known: "),
+        (lambda: NETWORKS.get("convet"), "unknown network 'convet'; did you mean 'convnet'?"),
+        (
+            lambda: METHODS.build("dm", {"iteration": 3}),
+            "unknown knob of method dm 'iteration'; did you mean 'iterations'?",
+        ),
+        (lambda: METHODS.build("mim", {"base": "dn"}), "unknown method 'dn'; did you mean 'dm'?"),
+        (lambda: METHODS.build("mim", {"base.rl": 3}), "unknown knob of method dm 'rl'"),
+    ],
+)
+def test_unknown_name_proposes_the_nearest(make: Any, message: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        make()
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_value_has_no_knobs_of_its_own() -> None:
+    with pytest.raises(KnobError, match=r"mim.weight is a value and has no knobs of its own"):
+        METHODS.build("mim", {"weight.x": 1})
+
+
+def test_long_list_of_names_is_left_out() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        resolve("temperatur", [f"method.{n}" for n in ("temperature", *"abcdefghijklm")])
+    assert str(caught.value) == "unknown knob 'temperatur'; did you mean 'method.temperature'?"
+
+
+def test_key_resolves_to_the_one_name_that_ends_in_it() -> None:
+    flat = flatten(Mim(), "method") | {"network.width": 1, "evaluation.network.width": 1, "evaluation.lr": 0.1}
+    assert resolve("temperature", flat) == "method.temperature"
+    assert resolve("iterations", flat) == "method.base.iterations"
+    assert resolve("base.lr", flat) == "method.base.lr"
+    assert resolve("method", flat) == "method"
+    assert resolve("width", flat) == "network.width"
+    # fewer dots win
+    assert resolve("lr", flat) == "evaluation.lr"
+
+
+def test_tie_and_no_match_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match=r"knob 'lr' could mean a\.lr or b\.lr or c\.d\.lr; give the whole name"):
+        resolve("lr", ["a.lr", "b.lr", "c.d.lr"])
+    with pytest.raises(UnknownNameError, match="unknown knob 'r'"):
+        resolve("r", ["a.lr"])
+
+
+def test_names_are_registered_once() -> None:
+    with pytest.raises(ValueError, match="thing 'thing' is registered twice"):
+        THINGS.add("thing")(Thing)
+    assert THINGS.names() == ["thing"]
+    assert "thing" in THINGS
+    assert "think" not in THINGS
+
+
+def test_defaults_are_those_of_the_papers() -> None:
+    assert {item.name: default_of(item) for item in fields(DM)} | {"augment": ""} == {
+        "iterations": 20_000,
+        "batch_real": 256,
+        "lr": 1.0,
+        "momentum": 0.5,
+        "init": "real",
+        "augment": "",
+    }
+    made = Mim()
+    assert (made.weight, made.temperature, made.layer_decay, made.embedding) == (0.8, 0.1, 2.0, 128)
+    assert (made.critic, made.head, made.layers, made.balance) == ("nce", "random", "all", "none")
+    recipe = Recipe()
+    assert (recipe.lr, recipe.momentum, recipe.weight_decay, recipe.batch, recipe.epochs) == (
+        0.01,
+        0.9,
+        5e-4,
+        256,
+        1000,
+    )
+    assert (ConvNet().width, ConvNet().blocks(32)) == (128, 3)
+
+
+def test_errors_are_one_family() -> None:
+    assert issubclass(KnobError, InputError)
+    assert issubclass(UnknownNameError, InputError)

@@ -11,8 +11,8 @@ PROTOCOLS: dict[str, Flat] = {
     "paper": {},
     "digits": {
         "network.width": 32,
-        "iterations": 200,
-        "batch_real": 32,
+        "iterations": 100,
+        "batch_real": 16,
         "evaluation.epochs": 300,
         "evaluation.augment": "none",
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ class Distillation:
         return {
             "iteration": self.iteration,
             "learnable": {name: tensor.detach().clone() for name, tensor in self.learnable.items()},
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "optimizers": [deepcopy(optimizer.state_dict()) for optimizer in self.optimizers],
             "history": list(self.history),
             "diverged": self._diverged.clone(),
         }
@@ -110,7 +111,7 @@ class Distillation:
             for name, tensor in self.learnable.items():
                 tensor.copy_(state["learnable"][name])
         for optimizer, held in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(held)
+            optimizer.load_state_dict(deepcopy(held))
         self.iteration, self.history = state["iteration"], list(state["history"])
         self._diverged = state["diverged"].to(self._diverged)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from studies.engine.journal import Row
@@ -19,14 +20,16 @@ class Progress:
     def __init__(self, plan: Plan, rows: dict[str, Row]) -> None:
         self.plan, self.rows = plan, rows
         self.total = len(plan.trials)
-        self.began, self.fresh = time.monotonic(), 0
+        self.arrivals = deque([time.monotonic()], maxlen=13)
         self.place = {h: setting for setting in plan.settings for h in setting.trials}
 
     def add(self, row: Row) -> None:
         """Print the line of a trial that has just become a row."""
-        self.fresh += 1
+        self.arrivals.append(time.monotonic())
         done = sum(trial.hash in self.rows for trial in self.plan.trials)
-        left = max(0, self.total - done) * (time.monotonic() - self.began) / self.fresh
+        # The pace of the last dozen: the first trials waited for their workers.
+        pace = (self.arrivals[-1] - self.arrivals[0]) / (len(self.arrivals) - 1)
+        left = max(0, self.total - done) * pace
         accuracy = validation_mean(row["result"])
         found = row["result"]["status"] if math.isnan(accuracy) else f"{accuracy:.1%}"
         if row["result"]["status"] == "error":

@@ -108,6 +108,8 @@ BAD = {
     "no value": ([*DISTIL, "--set", "temperature"], "--set must be key=value, got 'temperature'"),
     "twice": ([*DISTIL, "--set", "width=1", "--set", "width=2"], "--set width is given twice"),
     "base": ([*DISTIL, "--set", "base=mim"], "mim.base must be a method that matches real and synthetic images"),
+    "perturbation": ([*DISTIL, "--perturb", "symetric:rate=0.4"], "did you mean 'symmetric'?"),
+    "rate": ([*DISTIL, "--perturb", "symmetric:rate=1.2"], "symmetric.rate must be in [0, "),
     "ipc is no number": ([*DISTIL, "--ipc", "x"], "argument --ipc: invalid int value: 'x'"),
     "ipc is 0": ([*DISTIL, "--ipc", "0"], "ipc must be at least 1, got 0"),
     "ipc is large": ([*DISTIL, "--ipc", "500"], "ipc must be at most the images of the smallest class: class '8' has"),
@@ -152,7 +154,8 @@ def test_run_that_diverges_is_one_line_and_status_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["distill", "--help"], ["list", "methods"], ["list", "datasets"], ["distill", "--set", "x"]]
+    "words",
+    [["--help"], ["distill", "--help"], ["list", "methods"], ["list", "perturbations"], ["distill", "--set", "x"]],
 )
 def test_help_listing_and_mistakes_need_no_torch(words: list[str]) -> None:
     code = (

@@ -90,3 +90,10 @@ def test_pixels_outside_the_range_are_clipped_and_colours_kept() -> None:
     made.images[:, 0], made.images[:, 1], made.images[:, 2] = 7.0, -3.0, 0.5
     text = 8 * len("class0") + MARGIN
     assert opened(made).getpixel((text + 5, MARGIN + 5)) == (255, 0, 128)
+
+
+def test_set_that_diverged_still_has_a_picture() -> None:
+    made = synthetic(2, 1, 8)
+    made.images[0], made.images[1] = np.nan, np.inf
+    text = 8 * len("class0") + MARGIN
+    assert opened(made).getpixel((text, MARGIN)) == (0, 0, 0)

@@ -126,11 +126,30 @@ def test_mim_resumes_to_the_same_bits_off_the_report_grid(given: dict[str, str],
     whole, half, rest = (start(method) for _ in range(3))
     half.advance(31)
     reloaded(half, rest)
-    half.advance(33)  # the state that was taken does not follow the run that it was taken from
     finished(rest), finished(whole)
     assert all(torch.equal(rest.learnable[name], tensor) for name, tensor in whole.learnable.items())
     assert rest.history == whole.history
     assert [record["iteration"] for record in whole.history] == [*range(0, 60, 2), 59]
+
+
+@pytest.mark.parametrize("given", LEARNED.values(), ids=LEARNED)
+def test_state_does_not_follow_the_run_that_it_was_taken_from(given: dict[str, str], start: Start) -> None:
+    run, fresh = start(mim(**given)), start(mim(**given))
+    run.advance(3)
+    held = run.state_dict()
+    finished(run)
+    for _ in range(2):
+        fresh.load_state_dict(held)
+        finished(fresh)
+        assert fresh.history == run.history
+        assert all(torch.equal(fresh.learnable[name], tensor) for name, tensor in run.learnable.items())
+
+
+def test_networks_and_real_batches_are_redrawn_by_seed_and_iteration(digits: Splits) -> None:
+    one, other = (Problem(digits.train, ConvNet(width=8), 1, seed, torch.device("cpu")) for seed in (0, 1))
+    draws = [(one, 0), (one, 1), (other, 0)]
+    assert len({p.fresh_network(k)["head.weight"].numpy().tobytes() for p, k in [*draws, (one, 0)]}) == 3
+    assert len({p.real_batch(8, k)[0].numpy().tobytes() for p, k in [*draws, (one, 0)]}) == 3
 
 
 @pytest.mark.parametrize("method", METHODS.names())

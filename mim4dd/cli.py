@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mim4dd.errors import InputError
 from mim4dd.protocol import PROTOCOLS
-from mim4dd.registry import Flat, Knob, Registry, default_of, knobs, unflatten, unknown
+from mim4dd.registry import Flat, Registry, unflatten
 
 if TYPE_CHECKING:
     from mim4dd.methods import Method
@@ -237,59 +237,10 @@ def _show(given: argparse.Namespace) -> int:
 
 
 def _list(given: argparse.Namespace) -> int:
-    from mim4dd.data import DATASETS
-    from mim4dd.methods import METHODS
-    from mim4dd.networks import NETWORKS
-    from mim4dd.train import RECIPES
-    from perturbations import PERTURBATIONS
+    from mim4dd.listing import listed
 
-    kinds: dict[str, Registry[Any]] = {
-        "methods": METHODS,
-        "networks": NETWORKS,
-        "datasets": DATASETS,
-        "recipes": RECIPES,
-        "perturbations": PERTURBATIONS,
-    }
-    if given.kind == "protocols":
-        for name, values in PROTOCOLS.items():
-            print(
-                f"{name}: {', '.join(f'{k}={v}' for k, v in values.items()) or 'the published defaults of every knob'}"
-            )
-        return 0
-    if given.kind not in kinds:
-        raise unknown("kind", given.kind, [*kinds, "protocols"])
-    registry = kinds[given.kind]
-    print("\n".join(describe(name, registry.get(name)) for name in registry.names()))
+    print(listed(given.kind))
     return 0
-
-
-def describe(name: str, component: type[Any]) -> str:
-    """A component's docstring and its knobs, a line each."""
-    from dataclasses import fields
-
-    lines = [name] + [f"  {line.strip()}" if line.strip() else "" for line in (component.__doc__ or "").splitlines()]
-    defaults = {item.name: default_of(item) for item in fields(component) if "knob" in item.metadata}
-    for knob_name, declared in knobs(component).items():
-        if "." in knob_name:
-            continue  # a part's knobs stand under the part's own name
-        default = defaults[knob_name]
-        shown = default if isinstance(default, str | int | float | bool) else getattr(default, "name", default)
-        lines.append(f"    {knob_name} = {shown}{_valid(declared)}  {declared.help}")
-    return "\n".join(line for line in lines if line.strip()) + "\n"
-
-
-def _valid(declared: Knob) -> str:
-    if declared.choices:
-        return f"  [{' | '.join(map(str, declared.choices))}]"
-    low = (
-        f"> {declared.above:g}"
-        if declared.above is not None
-        else f">= {declared.low:g}"
-        if declared.low is not None
-        else ""
-    )
-    high = f"<= {declared.high:g}" if declared.high is not None else ""
-    return f"  [{', '.join(part for part in (low, high) if part)}]" if low or high else ""
 
 
 def _device(name: str) -> str:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from studies.engine.study import Plan
 
 
+def say(text: str) -> None:
+    """A line on the terminal, at once, also in a log file."""
+    print(text, flush=True)
+
+
 class Progress:
     """Says after each trial: how many are done, its accuracy, the best setting so far, the time left."""
 
@@ -36,7 +41,7 @@ class Progress:
             found += f" ({row['result']['reason'][:120]})"
         name = self.describe(row)
         line = f"[{done:>{len(str(self.total))}}/{self.total}] {found} {name}; {self._best()}; {clock(left)} left"
-        print(line, flush=True)
+        say(line)
 
     def describe(self, row: Row) -> str:
         setting, config = self.place.get(row["trial"]), row["config"]

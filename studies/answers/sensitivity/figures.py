@@ -134,7 +134,7 @@ def _noise(found: Findings, evidence: Evidence) -> Figure:
     axes.set_xlabel("setting, worst to best on validation")
     axes.set_ylabel("validation accuracy")
     _percent_axis(axes)
-    axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower right")
+    drawing.legend(loc="outside upper center", frameon=False, fontsize=8, ncols=5)
     return Figure(
         "noise",
         "What the knobs change, against what the seed changes",

@@ -28,10 +28,10 @@ def listed(kind: str) -> str:
     Raises: UnknownNameError for a kind that does not exist.
     """
     if kind == "protocols":
-        shown = {
-            name: ", ".join(f"{key}={value}" for key, value in values.items()) for name, values in PROTOCOLS.items()
-        }
-        return "\n".join(f"{name}: {values or 'the published defaults'}" for name, values in shown.items())
+        lines = []
+        for name, values in PROTOCOLS.items():
+            lines.append(f"{name}: {', '.join(f'{k}={v}' for k, v in values.items()) or 'the published defaults'}")
+        return "\n".join(lines)
     if kind not in KINDS:
         raise unknown("kind", kind, [*KINDS, "protocols"])
     return "\n".join(describe(name, KINDS[kind].get(name)) for name in KINDS[kind].names())

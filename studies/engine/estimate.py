@@ -13,6 +13,7 @@ from studies.engine.journal import read_rows
 from studies.engine.options import Options
 from studies.engine.progress import clock
 from studies.engine.study import Plan
+from studies.engine.trial import RUNG_NETWORKS, RUNGS
 
 # Measured on one AVX2 core, eager: a step's fixed cost, and the multiply-adds that follow it.
 STEP_SECONDS = 3e-3
@@ -58,4 +59,7 @@ def trial_seconds(config: Flat) -> float:
     epochs = recipe.epochs_for(synthetic)
     steps = epochs * -(-synthetic // recipe.batch)
     train = steps * STEP_SECONDS + 3 * epochs * synthetic * recipe.networks * cost / MULTIPLY_ADDS_A_SECOND
-    return distil + train
+    # The interim accuracies train fewer networks on as many images.
+    share = RUNG_NETWORKS / recipe.networks
+    rungs = len(RUNGS) * (steps * STEP_SECONDS + share * (train - steps * STEP_SECONDS)) if method.iterations else 0.0
+    return distil + train + rungs

@@ -152,7 +152,9 @@ def _region(found: Findings, evidence: Evidence) -> str:
             f"{axis.symbol} {min(values)}..{max(values)}" if len(set(values)) > 1 else f"{axis.symbol} {values[0]}"
         )
     holds = "the default is one of them" if 0 in inside else "the default is not among them"
-    return f"{len(inside)} of {total} settings {'lies' if len(inside) == 1 else 'lie'} within one standard error of the best ({', '.join(spans)}); {holds}."
+    lie = "lies" if len(inside) == 1 else "lie"
+    spanned = ", ".join(spans)
+    return f"{len(inside)} of {total} settings {lie} within one standard error of the best ({spanned}); {holds}."
 
 
 def _losses(evidence: Evidence) -> str:

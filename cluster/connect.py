@@ -42,8 +42,15 @@ class Connection:
 
 
 def resolve_address(address: str | None) -> str:
-    """What a study was asked for: the flag, else RAY_ADDRESS, else `local`."""
-    return address or os.environ.get("RAY_ADDRESS") or "local"
+    """What a study was asked for: the flag, else RAY_ADDRESS, else `local`.
+
+    Raises: InputError when it is none of local, auto and HOST:PORT.
+    """
+    found = address or os.environ.get("RAY_ADDRESS") or "local"
+    host, _, port = found.rpartition(":")
+    if found not in ("local", "auto") and not (host and port.isdigit()):
+        raise InputError(f"--address must be local, auto or HOST:PORT, got '{found}'")
+    return found
 
 
 def connect(address: str) -> Connection:
@@ -83,8 +90,6 @@ def disconnect() -> None:
 
 def _require_listener(address: str) -> None:
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise InputError(f"--address must be local, auto or HOST:PORT, got '{address}'")
     try:
         socket.create_connection((host, int(port)), timeout=3).close()
     except OSError as error:

@@ -20,7 +20,8 @@ Name = str | int | float
 
 def integer(*names: Name) -> int:
     """A 63-bit seed from names; equal names give equal seeds on every platform and Python version."""
-    text = "\x1f".join(f"{type(name).__name__}:{name!r}" for name in names)
+    plain = [name.item() if isinstance(name, np.generic) else name for name in names]
+    text = "\x1f".join(f"{type(name).__name__}:{name!r}" for name in plain)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 

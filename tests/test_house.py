@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "mim4dd/information.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],
     "mim4dd/configuration.py": ["mim4dd"],
     "mim4dd/cli.py": ["mim4dd", "perturbations"],
+    "mim4dd/listing.py": ["mim4dd", "perturbations"],
     "mim4dd/__init__.py": ["mim4dd"],
     "perturbations": [*BASICS, "perturbations"],
     "cluster": [*BASICS, "mim4dd.data", "cluster"],
@@ -59,7 +60,8 @@ ONLY_IN = {
 }
 # Importable in a moment: the catalogue of components and knobs.
 LIGHT = [
-    *("errors", "records", "registry", "seeding", "protocol", "configuration", "picture", "cost", "cli", "train"),
+    *("errors", "records", "registry", "seeding", "protocol", "configuration", "picture", "cost", "cli", "listing"),
+    "train",
     *("methods", "methods.catalogue", "methods.dm", "methods.mim", "methods.selection"),
     *("networks", "networks.convnet", "networks.catalogue", "data"),
 ]

@@ -13,17 +13,18 @@ from torch import Tensor
 from mim4dd.seeding import Name, torch_generator
 
 if TYPE_CHECKING:
-    from mim4dd.methods.mim import Mim
     from mim4dd.methods.problem import Problem
 
 
-def make_heads(mim: Mim, problem: Problem, *names: Name) -> list[list[Tensor]]:
-    """A Gaussian head for each block: [[F, D]], or [[F, D], [D, D]] for an mlp; columns of unit expected length."""
+def make_heads(problem: Problem, width: int, layers: int, *names: Name) -> list[list[Tensor]]:
+    """A Gaussian head for each block, columns of unit expected length: [[F, D]], or with 2 layers [[F, D], [D, D]].
+
+    width: D, the dimension of the contrastive space; names: what the draw is for, besides the problem's seed.
+    """
     stream = torch_generator(*names, problem.seed)
     heads = []
-    for channels, height, width in problem.network.block_shapes(problem.train.shape):
-        sizes = [channels * height * width, mim.embedding] + ([mim.embedding] if mim.head == "mlp" else [])
-        pairs = itertools.pairwise(sizes)
+    for channels, height, columns in problem.network.block_shapes(problem.train.shape):
+        pairs = itertools.pairwise([channels * height * columns] + [width] * layers)
         heads.append([(torch.randn(n, m, generator=stream) / math.sqrt(n)).to(problem.device) for n, m in pairs])
     return heads
 

@@ -55,6 +55,11 @@ class Mim:
     def iterations(self) -> int:
         return self.base.iterations
 
+    @property
+    def head_layers(self) -> int:
+        """Linear maps of a head: an mlp has two."""
+        return 2 if self.head == "mlp" else 1
+
     def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
         return self.base.initial(problem)
 
@@ -63,7 +68,7 @@ class Mim:
 
         found = self.base.learnable(problem)
         if self.weight and self.embedding and self.head != "random":
-            for block, head in enumerate(make_heads(self, problem, "learned heads")):
+            for block, head in enumerate(make_heads(problem, self.embedding, self.head_layers, "learned heads")):
                 found |= {f"head{block}.{layer}": weight for layer, weight in enumerate(head)}
         return found
 
@@ -88,9 +93,9 @@ class Mim:
         if not self.embedding:
             return [[] for _ in range(blocks)]
         if "head0.0" in learnable:
-            depth = 2 if self.head == "mlp" else 1
-            return [[learnable[f"head{block}.{layer}"] for layer in range(depth)] for block in range(blocks)]
-        return make_heads(self, problem, "random heads", iteration)
+            layers = range(self.head_layers)
+            return [[learnable[f"head{block}.{layer}"] for layer in layers] for block in range(blocks)]
+        return make_heads(problem, self.embedding, self.head_layers, "random heads", iteration)
 
     def term(self, problem: Problem, match: Match, heads: list[list[Tensor]]) -> Tensor:
         """The weighted sum of the critic over the blocks; gradients reach the synthetic pixels and learned heads."""

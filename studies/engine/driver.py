@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 class Driver:
     """One run of a study while it holds OUT."""
 
-    def __init__(self, study: Study, options: Options, plan: Plan, splits: Splits, journal: Journal, uri: str) -> None:
+    def __init__(
+        self, study: Study, options: Options, plan: Plan, splits: Splits, journal: Journal, uri: str, address: str
+    ) -> None:
         self.study, self.options, self.plan = study, options, plan
-        self.splits, self.journal, self.uri = splits, journal, uri
+        self.splits, self.journal, self.uri, self.address = splits, journal, uri, address
 
     def run(self) -> int:
         """Run the trials that have no row, then write the answer; 130 when interrupted."""
@@ -36,29 +38,36 @@ class Driver:
         again = sum(trial.hash in self.journal.rows for trial in pending)
         if done or again:
             say(f"{len(done)} trials have a row already" + (f"; {again} that failed run again" if again else ""))
-        interrupted = ""
         if pending or adaptive:
-            from cluster import connect, disconnect, resolve_address
+            from cluster import disconnect
 
-            # The two slow starts side by side: a new MLflow database, and Ray.
-            with ThreadPoolExecutor(1) as pool:
-                checked = pool.submit(check, self.uri)
-                address = resolve_address(self.options.address)
-                connection = connect(address)
-                try:
-                    checked.result()
-                    say(connection.sentence)
-                    with Tracking(Tracker(self.uri, self.journal.out)) as tracker:
-                        self.journal.write_settings(self.plan.settings)
-                        tracker.start()
-                        interrupted = self._trials(pending, adaptive, connection, tracker)
-                        return self._answer(tracker, interrupted)
-                finally:
-                    disconnect()
+            connection = self._connect()
+            try:
+                say(connection.sentence)
+                with Tracking(Tracker(self.uri, self.journal.out)) as tracker:
+                    self.journal.write_settings(self.plan.settings)
+                    tracker.start()
+                    return self._answer(tracker, self._trials(pending, adaptive, connection, tracker))
+            finally:
+                disconnect()
         check(self.uri)
         with Tracking(Tracker(self.uri, self.journal.out)) as tracker:
             tracker.start()
             return self._answer(tracker, "")
+
+    def _connect(self) -> Connection:
+        """Find out that MLflow can be used, and join or start Ray."""
+        from cluster import connect
+
+        if self.address != "local" or not self.uri.startswith("sqlite"):
+            check(self.uri)
+            return connect(self.address)
+        # Two slow starts of one's own, a new database and Ray, side by side.
+        with ThreadPoolExecutor(1) as pool:
+            checked = pool.submit(check, self.uri)
+            connection = connect(self.address)
+        checked.result()
+        return connection
 
     def _trials(self, pending: list[Trial], adaptive: bool, connection: Connection, tracker: Tracker) -> str:
         from studies.engine.tuner import Resources, Workplace, run_fixed

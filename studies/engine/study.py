@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cluster import resolve_address
 from mim4dd.configuration import Configuration, configure
 from mim4dd.data import load
 from mim4dd.errors import InputError
@@ -69,6 +70,7 @@ def run(study: Study, options: Options) -> int:
 
     Raises: InputError before any trial starts, for whatever cannot be used.
     """
+    cluster_address = resolve_address(options.address)
     components = configure(
         source=options.dataset.partition(":")[0],
         method=study.method(options),
@@ -101,6 +103,6 @@ def run(study: Study, options: Options) -> int:
     require_images(splits, options.ipc)
     journal = Journal(out, {**identity, "data_digest": splits.digest})
     try:
-        return Driver(study, options, plan, splits, journal, uri).run()
+        return Driver(study, options, plan, splits, journal, uri, cluster_address).run()
     finally:
         journal.close()

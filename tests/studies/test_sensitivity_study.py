@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from studies.engine.study import main
+from studies.sensitivity import STUDY
+
 SCRIPT = Path(__file__).parents[2] / "studies" / "sensitivity.py"
 SMALL = ["--settings", "3", "--seeds", "0-1", "--protocol", "quick"]
 for assigned in ("iterations=20", "batch_real=8", "width=8", "evaluation.epochs=20", "evaluation.networks=2"):
@@ -106,34 +109,70 @@ def test_a_killed_driver_loses_no_row_and_the_same_command_finishes_with_equal_r
     assert rows(tmp_path / "out") == rows(finished / "out")
 
 
+def test_ctrl_c_stops_cleanly_reports_what_is_there_and_says_how_to_go_on(tmp_path: Path) -> None:
+    asked = [sys.executable, str(SCRIPT), *SMALL, "--out", "out"]
+    with open(tmp_path / "log", "w") as log:
+        driver = subprocess.Popen(asked, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT)
+    path, deadline = tmp_path / "out" / "rows.jsonl", time.monotonic() + 120
+    while time.monotonic() < deadline and (not path.exists() or path.read_bytes().count(b"\n") < 2):
+        time.sleep(0.05)
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(timeout=60) == 130
+    said = (tmp_path / "log").read_text()
+    assert "the same command goes on from here" in said
+    assert "Traceback" not in said
+    assert "Not complete" in (tmp_path / "out" / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--dataset", "digit"], "did you mean 'digits'"),
         (["--base", "dn"], "unknown method 'dn'; did you mean 'dm'"),
+        (["--base", "random"], "must be a method that matches"),
         (["--set", "temperature=0"], "must be in (0, inf)"),
         (["--range", "temperature=2:1"], "low < high"),
         (["--ipc", "500"], "smallest class"),
         (["--dataset", "npz:nix.npz"], "existing file"),
         (["--dataset", "mnist", "--data-root", "nix"], "--download"),
-        (["--address", "127.0.0.1:1"], "no Ray cluster answers"),
-        (["--address", "auto"], "no Ray cluster runs"),
-        (["--tracking-uri", "http://127.0.0.1:1"], "127.0.0.1:1"),
         (["--out", "/proc/nix"], "cannot be written"),
         (["--protocol", "papers"], "did you mean 'paper'"),
+        (["--address", "nowhere"], "HOST:PORT"),
     ],
 )
-def test_bad_input_is_one_line_and_status_2_within_ten_seconds(words: list[str], message: str, tmp_path: Path) -> None:
+def test_bad_input_is_one_line_and_status_2_before_ray_starts(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    began = time.monotonic()
+    assert main(STUDY, words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1, said
+    assert message in said
+    assert time.monotonic() - began < 20  # twice the promise: the machine may be busy with other tests
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--address", "127.0.0.1:1"], "no Ray cluster answers"),
+        (["--tracking-uri", "http://127.0.0.1:1"], "127.0.0.1:1"),
+    ],
+)
+def test_no_cluster_or_tracking_server_at_the_address(words: list[str], message: str, tmp_path: Path) -> None:
     began = time.monotonic()
     ended = run(tmp_path, *words)
     assert ended.returncode == 2, ended.stdout + ended.stderr
-    assert ended.stderr.startswith("error: ")
     assert ended.stderr.count("\n") == 1, ended.stderr
     assert message in ended.stderr
-    assert time.monotonic() - began < 20  # twice the promise: the machine may be busy with other tests
-    assert not list(tmp_path.glob("runs/*/rows.jsonl")) or all(
-        not p.read_text() for p in tmp_path.glob("runs/*/rows.jsonl")
-    )
+    assert time.monotonic() - began < 20
+    assert not list(tmp_path.glob("runs/*/trials/*"))
 
 
 def test_help_and_dry_run_import_neither_torch_nor_ray(tmp_path: Path) -> None:

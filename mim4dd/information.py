@@ -12,6 +12,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,9 @@ from mim4dd.records import Floats, Integers, Splits, Synthetic
 from mim4dd.registry import flatten, unflatten
 from mim4dd.train import Recipe, Streams, fresh_networks, predict, train_networks
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 FLOOR = 1e-6
 Posteriors = npt.NDArray[np.float64]
 
@@ -32,7 +36,8 @@ class Reference:
     """A network trained on the clean training split, its scores divided by a temperature fitted on validation.
 
     params: by name, [1, ...], as arrays, so that a record can travel. accuracy: on validation.
-    mean, std: the standardisation it was trained under, [channels].
+    mean, std: the standardisation it was trained under, [channels]. held_out: its posteriors of the validation images,
+    [n, C], which every estimate needs.
     """
 
     network: Network
@@ -41,6 +46,7 @@ class Reference:
     accuracy: float
     mean: Floats
     std: Floats
+    held_out: Posteriors
 
     def posteriors(self, pixels: Floats) -> Posteriors:
         """p(y | image) for pixels [n, channels, H, W] in [0, 1], floored at 1e-6, [n, C]."""
@@ -48,9 +54,7 @@ class Reference:
 
         params = {name: torch.tensor(array) for name, array in self.params.items()}
         standard = torch.from_numpy(standardise(pixels, self.mean, self.std))
-        scores = predict(self.network, params, standard)[0].double() / self.temperature
-        floored = scores.softmax(1).clamp(min=FLOOR).numpy()
-        return floored / floored.sum(1, keepdims=True)
+        return floored_posteriors(predict(self.network, params, standard)[0], self.temperature)
 
     def save(self, path: Path) -> None:
         """Write one safetensors file."""
@@ -59,7 +63,11 @@ class Reference:
         header = {**flatten(self.network, "network"), "temperature": self.temperature, "accuracy": self.accuracy}
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {f"params/{name}": array for name, array in self.params.items()}
-        save_file(tensors | {"mean": self.mean, "std": self.std}, path, metadata={"reference": json.dumps(header)})
+        save_file(
+            tensors | {"mean": self.mean, "std": self.std, "held_out": self.held_out},
+            path,
+            metadata={"reference": json.dumps(header)},
+        )
 
     @staticmethod
     def load(path: Path) -> Reference:
@@ -75,9 +83,23 @@ class Reference:
                 header = json.loads((file.metadata() or {})["reference"])
             params = {name.partition("/")[2]: array for name, array in arrays.items() if "/" in name}
             network = unflatten(NETWORKS, header, "network")
-            return Reference(network, params, header["temperature"], header["accuracy"], arrays["mean"], arrays["std"])
+            return Reference(
+                network,
+                params,
+                header["temperature"],
+                header["accuracy"],
+                arrays["mean"],
+                arrays["std"],
+                arrays["held_out"],
+            )
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise InputError(f"{path} is no reference network written by mim4dd: {error}") from error
+
+
+def floored_posteriors(scores: Tensor, temperature: float) -> Posteriors:
+    """softmax(scores / temperature), floored at 1e-6 and normalised again, [n, C]."""
+    floored = (scores.double().cpu() / temperature).softmax(1).clamp(min=FLOOR).numpy()
+    return np.asarray(floored / floored.sum(1, keepdims=True))
 
 
 def train_reference(splits: Splits, network: Network, *, steps: int = 300, device: str = "cpu") -> Reference:
@@ -104,8 +126,9 @@ def train_reference(splits: Splits, network: Network, *, steps: int = 300, devic
 
     fitted = minimize_scalar(loss, bounds=(-3, 3), method="bounded")
     accuracy = float((scores.argmax(1) == truth).double().mean())
+    held_out = floored_posteriors(scores, math.exp(float(fitted.x)))
     arrays = {name: tensor.cpu().numpy() for name, tensor in params.items()}
-    return Reference(network, arrays, math.exp(float(fitted.x)), accuracy, mean, std)
+    return Reference(network, arrays, math.exp(float(fitted.x)), accuracy, mean, std, held_out)
 
 
 def decodable_information_nats(p_S: Posteriors, y_S: Integers, p_T: Posteriors, y_T: Integers) -> float:
@@ -128,6 +151,6 @@ def decodable_information(reference: Reference, synthetic: Synthetic, splits: Sp
     return decodable_information_nats(
         reference.posteriors(synthetic.pixels),
         synthetic.labels,
-        reference.posteriors(splits.validation.images),
+        reference.held_out,
         splits.validation.labels,
     )

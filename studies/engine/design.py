@@ -21,8 +21,8 @@ SEARCHES = ("tpe", "gp")
 class Setting:
     """One point that is judged over its seeds.
 
-    role: what it is for (`default`, `base`, `random`, `full`, `design`, `search`); knobs: what varies, by dotted name;
-    dummy: its place on the axis that nothing reads; trials: the hash of each seed's trial.
+    role: what it is for (`default`, `base`, `random`, `full`, `design`, `search`, or `stopped` early by a scheduler);
+    knobs: what varies, by dotted name; dummy: its place on the axis that nothing reads; trials: each seed's hash.
     """
 
     setting: int

@@ -81,7 +81,9 @@ class Driver:
             )
         inputs = Inputs(self.splits, self._reference(resources.device))
         place = Workplace(resources, str(self.journal.out))
-        progress = Progress(self.plan, self.journal.rows)
+        # The default is the first that a search suggests, and is planned already.
+        suggested = (options.settings - 1) * len(options.seeds) if adaptive else 0
+        progress = Progress(self.plan, self.journal.rows, suggested)
 
         def sink(outcome: Any, retries: int) -> None:
             row = self.journal.add(outcome, retries)

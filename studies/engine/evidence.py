@@ -62,10 +62,10 @@ class Evidence:
 
     def status(self) -> dict[str, int]:
         """How many trials ended in each status, and how many have no row."""
-        wanted = {h for setting in self.settings for h in setting.trials}
         counts: dict[str, int] = {}
-        for trial in wanted:
-            status = self._row(trial).get("result", {}).get("status", "missing")
+        for trial, role in {h: setting.role for setting in self.settings for h in setting.trials}.items():
+            absent = "stopped early" if role == "stopped" else "missing"
+            status = self._row(trial).get("result", {}).get("status", absent)
             counts[status] = counts.get(status, 0) + 1
         return dict(sorted(counts.items()))
 

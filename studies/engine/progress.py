@@ -22,16 +22,17 @@ def say(text: str) -> None:
 class Progress:
     """Says after each trial: how many are done, its accuracy, the best setting so far, the time left."""
 
-    def __init__(self, plan: Plan, rows: dict[str, Row]) -> None:
+    def __init__(self, plan: Plan, rows: dict[str, Row], suggested: int = 0) -> None:
+        """suggested: trials that a search will add to the plan."""
         self.plan, self.rows = plan, rows
-        self.total = len(plan.trials)
+        self.total = len(plan.trials) + suggested
         self.arrivals = deque([time.monotonic()], maxlen=13)
         self.place = {h: setting for setting in plan.settings for h in setting.trials}
 
     def add(self, row: Row) -> None:
         """Print the line of a trial that has just become a row."""
         self.arrivals.append(time.monotonic())
-        done = sum(trial.hash in self.rows for trial in self.plan.trials)
+        done = len(self.rows)
         # The pace of the last dozen: the first trials waited for their workers.
         pace = (self.arrivals[-1] - self.arrivals[0]) / (len(self.arrivals) - 1)
         left = max(0, self.total - done) * pace

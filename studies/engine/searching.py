@@ -49,7 +49,8 @@ def search_settings(
         if any(setting.trials == tuple(trial.hash for trial in trials) for setting in settings):
             continue
         knobs = {axis.key: axis.value(params[axis.key]) for axis in plan.space}
-        settings.append(Setting(len(settings), "search", knobs, None, tuple(trial.hash for trial in trials)))
+        role = "search" if any(trial.hash in journal.rows for trial in trials) else "stopped"
+        settings.append(Setting(len(settings), role, knobs, None, tuple(trial.hash for trial in trials)))
     return replace(plan, settings=tuple(settings))
 
 

@@ -113,9 +113,11 @@ class Search:
 
 def run_search(search: Search, inputs: Inputs, place: Workplace, sink: Sink) -> None:
     """Let Optuna suggest `count` settings inside Tune, each judged by its mean over the seeds."""
+    import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     suggest = OptunaSearch(
         Suggest(search.space),
         metric=METRIC,

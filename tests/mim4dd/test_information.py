@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,14 +61,15 @@ def test_estimate_equals_a_loop_over_pairs_of_unbalanced_classes() -> None:
 def test_reference_knows_digits_and_is_calibrated(reference: Reference, digits: Splits) -> None:
     held = digits.validation
     posteriors = reference.posteriors(held.images)
+    np.testing.assert_array_equal(posteriors, reference.held_out)
     assert reference.accuracy > 0.95
     assert (posteriors.argmax(1) == held.labels).mean() == reference.accuracy
     np.testing.assert_allclose(posteriors.sum(1), 1)
     assert posteriors.min() >= FLOOR / (1 + 10 * FLOOR)
 
     def loss(temperature: float) -> float:
-        network = reference.network, reference.params, temperature, reference.accuracy, reference.mean, reference.std
-        return float(-np.log(Reference(*network).posteriors(held.images)[np.arange(len(held)), held.labels]).mean())
+        found = replace(reference, temperature=temperature).posteriors(held.images)
+        return float(-np.log(found[np.arange(len(held)), held.labels]).mean())
 
     fitted = loss(reference.temperature)
     assert all(fitted < loss(reference.temperature * factor) for factor in (0.7, 0.9, 1.1, 1.4))

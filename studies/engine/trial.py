@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mim4dd.records import Score, Splits, Synthetic
+import numpy as np
+
+from mim4dd.records import ImageData, Score, Splits, Synthetic
 from mim4dd.registry import Flat, unflatten
+from mim4dd.seeding import generator
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 # Interim accuracies, as fractions of a trial's iterations: what a scheduler may stop on and what a curve shows.
 RUNGS = (0.25, 0.5)
 RUNG_NETWORKS = 2
+RUNG_IMAGES = 1_000
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,15 @@ class Inputs:
 
     splits: Splits
     reference: Reference
+
+    @cached_property
+    def watched(self) -> ImageData:
+        """The validation images that interim accuracies are taken on: all, or a fixed draw of 1,000."""
+        validation = self.splits.validation
+        if len(validation) <= RUNG_IMAGES:
+            return validation
+        drawn = generator("interim accuracy").permutation(len(validation))[:RUNG_IMAGES]
+        return validation.take(np.sort(drawn))
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +142,9 @@ class TrialRun:
                 pause(self)
         taken = {rung["iteration"] for rung in self.rungs}
         if run.iteration == until < self.method.iterations and until not in taken and run.diverged_at < 0:
-            self.rungs.append({"iteration": until, "validation_accuracy": self._score(RUNG_NETWORKS)[0].mean})
+            self.rungs.append(
+                {"iteration": until, "validation_accuracy": self._score(RUNG_NETWORKS, self.inputs.watched)[0].mean}
+            )
 
     @property
     def interim(self) -> float:
@@ -169,7 +184,7 @@ class TrialRun:
         }
         report_only: dict[str, Any] = {}
         if diverged_at < 0:
-            validation, test = self._score(self.recipe.networks, splits.test)
+            validation, test = self._score(self.recipe.networks, splits.validation, splits.test)
             result["validation_accuracy"], result["validation_recall"] = _plain(validation)
             report_only["test_accuracy"], report_only["test_recall"] = _plain(test)
             result |= self._information(synthetic)
@@ -183,14 +198,13 @@ class TrialRun:
             grid_png(synthetic),
         )
 
-    def _score(self, networks: int, *others: Any) -> list[Score]:
+    def _score(self, networks: int, *splits: ImageData) -> list[Score]:
         from dataclasses import replace
 
         from mim4dd.evaluate import score, train_on
 
         synthetic, recipe = self.distillation.synthetic(), replace(self.recipe, networks=networks)
         params = train_on(synthetic, self.network, recipe, seed=self.seed, device=self.device)
-        splits = (self.inputs.splits.validation, *others)
         return [score(params, self.network, synthetic, split) for split in splits]
 
     def _information(self, synthetic: Synthetic) -> dict[str, float | None]:

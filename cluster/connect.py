@@ -33,6 +33,11 @@ class Connection:
     nodes: int
     cpus: float
     gpus: float
+    node_resources: tuple[tuple[float, float], ...]
+
+    def fits(self, cpus: float, gpus: float) -> bool:
+        """Whether a node has as many CPUs and GPUs as one trial asks for."""
+        return any(node[0] >= cpus and node[1] >= gpus for node in self.node_resources)
 
     @property
     def sentence(self) -> str:
@@ -76,9 +81,9 @@ def connect(address: str) -> Connection:
             ray.init(address=address, runtime_env=_shipped_code(), **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise InputError(_explain(address, error)) from error
-    total = ray.cluster_resources()
-    alive = sum(node["Alive"] for node in ray.nodes())
-    return Connection(address, alive, total.get("CPU", 0), total.get("GPU", 0))
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = tuple((node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in alive)
+    return Connection(address, len(nodes), sum(n[0] for n in nodes), sum(n[1] for n in nodes), nodes)
 
 
 def disconnect() -> None:

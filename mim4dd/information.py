@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,11 +64,10 @@ class Reference:
         header = {**flatten(self.network, "network"), "temperature": self.temperature, "accuracy": self.accuracy}
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {f"params/{name}": array for name, array in self.params.items()}
-        save_file(
-            tensors | {"mean": self.mean, "std": self.std, "held_out": self.held_out},
-            path,
-            metadata={"reference": json.dumps(header)},
-        )
+        arrays: dict[str, npt.NDArray[Any]] = tensors | {"mean": self.mean, "std": self.std, "held_out": self.held_out}
+        part = path.with_name(f".{path.name}.part")
+        save_file(arrays, part, metadata={"reference": json.dumps(header)})
+        os.replace(part, path)
 
     @staticmethod
     def load(path: Path) -> Reference:
@@ -139,9 +139,8 @@ def decodable_information_nats(p_S: Posteriors, y_S: Integers, p_T: Posteriors, 
     Shapes: p_S [M, C], p_T [N, C]; labels [M], [N]. Both sides need images of every class that enters.
     """
     classes = p_S.shape[1]
-    ratio = p_S @ p_T.T * classes
     shared = [c for c in range(classes) if (y_S == c).any() and (y_T == c).any()]
-    joint = np.mean([np.log(ratio[np.ix_(y_S == c, y_T == c)]).mean() for c in shared])
+    joint = np.mean([np.log(p_S[y_S == c] @ p_T[y_T == c].T * classes).mean() for c in shared])
     q_S, q_T = (np.mean([p[y == c].mean(0) for c in shared], 0) for p, y in ((p_S, y_S), (p_T, y_T)))
     return float(joint - np.log((q_S * q_T).sum() * classes))
 

@@ -129,10 +129,11 @@ def _batches(
         yield batch, labels[rows]
 
 
-def predict(network: Network, params: Params, images: Tensor, chunk: int = 1024) -> Tensor:
+def predict(network: Network, params: Params, images: Tensor) -> Tensor:
     """Class scores of every network for every image, [G, N, C], without gradients."""
     import torch
 
+    from mim4dd.networks.chunks import pieces
+
     with torch.no_grad():
-        parts = [network.logits(params, network.features(params, part)) for part in images.split(chunk)]
-    return torch.cat(parts, 1)
+        return torch.cat([network.logits(params, features) for features in pieces(network, params, images)], 1)

@@ -55,6 +55,7 @@ class DM:
         from mim4dd.data.augment import augment_images, draw_siamese
         from mim4dd.data.operations import operations
         from mim4dd.matching import mean_distance
+        from mim4dd.networks.chunks import features_without_graph
         from mim4dd.seeding import generator
 
         params = problem.fresh_network(iteration)
@@ -63,7 +64,7 @@ class DM:
         draw = draw_siamese(names, problem.classes, generator("siamese augmentation", problem.seed, iteration))
         with torch.no_grad():
             real = augment_images(real, draw, y_real.cpu().numpy())
-            real_features = [maps[0] for maps in problem.network.features(params, real)]
+        real_features = [maps[0] for maps in features_without_graph(problem.network, params, real)]
         synthetic = augment_images(learnable["pixels"], draw, labels.cpu().numpy())
         synthetic_features = [maps[0] for maps in problem.network.features(params, synthetic)]
         loss = mean_distance(

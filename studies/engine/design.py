@@ -35,14 +35,14 @@ class Setting:
         return asdict(self)
 
 
-def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tuple[Flat, float]]:
-    """`count` points (for `grid`, the largest full factorial that fits) as knob values and the dummy's place.
+def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tuple[Flat, float | None]]:
+    """`count` points (for `grid`, the largest full factorial that fits), each with the dummy's place (none in a grid).
 
     qmc: scrambled Sobol points; random: independent uniform ones; both on each knob's own scale.
     """
     axes = (*space, Axis(DUMMY, DUMMY))
     if name == "grid":
-        return [(values, 0.0) for values in _grid(space, count)]
+        return [(values, None) for values in _grid(space, count)]
     import optuna
     from optuna.exceptions import ExperimentalWarning
 
@@ -59,7 +59,7 @@ def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tup
     # QMC learns its space from a finished trial: one that is not part of the design.
     known = {axis.key: axis.sampled(axis.values[0]) if axis.values else axis.low for axis in axes}
     study.add_trial(optuna.trial.create_trial(params=known, distributions=distributions, value=0.0))
-    points = []
+    points: list[tuple[Flat, float | None]] = []
     for _ in range(count):
         asked = study.ask(fixed_distributions=distributions)
         values = {axis.key: axis.value(asked.params[axis.key]) for axis in space}
@@ -90,10 +90,10 @@ def _grid(space: Space, count: int) -> list[Flat]:
     return [dict(zip(keys, values, strict=True)) for values in itertools.product(*columns)]
 
 
-def search_sampler(name: str, seed: int = 0) -> BaseSampler:
+def search_sampler(name: str, seed: int) -> BaseSampler:
     """The sampler of an adaptive design."""
     import optuna
 
     if name == "tpe":
-        return optuna.samplers.TPESampler(seed=integer("search", seed) % 2**32, n_startup_trials=8)
-    return optuna.samplers.GPSampler(seed=integer("search", seed) % 2**32, n_startup_trials=8)
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=8)
+    return optuna.samplers.GPSampler(seed=seed, n_startup_trials=8)

@@ -27,6 +27,7 @@ class Driver:
     ) -> None:
         self.study, self.options, self.plan = study, options, plan
         self.splits, self.journal, self.uri, self.address = splits, journal, uri, address
+        self.unsearched = 0
 
     def run(self) -> int:
         """Run the trials that have no row, then write the answer; 130 when interrupted."""
@@ -74,15 +75,15 @@ class Driver:
 
         options = self.options
         resources = Resources(options.cpus_per_trial, options.gpus_per_trial, options.max_concurrent)
-        if resources.gpus > connection.gpus or resources.cpus > connection.cpus:
+        if not connection.fits(resources.cpus, resources.gpus):
             raise InputError(
-                f"a trial asks for {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, the cluster has "
-                f"{connection.cpus:g} and {connection.gpus:g}"
+                f"a trial asks for {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, no node has as many; "
+                f"all together have {connection.cpus:g} and {connection.gpus:g}"
             )
         inputs = Inputs(self.splits, self._reference(resources.device))
         place = Workplace(resources, str(self.journal.out))
         # The default is the first that a search suggests, and is planned already.
-        suggested = (options.settings - 1) * len(options.seeds) if adaptive else 0
+        suggested = options.settings * len(options.seeds) if adaptive else 0
         progress = Progress(self.plan, self.journal.rows, suggested)
 
         def sink(outcome: Any, retries: int) -> None:
@@ -98,18 +99,19 @@ class Driver:
                 self._search(inputs, place, sink)
         except KeyboardInterrupt:
             return self._interrupted()
-        return self._interrupted() if self._missing() else ""
+        return self._interrupted() if self._missing() or self.unsearched else ""
 
     def _missing(self) -> int:
         return sum(trial.hash not in self.journal.rows for trial in self.plan.trials)
 
     def _interrupted(self) -> str:
-        return f"interrupted with {self._missing()} planned trials to go; the same command goes on from here"
+        left = f"{self._missing()} planned trials" if self._missing() else f"{self.unsearched} settings"
+        return f"interrupted with {left} to go; the same command goes on from here"
 
     def _search(self, inputs: Inputs, place: Any, sink: Any) -> None:
         from studies.engine.searching import search_settings
 
-        self.plan = search_settings(self.plan, self.options, self.journal, inputs, place, sink)
+        self.plan, self.unsearched = search_settings(self.plan, self.options, self.journal, inputs, place, sink)
         self.journal.write_settings(self.plan.settings)
 
     def _reference(self, device: str) -> Any:
@@ -119,7 +121,10 @@ class Driver:
 
         path = self.journal.out / "inputs" / "reference.safetensors"
         if path.exists():
-            return Reference.load(path)
+            try:
+                return Reference.load(path)
+            except InputError as error:
+                say(f"{error}; it is trained again")
         reference = reference_on_cluster(self.splits, ConvNet(width=32), device)
         reference.save(path)
         say(f"reference network for the information estimate: {reference.accuracy:.1%} on validation")

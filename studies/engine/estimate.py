@@ -9,6 +9,7 @@ from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, unflatten
 from mim4dd.train import RECIPES
+from studies.engine.design import FIXED
 from studies.engine.journal import read_rows
 from studies.engine.options import Options
 from studies.engine.progress import clock
@@ -33,15 +34,19 @@ def describe(plan: Plan, options: Options, out: Path) -> str:
     for setting in plan.settings:
         knobs = [f"{axis.symbol}={setting.knobs[axis.key]}" for axis in plan.space if axis.key in setting.knobs]
         lines.append(f"{setting.setting:>4} {setting.role:<8} {len(setting.trials)} seeds  {' '.join(knobs)}")
-    if options.design not in ("qmc", "random", "grid"):
+    if options.design not in FIXED:
         lines.append(
             f"then {options.settings} settings that {options.design} suggests, {len(options.seeds)} seeds each"
         )
     measured = [row["measured"]["seconds"] for row in read_rows(out) if row["result"]["status"] == "ok"]
+    suggested = 0 if options.design in FIXED else options.settings * len(options.seeds)
     if measured:
-        seconds, basis = statistics.fmean(measured) * len(plan.trials), f"the {len(measured)} trials that have run"
+        seconds = statistics.fmean(measured) * (len(plan.trials) + suggested)
+        basis = f"the {len(measured)} trials that have run"
     else:
-        seconds = sum(trial_seconds(trial.config) for trial in plan.trials)
+        default = next(s.trials[0] for s in plan.settings if s.role == "default")
+        known = {trial.hash: trial_seconds(trial.config) for trial in plan.trials}
+        seconds = sum(known.values()) + suggested * known[default]
         basis = f"operation counts at {MULTIPLY_ADDS_A_SECOND / 1e9:g} G multiply-adds a second"
     lines.append(f"about {clock(seconds)} of one worker's time, from {basis}; divide by the trials that run at once")
     return "\n".join(lines)

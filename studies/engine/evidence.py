@@ -31,6 +31,12 @@ class Evidence:
     rows: dict[str, Row]
     interrupted: str = ""
 
+    @property
+    def default_name(self) -> str:
+        """What the default setting may be called: the paper's only when nothing of the method was set by hand."""
+        by_hand = any(key.startswith("method.") and not key.startswith("method.base") for key in self.identity["fixed"])
+        return "the default as set" if by_hand else "the paper's default"
+
     def having(self, *roles: str) -> list[Setting]:
         """The settings with one of these roles, in order."""
         return [setting for setting in self.settings if setting.role in roles]
@@ -43,7 +49,7 @@ class Evidence:
         part, key = ("report_only", "test_accuracy") if split == "test" else ("result", "validation_accuracy")
         found = [[self._row(h).get(part, {}).get(key) or [] for h in s.trials] for s in settings]
         seeds = max((len(seeds) for seeds in found), default=0)
-        networks = max((len(values) for seeds in found for values in seeds), default=0)
+        networks = max((len(values) for seeds in found for values in seeds), default=0) or 1
         array = np.full((len(found), seeds, networks), np.nan)
         for i, per_seed in enumerate(found):
             for j, values in enumerate(per_seed):

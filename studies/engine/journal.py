@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -48,6 +49,12 @@ class Journal:
             raise InputError(
                 f"{out} holds another study (it differs in {', '.join(differs) or 'its rules'}); give another --out"
             )
+        if held is not None and held.get("data_digest") != identity.get("data_digest"):
+            self._lock.close()
+            raise InputError(
+                f"{out} was made from other images under the name {identity['dataset']}; give the same data, "
+                "or another --out"
+            )
         write_json(out / "study.json", {**identity, "created": (held or identity)["created"]})
         self.notes: list[str] = []
         self.rows = {row["trial"]: row for row in self._repair()}
@@ -73,11 +80,12 @@ class Journal:
         """Write a trial's files, then its row, and flush both to disk."""
         folder = self.out / "trials" / outcome.trial.hash
         folder.mkdir(exist_ok=True)
-        write_json(folder / "history.json", outcome.history)
+        write_json(folder / "history.json", finite(outcome.history))
         if outcome.synthetic is not None:
             outcome.synthetic.save(folder / "synthetic.safetensors")
+        if outcome.picture:
             (folder / "synthetic.png").write_bytes(outcome.picture)
-        row = outcome.row
+        row = finite(outcome.row)
         row["measured"]["retries"] = retries
         self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
         self._file.flush()
@@ -95,6 +103,17 @@ class Journal:
     def close(self) -> None:
         self._file.close()
         self._lock.close()
+
+
+def finite(value: Any) -> Any:
+    """The same value with None where a number is not finite: JSON has no other word for it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
 
 
 def read_rows(out: Path) -> list[Row]:

@@ -49,7 +49,9 @@ class Axis:
         """The knob's value for what Optuna sampled; floats to 3 digits, so that what is printed is the value."""
         if self.values:
             return self.values[int(sampled)]
-        return int(sampled) if self.whole else float(f"{sampled:.3g}")
+        if self.whole:
+            return int(sampled)
+        return min(max(float(f"{sampled:.3g}"), self.low), self.high)
 
     def sampled(self, value: Scalar) -> float:
         """What Optuna would have sampled for a value of the knob.
@@ -96,8 +98,13 @@ def make_space(
     for key in given:
         if any(other.startswith(f"{key}.") for other in declared):
             raise InputError(f"{key} is a component, not a knob; fix it with --set {key}=NAME")
+    absent = [key for key in keys if key not in declared]
+    if absent:
+        raise InputError(f"{config['method']} has no knob {absent[0]}; this study searches the knobs of mim on a base")
     searched = [key for key in keys if key not in fixed]
     searched += [key for key in given if key not in searched]
+    if not searched:
+        raise InputError("every knob of this study is fixed by --set: nothing is left to vary")
     return tuple(make_axis(key, declared[key], config[key], given.get(key, "")) for key in searched)
 
 

@@ -20,7 +20,7 @@ from studies.engine.options import Options, fail, parse_options
 from studies.engine.space import Space
 from studies.engine.tracking import address
 from studies.engine.tracking.server import shown
-from studies.engine.trial import Trial
+from studies.engine.trial import LostTrialsError, Trial
 
 if TYPE_CHECKING:
     from studies.engine.answer import Answer
@@ -57,12 +57,18 @@ class Study:
 
 
 def main(study: Study, words: Sequence[str] | None = None) -> int:
-    """Run a study from its command line; the exit status (2 for bad input, 130 after Ctrl-C)."""
+    """Run a study from its command line; the exit status (2 for bad input, 1 for lost trials, 130 after Ctrl-C)."""
     try:
         options = parse_options(study.description, study.script, sys.argv[1:] if words is None else words)
         return run(study, options)
     except InputError as error:
         return fail(error)
+    except LostTrialsError as error:
+        fail(error)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the rows that are there", file=sys.stderr)
+        return 130
 
 
 def run(study: Study, options: Options) -> int:
@@ -78,6 +84,8 @@ def run(study: Study, options: Options) -> int:
         protocol_name=options.protocol,
         assigned=options.assigned,
     )
+    if "source" in components.fixed:
+        raise InputError("--set source is not for data sets; name one with --dataset")
     configuration = replace(components, flat={**shared_entries(options), **components.flat})
     plan = study.plan(options, configuration)
     identity = identify(study, options, configuration, plan)

@@ -31,6 +31,10 @@ RUNG_NETWORKS = 2
 RUNG_IMAGES = 1_000
 
 
+class LostTrialsError(RuntimeError):
+    """Workers died again and again under some trials; the others have their rows."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """One distil-then-evaluate, as flat scalars: data set and its digest, seed, method, network, recipe, rules."""
@@ -194,7 +198,7 @@ class TrialRun:
             report_only,
             self._measured(distilled),
             self.distillation.history,
-            synthetic,
+            None if self.trial.config["method"] == "full" else synthetic,  # it is the data set, which is there already
             grid_png(synthetic),
         )
 

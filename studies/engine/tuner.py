@@ -25,7 +25,7 @@ from mim4dd.records import Splits
 from mim4dd.registry import Flat
 from studies.engine.design import search_sampler
 from studies.engine.space import Space, Suggest
-from studies.engine.trial import Inputs, Outcome, Trial, TrialRun, run_trial, validation_mean
+from studies.engine.trial import RUNGS, Inputs, LostTrialsError, Outcome, Trial, TrialRun, run_trial, validation_mean
 
 METRIC = "validation_accuracy"
 CHECKPOINT_SECONDS = 30.0
@@ -95,6 +95,7 @@ class Search:
     """
 
     design: str
+    sampler_seed: int
     count: int
     space: Space
     template: Flat
@@ -122,7 +123,7 @@ def run_search(search: Search, inputs: Inputs, place: Workplace, sink: Sink) -> 
         Suggest(search.space),
         metric=METRIC,
         mode="max",
-        sampler=search_sampler(search.design),
+        sampler=search_sampler(search.design, search.sampler_seed),
         points_to_evaluate=[dict(point) for point in search.start] or None,
         storage=JournalStorage(JournalFileBackend(search.storage)),
         study_name=search.name,
@@ -165,7 +166,7 @@ def _fit(work: Any, space: dict[str, Any], place: Workplace, sink: Sink, config:
     results = tuner.fit()
     shutil.rmtree(storage, ignore_errors=True)
     if results.errors:
-        raise RuntimeError(
+        raise LostTrialsError(
             f"{len(results.errors)} units were lost after {RETRIES} retries; the first: {results.errors[0]}"
         )
 
@@ -199,10 +200,10 @@ def search_unit(config: dict[str, Any], search: Search, inputs: Inputs, place: W
     try:
         _set_threads(place)
         runs = [TrialRun(trial, inputs, place.resources.device) for trial in wanted]
-        for index, stop in enumerate(runs[0].stops[:-1] if runs else ()):
+        for index in range(len(runs[0].stops) - 1 if runs else 0):
             for run in runs:
                 run.advance(run.stops[index])
-            rung = 100 * stop // runs[0].stops[-1]
+            rung = round(100 * RUNGS[index])
             tune.report({METRIC: _mean([*known, *(run.interim for run in runs)]), "rung": rung})
         outcomes = []
         for run in runs:

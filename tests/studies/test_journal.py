@@ -89,3 +89,21 @@ def test_settings_survive_the_disk(tmp_path: Path) -> None:
     journal.write_settings(settings)
     journal.close()
     assert read_settings(tmp_path) == settings
+
+
+def test_numbers_that_are_not_finite_become_null_and_stop_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, IDENTITY)
+    made = Outcome(
+        Trial.of({"seed": 0}), {"status": "diverged"}, history=[{"loss/dm": float("nan"), "x": float("inf")}]
+    )
+    row = journal.add(made, 0)
+    journal.close()
+    assert json.loads((tmp_path / "trials" / row["trial"] / "history.json").read_text()) == [
+        {"loss/dm": None, "x": None}
+    ]
+
+
+def test_other_images_under_the_same_name_are_refused(tmp_path: Path) -> None:
+    Journal(tmp_path, {**IDENTITY, "data_digest": "a"}).close()
+    with pytest.raises(InputError, match="other images under the name digits"):
+        Journal(tmp_path, {**IDENTITY, "data_digest": "b"})

@@ -76,7 +76,7 @@ def _responses(found: Findings, evidence: Evidence) -> Figure:
         )
         if 0 <= found.units[0, k] <= 1:
             axes.axvline(found.units[0, k], color=DEFAULT, lw=1, ls="--")
-            axes.plot(found.units[0, k], means[0], "D", ms=7, color=DEFAULT, label="the paper's default")
+            axes.plot(found.units[0, k], means[0], "D", ms=7, color=DEFAULT, label=evidence.default_name)
         _label_places(axes, axis)
         axes.set_xlabel(f"{axis.short.replace('_', ' ')} {axis.symbol}" if axis.symbol != axis.short else axis.short)
         _percent_axis(axes)
@@ -124,7 +124,7 @@ def _noise(found: Findings, evidence: Evidence) -> Figure:
         )
     axes.plot(range(len(order)), means[order], "_", ms=14, mew=2.5, color=OURS, label="mean over seeds")
     place = order.index(0)
-    axes.plot(place, means[0], "D", ms=8, color=DEFAULT, label="the paper's default", zorder=4)
+    axes.plot(place, means[0], "D", ms=8, color=DEFAULT, label=evidence.default_name, zorder=4)
     finite = np.concatenate([sets[np.isfinite(sets)], found.base_sets[np.isfinite(found.base_sets)]])
     margin = max(0.005, 0.08 * float(np.ptp(finite)))
     axes.set_ylim(finite.min() - margin, finite.max() + margin)
@@ -236,7 +236,7 @@ def _pictures(found: Findings, evidence: Evidence) -> Figure | None:
     from PIL import Image
 
     wanted = [("random real images", evidence.having("random")), ("base alone", evidence.having("base"))]
-    wanted.append(("the paper's default", [found.tried[0]]))
+    wanted.append((evidence.default_name, [found.tried[0]]))
     if found.best:
         wanted.append(("best on validation", [found.tried[found.best]]))
     shown: list[tuple[str, Image.Image]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mim4dd.configuration import Configuration, apply
+from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from studies.engine.design import FIXED, Setting, fixed_design
 from studies.engine.options import Options
@@ -21,6 +22,8 @@ FULL_NETWORKS = 2
 def plan_sensitivity(options: Options, configuration: Configuration) -> Plan:
     """Every setting meets the same seeds; the anchors too, but for full data, which no seed changes."""
     space = make_space(KNOBS, options.ranges, configuration.flat, configuration.knobs, configuration.fixed)
+    if configuration.flat["method.weight"] == 0:
+        raise InputError("--set weight=0 is the base alone, where no other knob does anything; leave the weight free")
     default = {axis.key: configuration.flat[axis.key] for axis in space}
     wanted: list[tuple[str, Flat, float | None, Flat, Sequence[int]]] = [
         ("full", {}, None, _full(configuration), options.seeds[:1]),

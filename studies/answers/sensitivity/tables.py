@@ -26,7 +26,7 @@ def _methods(found: Findings, evidence: Evidence) -> Table:
     for role, name in (
         ("random", "random real images"),
         ("base", f"{base} alone"),
-        ("default", f"{base} + MIM4DD, the paper's default"),
+        ("default", f"{base} + MIM4DD, {evidence.default_name}"),
     ):
         named += [(name, setting) for setting in evidence.having(role)]
     if found.best:

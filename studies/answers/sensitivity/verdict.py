@@ -24,16 +24,19 @@ MARGIN = 0.005  # a gain smaller than half a point is of no use to anyone, whate
 
 def write_answer(evidence: Evidence) -> Answer:
     """The verdict, tables and figures of a sensitivity study."""
-    found = find(evidence)
-    if not np.isfinite(found.accuracy).any() or not np.isfinite(found.base).any():
+    tried = [*evidence.having("default"), *evidence.having("design", "search")]
+    complete = np.isfinite(set_means(evidence.accuracy(tried)).mean(1))
+    base = set_means(evidence.accuracy(evidence.having("base")))
+    if not complete[:1].any() or not np.isfinite(base).any():
         counts = ", ".join(f"{n} {status}" for status, n in evidence.status().items())
-        return Answer((f"Nothing can be said yet: {counts}.",), summary={})
+        return Answer((f"Nothing can be said before the default and the base alone are complete: {counts}.",))
+    found = find(evidence)
     sentences = [
         _spread(found, evidence),
-        *_importance(found),
-        _gain("The paper's default", found, 0, evidence),
+        *_importance(found, evidence),
+        _gain(evidence.default_name.capitalize(), found, 0, evidence),
         _best_gain(found, evidence),
-        _regret(found),
+        _regret(found, evidence),
         _region(found, evidence),
         _losses(evidence),
     ]
@@ -54,6 +57,8 @@ def _spread(found: Findings, evidence: Evidence) -> str:
         f"{identity['protocol']}, {len(means)} settings reach {100 * means.min():.1f}% to {100 * means.max():.1f}% "
         f"on validation (mean over {found.accuracy.shape[1]} sets each)"
     )
+    if evidence.having("search"):
+        return text + ", chosen by an optimizer, so their spread says nothing about the knobs."
     if variance.settings is None or variance.sets is None:
         return text + "; with one set a setting, the knobs cannot be told from the seeds."
     ratio = variance.effect_to_noise
@@ -69,9 +74,9 @@ def _range(estimate: object, scale: float) -> str:
     return "" if low is None or high is None else f" [{scale * low:.2g}, {scale * high:.2g}]"
 
 
-def _importance(found: Findings) -> list[str]:
+def _importance(found: Findings, evidence: Evidence) -> list[str]:
     if found.importances is None:
-        return ["Importance is not stated: it needs a space-filling design, not points that an optimizer chose."]
+        return ["Importance is not stated: it needs several points of a space-filling design (qmc or random)."]
     sentences = []
     meaning = {"fANOVA": "over the whole space", "PED-ANOVA": "for reaching the best settings"}
     for evaluator in ("fANOVA", "PED-ANOVA"):
@@ -116,7 +121,7 @@ def _gain(name: str, found: Findings, index: int, evidence: Evidence) -> str:
 
 def _best_gain(found: Findings, evidence: Evidence) -> str:
     if found.best == 0:
-        return "No setting tried beats the paper's default on validation."
+        return f"No setting tried beats {evidence.default_name} on validation."
     setting = found.tried[found.best]
     knobs = ", ".join(f"{axis.symbol}={setting.knobs[axis.key]}" for axis in evidence.space)
     # Chosen on these very seeds: the naive gain flatters it, so it stands with that word.
@@ -128,23 +133,23 @@ def _best_gain(found: Findings, evidence: Evidence) -> str:
     )
 
 
-def _regret(found: Findings) -> str:
+def _regret(found: Findings, evidence: Evidence) -> str:
     regret = found.regret.cross_fitted
     if regret.mean is None:
         return "The regret of the default needs two complete seeds."
     if regret.low is None or regret.high is None:
-        return f"Tuning gains {points(regret)} over the paper's default, chosen and measured on different seeds."
+        return f"Tuning gains {points(regret)} over {evidence.default_name}, chosen and measured on different seeds."
     claim = "is worth it" if regret.low > MARGIN else "is not shown to pay" if regret.high > MARGIN else "does not pay"
     return (
-        f"Tuning over this space {claim}: a setting chosen on the other seeds gains {points(regret)} over the paper's "
-        f"default on the seed left out (n = {regret.n})."
+        f"Tuning over this space {claim}: a setting chosen on the other seeds gains {points(regret)} over "
+        f"{evidence.default_name} on the seed left out (n = {regret.n})."
     )
 
 
 def _region(found: Findings, evidence: Evidence) -> str:
     inside, total = list(found.region.indices), int(np.isfinite(found.means).sum())
-    if not inside:
-        return ""
+    if not inside or found.region.best.se is None:
+        return ""  # with one seed nothing says how far below the best is still the best
     spans = []
     for axis in evidence.space:
         values = [found.tried[i].knobs[axis.key] for i in inside]

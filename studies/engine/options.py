@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mim4dd.cli import Parser
 from mim4dd.configuration import assignments
 from mim4dd.errors import InputError
 from mim4dd.protocol import PROTOCOLS
@@ -41,13 +42,6 @@ class Options:
     tracking_uri: str | None
     dry_run: bool
     command: str = field(default="", compare=False)
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line, like all others."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise InputError(message)
 
 
 def parse_options(description: str, script: str, words: Sequence[str]) -> Options:

@@ -1,4 +1,4 @@
-"""The register of perturbations, what each offers, and chains of them in their fixed order."""
+"""The register of perturbations, what each offers, and chains of them: from text, to text, in their fixed order."""
 
 from __future__ import annotations
 
@@ -6,24 +6,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from mim4dd.errors import InputError
-from mim4dd.records import ImageData
-from mim4dd.registry import Flat, Registry, name_of
+from mim4dd.records import ImageData, Integers
+from mim4dd.registry import Flat, Registry, component_fields, name_of
 
 # Class counts are fixed before labels are flipped, so that a tail's noise is the noise of its few images.
-ORDER = ("imbalance", "label noise")
+ORDER = ("imbalance", "label noise", "pixel corruption")
 
 
 @dataclass(frozen=True, eq=False)
 class Perturbed:
-    """A perturbed training split and what was realised: counts per class, flips, rates, by perturbation name."""
+    """A perturbed split and what was realised: counts per class, flips, rates; in a chain by perturbation name.
+
+    Shapes: clean_labels [N], the true label of each image that is left.
+    """
 
     data: ImageData
+    clean_labels: Integers
     realised: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def flipped(self) -> npt.NDArray[np.bool_]:
+        """Which images bear a label that is not their own, [N]."""
+        return self.data.labels != self.clean_labels
 
 
 class Perturbation(Protocol):
-    """Changes a training split; seeded by (kind, data set, seed) and not by its severity, so that severities nest."""
+    """Changes a split, whose arrays it never writes.
+
+    Seeded by (kind, data set, seed) and not by its severity; draws belong to an image's `index`, not to its row. So
+    severities nest, and an image meets the same noise whichever others an imbalance left.
+    """
 
     stage: ClassVar[str]
 
@@ -34,35 +50,70 @@ PERTURBATIONS: Registry[Perturbation] = Registry("perturbation")
 
 
 def chain(perturbations: Sequence[Perturbation], train: ImageData, *, seed: int) -> Perturbed:
-    """Apply perturbations one after the other; none leaves the data as they are, bit for bit.
+    """Apply perturbations one after the other; none leaves the data as they are, the same object.
 
-    Raises: InputError when they are not in the order imbalance, label noise.
+    Each step's `realised` is relative to what it was given; `clean_labels` and `flipped` are those of the whole chain.
+    Raises: InputError when they are not in the order of ORDER or one is given twice.
     """
+    check_chain(perturbations)
+    found = Perturbed(train, train.labels)
+    for perturbation in perturbations:
+        step = perturbation(found.data, seed=seed)
+        # Only imbalance removes images, and it comes first.
+        clean = step.clean_labels if perturbation.stage == ORDER[0] else found.clean_labels
+        found = Perturbed(step.data, clean, {**found.realised, name_of(perturbation): step.realised})
+    return found
+
+
+def check_chain(perturbations: Sequence[Perturbation]) -> None:
+    """Raises: InputError when perturbations are not in the order of ORDER, or one is given twice."""
     names = [name_of(perturbation) for perturbation in perturbations]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"perturbations must differ, got {twice[0]} twice: its draws would be the same ones again")
     places = [ORDER.index(perturbation.stage) for perturbation in perturbations]
     if places != sorted(places):
         right = [name for _, name in sorted(zip(places, names, strict=True), key=lambda pair: pair[0])]
         raise InputError(f"perturbations must be in the order {', then '.join(ORDER)}: give {', '.join(right)}")
-    found = Perturbed(train)
-    for name, perturbation in zip(names, perturbations, strict=True):
-        step = perturbation(found.data, seed=seed)
-        found = Perturbed(step.data, {**found.realised, name: step.realised})
-    return found
+
+
+def label_noise(perturbations: Sequence[Perturbation]) -> tuple[Perturbation, ...]:
+    """Those that change labels: what validation labels are given where nobody has clean ones."""
+    return tuple(perturbation for perturbation in perturbations if perturbation.stage == "label noise")
 
 
 def parse_chain(texts: Sequence[str]) -> tuple[Perturbation, ...]:
     """`symmetric:rate=0.4` texts as perturbations; several knobs are separated by commas.
 
+    One empty text is the empty chain, so that `parse_chain(text_of(found).split(" + "))` gives `found` again.
     Raises: InputError, UnknownNameError or KnobError.
     """
-    found = []
-    for text in texts:
-        name, _, rest = text.partition(":")
-        flat: Flat = {}
-        for pair in rest.split(",") if rest else ():
-            key, equals, value = pair.partition("=")
-            if not equals:
-                raise InputError(f"--perturb must be NAME:knob=value,knob=value, got '{text}'")
-            flat[key] = value
-        found.append(PERTURBATIONS.build(name, flat))
-    return tuple(found)
+    return () if list(texts) == [""] else tuple(_parsed(text) for text in texts)
+
+
+def _parsed(text: str) -> Perturbation:
+    name, _, rest = text.partition(":")
+    flat: Flat = {}
+    for pair in rest.split(",") if rest else ():
+        knob, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--perturb must be NAME:knob=value,knob=value, got '{text}'")
+        if knob.strip() in flat:
+            raise InputError(f"--perturb must give a knob once, got {knob.strip()} twice in '{text}'")
+        flat[knob.strip()] = value.strip()
+    return PERTURBATIONS.build(name.strip(), flat)
+
+
+def text_of(perturbations: Sequence[Perturbation]) -> str:
+    """A chain as its canonical text, every knob in order: what a row stores.
+
+    A file stands in it as NAME@DIGEST, so that a result does not depend on where the file lies.
+    """
+    return " + ".join(_text(perturbation) for perturbation in perturbations)
+
+
+def _text(perturbation: Perturbation) -> str:
+    values = {item.name: getattr(perturbation, item.name) for item in component_fields(perturbation)}
+    # repr of a float is the shortest text that gives the same float again.
+    shown = [f"{knob}={value!r}" if isinstance(value, float) else f"{knob}={value}" for knob, value in values.items()]
+    return f"{name_of(perturbation)}:{','.join(shown)}"

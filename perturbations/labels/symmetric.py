@@ -1,8 +1,8 @@
-"""Label noise: some training labels are wrong."""
+"""Symmetric label noise: any other class, uniformly."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +11,8 @@ from mim4dd.records import ImageData
 from mim4dd.registry import knob
 from mim4dd.seeding import generator
 from perturbations.catalogue import PERTURBATIONS, Perturbed
+from perturbations.draws import check_classes, uniforms
+from perturbations.labels.realised import relabelled
 
 
 @PERTURBATIONS.add("symmetric")
@@ -19,7 +21,8 @@ class SymmetricNoise:
     """Exactly round(rate * N) labels become another class, uniformly.
 
     With include_own the new label is drawn over all classes, so the realised rate is about rate * (1 - 1/C).
-    Images flipped at one rate are among those flipped at a higher one, with the same new labels.
+    Images flipped at one rate are among those flipped at a higher one, with the same new labels. A rate of (C-1)/C or
+    more leaves nothing to learn, so 2 classes bear less than 0.5.
     Source: the two conventions of Co-teaching (Han et al. 2018, excludes the own class) and DivideMix (Li et al. 2020,
     includes it).
     """
@@ -29,28 +32,17 @@ class SymmetricNoise:
     include_own: bool = knob(False, help="the new label may be the old one")
 
     def __call__(self, train: ImageData, *, seed: int) -> Perturbed:
-        count, classes = len(train), len(train.classes)
-        rng = generator("label noise", "symmetric", train.source, seed)
-        order, draws = rng.permutation(count), rng.random(count)
-        chosen = order[: round(self.rate * count)]
+        check_classes("symmetric", train)
+        classes = len(train.classes)
+        order, draws = uniforms(generator("label noise", "symmetric", train.source, seed), train, 2)
+        chosen = np.argsort(order, kind="stable")[: round(self.rate * len(train))]
         labels = train.labels.copy()
         if self.include_own:
             labels[chosen] = np.floor(draws[chosen] * classes).astype(np.int64)
         else:
             shift = 1 + np.floor(draws[chosen] * (classes - 1)).astype(np.int64)
             labels[chosen] = (labels[chosen] + shift) % classes
-        return Perturbed(replace(train, labels=labels), realised_noise(train, labels))
-
-
-def realised_noise(clean: ImageData, labels: np.ndarray) -> dict[str, object]:
-    """What label noise did: how many labels differ, their rate, and the transition matrix (rows: true class)."""
-    classes = len(clean.classes)
-    matrix = np.zeros((classes, classes))
-    np.add.at(matrix, (clean.labels, labels), 1)
-    flips = int((labels != clean.labels).sum())
-    return {
-        "flips": flips,
-        "rate": flips / max(1, len(labels)),
-        "transition": (matrix / matrix.sum(1, keepdims=True).clip(min=1)).tolist(),
-        "counts": np.bincount(labels, minlength=classes).tolist(),
-    }
+        own = self.rate / classes if self.include_own else 0.0
+        asked = np.full((classes, classes), (self.rate - own) / (classes - 1))
+        np.fill_diagonal(asked, 1 - self.rate + own)
+        return relabelled(train, labels, asked)

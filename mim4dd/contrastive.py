@@ -74,6 +74,18 @@ def infonce(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> T
 
 
 CRITICS: dict[str, Critic] = {"nce": nce, "infonce": infonce}
+# An anchor's normalised contrast entropy below or above which its gradient says next to nothing.
+PEAKED, FLAT = 0.02, 0.98
+
+
+def contrast_entropy(z_S: Tensor, z_T: Tensor, tau: float) -> Tensor:
+    """Entropy of each anchor's softmax over its contrasts, over the log of their number, [M] in [0, 1].
+
+    0: one real image takes all the weight, and gradients hang on it; 1: all weigh the same, tau drowns the scores. A
+    critic that knows the class and no more stands between: log B / log(B C) for B images of each of C classes.
+    """
+    log_p = scores(z_S, z_T, tau).log_softmax(1)
+    return -(log_p.exp() * log_p).nan_to_num(0.0).sum(1) / math.log(z_T.shape[0])
 
 
 def layer_weights(blocks: int, beta: float) -> list[float]:

@@ -9,7 +9,7 @@ import numpy as np
 from mim4dd.data.standard import standardise
 from mim4dd.errors import InputError
 from mim4dd.networks import ConvNet, Network
-from mim4dd.records import ImageData, Score, Synthetic
+from mim4dd.records import ImageData, Integers, Score, Synthetic
 from mim4dd.train import Recipe, Streams, fresh_networks, predict, train_networks
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def train_on(synthetic: Synthetic, network: Network, recipe: Recipe, *, seed: in
     return train_networks(network, params, images, labels, recipe, streams, source)
 
 
-def score(params: Params, network: Network, synthetic: Synthetic, real: ImageData) -> Score:
-    """Accuracy and recall of each trained network on real images, which are standardised as the synthetic set was.
+def classify(params: Params, network: Network, synthetic: Synthetic, real: ImageData) -> Integers:
+    """The class that each trained network gives each real image, standardised as the synthetic set was, [networks, N].
 
     Raises: InputError when the images or classes differ from the synthetic set's.
     """
@@ -45,12 +45,21 @@ def score(params: Params, network: Network, synthetic: Synthetic, real: ImageDat
         )
     device = next(iter(params.values())).device
     standard = standardise(real.images, synthetic.mean, synthetic.std)
-    guesses = predict(network, params, torch.from_numpy(standard).to(device)).argmax(2).cpu().numpy()
+    return np.asarray(predict(network, params, torch.from_numpy(standard).to(device)).argmax(2).cpu().numpy())
+
+
+def tally(guesses: Integers, real: ImageData) -> Score:
+    """Accuracy and recall of each network's guesses, [networks, N], against the labels of `real`."""
     right = guesses == real.labels
     member = np.eye(len(real.classes))[real.labels]
     with np.errstate(invalid="ignore"):
         recall = right @ member / member.sum(0)
     return Score(real.source, right.mean(1), recall)
+
+
+def score(params: Params, network: Network, synthetic: Synthetic, real: ImageData) -> Score:
+    """Accuracy and recall of each trained network on real images; see `classify` and `tally`."""
+    return tally(classify(params, network, synthetic, real), real)
 
 
 def evaluate(

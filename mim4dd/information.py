@@ -28,6 +28,8 @@ from mim4dd.train import Recipe, Streams, fresh_networks, predict, train_network
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mim4dd.networks.stacked import Params
+
 FLOOR = 1e-6
 Posteriors = npt.NDArray[np.float64]
 
@@ -51,11 +53,22 @@ class Reference:
 
     def posteriors(self, pixels: Floats) -> Posteriors:
         """p(y | image) for pixels [n, channels, H, W] in [0, 1], floored at 1e-6, [n, C]."""
+        params, standard = self._ready(pixels)
+        return floored_posteriors(predict(self.network, params, standard)[0], self.temperature)
+
+    def embeddings(self, pixels: Floats) -> Floats:
+        """The last block's features of pixels [n, channels, H, W] in [0, 1], flattened, [n, D]."""
+        from mim4dd.networks.chunks import features_without_graph
+
+        params, standard = self._ready(pixels)
+        found: Floats = features_without_graph(self.network, params, standard)[-1][0].flatten(1).numpy()
+        return found
+
+    def _ready(self, pixels: Floats) -> tuple[Params, Tensor]:
         import torch
 
         params = {name: torch.tensor(array) for name, array in self.params.items()}
-        standard = torch.from_numpy(standardise(pixels, self.mean, self.std))
-        return floored_posteriors(predict(self.network, params, standard)[0], self.temperature)
+        return params, torch.from_numpy(standardise(pixels, self.mean, self.std))
 
     def save(self, path: Path) -> None:
         """Write one safetensors file."""

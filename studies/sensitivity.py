@@ -16,6 +16,7 @@ from __future__ import annotations
 import sys
 
 from studies.answers.sensitivity import answer_sensitivity, plan_sensitivity
+from studies.engine.asked import Design
 from studies.engine.study import Study, main
 
 STUDY = Study(
@@ -26,6 +27,7 @@ STUDY = Study(
         "the embedding size, and whether the paper's defaults are a lucky point."
     ),
     description=__doc__ or "",
+    asks=Design,
     method=lambda options: {"method": "mim", "method.base": options.base},
     plan=plan_sensitivity,
     answer=answer_sensitivity,

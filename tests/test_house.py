@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "mim4dd/information.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],
     "mim4dd/configuration.py": ["mim4dd"],
     "mim4dd/cli.py": ["mim4dd", "perturbations"],
+    "mim4dd/commands": ["mim4dd", "perturbations"],
     "mim4dd/listing.py": ["mim4dd", "perturbations"],
     "mim4dd/__init__.py": ["mim4dd"],
     "perturbations": [*BASICS, "perturbations"],

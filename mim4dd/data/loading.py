@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mim4dd.data.catalogue import DATASETS
 from mim4dd.data.cuts import cut
 from mim4dd.errors import DataError
-from mim4dd.records import Splits
-from mim4dd.registry import Scalar
+from mim4dd.records import ImageData, Splits
+from mim4dd.registry import Scalar, unknown
 
 
 def load(
@@ -20,11 +21,14 @@ def load(
     download: bool = False,
     split_seed: int = 0,
     knobs: Mapping[str, Scalar] | None = None,
+    classes_as: str = "",
 ) -> Splits:
     """Read a data set and cut validation from its training images.
 
     The cut is stratified, exact, and fixed by the set's name and `split_seed`; the test set is the published one or
     fixed by the name alone. A file's or folder's name stands without its path: results do not depend on where it lies.
+    classes_as: the named set whose training images, in their order, a file or folder holds (`cifar10`): what knows
+    classes or single images (semantic and human noise, which images may be flipped) then finds them.
     Units: data_root holds the named sets; by default $MIM4DD_DATA, otherwise ./data.
     Raises: UnknownNameError for a name or knob that does not exist; DataError when the data cannot be used.
     """
@@ -33,8 +37,22 @@ def load(
     whole, test = dataset.read(where, download=download)
     if len(whole.classes) < 2:
         raise DataError(f"{name} must have at least two classes, got {', '.join(whole.classes)}")
+    if classes_as:
+        whole = replace(whole, source=_published(whole, classes_as, "train"))
+        test = replace(test, source=_published(test, classes_as, "test"))
     train, validation = cut(whole, dataset.validation_rate, "split", name, split_seed)
     return Splits(name, train, validation, test)
+
+
+def _published(part: ImageData, name: str, end: str) -> str:
+    """The source that images of a named set have."""
+    if name not in DATASETS or DATASETS.get(name).takes_path:
+        named = [known for known in DATASETS.names() if not DATASETS.get(known).takes_path]
+        raise unknown("data set", name, named)
+    wanted = 100 if name == "cifar100" else 10
+    if len(part.classes) != wanted:
+        raise DataError(f"--classes-as {name} needs {wanted} classes, {part.source} has {len(part.classes)}")
+    return "digits" if name == "digits" else f"{name}/{end}"
 
 
 def source_digest(spec: str) -> str:

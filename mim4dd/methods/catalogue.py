@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mim4dd.networks.stacked import Params
 
 Learnable = dict[str, "Tensor"]
+# What becomes of a class with fewer real images than a draw wants; see `Problem`.
+TAILS = ("repeat", "cap", "error")
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Match:
 
     Shapes: real [B, ...] and synthetic [M, ...] images after augmentation; features, where the base made them: one
     tensor [B or M, channels, h, w] a block.
+    probe: further numbers of this update, computed only when the loop keeps a record.
     """
 
     terms: dict[str, Term]
@@ -43,6 +46,7 @@ class Match:
     y_synthetic: Tensor
     real_features: list[Tensor] | None = None
     synthetic_features: list[Tensor] | None = None
+    probe: Callable[[], dict[str, float]] | None = None
 
 
 class Method(Protocol):

@@ -24,8 +24,8 @@ class DM:
 
     Source: Zhao & Bilen 2023, "Dataset Condensation with Distribution Matching" (arXiv 2110.04181), and its public code
     for the defaults.
-    Differs: a class with fewer real images than the batch repeats some (the public code takes a smaller batch); the
-    classes share one forward pass.
+    Differs: a class with fewer real images than the batch repeats some (the public code takes a smaller batch, as
+    does the tail policy `cap`); the classes share one forward pass.
     """
 
     iterations: int = knob(20_000, low=1, search=(100, 20_000), log=True, help="image updates")
@@ -81,5 +81,5 @@ def initial_images(problem: Problem, init: str) -> Tensor:
 
     if init == "real":
         return problem.images[torch.from_numpy(problem.random_rows()).to(problem.device)].clone()
-    shape = (problem.classes * problem.ipc, *problem.train.shape)
+    shape = (len(problem.labels()), *problem.train.shape)
     return torch.randn(shape, generator=torch_generator("initial noise", problem.seed)).to(problem.device)

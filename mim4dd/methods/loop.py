@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from copy import deepcopy
 from typing import Any
 
@@ -17,14 +18,16 @@ from mim4dd.records import ImageData, Synthetic
 from mim4dd.registry import flatten, name_of
 
 REPORTS = 25
+CHECKED = ("loss", "pixels' gradient", "pixels")
 
 
 class Distillation:
     """A run of a method that can stop after any iteration, be saved, and go on to the same bits.
 
     `history` holds about 25 records: iteration, each term's loss (`loss/dm`) and the norm of its gradient on the pixels
-    (`gradient_norm/dm`), before weighting. `diverged_at` is the first iteration whose gradient was not finite, or -1;
-    the run then stops at the next report.
+    (`gradient_norm/dm`), before weighting; for each term that is added, what its weighted gradient measures against the
+    base's (`gradient_ratio/mim`); and the method's own numbers. `diverged_at` is the first iteration at which a loss, a
+    gradient or a pixel was not finite, or -1; the run then stops at the next report.
     """
 
     def __init__(self, problem: Problem, method: Method) -> None:
@@ -36,11 +39,19 @@ class Distillation:
         self.optimizers = method.optimizers(self.learnable)
         self.iteration = 0
         self.history: list[dict[str, float]] = []
-        self._diverged = torch.full((), torch.inf, device=problem.device)
+        self._diverged = torch.full((len(CHECKED),), torch.inf, device=problem.device)
 
     @property
     def diverged_at(self) -> int:
-        return int(self._diverged) if torch.isfinite(self._diverged) else -1
+        first = self._diverged.min()
+        return int(first) if torch.isfinite(first) else -1
+
+    @property
+    def diverged(self) -> str:
+        """What was not finite first and when, or ""."""
+        if self.diverged_at < 0:
+            return ""
+        return f"the {CHECKED[int(self._diverged.argmin())]} was not finite at iteration {self.diverged_at}"
 
     @property
     def finished(self) -> bool:
@@ -69,7 +80,8 @@ class Distillation:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         plain = [term.weight * term.loss for term in match.terms.values() if not term.balanced]
-        torch.stack(plain).sum().backward(retain_graph=len(plain) < len(match.terms))
+        loss = torch.stack(plain).sum()
+        loss.backward(retain_graph=len(plain) < len(match.terms))
         pixels = self.learnable["pixels"]
         assert pixels.grad is not None
         size = pixels.grad.norm()
@@ -83,17 +95,24 @@ class Distillation:
                 # Only the pixels are balanced: a head that is trained by this term alone keeps its own gradient.
                 scale = term.weight * size / gradient.norm().clamp(min=1e-12) if name == "pixels" else 1.0
                 held.grad = scale * gradient if held.grad is None else held.grad + scale * gradient
-        finite = torch.isfinite(pixels.grad.sum())
-        self._diverged = torch.where(finite, self._diverged, self._diverged.clamp(max=self.iteration))
+        gradient = pixels.grad.sum()
         for optimizer in self.optimizers:
             optimizer.step()
+        finite = torch.isfinite(torch.stack([loss.detach(), gradient, pixels.detach().sum()]))
+        self._diverged = torch.where(finite, self._diverged, self._diverged.clamp(max=self.iteration))
 
     def _log(self, match: Match) -> None:
         record = {"iteration": float(self.iteration)}
-        for name, term in match.terms.items():
+        base = 0.0
+        for place, (name, term) in enumerate(match.terms.items()):
             (gradient,) = torch.autograd.grad(term.loss, self.learnable["pixels"], retain_graph=True)
-            record |= {f"loss/{name}": term.loss.item(), f"gradient_norm/{name}": gradient.norm().item()}
-        self.history.append(record)
+            norm = gradient.norm().item()
+            record |= {f"loss/{name}": term.loss.item(), f"gradient_norm/{name}": norm}
+            if place == 0:
+                base = norm
+            elif base:
+                record[f"gradient_ratio/{name}"] = term.weight * (1.0 if term.balanced else norm / base)
+        self.history.append(record | (match.probe() if match.probe else {}))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a later run needs to go on to the same bits: tensors, numbers and lists of them."""
@@ -127,6 +146,7 @@ class Distillation:
             config={
                 "source": self.problem.train.source,
                 "ipc": self.problem.ipc,
+                "tail": self.problem.tail,
                 "seed": self.problem.seed,
                 **flatten(self.method, "method"),
                 **flatten(self.problem.network, "network"),
@@ -141,16 +161,25 @@ def to_array(tensor: Tensor) -> Any:
 
 
 def distill(
-    train: ImageData, *, method: Method, network: Network, ipc: int = 1, seed: int = 0, device: str = "cpu"
+    train: ImageData,
+    *,
+    method: Method,
+    network: Network,
+    ipc: int = 1,
+    seed: int = 0,
+    device: str = "cpu",
+    tail: str = "repeat",
 ) -> Synthetic:
     """Distil a training split into `ipc` images per class.
 
-    Raises: DataError when a class is smaller than ipc; FloatingPointError when the run diverged.
+    tail: what becomes of a class with fewer images than ipc, see `Problem`; that it was needed is a warning.
+    Raises: DataError when a class is smaller than ipc and tail is `error`; FloatingPointError when the run diverged.
     """
-    run = Distillation(Problem(train, network, ipc, seed, torch.device(device)), method)
+    problem = Problem(train, network, ipc, seed, torch.device(device), tail)
+    if problem.shortfall(ipc):
+        warnings.warn(f"{tail}: fewer than {ipc} real images in {', '.join(problem.shortfall(ipc))}", stacklevel=2)
+    run = Distillation(problem, method)
     run.advance(method.iterations)
-    if run.diverged_at >= 0:
-        raise FloatingPointError(
-            f"{name_of(method)} diverged: the pixels' gradient was not finite at iteration {run.diverged_at}"
-        )
+    if run.diverged:
+        raise FloatingPointError(f"{name_of(method)} diverged: {run.diverged}")
     return run.synthetic()

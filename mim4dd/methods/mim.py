@@ -81,8 +81,9 @@ class Mim:
     def matches(self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int) -> Iterator[Match]:
         for match in self.base.matches(problem, learnable, labels, iteration):
             if self.weight:
-                heads = self.heads(problem, learnable, iteration)
-                match.terms["mim"] = Term(self.term(problem, match, heads), self.weight, self.balance == "gradnorm")
+                blocks = self.embeddings(problem, match, self.heads(problem, learnable, iteration))
+                match.terms["mim"] = Term(self.term(match, blocks), self.weight, self.balance == "gradnorm")
+                match.probe = lambda match=match, blocks=blocks: self.saturation(match, blocks)
             yield match
 
     def heads(self, problem: Problem, learnable: Learnable, iteration: int) -> list[list[Tensor]]:
@@ -97,23 +98,50 @@ class Mim:
             return [[learnable[f"head{block}.{layer}"] for layer in layers] for block in range(blocks)]
         return make_heads(problem, self.embedding, self.head_layers, "random heads", iteration)
 
-    def term(self, problem: Problem, match: Match, heads: list[list[Tensor]]) -> Tensor:
-        """The weighted sum of the critic over the blocks; gradients reach the synthetic pixels and learned heads."""
+    def embeddings(
+        self, problem: Problem, match: Match, heads: list[list[Tensor]]
+    ) -> list[tuple[float, Tensor, Tensor]]:
+        """(weight in the sum, z_S [M, D], z_T [B, D]) of each block; gradients reach z_S and learned heads."""
         import torch
 
-        from mim4dd.contrastive import CRITICS, layer_weights
+        from mim4dd.contrastive import layer_weights
         from mim4dd.methods.heads import embed
 
         with torch.no_grad():
             real = match.real_features or [m[0] for m in problem.network.features(match.params, match.real)]
         synthetic = match.synthetic_features or [m[0] for m in problem.network.features(match.params, match.synthetic)]
-        critic, weights = CRITICS[self.critic], layer_weights(len(real), self.layer_decay)
-        total = match.synthetic.new_zeros(())
-        for block in range(len(real) - 1 if self.layers == "last" else 0, len(real)):
-            z_S = embed(synthetic[block], heads[block])
-            z_T = embed(real[block].detach(), heads[block])
-            total = total + weights[block] * critic(z_S, match.y_synthetic, z_T, match.y_real, self.temperature)
+        weights = layer_weights(len(real), self.layer_decay)
+        return [
+            (weights[block], embed(synthetic[block], heads[block]), embed(real[block].detach(), heads[block]))
+            for block in range(len(real) - 1 if self.layers == "last" else 0, len(real))
+        ]
+
+    def term(self, match: Match, blocks: list[tuple[float, Tensor, Tensor]]) -> Tensor:
+        """The weighted sum of the critic over the blocks."""
+        from mim4dd.contrastive import CRITICS
+
+        critic, total = CRITICS[self.critic], match.synthetic.new_zeros(())
+        for weight, z_S, z_T in blocks:
+            total = total + weight * critic(z_S, match.y_synthetic, z_T, match.y_real, self.temperature)
         return total
+
+    def saturation(self, match: Match, blocks: list[tuple[float, Tensor, Tensor]]) -> dict[str, float]:
+        """How flat each anchor's softmax over the real batch is, blocks weighted as in the sum.
+
+        `critic/entropy` is 0 where one real image takes it all (tau too small) and 1 where all weigh the same (too
+        large); `critic/share_peaked` and `critic/share_flat` are the anchors below 0.02 and above 0.98.
+        """
+        import torch
+
+        from mim4dd.contrastive import FLAT, PEAKED, contrast_entropy
+
+        found = torch.stack(
+            [contrast_entropy(z_S.detach(), z_T.detach(), self.temperature) for _, z_S, z_T in blocks]
+        ).double()
+        weights = torch.tensor([weight for weight, _, _ in blocks], dtype=torch.float64, device=found.device)
+        numbers = torch.stack([found, (found < PEAKED).double(), (found > FLAT).double()]).mean(2) @ weights
+        entropy, peaked, flat = (numbers / weights.sum()).tolist()
+        return {"critic/entropy": entropy, "critic/share_peaked": peaked, "critic/share_flat": flat}
 
     def critic_information(
         self, problem: Problem, learnable: Learnable, synthetic: Tensor, labels: Tensor, held_out: ImageData

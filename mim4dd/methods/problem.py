@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mim4dd.data.standard import channel_statistics, standardise
-from mim4dd.errors import DataError, InputError
+from mim4dd.errors import DataError, InputError, KnobError
+from mim4dd.methods.catalogue import TAILS
 from mim4dd.networks import Network
 from mim4dd.networks.stacked import Params
 from mim4dd.records import Floats, ImageData, Integers
@@ -23,7 +24,11 @@ class Problem:
 
     Every draw is a function of (seed, what it is for, iteration) alone, so methods that share a seed meet the same
     initial images, real batches, networks and augmentations.
-    Raises: InputError for an ipc below 1; DataError when a class has fewer real images than `ipc`.
+    tail: what becomes of a class with fewer real images than a draw wants, be it the `ipc` first images or a real
+    batch: `repeat` draws with replacement, `cap` takes the images there are (that class gets fewer synthetic ones),
+    `error` refuses. A class without any image gets no synthetic one; `shortfall` says which classes are concerned.
+    Raises: InputError for an ipc below 1; KnobError for an unknown tail; DataError when fewer than two classes have
+    images, or when a class is short and `tail` is `error`.
     """
 
     train: ImageData
@@ -31,17 +36,34 @@ class Problem:
     ipc: int
     seed: int
     device: torch.device
+    tail: str = "repeat"
 
     def __post_init__(self) -> None:
         if self.ipc < 1:
             raise InputError(f"ipc must be at least 1, got {self.ipc}")
-        counts = self.train.counts
-        short = int(counts.argmin())
-        if counts[short] < self.ipc:
+        if self.tail not in TAILS:
+            raise KnobError(f"tail must be one of {', '.join(TAILS)}, got {self.tail}")
+        if (self.train.counts > 0).sum() < 2:
+            raise DataError(f"{self.train.source}: fewer than two classes have training images, nothing to tell apart")
+        if self.tail == "error":
+            self._refuse_short(self.ipc, "ipc")
+
+    def _refuse_short(self, wanted: int, what: str) -> None:
+        short = int(self.train.counts.argmin())
+        if self.train.counts[short] < wanted:
             raise DataError(
-                f"ipc must be at most the images of the smallest class: class '{self.train.classes[short]}' has "
-                f"{counts[short]}, ipc is {self.ipc}"
+                f"{what} must be at most the images of the smallest class: class '{self.train.classes[short]}' has "
+                f"{self.train.counts[short]}, {what} is {wanted}"
             )
+
+    def shortfall(self, wanted: int) -> list[str]:
+        """The classes with fewer real images than a draw of `wanted`."""
+        return [name for name, count in zip(self.train.classes, self.train.counts, strict=True) if count < wanted]
+
+    def drawn(self, wanted: int) -> Integers:
+        """How many images each class gives to a draw of `wanted` a class, [C]."""
+        counts = self.train.counts
+        return np.minimum(counts, wanted) if self.tail == "cap" else np.where(counts > 0, wanted, 0)
 
     @cached_property
     def statistics(self) -> tuple[Floats, Floats]:
@@ -65,18 +87,28 @@ class Problem:
     def random_rows(self) -> Integers:
         """`ipc` random real images of each class, ordered by class: the start of a method and the random baseline."""
         rng = generator("initial images", self.seed)
-        return np.concatenate([rng.choice(rows, self.ipc, replace=False) for rows in self.rows])
+        drawn = zip(self.rows, self.drawn(self.ipc), strict=True)
+        return np.concatenate([rng.choice(rows, n, replace=len(rows) < n) for rows, n in drawn if n])
 
     def labels(self) -> Tensor:
-        """The labels of `ipc` images of each class, ordered by class."""
-        return torch.arange(self.classes, device=self.device).repeat_interleave(self.ipc)
+        """The labels of the synthetic images, `ipc` of each class unless its tail says otherwise, ordered by class."""
+        return self._labels(self.drawn(self.ipc))
 
     def real_batch(self, count: int, iteration: int) -> tuple[Tensor, Tensor]:
-        """`count` random real images of each class and their labels; a smaller class repeats some of its images."""
+        """`count` random real images of each class and their labels; `tail` says what a smaller class gives.
+
+        Raises: DataError when a class is smaller and `tail` is `error`.
+        """
+        if self.tail == "error":
+            self._refuse_short(count, "batch_real")
         rng = generator("real batch", self.seed, iteration)
-        rows = [rng.choice(rows, count, replace=len(rows) < count, shuffle=False) for rows in self.rows]
-        labels = torch.arange(self.classes, device=self.device).repeat_interleave(count)
-        return self.images[torch.from_numpy(np.concatenate(rows)).to(self.device)], labels
+        drawn = self.drawn(count)
+        pairs = zip(self.rows, drawn, strict=True)
+        rows = [rng.choice(rows, n, replace=len(rows) < n, shuffle=False) for rows, n in pairs if n]
+        return self.images[torch.from_numpy(np.concatenate(rows)).to(self.device)], self._labels(drawn)
+
+    def _labels(self, counts: Integers) -> Tensor:
+        return torch.arange(self.classes, device=self.device).repeat_interleave(torch.tensor(counts).to(self.device))
 
     def fresh_network(self, iteration: int) -> Params:
         """One randomly initialised network for this iteration."""

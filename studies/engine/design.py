@@ -21,8 +21,10 @@ SEARCHES = ("tpe", "gp")
 class Setting:
     """One point that is judged over its seeds.
 
-    role: what it is for (`default`, `base`, `random`, `full`, `design`, `search`, or `stopped` early by a scheduler);
-    knobs: what varies, by dotted name; dummy: its place on the axis that nothing reads; trials: each seed's hash.
+    role: what it is for (`default`, `variant`, `base`, `random`, `full`, `design`, `search`, or `stopped` early by a
+    scheduler);
+    knobs: what varies, by dotted name; dummy: its place on the axis that nothing reads; trials: each seed's hash;
+    condition: the perturbations of the training data, "" for clean ones.
     """
 
     setting: int
@@ -30,6 +32,7 @@ class Setting:
     knobs: Flat
     dummy: float | None
     trials: tuple[str, ...] = ()
+    condition: str = ""
 
     def json(self) -> dict[str, Any]:
         return asdict(self)

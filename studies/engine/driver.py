@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim4dd.errors import DataError, InputError
 from mim4dd.records import Splits
-from studies.engine.design import SEARCHES
+from studies.engine.asked import Design
 from studies.engine.journal import Journal
 from studies.engine.options import Options
 from studies.engine.progress import Progress, say
@@ -33,7 +33,7 @@ class Driver:
         """Run the trials that have no row, then write the answer; 130 when interrupted."""
         for note in self.journal.notes:
             say(note)
-        adaptive = self.options.design in SEARCHES
+        adaptive = self.options.asked.adaptive
         done = self.journal.finished(trial.hash for trial in self.plan.trials)
         pending = [trial for trial in self.plan.trials if trial.hash not in done]
         again = sum(trial.hash in self.journal.rows for trial in pending)
@@ -80,10 +80,11 @@ class Driver:
                 f"a trial asks for {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, no node has as many; "
                 f"all together have {connection.cpus:g} and {connection.gpus:g}"
             )
-        inputs = Inputs(self.splits, self._reference(resources.device))
+        chains = {one.text: one.perturbations for one in self.plan.conditions}
+        inputs = Inputs(self.splits, self._reference(resources.device), chains)
         place = Workplace(resources, str(self.journal.out))
         # The default is the first that a search suggests, and is planned already.
-        suggested = options.settings * len(options.seeds) if adaptive else 0
+        suggested = options.asked.settings * len(options.seeds) if isinstance(options.asked, Design) and adaptive else 0
         progress = Progress(self.plan, self.journal.rows, suggested)
 
         def sink(outcome: Any, retries: int) -> None:
@@ -111,7 +112,9 @@ class Driver:
     def _search(self, inputs: Inputs, place: Any, sink: Any) -> None:
         from studies.engine.searching import search_settings
 
-        self.plan, self.unsearched = search_settings(self.plan, self.options, self.journal, inputs, place, sink)
+        assert isinstance(self.options.asked, Design)
+        search = search_settings(self.plan, self.options.asked, self.options.seeds, self.journal, inputs, place, sink)
+        self.plan, self.unsearched = search
         self.journal.write_settings(self.plan.settings)
 
     def _reference(self, device: str) -> Any:

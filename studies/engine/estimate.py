@@ -9,7 +9,7 @@ from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, unflatten
 from mim4dd.train import RECIPES
-from studies.engine.design import FIXED
+from studies.engine.asked import Design
 from studies.engine.journal import read_rows
 from studies.engine.options import Options
 from studies.engine.progress import clock
@@ -31,15 +31,16 @@ SHAPES = {
 def describe(plan: Plan, options: Options, out: Path) -> str:
     """The trials of a plan, a line a setting, and an estimate of the time."""
     lines = [f"{len(plan.trials)} trials of {len(plan.settings)} settings, to {out}"]
+    labels = {one.text: one.label for one in plan.conditions}
     for setting in plan.settings:
         knobs = [f"{axis.symbol}={setting.knobs[axis.key]}" for axis in plan.space if axis.key in setting.knobs]
-        lines.append(f"{setting.setting:>4} {setting.role:<8} {len(setting.trials)} seeds  {' '.join(knobs)}")
-    if options.design not in FIXED:
-        lines.append(
-            f"then {options.settings} settings that {options.design} suggests, {len(options.seeds)} seeds each"
-        )
+        told = " ".join([labels[setting.condition], *knobs] if len(labels) > 1 else knobs)
+        lines.append(f"{setting.setting:>4} {setting.role:<8} {len(setting.trials)} seeds  {told}")
+    suggested = 0
+    if isinstance(options.asked, Design) and options.asked.adaptive:
+        suggested = options.asked.settings * len(options.seeds)
+        lines.append(f"then what {options.asked.told()} suggests, {len(options.seeds)} seeds each")
     measured = [row["measured"]["seconds"] for row in read_rows(out) if row["result"]["status"] == "ok"]
-    suggested = 0 if options.design in FIXED else options.settings * len(options.seeds)
     if measured:
         seconds = statistics.fmean(measured) * (len(plan.trials) + suggested)
         basis = f"the {len(measured)} trials that have run"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from studies.engine.conditions import CLEAN, Condition
 from studies.engine.design import Setting
 from studies.engine.journal import Row
 from studies.engine.space import Space
+from studies.engine.trial import selected_by
 
 Array = npt.NDArray[np.float64]
 
@@ -37,6 +39,15 @@ class Evidence:
         by_hand = any(key.startswith("method.") and not key.startswith("method.base") for key in self.identity["fixed"])
         return "the default as set" if by_hand else "the paper's default"
 
+    @property
+    def conditions(self) -> list[Condition]:
+        """The conditions of the study, the clean data first."""
+        return [Condition.read(held) for held in self.identity.get("conditions", [])] or [CLEAN]
+
+    def at(self, condition: Condition) -> Evidence:
+        """The settings under one condition alone."""
+        return replace(self, settings=[s for s in self.settings if s.condition == condition.text])
+
     def having(self, *roles: str) -> list[Setting]:
         """The settings with one of these roles, in order."""
         return [setting for setting in self.settings if setting.role in roles]
@@ -46,8 +57,7 @@ class Evidence:
 
         split: `validation` for every choice; `test` for the report's tables alone.
         """
-        part, key = ("report_only", "test_accuracy") if split == "test" else ("result", "validation_accuracy")
-        found = [[self._row(h).get(part, {}).get(key) or [] for h in s.trials] for s in settings]
+        found = [[self._accuracies(h, split) for h in s.trials] for s in settings]
         seeds = max((len(seeds) for seeds in found), default=0)
         networks = max((len(values) for seeds in found for values in seeds), default=0) or 1
         array = np.full((len(found), seeds, networks), np.nan)
@@ -55,6 +65,13 @@ class Evidence:
             for j, values in enumerate(per_seed):
                 array[i, j, : len(values)] = values
         return array
+
+    def _accuracies(self, trial: str, split: str) -> list[float]:
+        row = self._row(trial)
+        if split == "test":
+            return row.get("report_only", {}).get("test_accuracy") or []
+        result = row.get("result", {})
+        return result.get(selected_by(result)) or []
 
     def values(self, settings: Sequence[Setting], key: str) -> Array:
         """One number of each trial's result, such as `decodable_information_nats`, [settings, seeds]."""

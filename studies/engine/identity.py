@@ -28,6 +28,10 @@ def shared_entries(options: Options) -> Flat:
         "split_seed": options.split_seed,
         "protocol": options.protocol,
         "rules": PROTOCOL,
+        # What is not asked for is not named: trials on clean data are the same in every study.
+        **({"classes_as": options.classes_as} if options.classes_as else {}),
+        **({"selection": options.selection} if options.selection != "clean" else {}),
+        **({"tail": options.tail} if options.tail else {}),
     }
 
 
@@ -45,10 +49,9 @@ def identify(study: Study, options: Options, configuration: Configuration, plan:
         "dataset": dataset_name(options.dataset),
         "protocol": options.protocol,
         "rules": PROTOCOL,
-        "design": options.design,
-        "settings": options.settings,
-        "asha": options.asha,
-        "design_seed": options.design_seed,
+        "design": options.asked.told(),
+        "selection": options.selection,
+        "conditions": [one.json() for one in plan.conditions],
         "seeds": list(options.seeds),
         "configuration": configuration.flat,
         "space": [str(axis) for axis in plan.space],

@@ -11,9 +11,11 @@ from pathlib import Path
 from mim4dd.cli import Parser
 from mim4dd.configuration import assignments
 from mim4dd.errors import InputError
+from mim4dd.methods.catalogue import TAILS
 from mim4dd.protocol import PROTOCOLS
-from mim4dd.registry import unknown
-from studies.engine.design import FIXED, SEARCHES
+from studies.engine.asked import Design, Suite
+
+Asked = Design | Suite
 
 
 @dataclass(frozen=True)
@@ -26,15 +28,15 @@ class Options:
     download: bool
     ipc: int
     base: str
-    settings: int
     seeds: tuple[int, ...]
     split_seed: int
-    design: str
-    design_seed: int
-    asha: bool
     protocol: str
     assigned: dict[str, str]
-    ranges: dict[str, str]
+    classes_as: str
+    perturb: tuple[str, ...]
+    selection: str
+    tail: str | None
+    asked: Asked
     cpus_per_trial: float
     gpus_per_trial: float
     max_concurrent: int
@@ -44,8 +46,8 @@ class Options:
     command: str = field(default="", compare=False)
 
 
-def parse_options(description: str, script: str, words: Sequence[str]) -> Options:
-    """The command line of a study as options.
+def parse_options(description: str, script: str, asks: type[Asked], words: Sequence[str]) -> Options:
+    """The command line of a study as options; `asks` is the kind of study.
 
     Raises: InputError for a wrong flag or value.
     """
@@ -62,6 +64,9 @@ def parse_options(description: str, script: str, words: Sequence[str]) -> Option
         "--data-root", type=Path, help="folder of the named data sets (default: $MIM4DD_DATA, else ./data)"
     )
     what.add_argument("--download", action="store_true", help="fetch a named data set that is not there")
+    what.add_argument(
+        "--classes-as", default="", help="the named set whose images a file or folder holds, e.g. cifar10"
+    )
     what.add_argument("--ipc", type=int, default=1, help="synthetic images per class (default: 1)")
     what.add_argument("--base", default="dm", help="the method that the MI term is added to (default: dm)")
     what.add_argument(
@@ -75,28 +80,24 @@ def parse_options(description: str, script: str, words: Sequence[str]) -> Option
         dest="assigned",
         help="fix a knob, e.g. temperature=0.5 (see `mim4dd list methods`)",
     )
-    how = parser.add_argument_group("how it is designed")
-    how.add_argument(
-        "--settings", type=int, help="settings tried besides the default and the base alone (default: 16; quick: 8)"
+    what.add_argument("--seeds", help="synthetic sets per setting, as 0-4 or 0,1,2 (default: 0-2; quick: 0-1)")
+    what.add_argument("--split-seed", type=int, default=0, help="another cut of the validation images (default: 0)")
+    what.add_argument(
+        "--quick", action="store_true", help="the smallest honest run: protocol quick, few settings, 2 seeds"
     )
-    how.add_argument("--seeds", help="synthetic sets per setting, as 0-4 or 0,1,2 (default: 0-2)")
-    how.add_argument(
-        "--design", default="qmc", help="qmc, random, grid (fixed up front), or tpe, gp (searches) (default: qmc)"
+    what.add_argument(
+        "--selection",
+        default="clean",
+        choices=("clean", "noisy"),
+        help="validation labels that choices read: clean, or with the training labels' noise (default: clean)",
     )
-    how.add_argument(
-        "--range",
-        action="append",
-        default=[],
-        metavar="KEY=LOW:HIGH",
-        dest="ranges",
-        help="search a knob over low:high or a,b,c instead of its own range",
+    what.add_argument(
+        "--tail",
+        choices=TAILS,
+        help="a class with fewer real images than a draw wants: repeat some, cap it, or error (default: repeat; on "
+        "clean data, an --ipc above a class's images is refused)",
     )
-    how.add_argument("--asha", action="store_true", help="stop poor settings of a search early")
-    how.add_argument("--design-seed", type=int, default=0, help="another draw of the design (default: 0)")
-    how.add_argument("--split-seed", type=int, default=0, help="another cut of the validation images (default: 0)")
-    how.add_argument(
-        "--quick", action="store_true", help="the smallest honest run: --protocol quick, 8 settings, 2 seeds"
-    )
+    asks.flags(parser)
     where = parser.add_argument_group("where it runs and what it leaves")
     where.add_argument(
         "--address", help="local, auto or HOST:PORT of a Ray cluster (default: $RAY_ADDRESS, else local)"
@@ -110,17 +111,10 @@ def parse_options(description: str, script: str, words: Sequence[str]) -> Option
         "--dry-run", action="store_true", help="print the trials and an estimate of the time, run nothing"
     )
     found = parser.parse_args(words)
-    if found.design not in FIXED + SEARCHES:
-        raise unknown("design", found.design, FIXED + SEARCHES)
-    if found.asha and found.design in FIXED:
-        raise InputError(f"--asha stops settings of a search; --design {found.design} runs them all: use tpe or gp")
     if found.cpus_per_trial <= 0 or found.gpus_per_trial < 0 or found.max_concurrent < 0:
         raise InputError("--cpus-per-trial must be above 0, --gpus-per-trial and --max-concurrent at least 0")
     if found.ipc < 1:
         raise InputError(f"--ipc must be at least 1, got {found.ipc}")
-    settings = found.settings if found.settings is not None else 8 if found.quick else 16
-    if settings < 1:
-        raise InputError(f"--settings must be at least 1, got {settings}")
     if found.quick and found.protocol:
         raise InputError("--quick is --protocol quick; give one of them")
     return Options(
@@ -130,15 +124,15 @@ def parse_options(description: str, script: str, words: Sequence[str]) -> Option
         download=found.download,
         ipc=found.ipc,
         base=found.base,
-        settings=settings,
         seeds=parse_seeds(found.seeds or ("0-1" if found.quick else "0-2")),
         split_seed=found.split_seed,
-        design=found.design,
-        design_seed=found.design_seed,
-        asha=found.asha,
+        classes_as=found.classes_as,
+        perturb=tuple(getattr(found, "perturb", ())),
+        selection=found.selection,
+        tail=found.tail,
+        asked=asks.of(found),
         protocol="quick" if found.quick else found.protocol or ("digits" if found.dataset == "digits" else "paper"),
         assigned=assignments(found.assigned, "--set"),
-        ranges=assignments(found.ranges, "--range"),
         cpus_per_trial=found.cpus_per_trial,
         gpus_per_trial=found.gpus_per_trial,
         max_concurrent=found.max_concurrent,

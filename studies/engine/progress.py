@@ -28,6 +28,7 @@ class Progress:
         self.total = len(plan.trials) + suggested
         self.arrivals = deque([time.monotonic()], maxlen=13)
         self.place = {h: setting for setting in plan.settings for h in setting.trials}
+        self.labels = {one.text: one.label for one in plan.conditions}
 
     def add(self, row: Row) -> None:
         """Print the line of a trial that has just become a row."""
@@ -41,17 +42,23 @@ class Progress:
         if row["result"]["status"] == "error":
             found += f" ({row['result']['reason'][:120]})"
         name = self.describe(row)
-        line = f"[{done:>{len(str(self.total))}}/{self.total}] {found} {name}; {self._best()}; {clock(left)} left"
-        say(line)
+        told = [f"[{done:>{len(str(self.total))}}/{self.total}] {found} {name}"]
+        told += [f"failed by {', '.join(failed)}"] if (failed := row["result"].get("failed_by")) else []
+        # Under different conditions the best is no more than the easiest.
+        told += [self._best()] if len(self.labels) == 1 else []
+        say("; ".join([*told, f"{clock(left)} left"]))
 
     def describe(self, row: Row) -> str:
         setting, config = self.place.get(row["trial"]), row["config"]
         seed = f"seed {config['seed']}"
+        if len(self.labels) > 1:
+            seed += f", {self.labels[str(config.get('perturb', ''))]}"
         if setting is None or setting.role in ("design", "search"):
             knobs = [f"{axis.symbol}={config[axis.key]}" for axis in self.plan.space if axis.key in config]
-            return " ".join([*knobs, seed])
+            return f"{' '.join(knobs)} {seed}"
         names = {
             "default": "the default",
+            "variant": "the variant",
             "base": "the base alone",
             "random": "random real images",
             "full": "full data",

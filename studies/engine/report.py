@@ -44,7 +44,8 @@ def facts(evidence: Evidence) -> list[tuple[str, str]]:
         ("command", identity["command"]),
         ("data", f"{identity['dataset']} (digest {identity.get('data_digest', '')}), {flat['ipc']} images a class"),
         ("protocol", f"{identity['protocol']}, rules {identity['rules']}: {values}"),
-        ("design", f"{identity['design']}, {identity['settings']} settings, seeds {identity['seeds']}"),
+        ("design", f"{identity['design']}, seeds {identity['seeds']}"),
+        ("selection", f"choices read {identity['selection']} validation labels"),
         ("trials", f"{counts}; {sum(seconds):.0f} s in all, {max(seconds, default=0):.1f} s the longest"),
         ("machine", f"{len(nodes)} node(s), {'; '.join(devices)}"),
         (

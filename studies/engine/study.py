@@ -13,10 +13,11 @@ from mim4dd.configuration import Configuration, configure
 from mim4dd.data import load
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
+from studies.engine.conditions import CLEAN, Condition
 from studies.engine.design import Setting
 from studies.engine.identity import identify, shared_entries
 from studies.engine.journal import Journal
-from studies.engine.options import Options, fail, parse_options
+from studies.engine.options import Asked, Options, fail, parse_options
 from studies.engine.space import Space
 from studies.engine.tracking import address
 from studies.engine.tracking.server import shown
@@ -34,19 +35,22 @@ class Plan:
     space: Space
     settings: tuple[Setting, ...]
     trials: tuple[Trial, ...]
+    conditions: tuple[Condition, ...] = (CLEAN,)
 
 
 @dataclass(frozen=True)
 class Study:
     """One question: how its trials are planned and how its rows become an answer.
 
-    method: what is distilled, as a flat name and parts; plan and answer: pure functions.
+    asks: what its command line has besides what all have; method: what is distilled, as a flat name and parts; plan
+    and answer: pure functions.
     """
 
     name: str
     title: str
     question: str
     description: str
+    asks: type[Asked]
     method: Callable[[Options], Flat]
     plan: Callable[[Options, Configuration], Plan]
     answer: Callable[[Evidence], Answer]
@@ -59,7 +63,7 @@ class Study:
 def main(study: Study, words: Sequence[str] | None = None) -> int:
     """Run a study from its command line; the exit status (2 for bad input, 1 for lost trials, 130 after Ctrl-C)."""
     try:
-        options = parse_options(study.description, study.script, sys.argv[1:] if words is None else words)
+        options = parse_options(study.description, study.script, study.asks, sys.argv[1:] if words is None else words)
         return run(study, options)
     except InputError as error:
         return fail(error)
@@ -107,8 +111,10 @@ def run(study: Study, options: Options) -> int:
         download=options.download,
         split_seed=options.split_seed,
         knobs=source_knobs,
+        classes_as=options.classes_as,
     )
-    require_images(splits, options.ipc)
+    if options.tail is None:
+        require_images(splits, options.ipc)
     journal = Journal(out, {**identity, "data_digest": splits.digest})
     try:
         return Driver(study, options, plan, splits, journal, uri, cluster_address).run()

@@ -24,8 +24,9 @@ from mim4dd.networks import Network
 from mim4dd.records import Splits
 from mim4dd.registry import Flat
 from studies.engine.design import search_sampler
+from studies.engine.running import TrialRun, run_trial
 from studies.engine.space import Space, Suggest
-from studies.engine.trial import RUNGS, Inputs, LostTrialsError, Outcome, Trial, TrialRun, run_trial, validation_mean
+from studies.engine.trial import RUNGS, Inputs, LostTrialsError, Outcome, Trial, validation_mean
 
 METRIC = "validation_accuracy"
 CHECKPOINT_SECONDS = 30.0

@@ -145,7 +145,7 @@ def test_run_that_diverges_is_one_line_and_status_1(tmp_path: Path) -> None:
     far = ["--set", "method.base.lr=1e30", "--set", "iterations=20"]
     ran = shell("distill", "--quick", *far, "--out", tmp_path)
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr.startswith("error: the run diverged: the pixels' gradient was not finite at iteration ")
+    assert ran.stderr.startswith("error: the run diverged: the ")
     assert ran.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 

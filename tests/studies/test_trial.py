@@ -14,7 +14,8 @@ from mim4dd.data import load
 from mim4dd.information import train_reference
 from mim4dd.networks import ConvNet
 from mim4dd.registry import Flat
-from studies.engine.trial import Inputs, Trial, TrialRun, run_trial, validation_mean
+from studies.engine.running import TrialRun, run_trial
+from studies.engine.trial import Inputs, Trial, validation_mean
 
 SMALL = {"iterations": "20", "batch_real": "8", "width": "8", "epochs": "20", "networks": "2"}
 

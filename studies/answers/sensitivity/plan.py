@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from mim4dd.configuration import Configuration, apply
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
-from studies.engine.design import FIXED, Setting, fixed_design
+from studies.engine.asked import Design
+from studies.engine.conditions import CLEAN, condition
+from studies.engine.design import Setting, fixed_design
 from studies.engine.options import Options
 from studies.engine.space import make_space
 from studies.engine.study import Plan
@@ -20,8 +22,13 @@ FULL_NETWORKS = 2
 
 
 def plan_sensitivity(options: Options, configuration: Configuration) -> Plan:
-    """Every setting meets the same seeds; the anchors too, but for full data, which no seed changes."""
-    space = make_space(KNOBS, options.ranges, configuration.flat, configuration.knobs, configuration.fixed)
+    """Every setting meets the same seeds; the anchors too, but for full data, which no seed changes.
+
+    With `--perturb` all of it runs twice, on clean and on perturbed training data, so that settings are paired.
+    """
+    asked = options.asked
+    assert isinstance(asked, Design)
+    space = make_space(KNOBS, asked.ranges, configuration.flat, configuration.knobs, configuration.fixed)
     if configuration.flat["method.weight"] == 0:
         raise InputError("--set weight=0 is the base alone, where no other knob does anything; leave the weight free")
     default = {axis.key: configuration.flat[axis.key] for axis in space}
@@ -31,16 +38,18 @@ def plan_sensitivity(options: Options, configuration: Configuration) -> Plan:
         ("base", {"method.weight": 0.0}, None, apply(configuration.flat, {"method.weight": 0.0}), options.seeds),
         ("random", {}, None, configuration.with_method("random"), options.seeds),
     ]
-    if options.design in FIXED:
-        for knobs, dummy in fixed_design(options.design, space, options.settings, options.design_seed):
+    if not asked.adaptive:
+        for knobs, dummy in fixed_design(asked.name, space, asked.settings, asked.seed):
             wanted.append(("design", knobs, dummy, apply(configuration.flat, knobs), options.seeds))
     settings: list[Setting] = []
     trials: dict[str, Trial] = {}
-    for number, (role, knobs, place, config, seeds) in enumerate(wanted):
-        own = [Trial.of({**config, "seed": seed}) for seed in seeds]
-        settings.append(Setting(number, role, knobs, place, tuple(trial.hash for trial in own)))
-        trials |= {trial.hash: trial for trial in own}
-    return Plan(space, tuple(settings), tuple(trials.values()))
+    conditions = (CLEAN, condition(*options.perturb)) if options.perturb else (CLEAN,)
+    for one in dict.fromkeys(conditions):
+        for role, knobs, place, config, seeds in wanted:
+            own = [Trial.of(config | one.entry | {"seed": seed}) for seed in seeds]
+            settings.append(Setting(len(settings), role, knobs, place, tuple(trial.hash for trial in own), one.text))
+            trials |= {trial.hash: trial for trial in own}
+    return Plan(space, tuple(settings), tuple(trials.values()), tuple(dict.fromkeys(conditions)))
 
 
 def _full(configuration: Configuration) -> Flat:

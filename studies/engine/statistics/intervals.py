@@ -81,6 +81,17 @@ def paired_interval(a: ArrayLike, b: ArrayLike, level: float = 0.95, *, seed: in
     return PairedInterval(inner.mean, inner.low, inner.high, inner.n, lost)
 
 
+def paired_p_value(a: ArrayLike, b: ArrayLike) -> float | None:
+    """Two-sided p of a paired t test over whole pairs; None below two pairs, or where all differences are equal.
+
+    It is the test that `paired_interval` inverts below 20 pairs.
+    """
+    differences, _ = _differences(a, b)
+    if len(differences) < 2 or differences.std() == 0:
+        return None
+    return float(stats.ttest_1samp(differences, 0).pvalue)
+
+
 def probability_of_improvement(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Improvement:
     """P(A > B) + P(A = B) / 2 over whole pairs, with an exact interval.
 

@@ -1,0 +1,84 @@
+"""`mim4dd evaluate`: train fresh networks on a saved set and score them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from mim4dd.commands.device import checked_device
+from mim4dd.errors import InputError
+from mim4dd.protocol import PROTOCOLS
+from mim4dd.registry import Flat, Registry, unflatten
+
+if TYPE_CHECKING:
+    from mim4dd.records import ImageData
+
+
+def evaluate(given: argparse.Namespace) -> int:
+    """Run the verb; the exit status."""
+    import math
+
+    from mim4dd.configuration import assign, assignments
+    from mim4dd.data import load
+    from mim4dd.networks import NETWORKS
+    from mim4dd.records import Synthetic
+    from mim4dd.train import RECIPES
+
+    synthetic = Synthetic.load(given.run_folder / "synthetic.safetensors")
+    config = synthetic.config
+    if "dataset" not in config:
+        raise InputError(f"{given.run_folder} does not say which data set it was distilled from")
+    flat: Flat = {k: v for k, v in config.items() if k.partition(".")[0] in ("network", "evaluation")}
+    if given.network:
+        flat = {key: value for key, value in flat.items() if key.startswith("evaluation")} | {"network": given.network}
+    if given.quick:
+        flat |= {"evaluation.epochs": PROTOCOLS["quick"]["evaluation.epochs"], "evaluation.augment": "none"}
+    if given.networks is not None:
+        flat["evaluation.networks"] = given.networks
+    parts: dict[str, Registry[Any]] = {"network": NETWORKS, "evaluation": RECIPES}
+    flat, _ = assign(flat, assignments(given.assigned, "--set"), parts)
+    network, recipe = unflatten(NETWORKS, flat, "network"), unflatten(RECIPES, flat, "evaluation")
+    knob_values = {k.partition(".")[2]: v for k, v in config.items() if k.startswith("source_knob.")}
+    splits = load(
+        config["dataset"],
+        data_root=given.data_root,
+        download=given.download,
+        split_seed=config["split_seed"],
+        knobs=knob_values,
+        classes_as=config.get("classes_as", ""),
+    )
+    from mim4dd.evaluate import evaluate as score
+
+    split = _corrupted(splits.test if given.test else splits.validation, given.corrupt)
+    found = score(
+        synthetic, split, network=network, recipe=recipe, seed=given.seed, device=checked_device(given.device)
+    )
+    spread = found.accuracy.std(ddof=1) if len(found.accuracy) > 1 else math.nan
+    name = "test" if given.test else "validation"
+    if given.corrupt:
+        name += f" under {' and '.join(given.corrupt)}"
+    print(
+        f"{name} accuracy {found.mean:.1%}, standard deviation over {len(found.accuracy)} networks {spread:.1%} "
+        f"({given.network or flat['network']}, {recipe.epochs_for(len(synthetic.labels))} epochs, one synthetic set)"
+    )
+    for label, recall in zip(synthetic.classes, found.recall.mean(0), strict=True):
+        print(f"  {label:<12} recall {recall:.1%}")
+    scores = {"split": name, "corrupt": given.corrupt, "classes": synthetic.classes, **flat}
+    scores["accuracy"] = found.accuracy.tolist()
+    scores["recall"] = [[None if math.isnan(value) else value for value in row] for row in found.recall.tolist()]
+    stem = "test" if given.test else "validation"
+    stem += "".join(f"-{text.replace(':severity=', '-')}" for text in given.corrupt)
+    (given.run_folder / f"{stem}.json").write_text(json.dumps(scores, indent=1) + "\n")
+    return 0
+
+
+def _corrupted(split: ImageData, texts: list[str]) -> ImageData:
+    """The images under pixel corruptions: a stress at test time of networks trained on a synthetic set."""
+    from perturbations import chain, parse_chain
+
+    corruptions = parse_chain(texts)
+    for one, text in zip(corruptions, texts, strict=True):
+        if one.stage != "pixel corruption":
+            raise InputError(f"--corrupt takes pixel corruptions, {text} is {one.stage}")
+    return chain(corruptions, split, seed=0).data

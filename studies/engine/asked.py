@@ -1,0 +1,149 @@
+"""What one kind of study asks for besides what all ask: a design over knobs, or a suite of conditions."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+
+from mim4dd.configuration import assignments
+from mim4dd.errors import InputError
+from mim4dd.registry import unknown
+from studies.engine.design import FIXED, SEARCHES
+
+
+@dataclass(frozen=True)
+class Design:
+    """How the settings of a sensitivity study are chosen."""
+
+    name: str = "qmc"
+    settings: int = 16
+    seed: int = 0
+    asha: bool = False
+    ranges: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether an optimizer suggests the settings while the study runs."""
+        return self.name in SEARCHES
+
+    def told(self) -> str:
+        """The design in words, as study.json and the report state it."""
+        again = f", draw {self.seed}" if self.seed else ""
+        return f"{self.name}{' with ASHA' if self.asha else ''}, {self.settings} settings{again}"
+
+    @staticmethod
+    def flags(parser: argparse.ArgumentParser) -> None:
+        """Add the flags."""
+        how = parser.add_argument_group("how it is designed")
+        how.add_argument(
+            "--settings",
+            type=int,
+            help="settings tried besides the default and the base alone (default: 16; quick: 8)",
+        )
+        how.add_argument(
+            "--design", default="qmc", help="qmc, random, grid (fixed up front), or tpe, gp (searches) (default: qmc)"
+        )
+        how.add_argument(
+            "--range",
+            action="append",
+            default=[],
+            metavar="KEY=LOW:HIGH",
+            dest="ranges",
+            help="search a knob over low:high or a,b,c instead of its own range",
+        )
+        how.add_argument("--asha", action="store_true", help="stop poor settings of a search early")
+        how.add_argument("--design-seed", type=int, default=0, help="another draw of the design (default: 0)")
+        how.add_argument(
+            "--perturb",
+            action="append",
+            default=[],
+            metavar="NAME:KNOB=VALUE",
+            help="the same design on perturbed training data too, compared with the clean one setting by setting",
+        )
+
+    @staticmethod
+    def of(found: argparse.Namespace) -> Design:
+        """The parsed flags, checked.
+
+        Raises: InputError or UnknownNameError.
+        """
+        if found.design not in FIXED + SEARCHES:
+            raise unknown("design", found.design, FIXED + SEARCHES)
+        if found.asha and found.design in FIXED:
+            raise InputError(f"--asha stops settings of a search; --design {found.design} runs them all: use tpe or gp")
+        if found.perturb and found.design in SEARCHES:
+            raise InputError("--perturb compares one fixed design on two kinds of data: use --design qmc, random, grid")
+        settings = found.settings if found.settings is not None else 8 if found.quick else 16
+        if settings < 1:
+            raise InputError(f"--settings must be at least 1, got {settings}")
+        return Design(found.design, settings, found.design_seed, found.asha, assignments(found.ranges, "--range"))
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Which conditions a stress suite runs, and which variants of the method it takes along.
+
+    kinds, severities: registered perturbations and the values of their main knob; empty for the suite's own.
+    conditions: further chains, as given. variants: settings of the method's knobs besides the default.
+    """
+
+    kinds: tuple[str, ...] = ()
+    severities: tuple[float, ...] = ()
+    conditions: tuple[str, ...] = ()
+    variants: tuple[dict[str, str], ...] = ()
+    grid: bool = False
+    quick: bool = False
+
+    @property
+    def adaptive(self) -> bool:
+        """A suite's conditions are all known beforehand."""
+        return False
+
+    def told(self) -> str:
+        """The suite in words."""
+        return "every method under every condition" + (", noise and imbalance crossed" if self.grid else "")
+
+    @staticmethod
+    def flags(parser: argparse.ArgumentParser) -> None:
+        """Add the flags."""
+        how = parser.add_argument_group("which conditions")
+        how.add_argument("--kinds", help="perturbations that are swept, e.g. symmetric,pairflip (default: the suite's)")
+        how.add_argument("--severities", help="their severities, e.g. 0.1,0.3 (default: the suite's)")
+        how.add_argument(
+            "--condition",
+            action="append",
+            default=[],
+            metavar="NAME:KNOB=VALUE",
+            dest="conditions",
+            help="one more condition; a chain is joined by +, as in exponential:factor=50+symmetric:rate=0.4",
+        )
+        how.add_argument("--grid", action="store_true", help="noise and imbalance together as well, crossed")
+        how.add_argument(
+            "--variant",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE,...",
+            dest="variants",
+            help="the method with other knobs too (default: balance=gradnorm,weight=1, the term as strong as the base)",
+        )
+
+    @staticmethod
+    def of(found: argparse.Namespace) -> Suite:
+        """The parsed flags, checked as far as words go.
+
+        Raises: InputError.
+        """
+        kinds = tuple(kind.strip() for kind in found.kinds.split(",")) if found.kinds else ()
+        try:
+            severities = tuple(float(text) for text in found.severities.split(",")) if found.severities else ()
+        except ValueError as error:
+            raise InputError(f"--severities must be numbers like 0.1,0.3, got '{found.severities}'") from error
+        variants = found.variants or ["balance=gradnorm,weight=1"]
+        return Suite(
+            kinds,
+            severities,
+            tuple(found.conditions),
+            tuple(assignments(text.split(","), "--variant") for text in variants if text != "none"),
+            found.grid,
+            found.quick,
+        )

@@ -1,0 +1,111 @@
+"""Conditions: chains of perturbations as a study names, orders and draws them. The clean data are one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mim4dd.errors import InputError
+from mim4dd.registry import Flat, component_fields, default_of, name_of
+from perturbations import Perturbation, parse_chain, text_of
+from perturbations.catalogue import ORDER
+
+# What a perturbation's curve is drawn over; one without such a knob is a single point.
+SEVERITIES = ("rate", "factor", "severity")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One kind of training data. text: the chain's canonical form, "" for clean data; it is what a trial holds.
+
+    family: what the conditions of one curve share; severity: the condition's place on it (None: no such knob).
+    """
+
+    text: str = ""
+    label: str = "clean"
+    family: str = ""
+    severity: float | None = None
+    stages: tuple[str, ...] = ()
+    perturbations: tuple[Perturbation, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def noisy(self) -> bool:
+        return "label noise" in self.stages
+
+    @property
+    def entry(self) -> Flat:
+        """What a trial under this condition holds of it: nothing where the data are clean."""
+        return {"perturb": self.text} if self.text else {}
+
+    def json(self) -> dict[str, Any]:
+        """What study.json holds."""
+        return {"text": self.text, "label": self.label, "family": self.family, "severity": self.severity} | {
+            "stages": list(self.stages)
+        }
+
+    @staticmethod
+    def read(held: dict[str, Any]) -> Condition:
+        """The inverse of `json`, without the perturbations themselves."""
+        stages = tuple(held["stages"])
+        return Condition(held["text"], held["label"], held["family"], held["severity"], stages)
+
+
+CLEAN = Condition()
+
+
+def condition(*texts: str) -> Condition:
+    """The condition that a chain of `NAME:knob=value` texts makes; a text may itself be a chain joined by `+`.
+
+    Raises: InputError, UnknownNameError or KnobError.
+    """
+    parts = [part.strip() for text in texts for part in text.split("+")]
+    perturbations = parse_chain([part for part in parts if part])
+    if not perturbations:
+        raise InputError("a condition must name a perturbation, as in symmetric:rate=0.4")
+    places = [ORDER.index(one.stage) for one in perturbations]
+    if places != sorted(places):
+        raise InputError(f"a condition's perturbations must be in the order {', then '.join(ORDER)}")
+    labels, families, severities = zip(*(_named(one) for one in perturbations), strict=True)
+    if all(_is_control(one) for one in perturbations):
+        return CLEAN
+    return Condition(
+        text_of(perturbations),
+        " + ".join(labels),
+        " + ".join(families) if len(families) == 1 else "combined",
+        severities[0] if len(severities) == 1 else None,
+        tuple(one.stage for one in perturbations),
+        perturbations,
+    )
+
+
+def severity_knob(perturbation: Perturbation | type[Perturbation]) -> str:
+    """The knob that says how strong a perturbation is, or ""."""
+    names = [item.name for item in component_fields(perturbation)]
+    return next((name for name in SEVERITIES if name in names), "")
+
+
+def _is_control(perturbation: Perturbation) -> bool:
+    knob = severity_knob(perturbation)
+    return bool(knob) and getattr(perturbation, knob) == (1 if knob == "factor" else 0)
+
+
+def _named(perturbation: Perturbation) -> tuple[str, str, float | None]:
+    """(label, family, severity) of one perturbation: its name, and what is not at its default."""
+    knob = severity_knob(perturbation)
+    told = [name_of(perturbation)]
+    label = ""
+    for item in component_fields(perturbation):
+        value = getattr(perturbation, item.name)
+        if item.name == knob:
+            label = f" {value:g}"
+        elif item.name == "labels":
+            told.append(str(value))
+        elif item.name not in ("file", "classes_as") and value != default_of(item):
+            told.append(item.name.replace("_", " ") if value is True else f"{item.name} {value}")
+    family = " ".join(told)
+    # Each column of human labels is a condition of one curve, placed by the rate that it realises.
+    return (
+        family + label,
+        name_of(perturbation) if "human" in told[0] else family,
+        (float(getattr(perturbation, knob)) if knob else None),
+    )

@@ -1,0 +1,25 @@
+"""Failure modes: named detectors that read a trial's record, or trials paired over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from studies.engine.failures import of_a_trial as of_a_trial
+from studies.engine.failures.catalogue import FAILED, FAILURES, HEALTHY, UNDECIDED, Finding, Pairs, describe
+
+__all__ = ["FAILED", "FAILURES", "HEALTHY", "UNDECIDED", "Finding", "Pairs", "describe", "detect"]
+
+
+def detect(result: Mapping[str, Any], history: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Run every detector of a trial: `failed_by`, the modes that failed, and `failures`, each one's finding."""
+    found: dict[str, Finding] = {}
+    for name in FAILURES.names():
+        detector = FAILURES.build(name)
+        finding = detector(result, history) if detector.scope == "trial" else None
+        if finding is not None:
+            found[name] = finding
+    return {
+        "failed_by": [name for name, finding in found.items() if finding.state == FAILED],
+        "failures": {name: finding.json() for name, finding in found.items()},
+    }

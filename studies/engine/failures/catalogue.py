@@ -1,0 +1,69 @@
+"""The register of failure modes: each a named detector with thresholds as knobs, a value, and what it says in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mim4dd.registry import Registry
+
+Array = npt.NDArray[np.float64]
+FAILED, HEALTHY, UNDECIDED = "failed", "healthy", "undecided"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a detector says. value and threshold are in the mode's own unit; side: which end failed, or ""."""
+
+    state: str
+    value: float | None
+    threshold: float
+    evidence: str
+    side: str = ""
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class TrialDetector(Protocol):
+    """Reads the record of one trial: its result and its history; None where the mode cannot occur."""
+
+    scope: ClassVar[str]
+
+    def __call__(self, result: Mapping[str, Any], history: Sequence[Mapping[str, float]]) -> Finding | None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """One method at one condition, paired over seeds with its anchors; NaN where a trial is missing.
+
+    Shapes: accuracy [seeds, networks]; random, base: mean accuracies of the sets of random real images and of the base
+    alone under the same condition, [seeds], or None where the comparison makes no sense; rejected, rejected_clean: the
+    share of synthetic images whose label the clean reference rejects, here and in the clean control, [seeds].
+    """
+
+    accuracy: Array
+    random: Array | None = None
+    base: Array | None = None
+    rejected: Array | None = None
+    rejected_clean: Array | None = None
+
+
+class GroupDetector(Protocol):
+    """Reads trials paired over seeds; None where the mode cannot occur, `undecided` where n is too small."""
+
+    scope: ClassVar[str]
+
+    def __call__(self, pairs: Pairs) -> Finding | None: ...
+
+
+FAILURES: Registry[Any] = Registry("failure mode")
+
+
+def describe(name: str) -> str:
+    """A mode's meaning: the first line of its docstring."""
+    return str(FAILURES.get(name).__doc__).splitlines()[0]

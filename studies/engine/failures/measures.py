@@ -1,0 +1,90 @@
+"""What detectors judge, measured at the end of a trial while its networks and images are at hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from mim4dd.records import Floats, ImageData, Integers, Synthetic
+from mim4dd.seeding import generator
+
+if TYPE_CHECKING:
+    from mim4dd.information import Reference
+    from mim4dd.networks import Network
+    from mim4dd.networks.stacked import Params
+    from perturbations import Perturbed
+
+# Standard deviations beyond the clean range that a pixel may lie: learned pixels leave it a little.
+BEYOND = 3.0
+FLIPPED_IMAGES = 1_000
+
+
+def synthetic_measures(synthetic: Synthetic, reference: Reference, clean: ImageData) -> dict[str, float]:
+    """Numbers of the images alone, as the reference network (trained on clean data) sees them.
+
+    effective_rank, mean_cosine: of their embeddings; rejected_share: images whose label is not the one that the
+    reference gives; outside_share: pixels more than 3 standard deviations outside the clean range.
+    """
+    embeddings, guesses = reference.embeddings(synthetic.pixels), reference.posteriors(synthetic.pixels).argmax(1)
+    return {
+        "effective_rank": effective_rank(embeddings),
+        "mean_cosine": mean_cosine(embeddings),
+        "rejected_share": float((guesses != synthetic.labels).mean()),
+        "outside_share": outside_share(synthetic.pixels, clean.images, reference.std),
+    }
+
+
+def effective_rank(embeddings: Floats) -> float:
+    """exp of the entropy of the centred embeddings' normalised singular values: how many directions they really use.
+
+    Shapes: embeddings [M, D]; at most min(M - 1, D), and 0 where all are equal.
+    Source: Roy & Vetterli 2007, "The effective rank".
+    """
+    values = np.linalg.svd(embeddings.astype(np.float64) - embeddings.mean(0, dtype=np.float64), compute_uv=False)
+    if values.sum() <= 1e-9 * max(1.0, float(np.abs(embeddings).max(initial=0.0))):
+        return 0.0
+    shares = values / values.sum()
+    shares = shares[shares > 0]
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def mean_cosine(embeddings: Floats) -> float:
+    """Mean cosine of all pairs, [M, D]; 1 where all point one way."""
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True).clip(min=1e-12)
+    count = len(unit)
+    if count < 2:
+        return 1.0
+    total = unit.sum(0, dtype=np.float64)
+    return float((total @ total - count) / (count * (count - 1)))
+
+
+def outside_share(pixels: Floats, clean: Floats, std: Floats) -> float:
+    """Share of pixels more than 3 standard deviations outside the clean images' range, channel by channel.
+
+    Shapes: pixels [M, channels, H, W]; clean [N, channels, H, W]; std [channels], of the clean pixels.
+    """
+    low, high, margin = clean.min((0, 2, 3)), clean.max((0, 2, 3)), BEYOND * std
+    values = np.moveaxis(pixels, 1, -1)
+    return float(((values < low - margin) | (values > high + margin)).mean())
+
+
+def flipped_agreement(params: Params, network: Network, synthetic: Synthetic, perturbed: Perturbed) -> dict[str, float]:
+    """What the networks trained on the synthetic set say of real images with a flipped label (of 1,000 at most).
+
+    flipped_agreement: the share that they give the wrong label; flipped_corrected: the true one. Empty without flips.
+    """
+    from mim4dd.evaluate import classify
+
+    rows: Integers = np.flatnonzero(perturbed.flipped)
+    if len(rows) == 0:
+        return {}
+    if len(rows) > FLIPPED_IMAGES:
+        rows = np.sort(generator("flipped agreement").permutation(rows)[:FLIPPED_IMAGES])
+    shown = perturbed.data.take(rows)
+    guesses: npt.NDArray[np.int64] = classify(params, network, synthetic, shown)
+    return {
+        "flipped_agreement": float((guesses == shown.labels).mean()),
+        "flipped_corrected": float((guesses == perturbed.clean_labels[rows]).mean()),
+    }

@@ -1,0 +1,262 @@
+"""The plain function that runs a trial: perturb, distil, evaluate, look for failures.
+
+Nothing here has heard of Ray: `run_trial` is a function of the record and its inputs, on one device.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mim4dd.records import ImageData, Score, Synthetic
+from mim4dd.registry import unflatten
+from mim4dd.seeding import integer
+from studies.engine.failures import detect
+from studies.engine.trial import RUNG_NETWORKS, RUNGS, Inputs, Outcome, Trial
+
+if TYPE_CHECKING:
+    import torch
+
+    from mim4dd.networks.stacked import Params
+
+# A transition matrix of more classes would make a row long and a figure unreadable.
+LARGEST_MATRIX = 20
+
+
+class TrialRun:
+    """A trial in progress: advances to any iteration, can be saved there, and finishes with an outcome."""
+
+    def __init__(self, trial: Trial, inputs: Inputs, device: str = "cpu") -> None:
+        import torch
+
+        from mim4dd.cost import Meter
+        from mim4dd.methods import METHODS
+        from mim4dd.methods.loop import Distillation
+        from mim4dd.methods.problem import Problem
+        from mim4dd.networks import NETWORKS
+        from mim4dd.train import RECIPES
+        from perturbations import chain, label_noise
+
+        self.meter, self.started, self.device = Meter(device), time.time(), device
+        self.trial, self.inputs, config = trial, inputs, trial.config
+        self.method = unflatten(METHODS, config, "method")
+        self.network = unflatten(NETWORKS, config, "network")
+        self.recipe = unflatten(RECIPES, config, "evaluation")
+        self.seed = int(config["seed"])
+        self.perturbations = inputs.chain(str(config.get("perturb", "")))
+        noisy = config.get("selection") == "noisy" and label_noise(self.perturbations)
+        self.selection = "noisy" if noisy else "clean"
+        self.perturbed = chain(self.perturbations, inputs.splits.train, seed=self.seed)
+        tail, place = str(config.get("tail", "repeat")), torch.device(device)
+        self.problem = Problem(self.perturbed.data, self.network, int(config["ipc"]), self.seed, place, tail)
+        self.distillation = Distillation(self.problem, self.method)
+        self.rungs: list[dict[str, float]] = []
+        self.earlier_seconds = 0.0
+
+    @cached_property
+    def noisy_validation(self) -> ImageData:
+        """The validation images under the same label noise, drawn apart: what a user without clean labels has."""
+        from perturbations import chain, label_noise
+
+        noise = label_noise(self.perturbations)
+        return chain(noise, self.inputs.splits.validation, seed=integer("validation", self.seed)).data
+
+    @property
+    def watched(self) -> ImageData:
+        """What interim accuracies are taken on."""
+        noisy = self.selection == "noisy"
+        return (self.noisy_validation if noisy else self.inputs.splits.validation).take(self.inputs.watched)
+
+    @property
+    def stops(self) -> list[int]:
+        """The iterations at which an interim accuracy is taken, then the last."""
+        total = self.method.iterations
+        return [*sorted({int(total * part) for part in RUNGS} - {0, total}), total] if total else [0]
+
+    def advance(self, until: int, pause: Callable[[TrialRun], None] | None = None) -> None:
+        """Distil up to an iteration, offering a pause about 25 times a trial; take the accuracy of a rung there."""
+        run = self.distillation
+        while run.iteration < until and run.diverged_at < 0:
+            run.advance(min(until, run.iteration + run.every - run.iteration % run.every))
+            if pause:
+                pause(self)
+        taken = {rung["iteration"] for rung in self.rungs}
+        if run.iteration == until < self.method.iterations and until not in taken and run.diverged_at < 0:
+            found = self._score(self._trained(RUNG_NETWORKS), self.watched)
+            self.rungs.append({"iteration": until, "validation_accuracy": found.mean})
+
+    @property
+    def interim(self) -> float:
+        """The accuracy at the last rung, chance before the first or after divergence: what a scheduler sees."""
+        if self.rungs and self.distillation.diverged_at < 0:
+            return self.rungs[-1]["validation_accuracy"]
+        return 1 / len(self.inputs.splits.classes)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "distillation": self.distillation.state_dict(),
+            "rungs": list(self.rungs),
+            "seconds": self.earlier_seconds + self.meter.seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.distillation.load_state_dict(state["distillation"])
+        self.rungs, self.earlier_seconds = list(state["rungs"]), state["seconds"]
+
+    def finish(self) -> Outcome:
+        """Evaluate what was distilled; a diverged trial ends as an outcome that says where."""
+        from mim4dd.picture import grid_png
+
+        run, splits = self.distillation, self.inputs.splits
+        distilled, synthetic = self.meter.seconds, run.synthetic()
+        result: dict[str, Any] = {
+            "status": "diverged" if run.diverged else "ok",
+            "reason": run.diverged,
+            "diverged_at": run.diverged_at,
+            "selection": self.selection,
+            "synthetic_images": len(synthetic.labels),
+            "entropy_nats": math.log(len(splits.classes)),
+            "rungs": self.rungs,
+            "validation_accuracy": None,
+            "validation_recall": None,
+            "decodable_information_nats": None,
+            "critic_information_nats": None,
+            **self._training_data(),
+        }
+        report_only: dict[str, Any] = {}
+        measures: dict[str, float] = {}
+        detecting = 0.0
+        if not run.diverged:
+            params = self._trained(self.recipe.networks)
+            result |= self._validated(params)
+            report_only["test_accuracy"], report_only["test_recall"] = _plain(self._score(params, splits.test))
+            result |= self._information(synthetic)
+            began = time.perf_counter()
+            measures = self._measures(params, synthetic)
+            detecting = time.perf_counter() - began
+        result |= {"measures": measures} | detect(result | {"measures": measures}, run.history)
+        return Outcome(
+            self.trial,
+            result,
+            report_only,
+            self._measured(distilled) | {"detect_seconds": detecting},
+            run.history,
+            None if self.trial.config["method"] == "full" else synthetic,  # it is the data set, which is there already
+            grid_png(synthetic),
+        )
+
+    def _training_data(self) -> dict[str, Any]:
+        """What the perturbations made of the training split, and which classes are short of images."""
+        problem, counts = self.problem, self.perturbed.data.counts
+        real = int(getattr(getattr(self.method, "base", self.method), "batch_real", 0))
+        realised = {name: {**found} for name, found in self.perturbed.realised.items()}
+        for found in realised.values():
+            if len(counts) > LARGEST_MATRIX:
+                found.pop("transition", None)
+                found.pop("asked", None)
+        return {
+            "train_counts": counts.tolist(),
+            "perturbed": realised,
+            "tail": {
+                "policy": problem.tail,
+                "short_of_ipc": problem.shortfall(problem.ipc),
+                "short_of_batch": problem.shortfall(real),
+                "absent": problem.shortfall(1),
+            },
+        }
+
+    def _trained(self, networks: int) -> Params:
+        from mim4dd.evaluate import train_on
+
+        recipe = replace(self.recipe, networks=networks)
+        return train_on(self.distillation.synthetic(), self.network, recipe, seed=self.seed, device=self.device)
+
+    def _score(self, params: Params, split: ImageData) -> Score:
+        from mim4dd.evaluate import score
+
+        return score(params, self.network, self.distillation.synthetic(), split)
+
+    def _validated(self, params: Params) -> dict[str, Any]:
+        """Accuracy and recall on clean validation labels, and accuracy on noisy ones where there is label noise."""
+        from mim4dd.evaluate import classify, tally
+
+        clean, noisy = self.inputs.splits.validation, self.noisy_validation
+        guesses = classify(params, self.network, self.distillation.synthetic(), clean)
+        accuracy, recall = _plain(tally(guesses, clean))
+        found: dict[str, Any] = {"validation_accuracy": accuracy, "validation_recall": recall}
+        if noisy is not clean:
+            found["noisy_validation_accuracy"] = tally(guesses, noisy).accuracy.tolist()
+        return found
+
+    def _measures(self, params: Params, synthetic: Synthetic) -> dict[str, float]:
+        """The numbers about the synthetic set and its networks that detectors judge."""
+        from studies.engine.failures.measures import flipped_agreement, synthetic_measures
+
+        reference, train = self.inputs.reference, self.inputs.splits.train
+        whole = self.trial.config["method"] == "full"
+        found = {} if whole else synthetic_measures(synthetic, reference, train)
+        return found | flipped_agreement(params, self.network, synthetic, self.perturbed)
+
+    def _information(self, synthetic: Synthetic) -> dict[str, float | None]:
+        from mim4dd.information import decodable_information
+        from mim4dd.methods import Mim
+
+        found: dict[str, float | None] = {
+            "decodable_information_nats": decodable_information(self.inputs.reference, synthetic, self.inputs.splits)
+        }
+        if isinstance(self.method, Mim):
+            run, held_out = self.distillation, self.inputs.splits.validation
+            pixels: torch.Tensor = run.learnable["pixels"].detach()
+            found["critic_information_nats"] = self.method.critic_information(
+                self.problem, run.learnable, pixels, run.labels, held_out
+            )
+        return found
+
+    def _measured(self, distilled: float) -> dict[str, Any]:
+        import platform
+
+        import torch
+
+        total = self.meter.seconds
+        return {
+            "seconds": self.earlier_seconds + total,
+            "distil_seconds": self.earlier_seconds + distilled,
+            "evaluate_seconds": total - distilled,
+            "peak_bytes": self.meter.peak_bytes,
+            "node": platform.node(),
+            "device": self.device,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "started": self.started,
+            "ended": time.time(),
+        }
+
+
+def run_trial(
+    trial: Trial,
+    inputs: Inputs,
+    device: str = "cpu",
+    *,
+    state: dict[str, Any] | None = None,
+    pause: Callable[[TrialRun], None] | None = None,
+) -> Outcome:
+    """Distil, then evaluate: the whole trial in this process.
+
+    state: a `TrialRun.state_dict` to go on from, to the same bits; pause: called about 25 times, to save one.
+    """
+    run = TrialRun(trial, inputs, device)
+    if state is not None:
+        run.load_state_dict(state)
+    for stop in run.stops:
+        run.advance(stop, pause)
+    return run.finish()
+
+
+def _plain(score: Score) -> tuple[list[float], list[list[float | None]]]:
+    """Accuracies and recalls as JSON has them; a class without images has recall null."""
+    recall = [[None if math.isnan(value) else value for value in row] for row in score.recall.tolist()]
+    return score.accuracy.tolist(), recall

@@ -1,6 +1,18 @@
 """Label noise: some labels are wrong."""
 
+from perturbations.labels.human import HumanNoise
+from perturbations.labels.instance import InstanceNoise
+from perturbations.labels.matrix import MatrixNoise, NotDominantWarning
 from perturbations.labels.pairflip import PairFlip
+from perturbations.labels.semantic import AsymmetricNoise
 from perturbations.labels.symmetric import SymmetricNoise
 
-__all__ = ["PairFlip", "SymmetricNoise"]
+__all__ = [
+    "AsymmetricNoise",
+    "HumanNoise",
+    "InstanceNoise",
+    "MatrixNoise",
+    "NotDominantWarning",
+    "PairFlip",
+    "SymmetricNoise",
+]

@@ -1,0 +1,56 @@
+"""Files that a knob names: read once, and known from then on by name and content, not by where they lie."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mim4dd.errors import DataError, KnobError
+
+DIGITS = 10
+RECORDED = re.compile(rf"(.+)@([0-9a-f]{{{DIGITS}}})")
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """The bytes of a file; `tag`, its NAME@DIGEST, stands in results."""
+
+    name: str
+    suffix: str
+    data: bytes
+
+    @property
+    def tag(self) -> str:
+        return f"{self.name}@{digest(self.data)}"
+
+
+def digest(data: bytes) -> str:
+    """The first hex digits of the content's sha256."""
+    return hashlib.sha256(data).hexdigest()[:DIGITS]
+
+
+def read_content(knob: str, file: str, suffixes: tuple[str, ...]) -> Content:
+    """The file that a knob names. A recorded NAME@DIGEST is looked for as NAME in the working folder.
+
+    Raises: KnobError for a name that cannot be used; DataError when the file is missing, unreadable or another one.
+    """
+    listed = " or ".join((", ".join(suffixes[:-1]), suffixes[-1]))
+    if not file:
+        raise KnobError(f"{knob} must name a {listed} file, got none; give file=PATH")
+    recorded = None if Path(file).expanduser().is_file() else RECORDED.fullmatch(file)
+    path = Path(recorded[1] if recorded else file).expanduser()
+    if path.suffix not in suffixes:
+        raise KnobError(f"{knob} must name a {listed} file, got '{file}'")
+    if "," in path.name or " + " in path.name:
+        raise KnobError(f"{knob} must name a file without ',' and ' + ' in its name, got '{path.name}'; rename it")
+    if recorded and not path.is_file():
+        raise DataError(f"{knob} '{file}' says which file it was, not where it lies; give the path of {path.name}")
+    try:
+        content = Content(path.name, path.suffix, path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{knob} must name a file that can be read, got '{file}': {error.strerror}") from error
+    if recorded and content.tag != f"{path.name}@{recorded[2]}":
+        raise DataError(f"{knob} '{file}' is another file than the {path.name} here, {content.tag}; give its path")
+    return content

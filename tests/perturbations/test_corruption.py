@@ -62,7 +62,7 @@ def test_change_grows_with_severity_on_real_digits(name: str) -> None:
         found = np.abs(made.data.images - test.images).mean(dtype=np.float64)
         assert made.realised == {"severity": severity, "mean_change": pytest.approx(found)}
     assert changes[0] == 0 < changes[1]
-    # On 8 x 8 pixels two sizes of pixelate, and of occlusion, round to the same one; its last one happens to fit digits.
+    # On 8 x 8 pixels two sizes of pixelate, and of occlusion, round to the same one; the last happens to fit digits.
     grows = changes[:5] if name == "pixelate" else changes
     assert grows == sorted(grows)
     assert len(set(grows)) >= (3 if name == "pixelate" else 5)

@@ -36,13 +36,18 @@ class Figure:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a study says. verdict: sentences with intervals; summary: the numbers that MLflow's parent run shows."""
+    """What a study says.
+
+    verdict: sentences with intervals; summary: the numbers that MLflow's parent run shows; failed: the failure modes
+    that only paired trials show, by trial.
+    """
 
     verdict: tuple[str, ...]
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     notes: tuple[str, ...] = ()
     summary: dict[str, float] = field(default_factory=dict)
+    failed: dict[str, list[str]] = field(default_factory=dict)
 
 
 def percent(interval: Interval) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from mim4dd.configuration import assignments
 from mim4dd.errors import InputError
@@ -20,6 +21,9 @@ class Design:
     seed: int = 0
     asha: bool = False
     ranges: dict[str, str] = field(default_factory=dict)
+
+    # How many sets a setting is judged by: here the settings are many, and the seeds are pooled over them.
+    seeds: ClassVar[tuple[str, str]] = ("0-2", "0-1")
 
     @property
     def adaptive(self) -> bool:
@@ -93,6 +97,9 @@ class Suite:
     variants: tuple[dict[str, str], ...] = ()
     grid: bool = False
     quick: bool = False
+
+    # Every sentence of a suite is an interval over its seeds.
+    seeds: ClassVar[tuple[str, str]] = ("0-4", "0-2")
 
     @property
     def adaptive(self) -> bool:

@@ -80,10 +80,12 @@ def parse_options(description: str, script: str, asks: type[Asked], words: Seque
         dest="assigned",
         help="fix a knob, e.g. temperature=0.5 (see `mim4dd list methods`)",
     )
-    what.add_argument("--seeds", help="synthetic sets per setting, as 0-4 or 0,1,2 (default: 0-2; quick: 0-1)")
+    what.add_argument(
+        "--seeds", help=f"synthetic sets, as 0-4 or 0,1,2 (default: {asks.seeds[0]}; quick: {asks.seeds[1]})"
+    )
     what.add_argument("--split-seed", type=int, default=0, help="another cut of the validation images (default: 0)")
     what.add_argument(
-        "--quick", action="store_true", help="the smallest honest run: protocol quick, few settings, 2 seeds"
+        "--quick", action="store_true", help="the smallest honest run: protocol quick, few settings and seeds"
     )
     what.add_argument(
         "--selection",
@@ -124,7 +126,7 @@ def parse_options(description: str, script: str, asks: type[Asked], words: Seque
         download=found.download,
         ipc=found.ipc,
         base=found.base,
-        seeds=parse_seeds(found.seeds or ("0-1" if found.quick else "0-2")),
+        seeds=parse_seeds(found.seeds or asks.seeds[found.quick]),
         split_seed=found.split_seed,
         classes_as=found.classes_as,
         perturb=tuple(getattr(found, "perturb", ())),

@@ -25,6 +25,7 @@ def write_report(answer: Answer, evidence: Evidence) -> None:
             writer.writerow(table.columns)
             writer.writerows(table.rows)
     write_json(out / "summary.json", answer.summary)
+    write_json(out / "failures.json", answer.failed)
     (out / "answer.md").write_text(markdown(answer, evidence), encoding="utf-8")
     (out / "report.html").write_text(html(answer, evidence), encoding="utf-8")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from studies.engine.failures import of_a_group as of_a_group
 from studies.engine.failures import of_a_trial as of_a_trial
 from studies.engine.failures.catalogue import FAILED, FAILURES, HEALTHY, UNDECIDED, Finding, Pairs, describe
 

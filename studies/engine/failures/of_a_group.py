@@ -32,7 +32,9 @@ class BelowRandom:
         if found.low is None or found.high is None:
             return Finding(UNDECIDED, found.mean, 0, f"{found.n} pair(s) give no interval")
         state = FAILED if found.high < 0 else HEALTHY if found.low > 0 else UNDECIDED
-        evidence = f"{_points(found.mean)} [{_points(found.low)}, {_points(found.high)}] over random, n = {found.n}"
+        evidence = (
+            f"{_points(found.mean)} [{_points(found.low)}, {_points(found.high)}] points over random, n = {found.n}"
+        )
         return Finding(state, found.mean, 0, evidence)
 
 
@@ -56,7 +58,9 @@ class NoGain:
         if found.low is None or found.high is None:
             return Finding(UNDECIDED, found.mean, self.margin, f"{found.n} pair(s) give no interval")
         state = FAILED if found.high < self.margin else HEALTHY if found.low > self.margin else UNDECIDED
-        evidence = f"{_points(found.mean)} [{_points(found.low)}, {_points(found.high)}] over the base, n = {found.n}"
+        evidence = (
+            f"{_points(found.mean)} [{_points(found.low)}, {_points(found.high)}] points over the base, n = {found.n}"
+        )
         return Finding(state, found.mean, self.margin, evidence)
 
 
@@ -81,11 +85,11 @@ class MemorisedNoise:
             return None
         if found.low is None or found.high is None:
             state = FAILED if found.mean > self.excess else HEALTHY
-            return Finding(state, found.mean, self.excess, f"{_points(found.mean)} rejected, one pair")
+            return Finding(state, found.mean, self.excess, f"{_points(found.mean)} points, one pair")
         state = FAILED if found.low > self.excess else HEALTHY if found.high <= self.excess else UNDECIDED
         evidence = (
-            f"{_points(found.mean)} [{_points(found.low)}, {_points(found.high)}] more images are rejected than in the "
-            f"clean control, n = {found.n}"
+            f"the reference rejects {_points(found.mean)} points [{_points(found.low)}, {_points(found.high)}] more "
+            f"images than of the clean control, n = {found.n}"
         )
         return Finding(state, found.mean, self.excess, evidence)
 

@@ -1,0 +1,118 @@
+"""Which trials a stress suite runs: every arm under every condition, paired over seeds, the clean control first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mim4dd.configuration import Configuration, apply, assign
+from mim4dd.errors import InputError, KnobError
+from mim4dd.registry import Flat, check_value, component_fields
+from perturbations import PERTURBATIONS
+from studies.engine.asked import Suite
+from studies.engine.conditions import CLEAN, Condition, condition, severity_knob
+from studies.engine.design import Setting
+from studies.engine.options import Options
+from studies.engine.study import Plan
+from studies.engine.trial import Trial
+
+# The ceiling under each condition and seed trains on the whole perturbed split: one network, and no more steps.
+FULL_STEPS = 500
+FULL_NETWORKS = 1
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a suite sweeps unless it is told otherwise.
+
+    stage: the perturbations it is about. kinds: (text before the severity, severities); quick: the same for `--quick`;
+    crossed: for `--grid`, the conditions that its own are crossed with; own: those of its own that are.
+    """
+
+    stage: str
+    kinds: tuple[tuple[str, tuple[float, ...]], ...]
+    quick: tuple[tuple[str, tuple[float, ...]], ...]
+    own: tuple[str, ...]
+    crossed: tuple[str, ...]
+
+
+def plan_stress(options: Options, configuration: Configuration, sweep: Sweep) -> Plan:
+    """Random real images, the base, the method at its default and its variants, and full data, under each condition.
+
+    Raises: InputError, UnknownNameError or KnobError for a condition or variant that cannot be.
+    """
+    asked = options.asked
+    assert isinstance(asked, Suite)
+    if "method.weight" not in configuration.flat:
+        raise InputError(
+            f"{configuration.flat['method']} has no weight; this suite compares mim on a base with the base"
+        )
+    conditions = _conditions(asked, sweep, str(configuration.flat["dataset"]), options.classes_as)
+    arms: list[tuple[str, Flat, Flat, Sequence[int]]] = [
+        ("random", {}, configuration.with_method("random"), options.seeds),
+        ("base", {"method.weight": 0.0}, apply(configuration.flat, {"method.weight": 0.0}), options.seeds),
+        ("default", {}, configuration.flat, options.seeds),
+    ]
+    for assigned in asked.variants:
+        changed, names = assign(configuration.flat, assigned)
+        others = {key: value for key, value in configuration.flat.items() if key not in changed}
+        arms.append(("variant", {name: changed[name] for name in names}, others | changed, options.seeds))
+    full = configuration.with_method("full")
+    full |= {"evaluation.networks": FULL_NETWORKS, "evaluation.max_steps": FULL_STEPS}
+    arms.append(("full", {}, full, options.seeds))
+    settings: list[Setting] = []
+    trials: dict[str, Trial] = {}
+    for one in conditions:
+        for role, knobs, config, seeds in arms:
+            own = [Trial.of(config | one.entry | {"seed": seed}) for seed in seeds]
+            settings.append(Setting(len(settings), role, knobs, None, tuple(trial.hash for trial in own), one.text))
+            trials |= {trial.hash: trial for trial in own}
+    return Plan((), tuple(settings), tuple(trials.values()), conditions)
+
+
+def _conditions(asked: Suite, sweep: Sweep, dataset: str, classes_as: str) -> tuple[Condition, ...]:
+    """The clean control, each kind at each severity, what `--condition` adds, and the grid."""
+    found = [CLEAN]
+    for kind, severities in _swept(asked, sweep, classes_as or dataset):
+        found += [condition(f"{kind}={severity:g}") for severity in severities]
+    found += [condition(text) for text in asked.conditions]
+    if asked.grid:
+        for first in sweep.own:
+            for second in sweep.crossed:
+                parts = (first, second) if sweep.stage == "imbalance" else (second, first)
+                found += [condition(first), condition(second), condition(*parts)]
+    unique = tuple(dict.fromkeys(found))
+    if len(unique) == 1:
+        raise InputError("nothing is perturbed: give --severities above the control, or a --condition")
+    return unique
+
+
+def _swept(asked: Suite, sweep: Sweep, dataset: str) -> list[tuple[str, tuple[float, ...]]]:
+    """(kind and its severity knob, severities), as the flags or the suite say."""
+    if not asked.kinds and asked.conditions and not asked.severities:
+        return []
+    swept = []
+    chosen = sweep.quick if asked.quick else sweep.kinds
+    for kind, severities in chosen if not asked.kinds else [(kind, ()) for kind in asked.kinds]:
+        component = PERTURBATIONS.get(kind)
+        knob = severity_knob(component)
+        if not knob:
+            raise InputError(f"--kinds {kind} has no severity to sweep; give it as --condition {kind}:...")
+        if not asked.kinds and kind == "asymmetric" and not _has_semantic_map(dataset):
+            continue
+        usual = dict(sweep.kinds).get(kind) or dict(sweep.kinds)[sweep.kinds[0][0]]
+        wanted = asked.severities or severities or usual
+        declared = next(item.metadata["knob"] for item in component_fields(component) if item.name == knob)
+        for severity in wanted:
+            check_value(f"{kind}.{knob}", declared, severity)
+        swept.append((f"{kind}:{knob}", wanted))
+    return swept
+
+
+def _has_semantic_map(dataset: str) -> bool:
+    """Whether asymmetric noise knows which classes of this data set are alike."""
+    try:
+        PERTURBATIONS.build("asymmetric", {"classes_as": dataset})
+    except (InputError, KnobError):
+        return False
+    return dataset != "svhn"

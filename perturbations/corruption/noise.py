@@ -16,7 +16,7 @@ from perturbations.corruption.blocks import Array, Block, corrupted
 SIGMA = (0.04, 0.06, 0.08, 0.09, 0.10)
 PHOTONS = (500, 250, 100, 75, 50)
 AMOUNT = (0.01, 0.02, 0.03, 0.05, 0.07)
-QUANTILES = 2**16
+QUANTILES = 2**14
 
 
 @PERTURBATIONS.add("gaussian_noise")
@@ -44,7 +44,7 @@ class GaussianNoise:
 class ShotNoise:
     """Every value x becomes Poisson(x * c) / c; c is 500 250 100 75 50.
 
-    The Poisson numbers are quantiles of one uniform at all severities, on a grid of 65,536; x is first rounded to 8
+    The Poisson numbers are quantiles of one uniform at all severities, on a grid of 16,384; x is first rounded to 8
     bits, as in the files that the source reads.
     Source: Hendrycks & Dietterich 2019, CIFAR constants. Differs: the result is not rounded to 8 bits.
     """
@@ -67,7 +67,7 @@ class ShotNoise:
 
 
 def poisson_quantiles(photons: int) -> npt.NDArray[np.uint16]:
-    """Poisson(level / 255 * photons) at the quantiles (i + 1/2) / 65536, levels 0..255 one after the other."""
+    """Poisson(level / 255 * photons) at the quantiles (i + 1/2) / 16384, levels 0..255 one after the other."""
     from scipy.special import pdtr
 
     most = photons + round(8 * photons**0.5) + 20

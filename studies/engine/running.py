@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
-from mim4dd.seeding import integer
 from studies.engine.failures import detect
 from studies.engine.trial import RUNG_NETWORKS, RUNGS, Inputs, Outcome, Trial
 
@@ -59,11 +58,15 @@ class TrialRun:
 
     @cached_property
     def noisy_validation(self) -> ImageData:
-        """The validation images under the same label noise, drawn apart: what a user without clean labels has."""
+        """The validation images under the same label noise: what a user without clean labels has.
+
+        The seed is the training split's, for it also says who mislabels (the weights of instance noise); an image's
+        draws belong to its index, so those of validation are its own.
+        """
         from perturbations import chain, label_noise
 
         noise = label_noise(self.perturbations)
-        return chain(noise, self.inputs.splits.validation, seed=integer("validation", self.seed)).data
+        return chain(noise, self.inputs.splits.validation, seed=self.seed).data
 
     @property
     def watched(self) -> ImageData:

@@ -38,7 +38,7 @@ def _percent_axis(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _label_places(axes: Axes, axis: Axis, vertical: bool = False) -> None:
+def label_places(axes: Axes, axis: Axis, vertical: bool = False) -> None:
     """Ticks of a unit-scaled axis in the knob's own values."""
     if axis.values:
         places = np.linspace(0, 1, len(axis.values))
@@ -77,7 +77,7 @@ def _responses(found: Findings, evidence: Evidence) -> Figure:
         if 0 <= found.units[0, k] <= 1:
             axes.axvline(found.units[0, k], color=DEFAULT, lw=1, ls="--")
             axes.plot(found.units[0, k], means[0], "D", ms=7, color=DEFAULT, label=evidence.default_name)
-        _label_places(axes, axis)
+        label_places(axes, axis)
         axes.set_xlabel(f"{axis.short.replace('_', ' ')} {axis.symbol}" if axis.symbol != axis.short else axis.short)
         _percent_axis(axes)
         if k % columns == 0:
@@ -203,8 +203,8 @@ def _interactions(found: Findings, evidence: Evidence) -> Figure:
             cmap="viridis",
             shading="nearest",
         )
-        _label_places(axes, axes_of[pair.first])
-        _label_places(axes, axes_of[pair.second], vertical=True)
+        label_places(axes, axes_of[pair.first])
+        label_places(axes, axes_of[pair.second], vertical=True)
         axes.set_xlabel(pair.first)
         axes.set_ylabel(pair.second)
         i, j = (list(axes_of).index(name) for name in (pair.first, pair.second))

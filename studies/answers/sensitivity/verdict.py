@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from studies.answers.sensitivity import breaking, stress
 from studies.answers.sensitivity.figures import draw_figures
 from studies.answers.sensitivity.findings import Findings, find
 from studies.answers.sensitivity.tables import tables
@@ -23,7 +26,24 @@ MARGIN = 0.005  # a gain smaller than half a point is of no use to anyone, whate
 
 
 def write_answer(evidence: Evidence) -> Answer:
-    """The verdict, tables and figures of a sensitivity study."""
+    """The verdict, tables and figures of a sensitivity study; of perturbed data, with the clean ones beside them."""
+    conditions = evidence.conditions
+    if len(conditions) == 1:
+        return _of_one(evidence)
+    clean, stressed = (evidence.at(one) for one in conditions)
+    answer = _of_one(stressed, conditions[1].label)
+    if not answer.tables or not _of_one(clean).tables:
+        return answer
+    compared = stress.compare(find(clean), find(stressed), evidence.space, conditions[1])
+    return replace(
+        answer,
+        verdict=(*stress.sentences(compared), *answer.verdict),
+        tables=(*stress.tables(compared), *answer.tables),
+        figures=(stress.figure(compared, evidence), *answer.figures),
+    )
+
+
+def _of_one(evidence: Evidence, label: str = "") -> Answer:
     tried = [*evidence.having("default"), *evidence.having("design", "search")]
     complete = np.isfinite(set_means(evidence.accuracy(tried)).mean(1))
     base = set_means(evidence.accuracy(evidence.having("base")))
@@ -32,17 +52,19 @@ def write_answer(evidence: Evidence) -> Answer:
         return Answer((f"Nothing can be said before the default and the base alone are complete: {counts}.",))
     found = find(evidence)
     sentences = [
+        f"On training data under {label}:" if label else "",
         _spread(found, evidence),
         *_importance(found, evidence),
         _gain(evidence.default_name.capitalize(), found, 0, evidence),
         _best_gain(found, evidence),
         _regret(found, evidence),
         _region(found, evidence),
+        breaking.sentence(found, evidence),
         _losses(evidence),
     ]
     return Answer(
         verdict=tuple(sentence for sentence in sentences if sentence),
-        tables=tables(found, evidence),
+        tables=(*tables(found, evidence), *filter(None, [breaking.table(found, evidence)])),
         figures=draw_figures(found, evidence),
         notes=_notes(found),
         summary=_summary(found),

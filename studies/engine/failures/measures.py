@@ -24,34 +24,32 @@ FLIPPED_IMAGES = 1_000
 def synthetic_measures(synthetic: Synthetic, reference: Reference, clean: ImageData) -> dict[str, float]:
     """Numbers of the images alone, as the reference network (trained on clean data) sees them.
 
-    effective_rank, mean_cosine: of their embeddings; rejected_share: images whose label is not the one that the
-    reference gives; outside_share: pixels more than 3 standard deviations outside the clean range.
+    effective_rank, mean_cosine: of the classes' mean embeddings; rejected_share: images whose label is not the one that
+    the reference gives; outside_share: pixels more than 3 standard deviations outside the clean range.
     """
     embeddings, guesses = reference.embeddings(synthetic.pixels), reference.posteriors(synthetic.pixels).argmax(1)
+    means = np.stack([embeddings[synthetic.labels == label].mean(0) for label in np.unique(synthetic.labels)])
     return {
-        "effective_rank": effective_rank(embeddings),
-        "mean_cosine": mean_cosine(embeddings),
+        "effective_rank": effective_rank(means),
+        "mean_cosine": mean_cosine(means),
         "rejected_share": float((guesses != synthetic.labels).mean()),
         "outside_share": outside_share(synthetic.pixels, clean.images, reference.std),
     }
 
 
 def effective_rank(embeddings: Floats) -> float:
-    """exp of the entropy of the centred embeddings' normalised singular values: how many directions they really use.
+    """exp of the entropy of the normalised singular values: how many directions the embeddings really use.
 
-    Shapes: embeddings [M, D]; at most min(M - 1, D), and 0 where all are equal.
+    Shapes: embeddings [C, D], not centred; from 1, where all point one way, to min(C, D); 0 where all are 0.
     Source: Roy & Vetterli 2007, "The effective rank".
     """
-    values = np.linalg.svd(embeddings.astype(np.float64) - embeddings.mean(0, dtype=np.float64), compute_uv=False)
-    if values.sum() <= 1e-9 * max(1.0, float(np.abs(embeddings).max(initial=0.0))):
-        return 0.0
-    shares = values / values.sum()
-    shares = shares[shares > 0]
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+    values = np.linalg.svd(embeddings.astype(np.float64), compute_uv=False)
+    shares = values[values > 0] / values.sum() if values.any() else values[:0]
+    return float(np.exp(-(shares * np.log(shares)).sum())) if len(shares) else 0.0
 
 
 def mean_cosine(embeddings: Floats) -> float:
-    """Mean cosine of all pairs, [M, D]; 1 where all point one way."""
+    """Mean cosine of all pairs, [C, D]; 1 where all point one way."""
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True).clip(min=1e-12)
     count = len(unit)
     if count < 2:

@@ -83,10 +83,10 @@ class TermDominates:
 @FAILURES.add("representation_collapse")
 @dataclass(frozen=True, kw_only=True)
 class RepresentationCollapse:
-    """The synthetic images look alike to a trained network: their embeddings use few directions.
+    """The classes' synthetic images look alike to a trained network: their embeddings use few directions.
 
-    The value is the effective rank of their centred embeddings in the clean reference network; the rule is a fraction
-    of the number of classes, since a set that tells C classes apart needs about C - 1 directions.
+    The value is the effective rank of the classes' mean embeddings in the clean reference network; the rule is a
+    fraction of the number of classes.
     """
 
     scope: ClassVar[str] = "trial"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat, component_fields, default_of, name_of
-from perturbations import Perturbation, parse_chain, text_of
-from perturbations.catalogue import ORDER
+from perturbations import PERTURBATIONS, Perturbation, parse_chain, text_of
+from perturbations.catalogue import check_chain
 
 # What a perturbation's curve is drawn over; one without such a knob is a single point.
 SEVERITIES = ("rate", "factor", "severity")
@@ -58,13 +59,12 @@ def condition(*texts: str) -> Condition:
 
     Raises: InputError, UnknownNameError or KnobError.
     """
-    parts = [part.strip() for text in texts for part in text.split("+")]
-    perturbations = parse_chain([part for part in parts if part])
+    # Only before a name: a number may be written 1e+2, and a file's name may hold a +.
+    joint = re.compile(rf"\s*\+\s*(?=(?:{'|'.join(PERTURBATIONS.names())})\b)")
+    perturbations = parse_chain([part for text in texts for part in joint.split(text.strip())])
     if not perturbations:
         raise InputError("a condition must name a perturbation, as in symmetric:rate=0.4")
-    places = [ORDER.index(one.stage) for one in perturbations]
-    if places != sorted(places):
-        raise InputError(f"a condition's perturbations must be in the order {', then '.join(ORDER)}")
+    check_chain(perturbations)
     labels, families, severities = zip(*(_named(one) for one in perturbations), strict=True)
     if all(_is_control(one) for one in perturbations):
         return CLEAN

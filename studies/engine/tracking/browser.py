@@ -52,8 +52,10 @@ def state(study: Mapping[str, Any]) -> str:
         {
             "selectedColumns": [
                 *(f"params.`{knob}`" for knob in knobs),
+                "tags.`condition`",
                 "tags.`seed`",
                 "tags.`role`",
+                "tags.`failed_by`",
                 *(f"metrics.`{name}`" for name in SCORES),
             ],
             "searchFilter": "tags.`mim4dd.trial` != ''",

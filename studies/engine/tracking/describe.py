@@ -25,6 +25,8 @@ COLUMNS = """
 | `critic_information_nats`, `..._fraction` | the bound that the method's own critic reaches |
 | `by_iteration/validation_accuracy` | accuracy while distilling (few networks), then the final one |
 | `loss/...`, `gradient_norm/...` | each term of the objective and its pull on the pixels, before weighting |
+| `failure/MODE` | what each failure detector measured; `tags.failed_by` names those that failed |
+| `noisy_validation_accuracy`, `wrong_labels` | on validation labels with the same noise; the rate it realised |
 | `seconds`, `peak_memory_bytes` | cost of distilling and evaluating |
 """.strip()
 
@@ -83,6 +85,12 @@ def parent(study: Study, experiment: str, answer: str = "") -> str:
         f"**Question.** {study.get('question', '')}",
         f"`{study.get('command', '')}`",
     ]
+    labels = [str(held["label"]) for held in study.get("conditions") or []]
+    if len(labels) > 1:
+        parts.append(
+            f"**Conditions** (``tags.condition``): {', '.join(labels)}. Filter failures with "
+            "``tags.failed_by LIKE '%class_collapse%'``."
+        )
     parts += [f"**Knobs**\n\n{listed}" if listed else "", compare if listed else "", COLUMNS]
     return "\n\n".join(part for part in parts if part)
 

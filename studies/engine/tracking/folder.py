@@ -66,6 +66,14 @@ class Folder:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def failures(self) -> dict[str, list[str]]:
+        """The failure modes that only paired trials show, by trial, when the study has an answer."""
+        try:
+            found = json.loads((self.path / "failures.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
     def _lines(self, name: str) -> list[str]:
         try:
             text = (self.path / name).read_text(encoding="utf-8", errors="replace")

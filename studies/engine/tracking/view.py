@@ -78,6 +78,7 @@ class View:
         ended, out = self.last_ended or int(1000 * time.time()), self.folder.path
         numbers = {name: float(value) for name, value in summary.items() if words.usable(value)}
         metrics = [Metric(name, value, ended, 0) for name, value in numbers.items()]
+        self._mark(self.folder.failures())
         text = describe.parent(self.folder.study, self.experiment, describe.answer(out))
         note = RunTag("mlflow.note.content", text)
         self.client.log_batch(self.parent, metrics, tags=[note])
@@ -88,6 +89,18 @@ class View:
             if (out / name).is_dir():
                 self.client.log_artifacts(self.parent, str(out / name), name)
         self.client.set_terminated(self.parent, status, ended)
+
+    def _mark(self, failures: Mapping[str, list[str]]) -> None:
+        """Add the failure modes that only paired trials show to the tags of their trials."""
+        if not failures:
+            return
+        if self.known is None:
+            self.known = dict(self._children(f"tags.`{PARENT}` = '{self.parent}'"))
+        for row in self.folder.rows():
+            child = self.known.get(row["trial"])
+            if child is not None and row["trial"] in failures:
+                modes = [*row["result"].get("failed_by", []), *failures[row["trial"]]]
+                self.client.set_tag(child.run, "failed_by", words.failed_by(modes))
 
     def _experiment(self, uri: str) -> str:
         from mlflow.exceptions import MlflowException
@@ -149,7 +162,8 @@ class View:
         run = child.run if child else ""
         if not run:
             tags = words.tags(row, setting, study) | {PARENT: self.parent, TRIAL: row["trial"], ROW: content}
-            name = words.run_name(row, setting, study.get("knobs") or {})
+            label = words.condition(row, study) if len(study.get("conditions") or []) > 1 else ""
+            name = words.run_name(row, setting, study.get("knobs") or {}, label)
             tags["mlflow.user"] = self.user
             run = self.client.create_run(self.experiment, started, tags, name).info.run_id
         assert self.known is not None

@@ -7,7 +7,7 @@ their part (`base.iterations`, `network.width`): the same name in every row, wha
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import fmean, stdev
 from typing import Any, NamedTuple, TypeGuard
 
@@ -48,15 +48,20 @@ def axis(key: str, knobs: Mapping[str, Any]) -> str:
     return f"Log10 {parameter(key)}" if (knobs.get(key) or {}).get("log") else parameter(key)
 
 
-def run_name(row: Row, setting: Mapping[str, Any], knobs: Mapping[str, Any]) -> str:
-    """`τ=0.1 λ=0.8 β=2 D=128 · seed 0`, `base alone (dm) · seed 0`, `random real · seed 1`."""
+def run_name(row: Row, setting: Mapping[str, Any], knobs: Mapping[str, Any], label: str = "") -> str:
+    """`τ=0.1 λ=0.8 β=2 D=128 · seed 0`, `base alone (dm) · symmetric 0.4 · seed 0`, `random real · seed 1`.
+
+    label: the condition's, where the study has several.
+    """
     config, role = row["config"], str(setting.get("role", ""))
-    seed = f" · seed {config.get('seed', '?')}"
+    seed = f"{f' · {label}' if label else ''} · seed {config.get('seed', '?')}"
     if role == "base":
         return f"base alone ({config.get('method.base', config.get('method', '?'))}){seed}"
     if role in ROLES:
         return ROLES[role] + seed
-    values = {key: config.get(key, (setting.get("knobs") or {}).get(key)) for key in knobs}
+    values = {
+        key: config.get(key, (setting.get("knobs") or {}).get(key)) for key in knobs or setting.get("knobs") or {}
+    }
     told = " ".join(f"{symbol(key, knobs)}={short(value)}" for key, value in values.items() if value is not None)
     return ("default: " if role == "default" else "") + (told or str(config.get("method", row["trial"]))) + seed
 
@@ -79,11 +84,27 @@ def tags(row: Row, setting: Mapping[str, Any], study: Mapping[str, Any]) -> dict
         "dummy": setting.get("dummy"),
         "status": result["status"],
         "reason": result.get("reason"),
+        "condition": condition(row, study),
+        "selection": result.get("selection"),
     }
+    if "failed_by" in result:
+        found["failed_by"] = failed_by(result["failed_by"])
     found |= source(study)
     if result["status"] != "ok":
         found["mlflow.note.content"] = f"This trial {result['status']}: {result.get('reason') or 'no reason given'}."
     return {name: str(value) for name, value in found.items() if value not in (None, "")}
+
+
+def condition(row: Row, study: Mapping[str, Any]) -> str:
+    """The name of a trial's training data: `clean`, `symmetric 0.4`."""
+    text = row["config"].get("perturb", "")
+    labels = {held["text"]: held["label"] for held in study.get("conditions") or []}
+    return str(labels.get(text, text or "clean"))
+
+
+def failed_by(modes: Iterable[str]) -> str:
+    """The failure modes of a trial as one tag, to be filtered with LIKE '%mode%'."""
+    return ", ".join(sorted(set(modes))) or "none"
 
 
 def source(study: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,6 +130,7 @@ def final(row: Row) -> dict[str, float]:
         "validation_accuracy": mean(result.get("validation_accuracy")),
         "validation_accuracy_std_networks": spread(result.get("validation_accuracy")),
         "validation_worst_class_recall": worst(result.get("validation_recall")),
+        "noisy_validation_accuracy": mean(result.get("noisy_validation_accuracy")),
         "test_accuracy": mean(test.get("test_accuracy")),
         "test_worst_class_recall": worst(test.get("test_recall")),
     }
@@ -117,6 +139,9 @@ def final(row: Row) -> dict[str, float]:
         nats = result.get(f"{kind}_information_nats")
         found[f"{kind}_information_nats"] = nats
         found[f"{kind}_information_fraction"] = nats / entropy if nats is not None and entropy else None
+    rates = [step["rate"] for step in (result.get("perturbed") or {}).values() if "rate" in step]
+    found["wrong_labels"] = rates[0] if rates else None
+    found |= {f"failure/{mode}": finding["value"] for mode, finding in (result.get("failures") or {}).items()}
     for name in ("seconds", "distil_seconds", "evaluate_seconds", "retries"):
         found[name] = measured.get(name)
     found["peak_memory_bytes"] = measured.get("peak_bytes")

@@ -1,0 +1,215 @@
+"""Every failure detector on real runs made to trigger it, and silent on a healthy one."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+import numpy as np
+import pytest
+
+from mim4dd.configuration import configure
+from mim4dd.data import load
+from mim4dd.information import train_reference
+from mim4dd.networks import ConvNet
+from mim4dd.registry import Flat
+from studies.engine.conditions import CLEAN, condition
+from studies.engine.failures import FAILED, FAILURES, HEALTHY, UNDECIDED, Finding, Pairs
+from studies.engine.failures.groups import head_and_tail, many_medium_few, thirds
+from studies.engine.failures.measures import effective_rank, mean_cosine, outside_share
+from studies.engine.running import run_trial
+from studies.engine.trial import Inputs, Outcome, Trial
+
+SMALL = {"method.iterations": 40, "method.batch_real": 16, "network.width": 8, "epochs": 60, "networks": 2}
+
+
+@cache
+def inputs() -> Inputs:
+    splits = load("digits")
+    return Inputs(splits, train_reference(splits, ConvNet(width=16)))
+
+
+@cache
+def ran(method: str = "mim", perturb: str = "", ipc: int = 1, seed: int = 0, assigned: str = "") -> Outcome:
+    """A real trial; assigned: `key=value` pairs joined by spaces."""
+    small = {key.replace("method.", "method.base." if method == "mim" else "method."): v for key, v in SMALL.items()}
+    given = {key: str(value) for key, value in small.items() if method in ("mim", "dm") or "method" not in key}
+    given |= dict(pair.split("=") for pair in assigned.split())
+    flat = configure(
+        source="digits", method={"method": method}, network="convnet", protocol_name="quick", assigned=given
+    ).flat
+    one = condition(perturb) if perturb else CLEAN
+    shared: Flat = {"dataset": "digits", "ipc": ipc, "seed": seed}
+    chains = {one.text: one.perturbations}
+    trial = Trial.of(shared | flat | one.entry)
+    return run_trial(trial, Inputs(inputs().splits, inputs().reference, chains))
+
+
+BALANCED = "balance=gradnorm method.weight=1"
+
+
+@pytest.mark.parametrize("ipc", [1, 10])
+def test_a_healthy_trial_fails_nothing_and_every_detector_has_looked(ipc: int) -> None:
+    result = ran(assigned=BALANCED, ipc=ipc).result
+    assert result["failed_by"] == []
+    looked = {"class_collapse", "critic_saturated", "diverged", "pixel_blowup", "representation_collapse"}
+    assert set(result["failures"]) == looked | {"term_dominates"}
+    for finding in result["failures"].values():
+        assert finding["state"] == HEALTHY
+        assert finding["evidence"]
+    json.dumps(result, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "side", "words"),
+    [
+        ("critic_saturated", "peaked", {"assigned": "temperature=1e-5"}),
+        ("critic_saturated", "flat", {"assigned": "temperature=10"}),
+        ("term_dominates", "dominant", {"assigned": "method.weight=1e5"}),
+        ("term_dominates", "idle", {"assigned": "method.weight=0.01"}),
+        ("pixel_blowup", "", {"assigned": "method.base.lr=1e4"}),
+        ("diverged", "", {"assigned": "method.base.lr=1e6 norm=none"}),
+        ("class_collapse", "", {"perturb": "symmetric:rate=0.9"}),
+        ("representation_collapse", "", {"perturb": "symmetric:rate=0.9", "ipc": 20, "method": "random"}),
+        (
+            "tail_collapse",
+            "",
+            {"perturb": "exponential:factor=200", "method": "full", "assigned": "max_steps=120"},
+        ),
+    ],
+)
+def test_each_mode_of_a_trial_is_found_where_it_was_provoked(mode: str, side: str, words: dict[str, object]) -> None:
+    outcome = ran(**words)  # type: ignore[arg-type]
+    assert mode in outcome.result["failed_by"]
+    finding = outcome.result["failures"][mode]
+    assert (finding["state"], finding["side"]) == (FAILED, side)
+    assert outcome.result["status"] == ("diverged" if mode == "diverged" else "ok")
+    json.dumps(outcome.row, allow_nan=False)
+
+
+def test_a_trial_that_diverges_says_at_which_step_and_what() -> None:
+    result = ran(assigned="method.base.lr=1e6 norm=none").result
+    assert result["failures"]["diverged"]["value"] == result["diverged_at"] >= 0
+    assert "was not finite at iteration" in result["failures"]["diverged"]["evidence"]
+
+
+def test_the_base_alone_has_no_critic_and_balanced_data_no_tail() -> None:
+    found = ran("dm").result["failures"]
+    assert not {"critic_saturated", "term_dominates", "tail_collapse"} & set(found)
+    assert "tail_collapse" in ran("dm", perturb="exponential:factor=100").result["failures"]
+
+
+def test_detectors_cost_little() -> None:
+    measured = ran(perturb="symmetric:rate=0.4", assigned=BALANCED, ipc=10).measured
+    # The promise is 5% of a real trial; this one is a tenth of that.
+    assert measured["detect_seconds"] < 0.25 * measured["seconds"]
+
+
+def test_networks_say_what_they_make_of_flipped_images() -> None:
+    measures = ran(perturb="symmetric:rate=0.4", assigned=BALANCED, ipc=10).result["measures"]
+    assert measures["flipped_corrected"] > 0.5 > measures["flipped_agreement"]
+    assert "flipped_agreement" not in ran(assigned=BALANCED, ipc=10).result["measures"]
+
+
+def judged(name: str, pairs: Pairs) -> Finding:
+    finding: Finding = FAILURES.build(name)(pairs)
+    return finding
+
+
+def accuracies(*words: dict[str, object]) -> np.ndarray:
+    return np.array([ran(**one).result["validation_accuracy"] for one in words])  # type: ignore[arg-type]
+
+
+def over_seeds(seeds: int = 5, **words: object) -> list[dict[str, object]]:
+    return [{**words, "seed": seed} for seed in range(seeds)]
+
+
+def test_below_random_is_found_for_a_learning_rate_too_large_and_not_for_a_healthy_one() -> None:
+    random = accuracies(*over_seeds(method="random")).mean(1)
+    ruined = accuracies(*over_seeds(method="dm", assigned="method.lr=1e5"))
+    assert judged("below_random", Pairs(ruined, random=random)).state == FAILED
+    healthy = accuracies(*over_seeds(method="dm"))
+    assert judged("below_random", Pairs(healthy, random=random)).state == HEALTHY
+    assert judged("below_random", Pairs(ruined[:1], random=random[:1])).state == UNDECIDED
+
+
+def test_no_gain_is_found_for_an_idle_term_and_undecided_with_few_pairs() -> None:
+    base = accuracies(*over_seeds(method="dm"))
+    idle = accuracies(*over_seeds(assigned="method.weight=1e-6"))
+    found = judged("no_gain", Pairs(idle, base=base.mean(1)))
+    assert found.state == FAILED
+    assert found.value == pytest.approx(0, abs=0.01)
+    better = base + 0.05
+    assert judged("no_gain", Pairs(better, base=base.mean(1))).state == HEALTHY
+    wide = base + np.array([0.1, -0.1, 0.1, -0.1, 0.1])[:, None]
+    assert judged("no_gain", Pairs(wide, base=base.mean(1))).state == UNDECIDED
+    assert judged("no_gain", Pairs(idle[:1], base=base.mean(1)[:1])).state == UNDECIDED
+
+
+def test_memorised_noise_is_found_under_heavy_noise_and_not_under_none() -> None:
+    def rejected(**words: object) -> np.ndarray:
+        shares = [ran(**one).result["measures"]["rejected_share"] for one in over_seeds(3, **words)]  # type: ignore[arg-type]
+        return np.array(shares)
+
+    clean, noisy = rejected(method="dm"), rejected(method="dm", perturb="symmetric:rate=0.8")
+    score = np.ones((3, 2))
+    assert judged("memorised_noise", Pairs(score, rejected=noisy, rejected_clean=clean)).state == FAILED
+    assert judged("memorised_noise", Pairs(score, rejected=clean, rejected_clean=clean)).state == HEALTHY
+
+
+def test_unstable_is_the_spread_of_sets_over_that_of_networks() -> None:
+    sets = np.linspace(0.2, 0.8, 8)[:, None]
+    networks = 0.01 * np.array([-1.0, 0.0, 1.0])[None]
+    found = judged("unstable", Pairs(sets + networks))
+    assert found.state == FAILED
+    # sd between sets 0.21, between networks 0.01
+    assert found.value == pytest.approx(sets.std(ddof=1) / 0.01, rel=0.01)
+    assert judged("unstable", Pairs(0.001 * sets + networks)).state == HEALTHY
+    assert judged("unstable", Pairs(sets[:3] * 0.1 + networks)).state == UNDECIDED
+    assert judged("unstable", Pairs(sets[:1] + networks)).state == UNDECIDED
+    lost = np.vstack([sets + networks, np.full((1, 3), np.nan)])
+    assert judged("unstable", Pairs(lost)).value == found.value
+
+
+def test_the_interval_of_unstable_covers_the_true_ratio() -> None:
+    rng, detector = np.random.default_rng(0), FAILURES.build("unstable", {"ratio": 2.0})
+    states = []
+    for _ in range(400):
+        accuracy = rng.normal(0, 2, (6, 1)) + rng.normal(0, 1, (6, 4))
+        states.append(detector(Pairs(accuracy)).state)
+    hits = states.count(UNDECIDED)
+    assert hits / 400 == pytest.approx(0.95, abs=0.03)
+
+
+def test_measures_by_hand() -> None:
+    assert effective_rank(np.eye(5, dtype=np.float32)) == pytest.approx(5)
+    assert effective_rank(np.ones((5, 3), np.float32)) == pytest.approx(1)
+    assert effective_rank(np.zeros((5, 3), np.float32)) == 0
+    assert mean_cosine(np.ones((4, 3), np.float32)) == pytest.approx(1)
+    assert mean_cosine(np.eye(4, dtype=np.float32)) == pytest.approx(0)
+    clean = np.array([0.0, 1.0], np.float32).reshape(2, 1, 1, 1)
+    pixels = np.array([-1.4, -1.6, 0.5, 2.4, 2.6], np.float32).reshape(1, 1, 5, 1)
+    assert outside_share(pixels, clean, np.array([0.5], np.float32)) == pytest.approx(2 / 5)
+
+
+def test_groups_of_classes() -> None:
+    counts = [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
+    assert [group.tolist() for group in thirds(counts)] == [[0, 1, 2], [3, 4, 5, 6], [7, 8, 9]]
+    assert [group.tolist() for group in many_medium_few([150, 100, 20, 19])] == [[0], [1, 2], [3]]
+    assert head_and_tail([100, 90, 95]) is None
+    assert head_and_tail([10, 1]) is not None
+    assert [group.tolist() for group in thirds([1, 5])] == [[1], [], [0]]
+
+
+def test_every_mode_is_documented_and_its_thresholds_are_named() -> None:
+    from mim4dd.registry import component_fields
+
+    modes = set(FAILURES.names())
+    assert modes == {
+        *("diverged", "below_random", "no_gain", "critic_saturated", "term_dominates", "representation_collapse"),
+        *("class_collapse", "tail_collapse", "memorised_noise", "pixel_blowup", "unstable"),
+    }
+    for mode in modes:
+        assert len(str(FAILURES.get(mode).__doc__).splitlines()[0]) > 30
+        for item in component_fields(FAILURES.get(mode)):
+            assert item.metadata["knob"].help

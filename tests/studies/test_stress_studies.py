@@ -1,0 +1,216 @@
+"""The stress suites, and a sensitivity study on perturbed data, as a user runs them: a real Ray cluster and MLflow."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studies.engine.study import main
+from studies.imbalance import STUDY as IMBALANCE
+from studies.noisy_labels import STUDY as NOISE
+
+STUDIES = Path(__file__).parents[2] / "studies"
+SMALL = ["--protocol", "quick"]
+for assigned in ("iterations=20", "batch_real=8", "width=8", "evaluation.epochs=20", "evaluation.networks=2"):
+    SMALL += ["--set", assigned]
+
+pytestmark = pytest.mark.ray
+
+
+def run(folder: Path, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+    asked = [sys.executable, str(STUDIES / script), *words]
+    return subprocess.run(asked, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "rows.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("noise")
+    words = ["--kinds", "symmetric,pairflip", "--severities", "0,0.4", "--seeds", "0-1"]
+    words += ["--condition", "exponential:factor=20+symmetric:rate=0.4"]
+    ended = run(folder, "noisy_labels.py", *SMALL, *words, "--out", "out")
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    return folder
+
+
+def test_every_method_meets_every_condition_and_the_clean_control(noise: Path) -> None:
+    found = rows(noise / "out")
+    assert len(found) == 4 * 5 * 2
+    by_condition: dict[str, set[tuple[str, int]]] = {}
+    for row in found:
+        config = row["config"]
+        name = "base" if config.get("method.weight") == 0 else f"{config['method']} {config.get('method.balance', '')}"
+        by_condition.setdefault(config.get("perturb", ""), set()).add((name, config["seed"]))
+    assert "" in by_condition
+    assert len({frozenset(met) for met in by_condition.values()}) == 1
+    assert {len(met) for met in by_condition.values()} == {10}
+
+
+def test_rows_hold_what_was_realised_and_all_methods_of_a_seed_met_the_same_data(noise: Path) -> None:
+    realised: dict[tuple[str, int], set[str]] = {}
+    for row in rows(noise / "out"):
+        config, result = row["config"], row["result"]
+        assert result["selection"] == "clean"
+        text = config.get("perturb", "")
+        realised.setdefault((text, config["seed"]), set()).add(json.dumps(result["perturbed"]))
+        assert ("noisy_validation_accuracy" in result) == bool(text)
+        if text.startswith("symmetric"):
+            step = result["perturbed"]["symmetric"]
+            assert step["flips"] == round(0.4 * sum(result["train_counts"]))
+            assert np.array(step["transition"]).shape == (10, 10)
+        if text.startswith("exponential"):
+            assert sum(result["train_counts"]) < 1100
+    assert {len(met) for met in realised.values()} == {1}
+
+
+def test_the_answer_names_costs_gains_selection_and_failures(noise: Path) -> None:
+    out = noise / "out"
+    answer = (out / "answer.md").read_text()
+    for words in ("per 10% of wrong labels", "The gain of DM + MIM4DD", "noisy instead of clean validation labels"):
+        assert words in answer
+    assert "Noise and imbalance together" in answer
+    assert "Nothing can be said" not in answer
+    drawn = {path.stem for path in (out / "figures").glob("*.png")}
+    assert drawn >= {"degradation", "failures", "recall", "transitions", "images", "examples"}
+    assert (out / "report.html").read_text().count("data:image/png;base64,") == len(drawn)
+    tables = {path.stem for path in (out / "tables").glob("*.csv")}
+    assert tables >= {"degradation", "slopes", "selection", "realised", "failures"}
+
+
+def test_numbers_of_the_answer_are_those_of_the_rows(noise: Path) -> None:
+    import csv
+
+    with (noise / "out" / "tables" / "degradation.csv").open() as file:
+        table = {(line["training data"], line["method"]): line for line in csv.DictReader(file)}
+    sets: dict[str, dict[int, float]] = {"base": {}, "default": {}}
+    for row in rows(noise / "out"):
+        config = row["config"]
+        if config.get("perturb") != "pairflip:rate=0.4,allow_unidentifiable=False" or config["method"] != "mim":
+            continue
+        role = "base" if config["method.weight"] == 0 else "default"
+        if config["method.balance"] == "none":
+            sets[role][config["seed"]] = float(np.mean(row["report_only"]["test_recall"]))
+    accuracy, gain = np.mean(list(sets["default"].values())), sets["default"][0] - sets["base"][0]
+    line = table["pairflip 0.4", "DM + MIM4DD"]
+    assert line["balanced test accuracy"].startswith(f"{100 * accuracy:.1f}%")
+    mean = (gain + sets["default"][1] - sets["base"][1]) / 2
+    assert line["paired gain over the base"].startswith(f"{100 * mean:+.1f} points")
+
+
+def test_mlflow_can_be_filtered_by_condition_and_failure(noise: Path) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{noise / 'mlflow.db'}")
+    experiment = next(e for e in client.search_experiments() if e.name == "mim4dd-noisy_labels")
+    ids = [experiment.experiment_id]
+    held = client.search_runs(ids, "tags.condition = 'pairflip 0.4'")
+    assert len(held) == 10
+    failed = client.search_runs(ids, "tags.failed_by LIKE '%term_dominates%'")
+    expected = [row for row in rows(noise / "out") if "term_dominates" in row["result"]["failed_by"]]
+    assert len(failed) == len(expected) > 0
+    assert "failure/term_dominates" in failed[0].data.metrics
+    groups = json.loads((noise / "out" / "failures.json").read_text())
+    for mode in {mode for modes in groups.values() for mode in modes}:
+        tagged = client.search_runs(ids, f"tags.failed_by LIKE '%{mode}%'")
+        assert len(tagged) == sum(mode in modes for modes in groups.values())
+
+
+def test_the_same_command_runs_nothing_twice_and_answers_the_same(noise: Path) -> None:
+    out = noise / "out"
+    before = (out / "rows.jsonl").read_bytes(), (out / "tables" / "degradation.csv").read_bytes()
+    words = ["--kinds", "symmetric,pairflip", "--severities", "0,0.4", "--seeds", "0-1"]
+    words += ["--condition", "exponential:factor=20+symmetric:rate=0.4"]
+    ended = run(noise, "noisy_labels.py", *SMALL, *words, "--out", "out")
+    assert ended.returncode == 0, ended.stderr
+    assert "40 trials have a row already" in ended.stdout
+    assert ((out / "rows.jsonl").read_bytes(), (out / "tables" / "degradation.csv").read_bytes()) == before
+
+
+def test_imbalance_with_a_tail_smaller_than_ipc(tmp_path: Path) -> None:
+    words = ["--kinds", "exponential", "--severities", "200", "--seeds", "0", "--ipc", "3", "--tail", "cap"]
+    ended = run(tmp_path, "imbalance.py", *SMALL, *words, "--variant", "none", "--out", "out")
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    found = [row for row in rows(tmp_path / "out") if row["config"].get("perturb")]
+    assert len(found) == 4
+    for row in found:
+        assert row["result"]["tail"]["policy"] == "cap"
+        assert row["result"]["tail"]["short_of_ipc"]
+        if row["config"]["method"] != "full":
+            counts = row["result"]["train_counts"]
+            assert row["result"]["synthetic_images"] == sum(min(3, count) for count in counts) < 30
+    answer = (tmp_path / "out" / "answer.md").read_text()
+    assert "recall of the tail third" in answer
+    assert "cap: " in answer
+
+
+def test_sensitivity_on_perturbed_data_is_compared_with_the_clean_study(tmp_path: Path) -> None:
+    words = ["--settings", "8", "--seeds", "0-1", "--perturb", "symmetric:rate=0.4", "--selection", "noisy"]
+    ended = run(tmp_path, "sensitivity.py", *SMALL, *words, "--out", "out")
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    found = rows(tmp_path / "out")
+    assert len(found) == 2 * (1 + 2 * (3 + 8))
+    perturbed = [row for row in found if row["config"].get("perturb")]
+    assert len(perturbed) == len(found) // 2
+    assert {row["result"]["selection"] for row in perturbed} == {"noisy"}
+    assert {row["result"]["selection"] for row in found if not row["config"].get("perturb")} == {"clean"}
+    answer = (tmp_path / "out" / "answer.md").read_text()
+    assert "Clean against symmetric 0.4, the default's gain" in answer
+    assert "rank correlation" in answer
+    assert "What each knob does, clean and perturbed" in answer
+    assert (tmp_path / "out" / "figures" / "stress.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("study", "words", "message"),
+    [
+        (NOISE, ["--kinds", "symetric"], "did you mean 'symmetric'"),
+        (NOISE, ["--severities", "1.5"], "must be in [0, 0.9]"),
+        (NOISE, ["--severities", "a"], "--severities must be numbers"),
+        (NOISE, ["--severities", "0"], "nothing is perturbed"),
+        (NOISE, ["--kinds", "human"], "has no severity to sweep"),
+        (NOISE, ["--kinds", "pairflip", "--severities", "0.6"], "allow_unidentifiable"),
+        (NOISE, ["--condition", "symmetric:rate=0.2+exponential:factor=10"], "order imbalance, then label noise"),
+        (NOISE, ["--variant", "weigt=1"], "did you mean"),
+        (NOISE, ["--set", "method=dm"], "has no weight"),
+        (NOISE, ["--settings", "4"], "unrecognized arguments"),
+        (IMBALANCE, ["--severities", "0.5"], "must be in [1, inf)"),
+        (IMBALANCE, ["--ipc", "500"], "smallest class"),
+        (IMBALANCE, ["--tail", "cut"], "invalid choice"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    study: Any,
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    began = time.monotonic()
+    assert main(study, words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1, said
+    assert message in said
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("script", ["noisy_labels.py", "imbalance.py"])
+def test_dry_run_imports_neither_torch_nor_scipy(script: str, tmp_path: Path) -> None:
+    asked = [sys.executable, "-X", "importtime", str(STUDIES / script), "--dry-run"]
+    ended = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    imported = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
+    assert imported.isdisjoint({"torch", "ray", "mlflow", "torchvision", "scipy"})
+    assert "clean" in ended.stdout
+    assert not any(tmp_path.iterdir())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from mim4dd.errors import DataError, InputError
 from mim4dd.records import Splits
+from mim4dd.registry import Flat
 from studies.engine.asked import Design
+from studies.engine.conditions import Condition
 from studies.engine.journal import Journal
 from studies.engine.options import Options
 from studies.engine.progress import Progress, say
@@ -169,6 +172,29 @@ class Tracking:
         if kind is not None:
             self.tracker.finish("failed")
         self.tracker.close()
+
+
+def require_conditions(conditions: Sequence[Condition], splits: Splits, options: Options, flat: Flat) -> None:
+    """Try every perturbation on the data, pixel corruptions aside, before any worker does.
+
+    Raises: InputError for one that does not fit the data (no semantic map, other clean labels), or that leaves classes
+    short of images where `--tail error` forbids it.
+    """
+    from perturbations import chain, label_noise
+
+    wanted = max([options.ipc, *(int(value) for key, value in flat.items() if key.endswith(".batch_real"))])
+    for one in conditions:
+        members = [member for member in one.perturbations if member.stage != "pixel corruption"]
+        try:
+            left = int(chain(members, splits.train, seed=options.seeds[0]).data.counts.min())
+            chain(label_noise(members), splits.validation, seed=options.seeds[0])
+        except InputError as error:
+            raise InputError(f"{one.label}: {error}") from error
+        if options.tail == "error" and left < wanted:
+            raise InputError(
+                f"{one.label}: --tail error, and a class is left with {left} images where {wanted} are drawn; give "
+                "--tail repeat or cap"
+            )
 
 
 def require_images(splits: Splits, ipc: int) -> None:

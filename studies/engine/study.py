@@ -100,7 +100,7 @@ def run(study: Study, options: Options) -> int:
         print(describe(plan, options, out))
         return 0
     uri = address(options.tracking_uri)
-    from studies.engine.driver import Driver, require_images
+    from studies.engine.driver import Driver, require_conditions, require_images
     from studies.engine.progress import say
 
     say(f"{study.name}: results in {out}, MLflow at {shown(uri)}")
@@ -115,6 +115,7 @@ def run(study: Study, options: Options) -> int:
     )
     if options.tail is None:
         require_images(splits, options.ipc)
+    require_conditions(plan.conditions, splits, options, configuration.flat)
     journal = Journal(out, {**identity, "data_digest": splits.digest})
     try:
         return Driver(study, options, plan, splits, journal, uri, cluster_address).run()

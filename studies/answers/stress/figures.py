@@ -247,6 +247,11 @@ def _grid(found: Findings) -> Figure | None:
 
     panels = [(j, "accuracy") for j, arm in enumerate(found.arms) if arm.role == "base"]
     panels += [(j, "gain") for j, arm in enumerate(found.arms) if arm.has_term]
+    # A colour scale of less than five points would dramatise noise.
+    gains = [
+        abs(found.gain(i, j).mean or 0.0) for i in range(len(found.conditions)) for j, what in panels if what == "gain"
+    ]
+    widest = max([0.05, *gains])
     drawing = Drawing(figsize=(3.6 * len(panels) + 0.6, 1.1 * len(down) + 1.6), layout="constrained")
     grid = drawing.subplots(1, len(panels), squeeze=False, sharey=True)
     for axes, (j, what) in zip(grid[0], panels, strict=True):
@@ -268,7 +273,7 @@ def _grid(found: Findings) -> Figure | None:
                 if what == "gain" and interval.low is not None and interval.high is not None:
                     text += f"\n[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
                 axes.text(column, row, text, ha="center", va="center", fontsize=8, color=INK)
-        span = max(0.01, float(np.nanmax(np.abs(shown)))) if what == "gain" else 1
+        span = widest if what == "gain" else 1
         low, cmap = (-span, "RdBu") if what == "gain" else (0, "YlGn")
         axes.imshow(shown, vmin=low, vmax=span, cmap=cmap, aspect="auto", alpha=0.65)
         axes.set_xticks(range(len(across)), across, fontsize=8)

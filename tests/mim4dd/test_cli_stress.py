@@ -1,0 +1,104 @@
+"""Perturbations from a shell: a perturbed training split, tails, and corrupted test images."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mim4dd.cli import main
+from mim4dd.records import Synthetic
+
+FAST = ("--quick", "--set", "iterations=10")
+
+
+def shell(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command line in this process: importing torch again for each would take most of the time."""
+    told, complained = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(complained):
+        status = main([*map(str, words)])
+    return subprocess.CompletedProcess([], status, told.getvalue(), complained.getvalue())
+
+
+def test_a_chain_is_applied_told_and_kept_with_the_set(tmp_path: Path) -> None:
+    chain = ("--perturb", "exponential:factor=50", "--perturb", "symmetric:rate=0.4")
+    ran = shell("distill", *FAST, *chain, "--ipc", "20", "--out", tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    told = ran.stdout.splitlines()
+    assert told[0].startswith("exponential: counts [106, 68, 44, 28, 18, 12, 7, 5, 3, 2]")
+    assert told[1].startswith("symmetric: flips 117, rate 0.399")
+    assert told[2].startswith("tail repeat: fewer than 20 real images in class ")
+    config = Synthetic.load(tmp_path / "synthetic.safetensors").config
+    text = "exponential:factor=50.0,order=label + symmetric:rate=0.4,include_own=False"
+    assert config["perturb"] == text
+    assert config["tail"] == "repeat"
+    assert config["realised"]["symmetric"]["flips"] == 117
+    assert len(config["realised"]["symmetric"]["transition"]) == 10
+
+
+def test_cap_gives_rare_classes_fewer_images_and_they_can_be_evaluated(tmp_path: Path) -> None:
+    words = ("--perturb", "exponential:factor=50", "--ipc", "5", "--tail", "cap")
+    ran = shell("distill", *FAST, *words, "--out", tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    labels = Synthetic.load(tmp_path / "synthetic.safetensors").labels
+    assert np.bincount(labels).tolist() == [5] * 8 + [3, 2]
+    ran = shell("evaluate", tmp_path, "--networks", "1", "--set", "epochs=5")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_corrupted_test_images_are_scored_apart_and_cost_accuracy(tmp_path: Path) -> None:
+    assert shell("distill", "--quick", "--ipc", "2", "--out", tmp_path).returncode == 0
+    scored = {}
+    for corrupt in ((), ("--corrupt", "occlusion:severity=5"), ("--corrupt", "occlusion:severity=0")):
+        ran = shell("evaluate", tmp_path, "--test", "--networks", "2", *corrupt)
+        assert (ran.returncode, ran.stderr) == (0, "")
+        scored[corrupt] = ran.stdout.splitlines()[0]
+    clean, hard, none = (
+        json.loads((tmp_path / f"{name}.json").read_text())["accuracy"]
+        for name in ("test", "test-occlusion-5", "test-occlusion-0")
+    )
+    assert np.mean(hard) < np.mean(clean) - 0.05
+    assert none == clean
+    assert "under occlusion:severity=5" in scored["--corrupt", "occlusion:severity=5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("distill", *FAST, "--ipc", "200", "--out", "{tmp}"), "ipc must be at most the images of the smallest class"),
+        (("distill", *FAST, "--perturb", "pairflip:rate=0.6", "--out", "{tmp}"), "allow_unidentifiable"),
+        (("distill", *FAST, "--perturb", "human:file=nix.npz", "--out", "{tmp}"), "nix.npz"),
+        (
+            ("distill", *FAST, "--perturb", "exponential:factor=99", "--tail", "error", "--ipc", "9", "--out", "{tmp}"),
+            "ipc must be at most",
+        ),
+        (("distill", *FAST, "--classes-as", "mnit", "--out", "{tmp}"), "did you mean 'mnist'"),
+        (("distill", *FAST, "--tail", "cut", "--out", "{tmp}"), "invalid choice"),
+        (("evaluate", "{tmp}", "--corrupt", "symmetric:rate=0.1"), "no synthetic set"),
+    ],
+)
+def test_bad_input_is_one_line(words: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    ran = shell(*(word.replace("{tmp}", str(tmp_path)) for word in words))
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("error: ")
+    assert message in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+def test_label_noise_is_no_test_time_corruption(tmp_path: Path) -> None:
+    assert shell("distill", *FAST, "--out", tmp_path).returncode == 0
+    ran = shell("evaluate", tmp_path, "--corrupt", "symmetric:rate=0.1", "--networks", "1")
+    assert ran.returncode == 2
+    assert ran.stderr == "error: --corrupt takes pixel corruptions, symmetric:rate=0.1 is label noise\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"{sys.executable} -m mim4dd.cli list perturbations | head -1"
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=100)
+    assert (ran.stdout, ran.stderr) == ("asymmetric\n", "")

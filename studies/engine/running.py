@@ -158,9 +158,11 @@ class TrialRun:
         real = int(getattr(getattr(self.method, "base", self.method), "batch_real", 0))
         realised = {name: {**found} for name, found in self.perturbed.realised.items()}
         for found in realised.values():
-            if len(counts) > LARGEST_MATRIX:
-                found.pop("transition", None)
-                found.pop("asked", None)
+            for key in ("transition", "asked"):
+                if len(counts) > LARGEST_MATRIX:
+                    found.pop(key, None)
+                elif found.get(key) is not None:
+                    found[key] = [[round(value, 5) for value in row] for row in found[key]]
         return {
             "train_counts": counts.tolist(),
             "perturbed": realised,

@@ -7,14 +7,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from mim4dd.errors import InputError
 from mim4dd.methods.catalogue import TAILS
 from mim4dd.protocol import PROTOCOLS
-
-if TYPE_CHECKING:
-    pass
 
 EPILOG = """examples:
   mim4dd distill --dataset digits --ipc 1 --method mim --set base=dm --set temperature=0.5 --out run/

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from copy import deepcopy
 from typing import Any
@@ -39,6 +40,7 @@ class Distillation:
         self.optimizers = method.optimizers(self.learnable)
         self.iteration = 0
         self.history: list[dict[str, float]] = []
+        self.probe_seconds = 0.0
         self._diverged = torch.full((len(CHECKED),), torch.inf, device=problem.device)
 
     @property
@@ -112,7 +114,11 @@ class Distillation:
                 base = norm
             elif base:
                 record[f"gradient_ratio/{name}"] = term.weight * (1.0 if term.balanced else norm / base)
-        self.history.append(record | (match.probe() if match.probe else {}))
+        if match.probe:
+            began = time.perf_counter()
+            record |= match.probe()
+            self.probe_seconds += time.perf_counter() - began
+        self.history.append(record)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a later run needs to go on to the same bits: tensors, numbers and lists of them."""

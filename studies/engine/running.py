@@ -12,6 +12,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
 from studies.engine.failures import detect
@@ -146,7 +148,7 @@ class TrialRun:
             self.trial,
             result,
             report_only,
-            self._measured(distilled) | {"detect_seconds": detecting},
+            self._measured(distilled) | {"detect_seconds": detecting + run.probe_seconds},
             run.history,
             None if self.trial.config["method"] == "full" else synthetic,  # it is the data set, which is there already
             grid_png(synthetic),
@@ -165,6 +167,9 @@ class TrialRun:
                     found[key] = [[round(value, 5) for value in row] for row in found[key]]
         return {
             "train_counts": counts.tolist(),
+            # By true class: noise hides a tail by filling it with other classes' images.
+            "clean_counts": np.bincount(self.perturbed.clean_labels, minlength=len(counts)).tolist(),
+            "wrong_labels": float(self.perturbed.flipped.mean()),
             "perturbed": realised,
             "tail": {
                 "policy": problem.tail,
@@ -188,13 +193,15 @@ class TrialRun:
     def _validated(self, params: Params) -> dict[str, Any]:
         """Accuracy and recall on clean validation labels, and accuracy on noisy ones where there is label noise."""
         from mim4dd.evaluate import classify, tally
+        from perturbations import label_noise
 
         clean, noisy = self.inputs.splits.validation, self.noisy_validation
         guesses = classify(params, self.network, self.distillation.synthetic(), clean)
         accuracy, recall = _plain(tally(guesses, clean))
         found: dict[str, Any] = {"validation_accuracy": accuracy, "validation_recall": recall}
-        if noisy is not clean:
+        if label_noise(self.perturbations):
             found["noisy_validation_accuracy"] = tally(guesses, noisy).accuracy.tolist()
+            found["noisy_validation_wrong_labels"] = float((noisy.labels != clean.labels).mean())
         return found
 
     def _measures(self, params: Params, synthetic: Synthetic) -> dict[str, float]:

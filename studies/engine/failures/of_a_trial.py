@@ -125,8 +125,8 @@ class ClassCollapse:
 class TailCollapse:
     """Rare classes are lost: their recall is a small fraction of the frequent classes'.
 
-    The value is mean recall of the tail third of the classes by training count over that of the head third; only where
-    the head has at least twice the images of the tail.
+    The value is mean recall of the tail third of the classes by training images (of their true class) over that of the
+    head third; only where the head has at least twice the images of the tail.
     """
 
     scope: ClassVar[str] = "trial"
@@ -136,7 +136,7 @@ class TailCollapse:
         recall = _recall(result)
         if recall is None:
             return None
-        parts = head_and_tail(result["train_counts"])
+        parts = head_and_tail(result["clean_counts"])
         if parts is None:
             return None
         head, tail = (float(np.nanmean(recall[part])) for part in parts)

@@ -139,8 +139,7 @@ def final(row: Row) -> dict[str, float]:
         nats = result.get(f"{kind}_information_nats")
         found[f"{kind}_information_nats"] = nats
         found[f"{kind}_information_fraction"] = nats / entropy if nats is not None and entropy else None
-    rates = [step["rate"] for step in (result.get("perturbed") or {}).values() if "rate" in step]
-    found["wrong_labels"] = rates[0] if rates else None
+    found["wrong_labels"] = result.get("wrong_labels")
     found |= {f"failure/{mode}": finding["value"] for mode, finding in (result.get("failures") or {}).items()}
     for name in ("seconds", "distil_seconds", "evaluate_seconds", "retries"):
         found[name] = measured.get(name)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sys
 
-from studies.answers.stress import answer_imbalance, plan_imbalance
+from studies.answers.stress import answer_stress, plan_imbalance
 from studies.engine.asked import Suite
 from studies.engine.study import Study, main
 
@@ -23,14 +23,14 @@ STUDY = Study(
     name="imbalance",
     title="What does class imbalance do to MIM4DD?",
     question=(
-        "A reviewer asks how the method behaves when some classes have few training images: what it costs, whether the "
-        "gain over the base survives, and whether rare classes are lost."
+        "A reviewer asks how the method behaves when some classes have few training images: what it costs, whether "
+        "the gain over the base survives, and whether rare classes are lost."
     ),
     description=__doc__ or "",
     asks=Suite,
     method=lambda options: {"method": "mim", "method.base": options.base},
     plan=plan_imbalance,
-    answer=answer_imbalance,
+    answer=answer_stress,
 )
 
 if __name__ == "__main__":

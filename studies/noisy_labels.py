@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 
-from studies.answers.stress import answer_noise, plan_noise
+from studies.answers.stress import answer_stress, plan_noise
 from studies.engine.asked import Suite
 from studies.engine.study import Study, main
 
@@ -31,7 +31,7 @@ STUDY = Study(
     asks=Suite,
     method=lambda options: {"method": "mim", "method.base": options.base},
     plan=plan_noise,
-    answer=answer_noise,
+    answer=answer_stress,
 )
 
 if __name__ == "__main__":

@@ -85,9 +85,11 @@ def _watched(train: ImageData, method: Method, network: Network, given: argparse
     problem = Problem(
         train, network, given.ipc, given.seed, torch.device(checked_device(given.device)), tail or "repeat"
     )
-    short = problem.shortfall(given.ipc)
-    if short:
-        print(f"tail {problem.tail}: fewer than {given.ipc} real images in class {', '.join(short)}")
+    batch = int(getattr(getattr(method, "base", method), "batch_real", 0))
+    for wanted, what in ((given.ipc, "images"), (batch, "real images a batch")):
+        short = problem.shortfall(wanted)
+        if short:
+            print(f"tail {problem.tail}: {wanted} {what} are drawn of each class, fewer are in {', '.join(short)}")
     run, began, said = Distillation(problem, method), time.monotonic(), 0.0
     while not run.finished:
         run.advance(run.iteration + run.every)

@@ -122,7 +122,8 @@ class Suite:
             default=[],
             metavar="NAME:KNOB=VALUE",
             dest="conditions",
-            help="one more condition; a chain is joined by +, as in exponential:factor=50+symmetric:rate=0.4",
+            help="a condition instead of the suite's own, or besides them with --kinds or --severities; "
+            "a chain is joined by +, as in exponential:factor=50+symmetric:rate=0.4",
         )
         how.add_argument("--grid", action="store_true", help="noise and imbalance together as well, crossed")
         how.add_argument(

@@ -65,9 +65,11 @@ def condition(*texts: str) -> Condition:
     if not perturbations:
         raise InputError("a condition must name a perturbation, as in symmetric:rate=0.4")
     check_chain(perturbations)
-    labels, families, severities = zip(*(_named(one) for one in perturbations), strict=True)
-    if all(_is_control(one) for one in perturbations):
+    # A step that changes nothing would make another name for the same data.
+    perturbations = tuple(one for one in perturbations if not _is_control(one))
+    if not perturbations:
         return CLEAN
+    labels, families, severities = zip(*(_named(one) for one in perturbations), strict=True)
     return Condition(
         text_of(perturbations),
         " + ".join(labels),

@@ -80,8 +80,8 @@ class Driver:
         resources = Resources(options.cpus_per_trial, options.gpus_per_trial, options.max_concurrent)
         if not connection.fits(resources.cpus, resources.gpus):
             raise InputError(
-                f"a trial asks for {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, no node has as many; "
-                f"all together have {connection.cpus:g} and {connection.gpus:g}"
+                f"a trial asks for {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, no node has as many; all "
+                f"together have {connection.cpus:g} and {connection.gpus:g}"
             )
         chains = {one.text: one.perturbations for one in self.plan.conditions}
         inputs = Inputs(self.splits, self._reference(resources.device), chains)

@@ -31,6 +31,7 @@ SHAPES = {
 def describe(plan: Plan, options: Options, out: Path) -> str:
     """The trials of a plan, a line a setting, and an estimate of the time."""
     lines = [f"{len(plan.trials)} trials of {len(plan.settings)} settings, to {out}"]
+    lines += plan.notes
     labels = {one.text: one.label for one in plan.conditions}
     for setting in plan.settings:
         knobs = [f"{axis.symbol}={setting.knobs[axis.key]}" for axis in plan.space if axis.key in setting.knobs]

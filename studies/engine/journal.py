@@ -52,8 +52,8 @@ class Journal:
         if held is not None and held.get("data_digest") != identity.get("data_digest"):
             self._lock.close()
             raise InputError(
-                f"{out} was made from other images under the name {identity['dataset']}; give the same data, "
-                "or another --out"
+                f"{out} was made from other images under the name {identity['dataset']}; give the same data, or "
+                "another --out"
             )
         write_json(out / "study.json", {**identity, "created": (held or identity)["created"]})
         self.notes: list[str] = []

@@ -30,12 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """The settings of a study and every trial they need, in the order in which they are run."""
+    """The settings of a study and every trial they need, in the order in which they are run.
+
+    notes: what a reader of its log must know, such as kinds that were left out.
+    """
 
     space: Space
     settings: tuple[Setting, ...]
     trials: tuple[Trial, ...]
     conditions: tuple[Condition, ...] = (CLEAN,)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,8 @@ def run(study: Study, options: Options) -> int:
     from studies.engine.progress import say
 
     say(f"{study.name}: results in {out}, MLflow at {shown(uri)}")
+    for note in plan.notes:
+        say(note)
     source_knobs = {k.partition(".")[2]: v for k, v in configuration.flat.items() if k.startswith("source.")}
     splits = load(
         options.dataset,

@@ -84,7 +84,7 @@ def test_the_answer_names_costs_gains_selection_and_failures(noise: Path) -> Non
     assert drawn >= {"degradation", "failures", "recall", "transitions", "images", "examples"}
     assert (out / "report.html").read_text().count("data:image/png;base64,") == len(drawn)
     tables = {path.stem for path in (out / "tables").glob("*.csv")}
-    assert tables >= {"degradation", "slopes", "selection", "realised", "failures"}
+    assert tables >= {"degradation", "slopes", "selection", "spread", "realised", "failures"}
 
 
 def test_numbers_of_the_answer_are_those_of_the_rows(noise: Path) -> None:
@@ -154,17 +154,19 @@ def test_imbalance_with_a_tail_smaller_than_ipc(tmp_path: Path) -> None:
 
 
 def test_sensitivity_on_perturbed_data_is_compared_with_the_clean_study(tmp_path: Path) -> None:
-    words = ["--settings", "8", "--seeds", "0-1", "--perturb", "symmetric:rate=0.4", "--selection", "noisy"]
+    words = ["--settings", "6", "--seeds", "0-1", "--perturb", "symmetric:rate=0.4", "--selection", "noisy"]
+    words += ["--set", "layer_decay=2", "--set", "embedding=16"]
     ended = run(tmp_path, "sensitivity.py", *SMALL, *words, "--out", "out")
     assert ended.returncode == 0, ended.stderr + ended.stdout
     found = rows(tmp_path / "out")
-    assert len(found) == 2 * (1 + 2 * (3 + 8))
     perturbed = [row for row in found if row["config"].get("perturb")]
-    assert len(perturbed) == len(found) // 2
+    # No seed changes full clean data; every seed perturbs them otherwise.
+    assert (len(found) - len(perturbed), len(perturbed)) == (1 + 2 * (3 + 6), 2 * (4 + 6))
     assert {row["result"]["selection"] for row in perturbed} == {"noisy"}
     assert {row["result"]["selection"] for row in found if not row["config"].get("perturb")} == {"clean"}
     answer = (tmp_path / "out" / "answer.md").read_text()
     assert "Clean against symmetric 0.4, the default's gain" in answer
+    assert "On clean data: Failure modes" in answer
     assert "rank correlation" in answer
     assert "What each knob does, clean and perturbed" in answer
     assert (tmp_path / "out" / "figures" / "stress.png").exists()
@@ -181,6 +183,9 @@ def test_sensitivity_on_perturbed_data_is_compared_with_the_clean_study(tmp_path
         (NOISE, ["--kinds", "pairflip", "--severities", "0.6"], "allow_unidentifiable"),
         (NOISE, ["--condition", "symmetric:rate=0.2+exponential:factor=10"], "order imbalance, then label noise"),
         (NOISE, ["--variant", "weigt=1"], "did you mean"),
+        (NOISE, ["--variant", "weight=0"], "is the base alone"),
+        (NOISE, ["--variant", "base.lr=5"], "is for knobs of the MI term"),
+        (NOISE, ["--variant", "epochs=500"], "is for knobs of the MI term"),
         (NOISE, ["--set", "method=dm"], "has no weight"),
         (NOISE, ["--settings", "4"], "unrecognized arguments"),
         (IMBALANCE, ["--severities", "0.5"], "must be in [1, inf)"),

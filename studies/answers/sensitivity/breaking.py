@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from mim4dd.seeding import generator
 from studies.answers.sensitivity.findings import Findings
 from studies.engine.answer import Cell, Table
-from studies.engine.evidence import Evidence
-from studies.engine.failures import FAILED, describe
+from studies.engine.evidence import Array, Evidence
+from studies.engine.failures import FAILED, FAILURES, UNDECIDED, Pairs, describe
 from studies.engine.space import Axis
+from studies.engine.statistics import set_means
 
-# Below this separation of failing and healthy settings no knob is named.
-TELLING = 0.8
+# A knob is named only if it separates failing from healthy settings better than 95% of random labellings do.
+PERMUTATIONS = 500
 
 
 @dataclass(frozen=True)
@@ -58,23 +61,44 @@ def _begins(found: Findings, failing: tuple[int, ...], space: tuple[Axis, ...]) 
         return "in a minority of seeds only"
     if not healthy:
         return "everywhere"
-    best, axis, high = 0.0, None, True
-    for k, one in enumerate(space):
-        bad, good = found.units[list(failing), k], found.units[healthy, k]
-        bad, good = bad[np.isfinite(bad)], good[np.isfinite(good)]
-        if not len(bad) or not len(good):
-            continue
-        pairs = np.sign(bad[:, None] - good[None])
-        share = float((pairs.mean() + 1) / 2)
-        if max(share, 1 - share) > best:
-            best, axis, high = max(share, 1 - share), one, share > 0.5
-    if axis is None or best < TELLING:
-        return "no single knob tells"
-    bad_values = [found.tried[i].knobs[axis.key] for i in failing]
-    good_values = [found.tried[i].knobs[axis.key] for i in healthy]
-    first, last = (min(bad_values), max(good_values)) if high else (max(bad_values), min(good_values))
+    failed = np.isin(np.arange(len(found.tried)), failing)
+    shares = _separations(found.units, failed)
+    k = int(np.argmax(np.abs(shares - 0.5)))
+    rng = generator("failure begins", len(failed), int(failed.sum()))
+    chance = [np.abs(_separations(found.units, rng.permutation(failed)) - 0.5).max() for _ in range(PERMUTATIONS)]
+    if np.abs(shares[k] - 0.5) <= np.quantile(chance, 0.95):
+        return f"no knob tells ({len(failing)} failing settings)"
+    axis, high = space[k], shares[k] > 0.5
+    bad, good = ([found.tried[i].knobs[axis.key] for i in group] for group in (failing, healthy))
+    first, last = (min(bad), max(good)) if high else (max(bad), min(good))
     side = "from" if high else "down from"
-    return f"{axis.symbol} {side} {first} (healthy {'up' if high else 'down'} to {last}; separation {best:.2f})"
+    share = max(shares[k], 1 - shares[k])
+    return f"{axis.symbol} {side} {first} (healthy {'up' if high else 'down'} to {last}; separation {share:.2f})"
+
+
+def _separations(units: Array, failed: npt.NDArray[np.bool_]) -> Array:
+    """The chance that a failing setting lies above a healthy one on each knob, ties half, [d]; .5 says nothing."""
+    shares = np.full(units.shape[1], 0.5)
+    for k in range(units.shape[1]):
+        bad, good = (column[np.isfinite(column)] for column in (units[failed, k], units[~failed, k]))
+        if len(bad) and len(good):
+            shares[k] = (np.sign(bad[:, None] - good[None]).mean() + 1) / 2
+    return shares
+
+
+def group_states(found: Findings, evidence: Evidence) -> dict[str, dict[str, list[int]]]:
+    """Group modes over the tried settings, on validation: the settings that failed, and those undecided, by mode."""
+    random = evidence.accuracy(evidence.having("random"))
+    random_sets = set_means(random)[0] if len(random) else None
+    states: dict[str, dict[str, list[int]]] = {}
+    for i in range(len(found.tried)):
+        pairs = Pairs(found.accuracy[i], random=random_sets, base=found.base_sets)
+        for mode in FAILURES.names():
+            detector = FAILURES.build(mode)
+            finding = detector(pairs) if detector.scope == "group" else None
+            if finding is not None and finding.state in (FAILED, UNDECIDED):
+                states.setdefault(mode, {}).setdefault(finding.state, []).append(i)
+    return states
 
 
 def table(found: Findings, evidence: Evidence) -> Table | None:
@@ -98,9 +122,8 @@ def table(found: Findings, evidence: Evidence) -> Table | None:
         "Failure modes over the settings",
         ("mode", "settings", "trials", "the default too", "begins at", "for example", "what it is"),
         tuple(rows),
-        "A setting fails where most of its seeds do. Begins: the knob that separates failing from healthy "
-        "settings best "
-        "(separation: the chance that a failing one lies beyond a healthy one), with the mildest failing value.",
+        "A setting fails where most of its seeds do. Begins: the knob that separates failing from healthy settings "
+        "best (separation: the chance that a failing one lies beyond a healthy one), with the mildest failing value.",
     )
 
 
@@ -111,4 +134,18 @@ def sentence(found: Findings, evidence: Evidence) -> str:
         for one in breaks(found, evidence)
         if one.failing
     ]
+    for mode, states in group_states(found, evidence).items():
+        failed, open_ = (len(states.get(state, [])) for state in (FAILED, UNDECIDED))
+        if failed or open_:
+            told.append(f"{mode} in {failed} of {len(found.tried)} settings, undecided in {open_}")
     return f"Failure modes: {'; '.join(told)}." if told else "No failure mode was seen in most seeds of any setting."
+
+
+def group_failures(found: Findings, evidence: Evidence) -> dict[str, list[str]]:
+    """The group modes that failed, by trial."""
+    failed: dict[str, list[str]] = {}
+    for mode, states in group_states(found, evidence).items():
+        for i in states.get(FAILED, []):
+            for trial in found.tried[i].trials:
+                failed.setdefault(trial, []).append(mode)
+    return failed

@@ -91,11 +91,9 @@ def _responses(found: Findings, evidence: Evidence) -> Figure:
     return Figure(
         "response",
         "Accuracy against each knob",
-        f"Curve: a Gaussian process through {len(found.tried)} settings (each the mean over {seeds} "
-        "seeds), averaged over "
-        "the other knobs, with its 95% band. Red: the base method alone on the same seeds. The band is "
-        "for the shape; the "
-        "height that all settings share with their seeds has an error of its own.",
+        f"Curve: a Gaussian process through {len(found.tried)} settings (each the mean over {seeds} seeds), averaged "
+        "over the other knobs, with its 95% band. Red: the base method alone on the same seeds. The band is for the "
+        "shape; the height that all settings share with their seeds has an error of its own.",
         drawing,
     )
 
@@ -138,9 +136,8 @@ def _noise(found: Findings, evidence: Evidence) -> Figure:
     return Figure(
         "noise",
         "What the knobs change, against what the seed changes",
-        "Each grey mark is one synthetic set (mean over its evaluation networks); the spread of a column "
-        "is seed noise, "
-        "the climb of the bars is the knobs. Settings above the dotted line cannot be told from the best.",
+        "Each grey mark is one synthetic set (mean over its evaluation networks); the spread of a column is seed "
+        "noise, the climb of the bars is the knobs. Settings above the dotted line cannot be told from the best.",
         drawing,
     )
 
@@ -172,9 +169,8 @@ def _importance(found: Findings) -> Figure:
     return Figure(
         "importance",
         "Which knob matters",
-        f"Bars with 95% intervals over {found.importances.n_settings} settings. A knob stands above the "
-        "noise when its whole "
-        "interval lies right of the red mark (what a shuffled target gives) and of the dummy knob, which "
+        f"Bars with 95% intervals over {found.importances.n_settings} settings. A knob stands above the noise when "
+        "its whole interval lies right of the red mark (what a shuffled target gives) and of the dummy knob, which "
         "nothing reads.",
         drawing,
     )
@@ -222,11 +218,9 @@ def _interactions(found: Findings, evidence: Evidence) -> Figure:
     return Figure(
         "interactions",
         "Do the knobs interact?",
-        "Accuracy over each pair of knobs, averaged over the others (Gaussian process). Title: the share "
-        "of the surface's "
-        "variance that belongs to the pair and to neither knob alone, with a 95% interval. White: "
-        "settings tried; diamond: "
-        "the paper's default.",
+        "Accuracy over each pair of knobs, averaged over the others (Gaussian process). Title: the share of the "
+        "surface's variance that belongs to the pair and to neither knob alone, with a 95% interval. White: settings "
+        "tried; diamond: the paper's default.",
         drawing,
     )
 
@@ -250,9 +244,8 @@ def _pictures(found: Findings, evidence: Evidence) -> Figure | None:
     return Figure(
         "images",
         "What is distilled",
-        f"The synthetic images of seed {evidence.identity['seeds'][0]}; all methods start from the random "
-        "real images of "
-        "that seed. Pixels outside the range of real ones are clipped.",
+        f"The synthetic images of seed {evidence.identity['seeds'][0]}; all methods start from the random real "
+        "images of that seed. Pixels outside the range of real ones are clipped.",
         _stack(shown),
     )
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mim4dd.errors import InputError
 from studies.engine.design import Setting
 from studies.engine.evidence import Array, Evidence
-from studies.engine.space import DUMMY
+from studies.engine.space import DUMMY, Axis
 from studies.engine.statistics import (
     Importances,
     InteractionShares,
@@ -101,12 +102,8 @@ def find(evidence: Evidence) -> Findings:
     )
 
 
-def _unit(setting: Setting, axis: object) -> float:
+def _unit(setting: Setting, axis: Axis) -> float:
     """A setting's place on an axis; rounding of a printed value at an end of the range is undone."""
-    from mim4dd.errors import InputError
-    from studies.engine.space import Axis
-
-    assert isinstance(axis, Axis)
     try:
         place = axis.unit(setting.knobs[axis.key])
     except InputError:

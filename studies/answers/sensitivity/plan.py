@@ -45,7 +45,8 @@ def plan_sensitivity(options: Options, configuration: Configuration) -> Plan:
     trials: dict[str, Trial] = {}
     conditions = (CLEAN, condition(*options.perturb)) if options.perturb else (CLEAN,)
     for one in dict.fromkeys(conditions):
-        for role, knobs, place, config, seeds in wanted:
+        for role, knobs, place, config, few in wanted:
+            seeds = options.seeds if one.text else few  # a seed changes perturbed data, and then the ceiling too
             own = [Trial.of(config | one.entry | {"seed": seed}) for seed in seeds]
             settings.append(Setting(len(settings), role, knobs, place, tuple(trial.hash for trial in own), one.text))
             trials |= {trial.hash: trial for trial in own}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import PercentFormatter
 
@@ -13,7 +14,7 @@ from studies.answers.sensitivity.findings import Findings
 from studies.engine.answer import Cell, Figure, Table, points
 from studies.engine.conditions import Condition
 from studies.engine.evidence import Array, Evidence
-from studies.engine.space import Space
+from studies.engine.space import Axis, Space
 from studies.engine.statistics import PairedInterval, paired_interval, set_means
 from studies.engine.statistics.slopes import Agreement, Slope, knob_slopes, rank_agreement
 
@@ -72,8 +73,7 @@ def sentences(found: Comparison) -> list[str]:
         one = found.agreement
         told.append(
             f"Settings that are good on clean data are {'also' if one.low > 0 else 'not shown to be'} good under "
-            f"{label}: "
-            f"rank correlation {one.value:.2f} [{one.low:.2f}, {one.high:.2f}] over {one.n} settings."
+            f"{label}: rank correlation {one.value:.2f} [{one.low:.2f}, {one.high:.2f}] over {one.n} settings."
         )
     best = found.clean.best
     if best:
@@ -87,8 +87,8 @@ def sentences(found: Comparison) -> list[str]:
             else "not decided at this n"
         )
         told.append(
-            f"What is best on clean validation ({knobs}) gains {points(found.gain(0, best))} there, chosen on the same "
-            f"seeds, and {points(after)} under {label}: {verdict}."
+            f"What is best on clean validation ({knobs}) gains {points(found.gain(0, best))} there and "
+            f"{points(after)} under {label}: {verdict}. It was chosen on these seeds, which flatters both."
         )
     parts = []
     for axis, clean, stressed, difference in zip(found.space, *found.slopes, strict=False):
@@ -104,14 +104,30 @@ def sentences(found: Comparison) -> list[str]:
         told.append(f"Under {label}, across each knob's range: {'; '.join(parts)}.")
     elif found.slopes[2]:
         told.append(f"No knob's linear effect is shown to differ between clean data and {label} at this n.")
-    moved = [
-        f"{axis.symbol} {_best(found.clean, k, axis)} clean, {_best(found.stressed, k, axis)} under {label}"
-        for k, axis in enumerate(found.space)
-        if found.clean.curves and found.stressed.curves
-    ]
+    moved = [_moved(found, k, axis) for k, axis in enumerate(found.space) if _has_curves(found)]
     if moved:
-        told.append(f"Where each response curve is highest: {'; '.join(moved)}.")
+        told.append(f"Best value on the response curves: {'; '.join(moved)}.")
     return told
+
+
+def _has_curves(found: Comparison) -> bool:
+    return bool(found.clean.curves and found.stressed.curves)
+
+
+def _moved(found: Comparison, k: int, axis: Axis) -> str:
+    """Whether the knob's best value moves: what is best on clean data must lie below the perturbed curve's best."""
+    label = found.condition.label
+    clean, stressed = found.clean.curves[k], found.stressed.curves[k]
+    at = int(np.argmax(clean.mean))
+    best = int(np.argmax(stressed.mean))
+    # The wider of the two pointwise bands bounds what the difference of two places of one curve may be by chance.
+    half = max(stressed.high[i] - stressed.mean[i] for i in (at, best))
+    values = (
+        f"{axis.symbol} {_best(found.clean, k, axis)} on clean data, {_best(found.stressed, k, axis)} under {label}"
+    )
+    if stressed.mean[best] - stressed.mean[at] > half > 0:
+        return f"{values} (it moves)"
+    return f"{values} (not shown to move)"
 
 
 def _across(slope: Slope) -> str:
@@ -120,10 +136,7 @@ def _across(slope: Slope) -> str:
     return f"{100 * slope.value:+.1f} points [{100 * slope.low:+.1f}, {100 * slope.high:+.1f}]"
 
 
-def _best(found: Findings, k: int, axis: object) -> str:
-    from studies.engine.space import Axis
-
-    assert isinstance(axis, Axis)
+def _best(found: Findings, k: int, axis: Axis) -> str:
     curve = found.curves[k]
     if max(curve.mean) - min(curve.mean) < 1e-6:
         return "flat"
@@ -158,9 +171,9 @@ def tables(found: Comparison) -> tuple[Table, ...]:
             "What each knob does, clean and perturbed",
             ("knob", "effect on clean data", f"under {found.condition.label}", "difference", *_BEST),
             tuple(effects),
-            "Linear effect on the gain over the base alone from the lower to the upper end of the knob's range, "
-            "the other "
-            "knobs held; 95% bootstrap over settings. The last two columns: where the response curve is highest.",
+            "Linear effect on the gain over the base alone from the lower to the upper end of the knob's range, the "
+            "other knobs held; 95% bootstrap over settings. The last two columns: where the response curve is "
+            "highest.",
         ),
         Table(
             "stress_settings",
@@ -221,17 +234,12 @@ def figure(found: Comparison, evidence: Evidence) -> Figure:
         "stress",
         "The same settings on clean and on perturbed data",
         "Gain over the base alone under the same data and seeds (validation). Curves: Gaussian process averaged "
-        "over the "
-        "other knobs, with its 95% band; dots: settings, mean over seeds. Last panel: each setting's two gains; "
-        "diamond: "
-        f"{evidence.default_name}.",
+        "over the other knobs, with its 95% band; dots: settings, mean over seeds. Last panel: each setting's two "
+        f"gains; diamond: {evidence.default_name}.",
         drawing,
     )
 
 
-def _percent(axes: object) -> None:
-    from matplotlib.axes import Axes
-
-    assert isinstance(axes, Axes)
+def _percent(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.spines[["top", "right"]].set_visible(False)

@@ -111,11 +111,9 @@ def _importances(found: Findings) -> Table | None:
             "settings that would decide",
         ),
         tuple(rows),
-        f"{found.importances.n_settings} settings of the space-filling design. fANOVA is a share of the "
-        "variance over the "
-        "whole space; PED-ANOVA measures what reaching the best settings depends on; they answer "
-        "different questions. The "
-        "dummy knob is read by no trial: its value is the measure's own noise.",
+        f"{found.importances.n_settings} settings of the space-filling design. fANOVA is a share of the variance "
+        "over the whole space; PED-ANOVA measures what reaching the best settings depends on; they answer different "
+        "questions. The dummy knob is read by no trial: its value is the measure's own noise.",
     )
 
 
@@ -171,7 +169,6 @@ def _settings(found: Findings, evidence: Evidence) -> Table:
             "pairs lost",
         ),
         tuple(rows),
-        "Intervals are for each setting by itself: with this many settings some look better by chance; "
-        "the regret of the "
-        "default above is corrected for that.",
+        "Intervals are for each setting by itself: with this many settings some look better by chance; the regret of "
+        "the default above is corrected for that.",
     )

@@ -29,28 +29,38 @@ def write_answer(evidence: Evidence) -> Answer:
     """The verdict, tables and figures of a sensitivity study; of perturbed data, with the clean ones beside them."""
     conditions = evidence.conditions
     if len(conditions) == 1:
-        return _of_one(evidence)
-    clean, stressed = (evidence.at(one) for one in conditions)
-    answer = _of_one(stressed, conditions[1].label)
-    if not answer.tables or not _of_one(clean).tables:
-        return answer
-    compared = stress.compare(find(clean), find(stressed), evidence.space, conditions[1])
+        why = _unready(evidence)
+        return Answer((why,)) if why else _of_one(find(evidence), evidence)
+    parts = [evidence.at(one) for one in conditions]
+    unready = {one.label: why for one, part in zip(conditions, parts, strict=True) if (why := _unready(part))}
+    if unready:
+        return Answer(tuple(f"{label}: {why}" for label, why in unready.items()))
+    clean, stressed = (find(part) for part in parts)
+    answer = _of_one(stressed, parts[1], conditions[1].label)
+    compared = stress.compare(clean, stressed, evidence.space, conditions[1])
+    lost = _losses(parts[0])
+    beside = [breaking.sentence(clean, parts[0]), lost]
     return replace(
         answer,
-        verdict=(*stress.sentences(compared), *answer.verdict),
+        verdict=(*stress.sentences(compared), *answer.verdict, *(f"On clean data: {one}" for one in beside if one)),
         tables=(*stress.tables(compared), *answer.tables),
         figures=(stress.figure(compared, evidence), *answer.figures),
     )
 
 
-def _of_one(evidence: Evidence, label: str = "") -> Answer:
+def _unready(evidence: Evidence) -> str:
+    """Why nothing can be said yet, or ""."""
     tried = [*evidence.having("default"), *evidence.having("design", "search")]
     complete = np.isfinite(set_means(evidence.accuracy(tried)).mean(1))
     base = set_means(evidence.accuracy(evidence.having("base")))
     if not complete[:1].any() or not np.isfinite(base).any():
         counts = ", ".join(f"{n} {status}" for status, n in evidence.status().items())
-        return Answer((f"Nothing can be said before the default and the base alone are complete: {counts}.",))
-    found = find(evidence)
+        return f"Nothing can be said before the default and the base alone are complete: {counts}."
+    return ""
+
+
+def _of_one(found: Findings, evidence: Evidence, label: str = "") -> Answer:
+    """The answer of one condition."""
     sentences = [
         f"On training data under {label}:" if label else "",
         _spread(found, evidence),
@@ -68,6 +78,7 @@ def _of_one(evidence: Evidence, label: str = "") -> Answer:
         figures=draw_figures(found, evidence),
         notes=_notes(found),
         summary=_summary(found),
+        failed=breaking.group_failures(found, evidence),
     )
 
 
@@ -76,8 +87,8 @@ def _spread(found: Findings, evidence: Evidence) -> str:
     identity = evidence.identity
     text = (
         f"On {identity['dataset']} at {identity['configuration']['ipc']} image(s) a class, protocol "
-        f"{identity['protocol']}, {len(means)} settings reach {100 * means.min():.1f}% to {100 * means.max():.1f}% "
-        f"on validation (mean over {found.accuracy.shape[1]} sets each)"
+        f"{identity['protocol']}, {len(means)} settings reach {100 * means.min():.1f}% to {100 * means.max():.1f}% on "
+        f"validation (mean over {found.accuracy.shape[1]} sets each)"
     )
     if evidence.having("search"):
         return text + ", chosen by an optimizer, so their spread says nothing about the knobs."
@@ -150,8 +161,8 @@ def _best_gain(found: Findings, evidence: Evidence) -> str:
     gain = paired_interval(set_means(found.accuracy)[found.best], found.base_sets)
     return (
         f"The best setting on validation ({knobs}) reaches "
-        f"{percent(mean_interval(set_means(found.accuracy)[found.best]))}"
-        f", {points(gain)} over the base alone; chosen on the same seeds, so this flatters it."
+        f"{percent(mean_interval(set_means(found.accuracy)[found.best]))}, {points(gain)} over the base alone; chosen "
+        "on the same seeds, so this flatters it."
     )
 
 
@@ -195,28 +206,24 @@ def _notes(found: Findings) -> tuple[str, ...]:
     leak = selection_leak(found.accuracy, found.test)
     notes = [
         "Every choice reads validation; test accuracies appear in the tables alone.",
-        "MIM4DD here is a reconstruction: no copy of the paper's method section or code could be had, and "
-        "no accuracy of "
-        "the paper is claimed.",
+        "MIM4DD here is a reconstruction: no copy of the paper's method section or code could be had, and no "
+        "accuracy of the paper is claimed.",
         "Bands and intervals are 95%. A setting's noise is that of its seeds; networks are nested in a set and never "
         "pooled with sets.",
-        "fANOVA is computed on each knob's own scale (logarithms where the search is logarithmic), so its "
-        "shares are of "
-        "the space as it was searched.",
+        "fANOVA is computed on each knob's own scale (logarithms where the search is logarithmic), so its shares are "
+        "of the space as it was searched.",
     ]
     if leak.leak is not None:
         notes.append(
-            "Had the best setting been chosen on test, its test accuracy would have looked "
-            f"{100 * leak.leak:.1f} points "
-            "better than that of the one chosen on validation."
+            f"Had the best setting been chosen on test, its test accuracy would have looked {100 * leak.leak:.1f} "
+            "points better than that of the one chosen on validation."
         )
     if found.surface is not None:
         fit = found.surface.fit
         flat = f"; it sees no effect of {', '.join(fit.flat)}" if fit.flat else ""
         notes.append(
-            f"Response surface: Gaussian process, leave-one-out R² {fit.r_squared:.2f} (near or below 0: "
-            "it knows no more "
-            f"than the mean){flat}."
+            f"Response surface: Gaussian process, leave-one-out R² {fit.r_squared:.2f} (near or below 0: it knows no "
+            f"more than the mean){flat}."
         )
     return tuple(notes)
 

@@ -44,15 +44,8 @@ def plan_imbalance(options: Options, configuration: Configuration) -> Plan:
     return plan_stress(options, configuration, IMBALANCE)
 
 
-def answer_noise(evidence: Evidence) -> Answer:
-    """The noisy-label answer; imports scipy and matplotlib, which a plan does not need."""
+def answer_stress(evidence: Evidence) -> Answer:
+    """The answer of either suite; imports scipy and matplotlib, which a plan does not need."""
     from studies.answers.stress.verdict import write_answer
 
-    return write_answer(evidence, NOISE.stage)
-
-
-def answer_imbalance(evidence: Evidence) -> Answer:
-    """The imbalance answer."""
-    from studies.answers.stress.verdict import write_answer
-
-    return write_answer(evidence, IMBALANCE.stage)
+    return write_answer(evidence)

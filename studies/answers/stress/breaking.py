@@ -74,8 +74,9 @@ def _of_group(found: Findings, condition: int, arm: int) -> Iterable[Occurrence]
         accuracy=found.accuracy[condition, arm],
         random=sets[found.random] if role != "random" else None,
         base=sets[found.base] if found.arms[arm].has_term else None,
-        rejected=_rejected(found, condition, arm) if noisy else None,
-        rejected_clean=_rejected(found, 0, arm) if noisy else None,
+        rejected=_measured(found, condition, arm, "rejected_share") if noisy else None,
+        rejected_clean=_measured(found, _control(found, condition), arm, "rejected_share") if noisy else None,
+        flipped_agreement=_measured(found, condition, arm, "flipped_agreement") if noisy else None,
     )
     trials = found.settings[condition][arm].trials
     for mode in FAILURES.names():
@@ -97,32 +98,68 @@ def _of_group(found: Findings, condition: int, arm: int) -> Iterable[Occurrence]
             )
 
 
-def _rejected(found: Findings, condition: int, arm: int) -> np.ndarray:
+def _measured(found: Findings, condition: int, arm: int, key: str) -> np.ndarray:
     results = [found.result(condition, arm, k).get("measures", {}) for k in range(found.seeds)]
-    return np.array([measures.get("rejected_share", np.nan) for measures in results], dtype=float)
+    return np.array([measures.get(key, np.nan) for measures in results], dtype=float)
+
+
+def _control(found: Findings, condition: int) -> int:
+    """The same data without their label noise where they were run, else the clean data."""
+    one = found.conditions[condition]
+    kept = [part for part, stage in zip(one.label.split(" + "), one.stages, strict=True) if stage != "label noise"]
+    labels = {other.label: i for i, other in enumerate(found.conditions)}
+    return labels.get(" + ".join(kept), 0) if kept else 0
 
 
 @dataclass(frozen=True)
 class Onset:
-    """Where a mode begins for an arm on one curve: the mildest condition from which on it fails."""
+    """Where a mode fails for an arm on one curve, or under one condition that lies on none.
+
+    begins: the mildest condition from which on it always fails (0: the clean data), or None; only: the conditions where
+    it fails although it does not under a more severe one.
+    """
 
     mode: str
     arm: int
-    family: str
+    kind: str
     begins: int | None
+    only: tuple[int, ...]
     evidence: str
 
+    def where(self, found: Findings) -> str:
+        """The place in words."""
+        if self.kind == "all":
+            return "everywhere, on clean data too"
+        told = [f"at {' and '.join(found.conditions[i].label for i in self.only)} only"] if self.only else []
+        if self.begins is not None:
+            label = found.conditions[self.begins].label
+            told.append(f"under {label}" if self.kind == label else f"from {label}")
+        return " and ".join(told)
 
-def onsets(found: Findings, seen: list[Occurrence], stage: str) -> list[Onset]:
-    """The beginning of every mode that fails somewhere, by arm and curve; condition 0 is the clean data."""
+
+def onsets(found: Findings, seen: list[Occurrence]) -> list[Onset]:
+    """Where every mode that fails somewhere begins, by arm; one that fails everywhere stands once, of kind `all`."""
+    on_curves = {i for curve in found.curves for i in curve.conditions}
+    kinds = [(curve.family, curve.conditions[1:]) for curve in found.curves]
+    kinds += [(one.label, (i,)) for i, one in enumerate(found.conditions) if i not in on_curves | {0}]
     begun = []
-    names = sorted({(one.name, one.arm) for one in seen if one.failed})
-    for name, arm in names:
-        for family, conditions in found.families(stage).items():
-            failing = {one.condition: one for one in seen if one.name == name and one.arm == arm and one.failed}
-            here = [condition for condition in conditions if condition in failing]
-            if here:
-                begun.append(Onset(name, arm, family, here[0], failing[here[0]].evidence))
+    for name, arm in sorted({(one.name, one.arm) for one in seen if one.failed}):
+        failing = {one.condition: one for one in seen if one.name == name and one.arm == arm and one.failed}
+        if len(failing) == len(found.conditions):
+            begun.append(Onset(name, arm, "all", 0, (), failing[0].evidence))
+            continue
+        if 0 in failing:
+            begun.append(Onset(name, arm, "clean", None, (0,), failing[0].evidence))
+        for kind, conditions in kinds:
+            here = [i for i in conditions if i in failing]
+            if not here:
+                continue
+            start = len(conditions)
+            while start and conditions[start - 1] in failing:
+                start -= 1
+            begins = conditions[start] if start < len(conditions) else None
+            only = tuple(i for i in here if conditions.index(i) < start)
+            begun.append(Onset(name, arm, kind, begins, only, failing[here[-1]].evidence))
     return begun
 
 

@@ -54,11 +54,9 @@ def draw_map(found: Findings, seen: list[Occurrence]) -> Figure | None:
     return Figure(
         "failures",
         "Failure map",
-        f"Failed trials of {found.seeds} seeds for every mode (right), method (left) and training data; `yes`: "
-        "the paired "
-        "trials show it, `?`: too few seeds to say. Pale: looked for and not found; grey: cannot occur there. "
-        "Modes that "
-        "occurred nowhere are left out.",
+        f"Failed trials of {found.seeds} seeds for every mode (right), method (left) and training data; `yes`: the "
+        "paired trials show it, `?`: too few seeds to say. Pale: looked for and not found; grey: cannot occur "
+        "there. Modes that occurred nowhere are left out.",
         drawing,
     )
 
@@ -90,6 +88,7 @@ def draw_examples(found: Findings, seen: list[Occurrence]) -> Figure | None:
     return Figure(
         "examples",
         "What failure looks like",
-        "For each mode that occurred, a synthetic set of a condition where it did, and what its detector read there.",
+        f"For each mode that occurred (the first {EXAMPLES} of them), a synthetic set of the most severe condition "
+        "where it did, and what its detector read there; of a group mode, the first seed's.",
         drawing,
     )

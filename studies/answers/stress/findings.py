@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +15,15 @@ from mim4dd.registry import knobs
 from studies.engine.conditions import Condition
 from studies.engine.design import Setting
 from studies.engine.evidence import Array, Evidence
-from studies.engine.statistics import Interval, PairedInterval, mean_interval, paired_interval
+from studies.engine.failures.groups import Classes
+from studies.engine.statistics import (
+    Interval,
+    PairedInterval,
+    holm,
+    mean_interval,
+    paired_interval,
+    paired_p_value,
+)
 
 NAMES = {"random": "random real images", "base": "{base}", "default": "{base} + MIM4DD", "full": "full data"}
 
@@ -34,13 +43,34 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Slope:
-    """What one unit of severity does to accuracy: the mean over seeds of each seed's least-squares slope."""
+class Curve:
+    """Conditions of one kind in order of severity, the clean control (condition 0) first."""
 
     family: str
+    stage: str
+    conditions: tuple[int, ...]
+
+    @property
+    def worst(self) -> int:
+        return self.conditions[-1]
+
+
+@dataclass(frozen=True)
+class Slope:
+    """What one unit of severity does to accuracy: the mean over seeds of each seed's least-squares slope.
+
+    upto: the last condition that enters; misfit: the largest distance of a condition's mean from the mean line.
+    """
+
+    curve: Curve
     arm: Arm
     interval: Interval
-    conditions: int
+    upto: int
+    misfit: float | None
+
+
+# Beyond it labels say less of an image than its pixels do, and no curve is a line.
+SLOPE_RATE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,47 +161,109 @@ class Findings:
                     return found
         return {}
 
+    def class_counts(self, condition: int, seed: int) -> list[int] | None:
+        """Training images by true class of one seed; None where none of its trials has a row."""
+        for arm in range(len(self.arms)):
+            result = self.result(condition, arm, seed)
+            if "train_counts" in result:
+                steps = result["perturbed"].values()
+                # Rows written before the true counts were kept: only an imbalance changes those.
+                cut = [step["counts"] for step in steps if "factor" in step]
+                found: list[int] = result.get("clean_counts") or (cut[0] if cut else result["train_counts"])
+                return found
+        return None
+
+    def group_recall(self, condition: int, arm: int, groups: Callable[[Sequence[int]], Sequence[Classes]]) -> Array:
+        """Mean test recall of each group of classes, [groups, seeds]; the groups are those of each seed's own "
+        "counts."""
+        columns: list[list[float] | None] = []
+        for k, one in enumerate(self.recall[condition][arm]):
+            counts = self.class_counts(condition, k)
+            found = groups(counts) if counts else ()
+            if one is None or not found:
+                columns.append(None)
+            else:
+                columns.append([float(np.nanmean(one[:, group])) if len(group) else np.nan for group in found])
+        width = max((len(column) for column in columns if column), default=1)
+        return np.array([column or [np.nan] * width for column in columns]).T
+
     @cached_property
     def place(self) -> list[float | None]:
-        """Each condition's place on its curve: the realised noise rate, or the imbalance factor; 0 or 1 when clean."""
+        """Each condition's place on its curve: the realised noise rate, the imbalance factor or a severity."""
         return [self._place(i) for i in range(len(self.conditions))]
 
     def _place(self, condition: int) -> float | None:
         stages = self.conditions[condition].stages
         if stages == ("label noise",):
             rates = []
-            for seed in range(self.seeds):
-                steps = self.result(condition, self.base, seed).get("perturbed", {})
+            for k in range(self.seeds):
+                results = [self.result(condition, j, k) for j in range(len(self.arms))]
+                steps: dict[str, Any] = next((one["perturbed"] for one in results if "perturbed" in one), {})
                 rates += [step["rate"] for step in steps.values() if "rate" in step]
             return float(np.mean(rates)) if rates else self.conditions[condition].severity
         return self.conditions[condition].severity
 
-    def families(self, stage: str) -> dict[str, list[int]]:
-        """The conditions of each curve in order of severity, the clean control first; families of one stage only."""
-        found: dict[str, list[int]] = {}
+    @cached_property
+    def curves(self) -> list[Curve]:
+        """Every kind of a single stage whose conditions have a place."""
+        found: dict[tuple[str, str], list[int]] = {}
         for i, one in enumerate(self.conditions):
-            if one.stages == (stage,) and self.place[i] is not None:
-                found.setdefault(one.family, [0]).append(i)
-        return {name: [0, *sorted(members[1:], key=lambda i: self.place[i] or 0)] for name, members in found.items()}
+            if len(one.stages) == 1 and self.place[i] is not None:
+                found.setdefault((one.stages[0], one.family), []).append(i)
+        return [
+            Curve(family, stage, (0, *sorted(members, key=lambda i: self.place[i] or 0)))
+            for (stage, family), members in found.items()
+        ]
 
-    def axis(self, stage: str, conditions: list[int]) -> Array:
-        """The places of conditions as a slope is taken over: rate in tens of percent, factor in powers of ten."""
-        clean = 0.0 if stage == "label noise" else 1.0
-        places = np.array([clean if i == 0 else float(self.place[i] or 0) for i in conditions])
-        return places * 10 if stage == "label noise" else np.log10(places)
+    def places(self, curve: Curve) -> Array:
+        """Where a curve's conditions stand on its axis; the clean control at rate or severity 0, or factor 1."""
+        clean = 1.0 if curve.stage == "imbalance" else 0.0
+        return np.array([clean if i == 0 else float(self.place[i] or 0) for i in curve.conditions])
 
-    def slopes(self, stage: str) -> list[Slope]:
-        """Each arm's loss per 10% of noise, or per factor of ten, by family."""
+    @cached_property
+    def slopes(self) -> list[Slope]:
+        """Each arm's change per 10% of wrong labels (up to half of them), per factor of ten, or per step of "
+        "severity."""
         found = []
-        for family, conditions in self.families(stage).items():
-            x = self.axis(stage, conditions)
+        for curve in self.curves:
+            x = self.places(curve)
+            inside = [k for k in range(len(x)) if curve.stage != "label noise" or x[k] <= SLOPE_RATE]
+            if len(inside) < 2:
+                continue
+            x = {"label noise": 10 * x, "imbalance": np.log10(np.maximum(x, 1))}.get(curve.stage, x)[inside]
+            kept = [curve.conditions[k] for k in inside]
             for j, arm in enumerate(self.arms):
-                y = self.sets[conditions, j]
+                y = self.sets[kept, j]
                 # A seed enters with all its conditions or not at all.
-                whole = np.isfinite(y).all(0)
-                fitted = [float(np.polyfit(x, y[:, k], 1)[0]) for k in np.flatnonzero(whole)]
-                found.append(Slope(family, arm, mean_interval(fitted), len(conditions)))
+                whole = y[:, np.isfinite(y).all(0)]
+                fitted = [float(np.polyfit(x, column, 1)[0]) for column in whole.T]
+                misfit = None
+                if whole.shape[1]:
+                    line = np.polynomial.Polynomial.fit(x, whole.mean(1), 1)
+                    misfit = float(np.abs(whole.mean(1) - line(x)).max())
+                found.append(Slope(curve, arm, mean_interval(fitted), kept[-1], misfit))
         return found
+
+    @cached_property
+    def gain_p(self) -> dict[tuple[int, int], float]:
+        """Paired t tests of every gain over the base, Holm's correction over all of them."""
+        return self._tested(self.sets - self.sets[:, self.base][:, None], range(len(self.conditions)))
+
+    @cached_property
+    def change_p(self) -> dict[tuple[int, int], float]:
+        """The same of every change of a gain against the clean data."""
+        gains = self.sets - self.sets[:, self.base][:, None]
+        return self._tested(gains - gains[:1], range(1, len(self.conditions)))
+
+    def _tested(self, differences: Array, conditions: range) -> dict[tuple[int, int], float]:
+        places = [(i, j) for i in conditions for j, arm in enumerate(self.arms) if arm.has_term]
+        raw = {place: paired_p_value(differences[place], np.zeros(self.seeds)) for place in places}
+        known = {place: p for place, p in raw.items() if p is not None}
+        return dict(zip(known, holm(list(known.values())), strict=True))
+
+    def ended(self, condition: int, arm: int, status: str) -> int:
+        """How many of an arm's trials ended in a status."""
+        return sum(self.result(condition, arm, k).get("status") == status for k in range(self.seeds))
 
     def class_recall(self, condition: int, arm: int) -> Array | None:
         """Mean test recall of each class over seeds and networks, [C]."""

@@ -47,10 +47,9 @@ def draw_images(found: Findings) -> Figure | None:
     return Figure(
         "images",
         "What is distilled from clean and from perturbed data",
-        f"Seed {found.evidence.identity['seeds'][0]}; the strongest condition of each kind beside the clean data. All "
-        "methods of a column start from its random real images, so a wrong label among them stands in all. Pixels "
-        "outside "
-        "the range of real ones are clipped.",
+        f"Seed {found.evidence.identity['seeds'][0]}; beside the clean data, the strongest condition of the first "
+        "kinds. All methods of a column start from its random real images, so a wrong label among them stands in "
+        "all. Pixels outside the range of real ones are clipped.",
         drawing,
     )
 

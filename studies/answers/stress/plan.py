@@ -20,6 +20,9 @@ from studies.engine.trial import Trial
 FULL_STEPS = 500
 FULL_NETWORKS = 1
 
+# Severities of a kind that the suite itself does not sweep.
+USUAL = {"label noise": (0.2, 0.4), "imbalance": (10.0, 100.0), "pixel corruption": (1.0, 3.0, 5.0)}
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -55,6 +58,7 @@ def plan_stress(options: Options, configuration: Configuration, sweep: Sweep) ->
     ]
     for assigned in asked.variants:
         changed, names = assign(configuration.flat, assigned)
+        _check_variant(changed, names)
         others = {key: value for key, value in configuration.flat.items() if key not in changed}
         arms.append(("variant", {name: changed[name] for name in names}, others | changed, options.seeds))
     full = configuration.with_method("full")
@@ -67,7 +71,24 @@ def plan_stress(options: Options, configuration: Configuration, sweep: Sweep) ->
             own = [Trial.of(config | one.entry | {"seed": seed}) for seed in seeds]
             settings.append(Setting(len(settings), role, knobs, None, tuple(trial.hash for trial in own), one.text))
             trials |= {trial.hash: trial for trial in own}
-    return Plan((), tuple(settings), tuple(trials.values()), conditions)
+    notes = [
+        f"{kind} noise is left out: it is not defined on {configuration.flat['dataset']} (see --classes-as)"
+        for kind in skipped_kinds(options.classes_as or str(configuration.flat["dataset"]))
+        if sweep.stage == "label noise" and not asked.kinds and not asked.conditions and not asked.quick
+    ]
+    return Plan((), tuple(settings), tuple(trials.values()), conditions, tuple(notes))
+
+
+def _check_variant(changed: Flat, names: Sequence[str]) -> None:
+    """Refuse a variant that would not meet the base it is compared with, or that is the base.
+
+    Raises: InputError.
+    """
+    for name in names:
+        if not name.startswith("method.") or name.startswith("method.base"):
+            raise InputError(f"--variant is for knobs of the MI term, got {name}; set it for all methods with --set")
+    if changed["method.weight"] == 0:
+        raise InputError("--variant weight=0 is the base alone, which is compared with already")
 
 
 def _conditions(asked: Suite, sweep: Sweep, dataset: str, classes_as: str) -> tuple[Condition, ...]:
@@ -89,24 +110,28 @@ def _conditions(asked: Suite, sweep: Sweep, dataset: str, classes_as: str) -> tu
 
 def _swept(asked: Suite, sweep: Sweep, dataset: str) -> list[tuple[str, tuple[float, ...]]]:
     """(kind and its severity knob, severities), as the flags or the suite say."""
-    if not asked.kinds and asked.conditions and not asked.severities:
+    if asked.conditions and not asked.kinds and not asked.severities:
         return []
     swept = []
-    chosen = sweep.quick if asked.quick else sweep.kinds
-    for kind, severities in chosen if not asked.kinds else [(kind, ()) for kind in asked.kinds]:
+    for kind in asked.kinds or [kind for kind, _ in (sweep.quick if asked.quick else sweep.kinds)]:
         component = PERTURBATIONS.get(kind)
         knob = severity_knob(component)
         if not knob:
             raise InputError(f"--kinds {kind} has no severity to sweep; give it as --condition {kind}:...")
-        if not asked.kinds and kind == "asymmetric" and not _has_semantic_map(dataset):
+        if not asked.kinds and kind in skipped_kinds(dataset):
             continue
-        usual = dict(sweep.kinds).get(kind) or dict(sweep.kinds)[sweep.kinds[0][0]]
-        wanted = asked.severities or severities or usual
+        own = dict(sweep.quick if asked.quick else sweep.kinds) | ({} if not asked.kinds else dict(sweep.kinds))
+        wanted = asked.severities or own.get(kind) or USUAL[component.stage]
         declared = next(item.metadata["knob"] for item in component_fields(component) if item.name == knob)
         for severity in wanted:
             check_value(f"{kind}.{knob}", declared, severity)
         swept.append((f"{kind}:{knob}", wanted))
     return swept
+
+
+def skipped_kinds(dataset: str) -> tuple[str, ...]:
+    """Kinds that a suite leaves out because they are not defined on a data set: they must be asked for by name."""
+    return () if _has_semantic_map(dataset) else ("asymmetric",)
 
 
 def _has_semantic_map(dataset: str) -> bool:

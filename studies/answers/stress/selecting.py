@@ -15,7 +15,7 @@ class Selection:
     """The arm that clean and the arm that noisy validation labels choose under one condition.
 
     cost: test accuracy of the first less that of the second, paired over seeds; optimism: noisy less clean validation
-    accuracy of the arm that the noisy labels chose.
+    accuracy of the arm that the noisy labels chose; seeds: those that every candidate has.
     """
 
     condition: int
@@ -23,6 +23,7 @@ class Selection:
     noisy: int
     cost: PairedInterval
     optimism: PairedInterval
+    seeds: int
 
 
 def selections(found: Findings) -> list[Selection]:
@@ -36,10 +37,11 @@ def selections(found: Findings) -> list[Selection]:
             key: np.array([_validation(found, i, j, key) for j in candidates])
             for key in ("validation_accuracy", "noisy_validation_accuracy")
         }
-        means = {key: values.mean(1) for key, values in scores.items()}
-        if not all(np.isfinite(mean).any() for mean in means.values()):
+        # Compared on the seeds that all candidates have: a lucky seed less must not decide.
+        whole = np.isfinite(np.concatenate(list(scores.values()))).all(0)
+        if not whole.any():
             continue
-        clean, noisy = (int(np.nanargmax(means[key])) for key in scores)
+        clean, noisy = (int(values[:, whole].mean(1).argmax()) for values in scores.values())
         sets = found.sets[i]
         made.append(
             Selection(
@@ -48,6 +50,7 @@ def selections(found: Findings) -> list[Selection]:
                 candidates[noisy],
                 paired_interval(sets[candidates[clean]], sets[candidates[noisy]]),
                 paired_interval(scores["noisy_validation_accuracy"][noisy], scores["validation_accuracy"][noisy]),
+                int(whole.sum()),
             )
         )
     return made

@@ -11,28 +11,26 @@ from studies.answers.stress.selecting import selections
 from studies.engine.answer import Cell, Table, percent, points
 from studies.engine.failures import describe
 from studies.engine.failures.groups import head_and_tail, many_medium_few, thirds
-from studies.engine.statistics import holm, mean_interval
-from studies.engine.statistics.intervals import paired_p_value
+from studies.engine.running import LARGEST_MATRIX
+from studies.engine.statistics import mean_interval, probability_of_improvement, variance_components
 
 
-def tables(found: Findings, seen: list[Occurrence], stage: str) -> tuple[Table, ...]:
-    """What every condition costs every arm, slopes, groups of classes, selection, what was realised, failures."""
+def tables(found: Findings, seen: list[Occurrence]) -> tuple[Table, ...]:
+    """What every condition costs every arm, slopes, groups of classes, selection, noise, what was realised, "
+    "failures."""
     made = [
         _degradation(found),
-        _slopes(found, stage),
+        _slopes(found),
         _groups(found),
         _selection(found),
+        _spread(found),
         _realised(found),
-        _failures(found, seen, stage),
+        _failures(found, seen),
     ]
     return tuple(table for table in made if table and table.rows)
 
 
 def _degradation(found: Findings) -> Table:
-    gains = [(i, j) for i in range(len(found.conditions)) for j, arm in enumerate(found.arms) if arm.has_term]
-    raw = [paired_p_value(found.sets[i, j], found.sets[i, found.base]) for i, j in gains]
-    tested = [pair for pair, p in zip(gains, raw, strict=True) if p is not None]
-    adjusted = dict(zip(tested, holm([p for p in raw if p is not None]), strict=True))
     rows: list[tuple[Cell, ...]] = []
     for i, condition in enumerate(found.conditions):
         for j, arm in enumerate(found.arms):
@@ -45,51 +43,61 @@ def _degradation(found: Findings) -> Table:
                     percent(interval),
                     points(found.loss(i, j)) if i else None,
                     points(gain) if gain else None,
+                    found.gain_p.get((i, j)),
+                    _wins(found, i, j) if gain else None,
+                    gain.n if gain else None,
                     points(found.gain_change(i, j)) if gain and i else None,
-                    adjusted.get((i, j)),
+                    found.change_p.get((i, j)),
                     f"{interval.n} × {int(np.isfinite(found.accuracy[i, j]).sum(1).max(initial=0))}",
-                    found.seeds - interval.n,
+                    found.ended(i, j, "diverged"),
+                    found.seeds - interval.n - found.ended(i, j, "diverged"),
                 )
             )
     return Table(
         "degradation",
         "Accuracy under every condition",
         (
-            "training data",
-            "method",
-            "balanced test accuracy",
-            "against its own clean control",
-            "paired gain over the base",
-            "change of that gain",
-            "p of the gain (Holm)",
-            "sets × networks",
-            "lost",
+            *("training data", "method", "balanced test accuracy", "against its own clean control"),
+            *("paired gain over the base", "p of the gain (Holm)", "P(better than the base)", "pairs"),
+            *("change of the gain from clean data", "p of the change (Holm)", "sets × networks", "diverged", "lost"),
         ),
         tuple(rows),
-        "Mean over synthetic sets (seeds), 95% t intervals; differences pair sets of one seed, which share the "
-        "split, the "
-        "corruption, the initial images and the evaluation networks. Balanced accuracy is the mean recall of the "
-        "classes "
-        "on the clean test split; nothing is chosen by it. p: paired t test, Holm over this table.",
+        "Mean over the synthetic sets (seeds) that did not diverge, 95% t intervals; differences pair sets of one "
+        "seed. Balanced accuracy is the mean recall of the classes on the clean test split; nothing is chosen by it. "
+        "p: paired t tests, Holm over all gains and, apart, over all changes of this table. P(better): share of "
+        "pairs won, ties half, exact interval.",
     )
 
 
-def _slopes(found: Findings, stage: str) -> Table:
-    unit = "per 10% of wrong labels" if stage == "label noise" else "per factor of ten"
+def _wins(found: Findings, condition: int, arm: int) -> str | None:
+    wins = probability_of_improvement(found.sets[condition, arm], found.sets[condition, found.base])
+    if wins.value is None or wins.low is None or wins.high is None:
+        return None
+    return f"{wins.value:.2f} [{wins.low:.2f}, {wins.high:.2f}]"
+
+
+def _slopes(found: Findings) -> Table:
+    units = {"label noise": "10% of wrong labels", "imbalance": "factor of ten", "pixel corruption": "step"}
     rows = tuple(
-        (slope.family, slope.arm.name, points(slope.interval), slope.conditions, slope.interval.n)
-        for slope in found.slopes(stage)
+        (
+            slope.curve.family,
+            slope.arm.name,
+            points(slope.interval),
+            units[slope.curve.stage],
+            found.conditions[slope.upto].label,
+            None if slope.misfit is None else round(100 * slope.misfit, 2),
+            slope.interval.n,
+        )
+        for slope in found.slopes
     )
     return Table(
         "slopes",
         "Slope of degradation",
-        ("kind", "method", f"accuracy {unit}", "conditions", "seeds"),
+        ("kind", "method", "accuracy per unit", "unit", "from clean data up to", "largest misfit, points", "seeds"),
         rows,
-        "Each seed's least-squares slope over the clean control and the severities of one kind, by the rate that was "
-        "realised; the interval is over seeds. A slope says little where the fall is no line: see the curves."
-        if stage == "label noise"
-        else "Each seed's least-squares slope over log10 of the factor, the balanced control included; interval "
-        "over seeds.",
+        "Each seed's least-squares slope over the clean control and the severities of one kind (wrong labels as "
+        "realised, up to half of them; log10 of the factor); the interval is over seeds and says nothing of the "
+        "misfit, the largest distance of a condition's mean from the mean line.",
     )
 
 
@@ -97,14 +105,13 @@ def _groups(found: Findings) -> Table | None:
     """Recall of head, medium and tail classes, where the classes differ in their training images."""
     rows: list[tuple[Cell, ...]] = []
     for i, condition in enumerate(found.conditions):
-        counts = found.any_result(i).get("train_counts")
-        if not counts or head_and_tail(counts) is None:
+        counts = [found.class_counts(i, k) for k in range(found.seeds)]
+        if not any(one and head_and_tail(one) for one in counts):
             continue
         for j, arm in enumerate(found.arms):
-            cells: list[Cell] = [condition.label, arm.name]
-            for group in (*thirds(counts), *many_medium_few(counts)):
-                cells.append(percent(mean_interval(_recall_of(found, i, j, group))) if len(group) else None)
-            rows.append(tuple(cells))
+            groups = found.group_recall(i, j, lambda counts: (*thirds(counts), *many_medium_few(counts)))
+            cells = [percent(mean_interval(group)) if np.isfinite(group).any() else None for group in groups]
+            rows.append((condition.label, arm.name, *(cells if len(cells) == 6 else [None] * 6)))
     if not rows:
         return None
     return Table(
@@ -115,13 +122,29 @@ def _groups(found: Findings) -> Table | None:
             *("more than 100 images", "20 to 100", "fewer than 20"),
         ),
         tuple(rows),
-        "Mean test recall of the classes of each group by their number of training images, 95% t interval over seeds. "
-        "The thirds go by rank; the last three columns by count, where such classes exist.",
+        "Mean test recall of the classes of each group by each seed's number of training images of their true class, "
+        "95% t interval over seeds. The thirds go by rank; the last three columns by count, where such classes exist.",
     )
 
 
-def _recall_of(found: Findings, condition: int, arm: int, group: np.ndarray) -> list[float]:
-    return [float(np.nanmean(one[:, group])) for one in found.recall[condition][arm] if one is not None]
+def _spread(found: Findings) -> Table:
+    """The two variance components of every arm under every condition."""
+    rows: list[tuple[Cell, ...]] = []
+    for i, condition in enumerate(found.conditions):
+        for j, arm in enumerate(found.arms):
+            parts = variance_components(found.accuracy[i, j][None])
+            if parts.sets is None:
+                continue
+            networks = round(100 * parts.networks.value, 2) if parts.networks else None
+            rows.append((condition.label, arm.name, round(100 * parts.sets.value, 2), networks))
+    return Table(
+        "spread",
+        "Spread over sets and over networks",
+        ("training data", "method", "between sets, points", "between networks of a set, points"),
+        tuple(rows),
+        f"Standard deviations of balanced test accuracy over {found.seeds} sets, network noise removed, and over the "
+        "networks trained on one set.",
+    )
 
 
 def _selection(found: Findings) -> Table | None:
@@ -136,6 +159,7 @@ def _selection(found: Findings) -> Table | None:
                 percent(found.mean(one.condition, one.noisy)),
                 points(one.cost),
                 points(one.optimism),
+                one.seeds,
             )
         )
     if not rows:
@@ -146,13 +170,12 @@ def _selection(found: Findings) -> Table | None:
         (
             *("training data", "chosen by clean labels", "chosen by noisy labels"),
             *("test accuracy of the first", "of the second", "cost of noisy labels", "noisy less clean validation"),
+            "seeds compared",
         ),
         tuple(rows),
         "The choice is between the base and the base with the MI term, by mean validation accuracy over seeds. "
-        "Noisy: the "
-        "validation labels bear the same noise as the training labels, drawn apart. The last column is how much "
-        "lower the "
-        "chosen method scores on them.",
+        "Noisy: the validation labels bear the same noise as the training labels, drawn apart. The last column is "
+        "how much lower the chosen method scores on them.",
     )
 
 
@@ -162,15 +185,18 @@ def _realised(found: Findings) -> Table:
         result = found.any_result(i)
         if not result:
             continue
-        rates = [step["rate"] for step in result["perturbed"].values() if "rate" in step]
+        steps = result["perturbed"].values()
+        rates = [step["rate"] for step in steps if "rate" in step]
+        factors = [step["factor"] for step in steps if "factor" in step]
         counts, tail = result["train_counts"], result["tail"]
         short = f"{tail['policy']}: {', '.join(tail['short_of_ipc'])}" if tail["short_of_ipc"] else "none"
         rows.append(
             (
                 condition.label,
-                f"{100 * rates[0]:.2f}%" if rates else "0%",
+                f"{100 * result.get('wrong_labels', rates[0] if rates else 0.0):.2f}%",
+                round(factors[0], 1) if factors else None,
                 f"{max(counts)} to {min(counts)}",
-                " ".join(map(str, counts)) if len(counts) <= 20 else None,
+                " ".join(map(str, counts)) if len(counts) <= LARGEST_MATRIX else None,
                 sum(counts),
                 short,
                 len(tail["short_of_batch"]),
@@ -181,29 +207,29 @@ def _realised(found: Findings) -> Table:
         "realised",
         "What the perturbations realised",
         (
-            *("training data", "wrong labels", "images a class", "by class", "images in all"),
+            *("training data", "wrong labels", "realised factor", "images a label", "by label", "images in all"),
             *("classes short of ipc", "short of the real batch", "classes without images"),
         ),
         tuple(rows),
-        f"Of seed {found.evidence.identity['seeds'][0]}; the other seeds' are in rows.jsonl. A class short of the real "
-        "batch repeats its images unless the policy is cap.",
+        "Of the first seed that has a row; the others' are in rows.jsonl. A class short of the real batch repeats "
+        "its images unless the policy is cap.",
     )
 
 
-def _failures(found: Findings, seen: list[Occurrence], stage: str) -> Table:
+def _failures(found: Findings, seen: list[Occurrence]) -> Table:
     rows: list[tuple[Cell, ...]] = []
-    for onset in onsets(found, seen, stage):
-        assert onset.begins is not None
+    for onset in onsets(found, seen):
         mode = onset.mode.partition(" (")[0]
-        begins = "the clean data already" if onset.begins == 0 else found.conditions[onset.begins].label
-        rows.append((onset.mode, found.arms[onset.arm].name, onset.family, begins, onset.evidence, describe(mode)))
+        told = (onset.where(found), onset.evidence, describe(mode))
+        rows.append((onset.mode, found.arms[onset.arm].name, onset.kind, *told))
     path = found.evidence.out / "inputs" / "reference.safetensors"
     accuracy = f"{Reference.load(path).accuracy:.1%}" if path.exists() else "unknown"
     return Table(
         "failures",
         "Where each failure mode begins",
-        ("mode", "method", "kind", "begins at", "evidence there", "what it is"),
+        ("mode", "method", "kind", "fails", "evidence there", "what it is"),
         tuple(rows),
-        "A mode of single trials begins where most seeds fail, one of groups where the paired trials do. The reference "
-        f"network that judges synthetic images has {accuracy} on validation.",
+        "A mode of single trials fails where most seeds do, one of groups where the paired trials do; `from`: under "
+        "every more severe condition of the kind as well. The reference network that judges synthetic images has "
+        f"{accuracy} on validation.",
     )

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from studies.answers.stress.breaking import Occurrence, group_failures, occurrences, onsets
 from studies.answers.stress.figures import draw_figures
-from studies.answers.stress.findings import Findings, Slope, find
+from studies.answers.stress.findings import Curve, Findings, Slope, find
 from studies.answers.stress.selecting import selections
 from studies.answers.stress.tables import tables
 from studies.engine.answer import Answer, percent, points
 from studies.engine.evidence import Evidence
-from studies.engine.failures.groups import head_and_tail
-from studies.engine.statistics import mean_interval, paired_interval
+from studies.engine.failures.groups import Classes, thirds
+from studies.engine.statistics import Interval, mean_interval, paired_interval, pairs_to_decide
 
+SEEDS_IN_SIGHT = 100  # nobody runs more, and the forecast is worth no more
 MARGIN = 0.005  # half a point: a smaller difference is of no use to anyone, whatever its sign
 
 
-def write_answer(evidence: Evidence, stage: str) -> Answer:
-    """The verdict, tables, figures and failures of a stress suite; stage: what it perturbs."""
+def write_answer(evidence: Evidence) -> Answer:
+    """The verdict, tables, figures and failures of a stress suite."""
     found = find(evidence)
     if not np.isfinite(found.sets[0, found.base]).any():
         counts = ", ".join(f"{n} {status}" for status, n in evidence.status().items())
@@ -26,22 +29,30 @@ def write_answer(evidence: Evidence, stage: str) -> Answer:
     seen = occurrences(found)
     sentences = [
         _control(found),
-        *_costs(found, stage),
-        *_gains(found, stage),
-        *_tails(found, stage),
+        *_costs(found),
+        *_gains(found),
+        *_tails(found),
         _selected(found),
         _combined(found),
-        *_breaks(found, seen, stage),
+        *_breaks(found, seen),
         _losses(found),
     ]
     return Answer(
         verdict=tuple(sentence for sentence in sentences if sentence),
-        tables=tables(found, seen, stage),
-        figures=draw_figures(found, seen, stage),
-        notes=_notes(stage),
-        summary=_summary(found, stage),
+        tables=tables(found, seen),
+        figures=draw_figures(found, seen),
+        notes=_notes(found),
+        summary=_summary(found),
         failed=group_failures(found, seen),
     )
+
+
+# What a unit of severity is, and what a curve's kind is called.
+UNITS = {
+    "label noise": ("noise", "per 10% of wrong labels"),
+    "imbalance": ("imbalance", "per factor of ten"),
+    "pixel corruption": ("corruption", "per step of severity"),
+}
 
 
 def _control(found: Findings) -> str:
@@ -53,30 +64,44 @@ def _control(found: Findings) -> str:
     )
 
 
-def _costs(found: Findings, stage: str) -> list[str]:
-    """One sentence a kind: what it costs each arm."""
-    unit = "per 10% of wrong labels" if stage == "label noise" else "per factor of ten"
+def _costs(found: Findings) -> list[str]:
+    """One sentence a kind: what it costs each arm, and what lies beyond the range of the slope."""
     sentences = []
-    slopes = found.slopes(stage)
-    for family in found.families(stage):
-        told = [_slope(slope) for slope in slopes if slope.family == family]
-        what = f"{family} noise" if stage == "label noise" else f"{family} imbalance"
-        sentences.append(f"{what.capitalize()} costs, {unit}: {'; '.join(told)}.")
+    for curve in found.curves:
+        slopes = [slope for slope in found.slopes if slope.curve == curve]
+        kind, unit = UNITS[curve.stage]
+        what = f"{curve.family} {kind}".capitalize()
+        if not slopes:
+            continue
+        upto = found.conditions[slopes[0].upto].label
+        misfits = [slope.misfit for slope in slopes if slope.misfit is not None]
+        misfit = f"; no mean lies further than {100 * max(misfits):.1f} points from its line" if misfits else ""
+        sentences.append(
+            f"{what} costs, {unit} up to {upto}: {'; '.join(_slope(slope, found.seeds) for slope in slopes)}{misfit}."
+        )
+        if slopes[0].upto != curve.worst:
+            told = [f"{arm.name} {_cost(found.loss(curve.worst, j))}" for j, arm in enumerate(found.arms)]
+            sentences.append(f"At {found.conditions[curve.worst].label} the whole cost is: {'; '.join(told)}.")
     return sentences
 
 
-def _slope(slope: Slope) -> str:
-    interval = slope.interval
+def _slope(slope: Slope, seeds: int) -> str:
+    few = f" (n = {slope.interval.n})" if slope.interval.n < seeds else ""
+    return f"{slope.arm.name} {_cost(slope.interval)}{few}"
+
+
+def _cost(interval: Interval) -> str:
+    """A change of accuracy as what is lost: `5.9 points [5.3, 6.6]`."""
     if interval.mean is None:
-        return f"{slope.arm.name} unknown"
+        return "unknown"
     cost = f"{-100 * interval.mean:.1f} points"
     if interval.low is None or interval.high is None:
-        return f"{slope.arm.name} {cost} (no interval from {interval.n})"
-    return f"{slope.arm.name} {cost} [{-100 * interval.high:.1f}, {-100 * interval.low:.1f}]"
+        return f"{cost} (no interval from {interval.n})"
+    return f"{cost} [{-100 * interval.high:.1f}, {-100 * interval.low:.1f}]"
 
 
-def _gains(found: Findings, stage: str) -> list[str]:
-    """One sentence an arm with the MI term and kind: its gain over the base from clean to the worst, and where lost."""
+def _gains(found: Findings) -> list[str]:
+    """One sentence an arm with the MI term: its gain over the base from clean to the worst, and where it is lost."""
     sentences = []
     for j, arm in enumerate(found.arms):
         if not arm.has_term:
@@ -84,70 +109,95 @@ def _gains(found: Findings, stage: str) -> list[str]:
         clean = found.gain(0, j)
         shown = clean.low is not None and clean.low > 0
         parts = []
-        for conditions in found.families(stage).values():
-            worst = conditions[-1]
-            change = found.gain_change(worst, j)
-            verdict = _change(change.low, change.high)
+        for curve in found.curves:
             parts.append(
-                f"{points(found.gain(worst, j))} at {found.conditions[worst].label} (change {points(change)}, {verdict}"
-                f"{_lost(found, j, conditions) if shown else ''})"
+                f"{points(found.gain(curve.worst, j))} at {found.conditions[curve.worst].label} (change "
+                f"{points(found.gain_change(curve.worst, j))}, "
+                f"{_change(found, curve.worst, j)}{_lost(found, j, curve) if shown else ''})"
             )
         state = "a gain" if shown else "a loss" if clean.high is not None and clean.high < 0 else "no gain shown"
-        sentences.append(
-            f"The gain of {arm.name} over the base is {points(clean)} on clean data ({state}, n = {clean.n}); "
-            f"{'; '.join(parts)}."
-        )
+        text = f"The gain of {arm.name} over the base is {points(clean)} on clean data ({state}, n = {clean.n})"
+        best = _largest(found, j)
+        sentences.append("; ".join([text, *parts]) + f".{f' {best}' if best else ''}")
     return sentences
 
 
-def _change(low: float | None, high: float | None) -> str:
+def _change(found: Findings, condition: int, arm: int) -> str:
+    """What became of a gain, after Holm's correction over all changes of the suite."""
+    change = found.gain_change(condition, arm)
+    low, high = change.low, change.high
     if low is None or high is None:
-        return "one pair decides nothing"
-    if high < 0:
-        return "it shrinks"
-    if low > 0:
-        return "it grows"
-    return "not decided at this n" if max(-low, high) > MARGIN else "no change beyond half a point"
+        return f"{change.n} pair(s) decide nothing"
+    if low <= 0 <= high:
+        if max(-low, high) <= MARGIN:
+            return "no change beyond half a point"
+        gains = found.sets[:, arm] - found.sets[:, found.base]
+        needed = pairs_to_decide(gains[condition] - gains[0])
+        told = f"; about {needed} seeds would" if needed and change.n < needed <= SEEDS_IN_SIGHT else ""
+        return "not decided at this n" + told
+    ends = [found.gain(i, arm) for i in (0, condition)]
+    known = any(end.low is not None and end.low > 0 for end in ends)
+    word = ("it grows" if known else "it rises") if low > 0 else ("it shrinks" if known else "it falls")
+    p = found.change_p.get((condition, arm))
+    return word + ("" if p is not None and p < 0.05 else ", not after Holm's correction")
 
 
-def _lost(found: Findings, arm: int, conditions: list[int]) -> str:
-    """From which severity on the gain is no longer above 0."""
-    for place, condition in enumerate(conditions[1:], 1):
-        rest = [found.gain(later, arm).low for later in conditions[place:]]
-        if all(low is None or low <= 0 for low in rest):
-            return f"; no longer shown from {found.conditions[condition].label}"
-    return "; still there at every severity"
+def _lost(found: Findings, arm: int, curve: Curve) -> str:
+    """At which severities the gain is no longer above 0."""
+    missing = [i for i in curve.conditions[1:] if (low := found.gain(i, arm).low) is None or low <= 0]
+    if not missing:
+        return "; still shown at every severity"
+    if missing == list(curve.conditions[-len(missing) :]):
+        return f"; no longer shown from {found.conditions[missing[0]].label}"
+    return f"; not shown at {' and '.join(found.conditions[i].label for i in missing)}"
 
 
-def _tails(found: Findings, stage: str) -> list[str]:
+def _largest(found: Findings, arm: int) -> str:
+    """The condition with the largest gain whose interval lies above 0, when it is not the clean data."""
+    shown = [(found.gain(i, arm).mean or 0.0, i) for i in range(1, len(found.conditions))]
+    shown = [(mean, i) for mean, i in shown if (low := found.gain(i, arm).low) is not None and low > 0]
+    if not shown:
+        return ""
+    _, i = max(shown)
+    p = found.gain_p.get((i, arm))
+    told = f", p = {p:.2g} after Holm's correction over {len(found.gain_p)} gains" if p is not None else ""
+    return (
+        f"Of the conditions where it is above 0, it is largest at {found.conditions[i].label}: "
+        f"{points(found.gain(i, arm))}{told}."
+    )
+
+
+def _tails(found: Findings) -> list[str]:
     """What imbalance does to the rare classes of each arm, at the largest factor of each kind."""
-    if stage != "imbalance":
-        return []
     sentences = []
-    for conditions in found.families(stage).values():
-        worst = conditions[-1]
-        counts = found.any_result(worst).get("train_counts")
-        parts = head_and_tail(counts) if counts else None
-        if parts is None:
+    for curve in found.curves:
+        if curve.stage != "imbalance":
             continue
-        head, tail = parts
         told = []
         for j, arm in enumerate(found.arms):
-            now, before = (_group(found, condition, j, tail) for condition in (worst, 0))
-            fall = paired_interval(now, before)
+            rare, frequent = (found.group_recall(curve.worst, j, part) for part in (_tail, _head))
+            # The same classes of the same seed on clean data.
+            groups = [found.class_counts(curve.worst, k) for k in range(found.seeds)]
+            before = [
+                float(np.nanmean(one[:, thirds(counts)[2]])) if one is not None and counts else np.nan
+                for one, counts in zip(found.recall[0][j], groups, strict=True)
+            ]
+            fall = paired_interval(rare[0], before)
             told.append(
-                f"{arm.name} {percent(mean_interval(now))} (head "
-                f"{percent(mean_interval(_group(found, worst, j, head)))}; "
-                f"same classes on balanced data {percent(mean_interval(before))}, change {points(fall)})"
+                f"{arm.name} {percent(mean_interval(rare[0]))} (head {percent(mean_interval(frequent[0]))}; against "
+                f"the same classes of the clean control {points(fall)})"
             )
-        sentences.append(
-            f"At {found.conditions[worst].label}, recall of the tail third of the classes: {'; '.join(told)}."
-        )
+        label = found.conditions[curve.worst].label
+        sentences.append(f"At {label}, recall of the tail third of the classes: {'; '.join(told)}.")
     return sentences
 
 
-def _group(found: Findings, condition: int, arm: int, group: np.ndarray) -> list[float]:
-    return [np.nan if one is None else float(np.nanmean(one[:, group])) for one in found.recall[condition][arm]]
+def _head(counts: Sequence[int]) -> Sequence[Classes]:
+    return thirds(counts)[:1]
+
+
+def _tail(counts: Sequence[int]) -> Sequence[Classes]:
+    return thirds(counts)[2:]
 
 
 def _selected(found: Findings) -> str:
@@ -157,16 +207,17 @@ def _selected(found: Findings) -> str:
     differ = [one for one in made if one.clean != one.noisy]
     worst = max(made, key=lambda one: abs(one.optimism.mean or 0.0))
     text = (
-        "Choosing between the base and the MI term by noisy instead of clean validation labels changes the "
-        "choice under "
-        f"{len(differ)} of {len(made)} conditions"
+        "Choosing between the base and the MI term by noisy instead of clean validation labels changes the choice "
+        f"under {len(differ)} of {len(made)} conditions"
     )
     if differ:
         most = max(differ, key=lambda one: one.cost.mean or 0.0)
-        text += f", at most costing {points(most.cost)} of test accuracy ({found.conditions[most.condition].label})"
+        label = found.conditions[most.condition].label
+        text += f" (the largest estimated cost is {points(most.cost)} of test accuracy, at {label})"
+    gap = worst.optimism.mean or 0.0
     return (
-        f"{text}; noisy labels understate the accuracy itself by up to {points(worst.optimism)} "
-        f"({found.conditions[worst.condition].label})."
+        f"{text}; noisy labels {'understate' if gap < 0 else 'overstate'} the accuracy itself, most at "
+        f"{found.conditions[worst.condition].label}: {points(worst.optimism)}."
     )
 
 
@@ -176,83 +227,102 @@ def _combined(found: Findings) -> str:
     told = []
     for i, one in enumerate(found.conditions):
         parts = one.label.split(" + ")
-        if len(parts) != 2 or not all(part in labels for part in parts):
+        if one.stages != ("imbalance", "label noise") or not all(part in labels for part in parts):
             continue
         first, second = (labels[part] for part in parts)
         for j, arm in enumerate(found.arms):
-            if arm.role not in ("base", "default"):
+            if arm.role not in ("base", "variant"):
                 continue
             loss = found.sets[i, j] - found.sets[0, j]
             apart = (found.sets[first, j] - found.sets[0, j]) + (found.sets[second, j] - found.sets[0, j])
             told.append(f"{arm.name} {one.label} {points(paired_interval(loss, apart))}")
     if not told:
         return ""
-    return f"Noise and imbalance together, against the sum of what each costs alone: {'; '.join(told)}."
+    return f"Noise and imbalance together, less the sum of what each costs alone: {'; '.join(told)}."
 
 
-def _breaks(found: Findings, seen: list[Occurrence], stage: str) -> list[str]:
-    """The failure map in words: what fails where, mildest condition first, and what is undecided."""
-    begun = onsets(found, seen, stage)
+def _breaks(found: Findings, seen: list[Occurrence]) -> list[str]:
+    """The failure map in words: what fails where, and what is undecided."""
+    begun = onsets(found, seen)
     sentences = []
     for mode in sorted({onset.mode for onset in begun}):
-        by_place: dict[str, list[str]] = {}
-        for onset in begun:
-            if onset.mode == mode and onset.begins is not None:
-                place = "clean data" if onset.begins == 0 else f"{found.conditions[onset.begins].label}"
-                names = by_place.setdefault(found.arms[onset.arm].name, [])
-                if place not in names:
-                    names.append(place)
-        told = "; ".join(f"{name} from {' and '.join(places)}" for name, places in by_place.items())
-        sentences.append(f"{mode}: {told}.")
+        told = []
+        for arm in dict.fromkeys(onset.arm for onset in begun if onset.mode == mode):
+            places = [onset.where(found) for onset in begun if (onset.mode, onset.arm) == (mode, arm)]
+            told.append(f"{found.arms[arm].name} {', '.join(places)}")
+        sentences.append(f"{mode}: {'; '.join(told)}.")
     if not sentences:
         sentences.append("No failure mode was seen in most seeds of any condition.")
     undecided = sorted({one.mode for one in seen if one.undecided})
     if undecided:
-        counts = [f"{mode} in {sum(one.mode == mode and one.undecided for one in seen)} cases" for mode in undecided]
+        counts = []
+        for mode in undecided:
+            judged = [one for one in seen if one.mode == mode]
+            counts.append(f"{mode} in {sum(one.undecided for one in judged)} of {len(judged)} cases")
         sentences.append(f"Undecided with {found.seeds} seeds: {', '.join(counts)}.")
     return sentences
 
 
 def _losses(found: Findings) -> str:
-    counts = {name: n for name, n in found.evidence.status().items() if name != "ok"}
-    return f"Not every trial ended well: {', '.join(f'{n} {name}' for name, n in counts.items())}." if counts else ""
+    """Which trials have no accuracy, so that a mean over the others is not taken for one over all."""
+    told = []
+    for i, condition in enumerate(found.conditions):
+        for j, arm in enumerate(found.arms):
+            for status in ("diverged", "error"):
+                count = found.ended(i, j, status)
+                if count:
+                    told.append(f"{count} of {found.seeds} {status} ({arm.name}, {condition.label})")
+    missing = found.evidence.status().get("missing", 0)
+    if missing:
+        told.append(f"{missing} missing")
+    return f"Not every trial ended well; means are over those that did: {'; '.join(told)}." if told else ""
 
 
-def _notes(stage: str) -> tuple[str, ...]:
-    shared = (
+def _notes(found: Findings) -> tuple[str, ...]:
+    stages = {stage for one in found.conditions for stage in one.stages}
+    selection = found.evidence.identity.get("selection", "clean")
+    notes = [
         "Every arm of one seed meets the same split, corruption, initial real images and evaluation networks. "
-        "Validation "
-        "and test labels are clean; what noisy validation labels would have chosen stands in a table of its own.",
-        "Full data is trained with the same recipe on the whole perturbed split, one network, at most 500 steps: "
-        "an early "
-        "stopped ceiling.",
-    )
-    if stage == "label noise":
-        return (
-            *shared,
-            "Rates: symmetric noise excludes the own class, pairflip moves a class to the next, asymmetric follows the "
-            "data set's semantic map (its overall rate is lower), instance noise is that of Xia et al. 2020. "
-            "Images that "
-            "are flipped at one rate are among those flipped at a higher one.",
+        "Between conditions the split, the networks and, as far as they nest, the corruptions are shared; the "
+        "initial images are drawn anew from what a class then holds, so a difference between conditions has their "
+        "noise too.",
+        f"Test labels are clean. Choices read {selection} validation labels; what the others would have chosen "
+        "stands in a table of its own.",
+        "Full data is trained with the same recipe on the whole perturbed split, one network, at most 500 steps: an "
+        "early stopped ceiling.",
+        "Detectors of single trials read validation, those of groups and all tables test; a `yes` of a group mode is "
+        "one of many comparisons and is not corrected for their number.",
+    ]
+    if "label noise" in stages:
+        notes.append(
+            "Rates: symmetric noise excludes the own class unless the condition says include own, pairflip moves a "
+            "class to the next, asymmetric follows the data set's semantic map (its overall rate is lower), instance "
+            "noise is that of Xia et al. 2020. Images that are flipped at one rate are among those flipped at a "
+            "higher one."
         )
-    return (
-        *shared,
-        "exponential: n_k = floor(n_max * factor^(-k/(C-1))), at least 1, n_max the smallest class of the clean split; "
-        "step: half of the classes have n_max/factor. The last classes by label are the rare ones: rarity and "
-        "difficulty "
-        "cannot be told apart unless the order is random.",
-    )
+    if "imbalance" in stages:
+        notes.append(
+            "exponential: n_k = floor(n_max * factor^(-k/(C-1))), at least 1, n_max the smallest class of the clean "
+            "split; step: half of the classes have n_max/factor. Unless the order is random, the last classes by "
+            "label are the rare ones, and rarity cannot be told from difficulty."
+        )
+    if "pixel corruption" in stages:
+        notes.append(
+            "Pixel corruptions are a subset with CIFAR's constants, of the training images alone; not CIFAR-C."
+        )
+    return tuple(notes)
 
 
-def _summary(found: Findings, stage: str) -> dict[str, float]:
-    """The numbers that MLflow's parent run shows."""
+def _summary(found: Findings) -> dict[str, float]:
+    """The numbers that MLflow's parent run shows; variants are numbered in their order."""
     held: dict[str, float | None] = {}
+    variants = [arm for arm in found.arms if arm.role == "variant"]
     for j, arm in enumerate(found.arms):
-        name = arm.role
+        name = f"variant{variants.index(arm) + 1}" if arm in variants else arm.role
         held[f"clean_test_accuracy/{name}"] = found.mean(0, j).mean
-        for slope in found.slopes(stage):
+        for slope in found.slopes:
             if slope.arm == arm:
-                held[f"slope/{slope.family}/{name}"] = slope.interval.mean
+                held[f"slope/{slope.curve.family}/{name}"] = slope.interval.mean
         if arm.has_term:
             held[f"clean_gain/{name}"] = found.gain(0, j).mean
     return {name: float(value) for name, value in held.items() if value is not None}

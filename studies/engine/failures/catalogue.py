@@ -43,7 +43,8 @@ class Pairs:
 
     Shapes: accuracy [seeds, networks]; random, base: mean accuracies of the sets of random real images and of the base
     alone under the same condition, [seeds], or None where the comparison makes no sense; rejected, rejected_clean: the
-    share of synthetic images whose label the clean reference rejects, here and in the clean control, [seeds].
+    share of synthetic images whose label the clean reference rejects, here and in the control without label noise,
+    [seeds]; flipped_agreement: the share of flipped real images that get their wrong label, [seeds].
     """
 
     accuracy: Array
@@ -51,6 +52,7 @@ class Pairs:
     base: Array | None = None
     rejected: Array | None = None
     rejected_clean: Array | None = None
+    flipped_agreement: Array | None = None
 
 
 class GroupDetector(Protocol):

@@ -12,6 +12,8 @@ from mim4dd.registry import knob
 from studies.engine.failures.catalogue import FAILED, FAILURES, HEALTHY, UNDECIDED, Finding, Pairs
 from studies.engine.statistics import paired_interval, set_means
 
+NO_PAIR = "no pair is left: the trials failed or diverged"
+
 
 @FAILURES.add("below_random")
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class BelowRandom:
             return None
         found = paired_interval(set_means(pairs.accuracy[None])[0], pairs.random)
         if found.mean is None:
-            return None
+            return Finding(UNDECIDED, None, 0, NO_PAIR)
         if found.low is None or found.high is None:
             return Finding(UNDECIDED, found.mean, 0, f"{found.n} pair(s) give no interval")
         state = FAILED if found.high < 0 else HEALTHY if found.low > 0 else UNDECIDED
@@ -54,7 +56,7 @@ class NoGain:
             return None
         found = paired_interval(set_means(pairs.accuracy[None])[0], pairs.base)
         if found.mean is None:
-            return None
+            return Finding(UNDECIDED, None, self.margin, NO_PAIR)
         if found.low is None or found.high is None:
             return Finding(UNDECIDED, found.mean, self.margin, f"{found.n} pair(s) give no interval")
         state = FAILED if found.high < self.margin else HEALTHY if found.low > self.margin else UNDECIDED
@@ -69,9 +71,9 @@ class NoGain:
 class MemorisedNoise:
     """Synthetic images show another class than their label says: wrong labels of the real ones were distilled.
 
-    The value is the share of images whose label the clean reference network rejects, less that of the clean control of
-    the same seed, over seeds; it fails where the whole 95% interval lies above the excess allowed.
-    Differs: with one pair there is no interval, and the excess itself decides.
+    The value is the share of images whose label the clean reference network rejects, less that of the same seed's
+    control without label noise; it fails where the whole 95% interval over seeds lies above the excess allowed. The
+    evidence adds how often networks trained on the set give flipped real images their wrong label.
     """
 
     scope: ClassVar[str] = "group"
@@ -82,15 +84,19 @@ class MemorisedNoise:
             return None
         found = paired_interval(pairs.rejected, pairs.rejected_clean)
         if found.mean is None:
-            return None
+            return Finding(UNDECIDED, None, self.excess, NO_PAIR)
         if found.low is None or found.high is None:
-            state = FAILED if found.mean > self.excess else HEALTHY
-            return Finding(state, found.mean, self.excess, f"{_points(found.mean)} points, one pair")
+            return Finding(UNDECIDED, found.mean, self.excess, f"{found.n} pair(s) give no interval")
         state = FAILED if found.low > self.excess else HEALTHY if found.high <= self.excess else UNDECIDED
         evidence = (
             f"the reference rejects {_points(found.mean)} points [{_points(found.low)}, {_points(found.high)}] more "
-            f"images than of the clean control, n = {found.n}"
+            f"images than of the control without label noise, n = {found.n}"
         )
+        agreed = pairs.flipped_agreement
+        if agreed is not None and np.isfinite(agreed).any():
+            evidence += (
+                f"; networks trained on them give {np.nanmean(agreed):.0%} of the flipped images the wrong label"
+            )
         return Finding(state, found.mean, self.excess, evidence)
 
 

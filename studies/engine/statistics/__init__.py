@@ -9,6 +9,7 @@ from .intervals import (
     holm,
     mean_interval,
     paired_interval,
+    paired_p_value,
     pairs_to_decide,
     probability_of_improvement,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "mean_interval",
     "one_standard_error_region",
     "paired_interval",
+    "paired_p_value",
     "pairs_to_decide",
     "probability_of_improvement",
     "regret_of",

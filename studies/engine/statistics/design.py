@@ -25,8 +25,8 @@ def checked_design(x: ArrayLike, names: Sequence[str], *, settings: int, dummy: 
         raise ValueError(f"names must differ, got {list(names)}")
     if not ((points >= 0) & (points <= 1)).all():
         raise ValueError(
-            f"x must be unit-scaled into [0, 1], got {points.min()} to {points.max()}; "
-            "scale log knobs by their logarithm"
+            f"x must be unit-scaled into [0, 1], got {points.min()} to {points.max()}; scale log knobs by their "
+            "logarithm"
         )
     if dummy is not None and dummy not in names:
         raise ValueError(f"dummy must be one of {list(names)}, got {dummy!r}")

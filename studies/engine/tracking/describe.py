@@ -88,8 +88,8 @@ def parent(study: Study, experiment: str, answer: str = "") -> str:
     labels = [str(held["label"]) for held in study.get("conditions") or []]
     if len(labels) > 1:
         parts.append(
-            f"**Conditions** (``tags.condition``): {', '.join(labels)}. Filter failures with "
-            "``tags.failed_by LIKE '%class_collapse%'``."
+            f"**Conditions** (``tags.condition``): {', '.join(labels)}. Filter failures with ``tags.failed_by LIKE "
+            "'%class_collapse%'``."
         )
     parts += [f"**Knobs**\n\n{listed}" if listed else "", compare if listed else "", COLUMNS]
     return "\n\n".join(part for part in parts if part)

@@ -66,8 +66,8 @@ class Tracker:
         if not self._stop(within_seconds) or self._waiting or not self._reported:
             missing = f"{len(self._waiting)} finished trials" if self._waiting else "The report"
             self.say(
-                f"{missing} did not reach MLflow; they are safe on disk. Send them with: "
-                f"python -m studies.engine.tracking sync {self.folder.path} --tracking-uri {shown(self.uri)}"
+                f"{missing} did not reach MLflow; they are safe on disk. Send them with: python -m "
+                f"studies.engine.tracking sync {self.folder.path} --tracking-uri {shown(self.uri)}"
             )
 
     def close(self) -> None:

@@ -173,9 +173,9 @@ def _selection(found: Findings) -> Table | None:
             "seeds compared",
         ),
         tuple(rows),
-        "The choice is between the base and the base with the MI term, by mean validation accuracy over the seeds that all "
-        "of them have. Noisy: the validation labels bear the same noise as the training labels. Noisy less clean: what the "
-        "arm chosen by noisy labels scores on them, less its score on clean ones.",
+        "The choice is between the base and the base with the MI term, by mean validation accuracy over the seeds "
+        "that all of them have. Noisy: the validation labels bear the same noise as the training labels. Noisy less "
+        "clean: what the arm chosen by noisy labels scores on them, less its score on clean ones.",
     )
 
 

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from studies.answers.stress.verdict import write_answer
+from studies.engine.design import Setting
+from studies.engine.evidence import Evidence
 from studies.engine.study import main
 from studies.imbalance import STUDY as IMBALANCE
 from studies.noisy_labels import STUDY as NOISE
@@ -219,3 +222,70 @@ def test_dry_run_imports_neither_torch_nor_scipy(script: str, tmp_path: Path) ->
     assert imported.isdisjoint({"torch", "ray", "mlflow", "torchvision", "scipy"})
     assert "clean" in ended.stdout
     assert not any(tmp_path.iterdir())
+
+
+def evidence_of(out: Path) -> Evidence:
+    """A study folder as its answer reads it."""
+    identity = json.loads((out / "study.json").read_text())
+    settings = [json.loads(line) for line in (out / "settings.jsonl").read_text().splitlines()]
+    named = [Setting(**{**held, "trials": tuple(held["trials"])}) for held in settings]
+    return Evidence(out, identity, (), named, {row["trial"]: row for row in rows(out)})
+
+
+def test_lost_failed_and_diverged_trials_are_counted_and_named_and_end_no_answer(noise: Path) -> None:
+    evidence = evidence_of(noise / "out")
+    of_variant = next(s for s in evidence.settings if s.role == "variant" and s.condition.startswith("symmetric"))
+    of_base = next(s for s in evidence.settings if s.role == "base" and s.condition.startswith("pairflip"))
+    of_random = next(s for s in evidence.settings if s.role == "random" and s.condition.startswith("exponential"))
+    for trial in of_variant.trials:
+        row = evidence.rows[trial]
+        gone = {"status": "diverged", "reason": "at 3", "diverged_at": 3, "validation_accuracy": None}
+        evidence.rows[trial] = {**row, "result": {**row["result"], **gone}, "report_only": {}}
+    del evidence.rows[of_base.trials[0]]
+    failed = {"status": "error", "reason": "ValueError: no"}
+    evidence.rows[of_random.trials[1]] = {**evidence.rows[of_random.trials[1]], "result": failed, "report_only": {}}
+    answer = write_answer(evidence)
+    told = "\n".join(answer.verdict)
+    assert "2 of 2 diverged (DM + MIM4DD (gradnorm, λ=1), symmetric 0.4)" in told
+    assert "1 of 2 error (random real images, exponential 20 + symmetric 0.4)" in told
+    assert "1 missing" in told
+    (table,) = (table for table in answer.tables if table.name == "degradation")
+    held = {row[:2]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    assert held["symmetric 0.4", "DM + MIM4DD (gradnorm, λ=1)"]["diverged"] == 2
+    assert held["pairflip 0.4", "DM"]["lost"] == 1
+    assert held["pairflip 0.4", "DM + MIM4DD"]["pairs"] == 1
+    # An arm without an accuracy cannot be compared: that is said, and not passed over.
+    undecided = "\n".join(line for line in answer.verdict if line.startswith("Undecided"))
+    assert "no_gain" in undecided
+
+
+def test_nothing_is_said_before_the_clean_control_is_there(noise: Path) -> None:
+    evidence = evidence_of(noise / "out")
+    clean = next(s for s in evidence.settings if s.role == "base" and not s.condition)
+    for trial in clean.trials:
+        del evidence.rows[trial]
+    assert write_answer(evidence).verdict[0].startswith("Nothing can be said before the clean control is complete")
+
+
+def test_random_order_groups_each_seed_by_its_own_rare_classes(noise: Path) -> None:
+    from studies.answers.stress.costs import _tail
+    from studies.answers.stress.findings import find
+
+    evidence = evidence_of(noise / "out")
+    text = next(s.condition for s in evidence.settings if s.condition.startswith("exponential"))
+    for seed, place in ((0, 0), (1, 5)):
+        counts = [100] * 10
+        counts[place : place + 3] = [3, 2, 1]
+        recall = [[0.0 if count < 10 else 1.0 for count in counts]]
+        for setting in evidence.settings:
+            if setting.condition == text:
+                row = evidence.rows[setting.trials[seed]]
+                result = {**row["result"], "clean_counts": counts}
+                evidence.rows[setting.trials[seed]] = {
+                    **row,
+                    "result": result,
+                    "report_only": {**row["report_only"], "test_recall": recall},
+                }
+    found = find(evidence)
+    condition = next(i for i, one in enumerate(found.conditions) if one.text == text)
+    assert found.group_recall(condition, found.base, _tail).tolist() == [[0.0, 0.0]]

@@ -238,7 +238,7 @@ class Findings:
                 whole = y[:, np.isfinite(y).all(0)]
                 fitted = [float(np.polyfit(x, column, 1)[0]) for column in whole.T]
                 misfit = None
-                if whole.shape[1]:
+                if whole.shape[1] and len(kept) > 2:  # two points always lie on their line
                     line = np.polynomial.Polynomial.fit(x, whole.mean(1), 1)
                     misfit = float(np.abs(whole.mean(1) - line(x)).max())
                 found.append(Slope(curve, arm, mean_interval(fitted), kept[-1], misfit))

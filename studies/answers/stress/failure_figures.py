@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 
@@ -63,15 +65,14 @@ def draw_map(found: Findings, seen: list[Occurrence]) -> Figure | None:
 
 def draw_examples(found: Findings, seen: list[Occurrence]) -> Figure | None:
     """For each mode the trial that shows it most clearly."""
-    worst: dict[str, Occurrence] = {}
+    worst: dict[str, tuple[tuple[bool, bool, float, int], Occurrence]] = {}
     for one in seen:
         if one.count and picture(found, one.example) is not None and found.arms[one.arm].role != "full":
-            held = worst.get(one.name)
-            # A failure that the clean data do not have says more.
-            rank = (one.count / one.of, one.condition > 0, one.condition)
-            if held is None or rank > (held.count / held.of, held.condition > 0, held.condition):
-                worst[one.name] = one
-    shown = [worst[name] for name in sorted(worst)][:EXAMPLES]
+            # A method says more than random images, perturbed data more than clean ones.
+            rank = (found.arms[one.arm].role != "random", one.condition > 0, one.count / one.of, one.condition)
+            if one.name not in worst or rank > worst[one.name][0]:
+                worst[one.name] = (rank, one)
+    shown = [worst[name][1] for name in sorted(worst)][:EXAMPLES]
     if not shown:
         return None
     from PIL import Image
@@ -84,7 +85,8 @@ def draw_examples(found: Findings, seen: list[Occurrence]) -> Figure | None:
         axes.imshow(np.asarray(image), interpolation="nearest")
         axes.axis("off")
         where = f"{found.arms[one.arm].name}, {found.conditions[one.condition].label}"
-        axes.set_title(f"{one.name}: {where}\n{one.evidence}", loc="left", fontsize=8.5, color=INK)
+        told = "\n".join([f"{one.name}: {where}", *textwrap.wrap(one.evidence, 110)])
+        axes.set_title(told, loc="left", fontsize=8.5, color=INK)
     return Figure(
         "examples",
         "What failure looks like",

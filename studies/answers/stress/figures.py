@@ -110,7 +110,7 @@ def _band(axes: Axes, x: Array, intervals: Sequence[Interval], tint: str, name: 
 
 
 def _percent_axis(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.spines[["top", "right"]].set_visible(False)
 
 

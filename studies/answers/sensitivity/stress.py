@@ -223,7 +223,7 @@ def figure(found: Comparison, evidence: Evidence) -> Figure:
     axes.plot(clean[0], stressed[0], "D", ms=7, color=DEFAULT)
     axes.set_xlabel("gain on clean data")
     axes.set_ylabel(f"gain under {found.condition.label}")
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
     _percent(axes)
     for extra in list(grid.flat)[len(space) + 1 :]:
         extra.set_visible(False)
@@ -241,5 +241,5 @@ def figure(found: Comparison, evidence: Evidence) -> Figure:
 
 
 def _percent(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
     axes.spines[["top", "right"]].set_visible(False)

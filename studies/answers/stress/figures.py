@@ -68,8 +68,8 @@ def _degradation(found: Findings) -> Figure | None:
         bottom.set_xlabel(AXES[curve.stage])
         _severity_axis(bottom, curve.stage, x)
         top.set_ylim(0, 1.02)  # a t interval of few sets knows no bounds
-        for axes in (top, bottom):
-            _percent_axis(axes)
+        _percent_axis(top)
+        _percent_axis(bottom, 1)
     grid[0][0].set_ylabel("balanced test accuracy")
     grid[1][0].set_ylabel("paired gain over the base")
     _legend(drawing, grid[0][0])
@@ -109,8 +109,8 @@ def _band(axes: Axes, x: Array, intervals: Sequence[Interval], tint: str, name: 
     axes.plot(x, mean, "o--" if dashed else "o-", ms=4, lw=1.6, color=tint, label=name)
 
 
-def _percent_axis(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+def _percent_axis(axes: Axes, decimals: int = 0) -> None:
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -139,6 +139,7 @@ def test_the_same_command_runs_nothing_twice_and_answers_the_same(noise: Path) -
     assert ((out / "rows.jsonl").read_bytes(), (out / "tables" / "degradation.csv").read_bytes()) == before
 
 
+@pytest.mark.slow
 def test_imbalance_with_a_tail_smaller_than_ipc(tmp_path: Path) -> None:
     words = ["--kinds", "exponential", "--severities", "200", "--seeds", "0", "--ipc", "3", "--tail", "cap"]
     ended = run(tmp_path, "imbalance.py", *SMALL, *words, "--variant", "none", "--out", "out")
@@ -156,6 +157,7 @@ def test_imbalance_with_a_tail_smaller_than_ipc(tmp_path: Path) -> None:
     assert "cap: " in answer
 
 
+@pytest.mark.slow
 def test_sensitivity_on_perturbed_data_is_compared_with_the_clean_study(tmp_path: Path) -> None:
     words = ["--settings", "6", "--seeds", "0-1", "--perturb", "symmetric:rate=0.4", "--selection", "noisy"]
     words += ["--set", "layer_decay=2", "--set", "embedding=16"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -21,6 +22,17 @@ from studies.engine.running import run_trial
 from studies.engine.trial import Inputs, Outcome, Trial
 
 SMALL = {"method.iterations": 40, "method.batch_real": 16, "network.width": 8, "epochs": 60, "networks": 2}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As a worker has it: networks this small take longer on two."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @cache

@@ -168,8 +168,3 @@ class Score:
     @property
     def mean(self) -> float:
         return float(self.accuracy.mean())
-
-    @property
-    def balanced(self) -> npt.NDArray[np.float64]:
-        """Mean recall over the classes that have images, [networks]."""
-        return np.asarray(np.nanmean(self.recall, 1))

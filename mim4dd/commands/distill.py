@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,6 @@ def distill(given: argparse.Namespace) -> int:
     )
     method, network = unflatten(METHODS, flat, "method"), unflatten(NETWORKS, flat, "network")
     _make_folder(given.out)
-    from dataclasses import replace
-
     perturbed = chain(perturbations, splits.train, seed=given.seed)
     for name, realised in perturbed.realised.items():
         print(f"{name}: {', '.join(f'{k} {v}' for k, v in realised.items() if k not in ('transition', 'asked'))}")
@@ -76,6 +75,7 @@ def _watched(train: ImageData, method: Method, network: Network, given: argparse
 
     import torch
 
+    from mim4dd.methods.catalogue import real_images_a_batch
     from mim4dd.methods.loop import Distillation
     from mim4dd.methods.problem import Problem
 
@@ -85,8 +85,7 @@ def _watched(train: ImageData, method: Method, network: Network, given: argparse
     problem = Problem(
         train, network, given.ipc, given.seed, torch.device(checked_device(given.device)), tail or "repeat"
     )
-    batch = int(getattr(getattr(method, "base", method), "batch_real", 0))
-    for wanted, what in ((given.ipc, "images"), (batch, "real images a batch")):
+    for wanted, what in ((given.ipc, "images"), (real_images_a_batch(method), "real images a batch")):
         short = problem.shortfall(wanted)
         if short:
             print(f"tail {problem.tail}: {wanted} {what} are drawn of each class, fewer are in {', '.join(short)}")

@@ -55,9 +55,10 @@ def evaluate(given: argparse.Namespace) -> int:
         synthetic, split, network=network, recipe=recipe, seed=given.seed, device=checked_device(given.device)
     )
     spread = found.accuracy.std(ddof=1) if len(found.accuracy) > 1 else math.nan
-    name = "test" if given.test else "validation"
+    name = stem = "test" if given.test else "validation"
     if given.corrupt:
         name += f" under {' and '.join(given.corrupt)}"
+        stem += "".join(f"-{text.replace(':severity=', '-')}" for text in given.corrupt)
     print(
         f"{name} accuracy {found.mean:.1%}, standard deviation over {len(found.accuracy)} networks {spread:.1%} "
         f"({given.network or flat['network']}, {recipe.epochs_for(len(synthetic.labels))} epochs, one synthetic set)"
@@ -67,8 +68,6 @@ def evaluate(given: argparse.Namespace) -> int:
     scores = {"split": name, "corrupt": given.corrupt, "classes": synthetic.classes, **flat}
     scores["accuracy"] = found.accuracy.tolist()
     scores["recall"] = [[None if math.isnan(value) else value for value in row] for row in found.recall.tolist()]
-    stem = "test" if given.test else "validation"
-    stem += "".join(f"-{text.replace(':severity=', '-')}" for text in given.corrupt)
     (given.run_folder / f"{stem}.json").write_text(json.dumps(scores, indent=1) + "\n")
     return 0
 

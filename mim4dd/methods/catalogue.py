@@ -69,3 +69,8 @@ class Method(Protocol):
 
 
 METHODS: Registry[Method] = Registry("method")
+
+
+def real_images_a_batch(method: Method) -> int:
+    """How many real images of a class an update draws, by the method or the base that it wraps; 0 for a selection."""
+    return int(getattr(getattr(method, "base", method), "batch_real", 0))

@@ -156,8 +156,9 @@ class TrialRun:
 
     def _training_data(self) -> dict[str, Any]:
         """What the perturbations made of the training split, and which classes are short of images."""
+        from mim4dd.methods.catalogue import real_images_a_batch
+
         problem, counts = self.problem, self.perturbed.data.counts
-        real = int(getattr(getattr(self.method, "base", self.method), "batch_real", 0))
         realised = {name: {**found} for name, found in self.perturbed.realised.items()}
         for found in realised.values():
             for key in ("transition", "asked"):
@@ -174,7 +175,7 @@ class TrialRun:
             "tail": {
                 "policy": problem.tail,
                 "short_of_ipc": problem.shortfall(problem.ipc),
-                "short_of_batch": problem.shortfall(real),
+                "short_of_batch": problem.shortfall(real_images_a_batch(self.method)),
                 "absent": problem.shortfall(1),
             },
         }

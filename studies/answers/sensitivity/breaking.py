@@ -11,12 +11,14 @@ from mim4dd.seeding import generator
 from studies.answers.sensitivity.findings import Findings
 from studies.engine.answer import Cell, Table
 from studies.engine.evidence import Array, Evidence
-from studies.engine.failures import FAILED, FAILURES, UNDECIDED, Pairs, describe
+from studies.engine.failures import FAILED, FAILURES, UNDECIDED, Pairs, describe, mode_of, named
 from studies.engine.space import Axis
 from studies.engine.statistics import set_means
 
 # A knob is named only if it separates failing from healthy settings better than 95% of random labellings do.
 PERMUTATIONS = 500
+# The settings in a state, by group mode and state.
+States = dict[str, dict[str, list[int]]]
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def breaks(found: Findings, evidence: Evidence) -> list[Break]:
             for mode, finding in evidence.rows.get(trial, {}).get("result", {}).get("failures", {}).items():
                 if finding["state"] != FAILED:
                     continue
-                name = f"{mode} ({finding['side']})" if finding["side"] else mode
+                name = named(mode, finding["side"])
                 counted.setdefault(name, {}).setdefault(i, 0)
                 counted[name][i] += 1
                 trials[name] = trials.get(name, 0) + 1
@@ -86,11 +88,11 @@ def _separations(units: Array, failed: npt.NDArray[np.bool_]) -> Array:
     return shares
 
 
-def group_states(found: Findings, evidence: Evidence) -> dict[str, dict[str, list[int]]]:
+def group_states(found: Findings, evidence: Evidence) -> States:
     """Group modes over the tried settings, on validation: the settings that failed, and those undecided, by mode."""
     random = evidence.accuracy(evidence.having("random"))
     random_sets = set_means(random)[0] if len(random) else None
-    states: dict[str, dict[str, list[int]]] = {}
+    states: States = {}
     for i in range(len(found.tried)):
         pairs = Pairs(found.accuracy[i], random=random_sets, base=found.base_sets)
         for mode in FAILURES.names():
@@ -101,7 +103,7 @@ def group_states(found: Findings, evidence: Evidence) -> dict[str, dict[str, lis
     return states
 
 
-def table(found: Findings, evidence: Evidence) -> Table | None:
+def table(broken: list[Break]) -> Table | None:
     """The failure modes of the design."""
     rows: list[tuple[Cell, ...]] = [
         (
@@ -111,9 +113,9 @@ def table(found: Findings, evidence: Evidence) -> Table | None:
             "yes" if 0 in one.failing else "",
             one.begins,
             one.evidence,
-            describe(one.mode.partition(" (")[0]),
+            describe(mode_of(one.mode)),
         )
-        for one in breaks(found, evidence)
+        for one in broken
     ]
     if not rows:
         return None
@@ -127,25 +129,23 @@ def table(found: Findings, evidence: Evidence) -> Table | None:
     )
 
 
-def sentence(found: Findings, evidence: Evidence) -> str:
+def sentence(found: Findings, broken: list[Break], states: States) -> str:
     """The modes in words."""
     told = [
-        f"{one.mode} in {len(one.failing)} of {one.settings} settings ({one.begins})"
-        for one in breaks(found, evidence)
-        if one.failing
+        f"{one.mode} in {len(one.failing)} of {one.settings} settings ({one.begins})" for one in broken if one.failing
     ]
-    for mode, states in group_states(found, evidence).items():
-        failed, open_ = (len(states.get(state, [])) for state in (FAILED, UNDECIDED))
+    for mode, by_state in states.items():
+        failed, open_ = (len(by_state.get(state, [])) for state in (FAILED, UNDECIDED))
         if failed or open_:
             told.append(f"{mode} in {failed} of {len(found.tried)} settings, undecided in {open_}")
     return f"Failure modes: {'; '.join(told)}." if told else "No failure mode was seen in most seeds of any setting."
 
 
-def group_failures(found: Findings, evidence: Evidence) -> dict[str, list[str]]:
+def group_failures(found: Findings, states: States) -> dict[str, list[str]]:
     """The group modes that failed, by trial."""
     failed: dict[str, list[str]] = {}
-    for mode, states in group_states(found, evidence).items():
-        for i in states.get(FAILED, []):
+    for mode, by_state in states.items():
+        for i in by_state.get(FAILED, []):
             for trial in found.tried[i].trials:
                 failed.setdefault(trial, []).append(mode)
     return failed

@@ -38,8 +38,8 @@ def write_answer(evidence: Evidence) -> Answer:
     clean, stressed = (find(part) for part in parts)
     answer = _of_one(stressed, parts[1], conditions[1].label)
     compared = stress.compare(clean, stressed, evidence.space, conditions[1])
-    lost = _losses(parts[0])
-    beside = [breaking.sentence(clean, parts[0]), lost]
+    failing = breaking.sentence(clean, breaking.breaks(clean, parts[0]), breaking.group_states(clean, parts[0]))
+    beside = [failing, _losses(parts[0])]
     return replace(
         answer,
         verdict=(*stress.sentences(compared), *answer.verdict, *(f"On clean data: {one}" for one in beside if one)),
@@ -61,6 +61,7 @@ def _unready(evidence: Evidence) -> str:
 
 def _of_one(found: Findings, evidence: Evidence, label: str = "") -> Answer:
     """The answer of one condition."""
+    broken, states = breaking.breaks(found, evidence), breaking.group_states(found, evidence)
     sentences = [
         f"On training data under {label}:" if label else "",
         _spread(found, evidence),
@@ -69,16 +70,16 @@ def _of_one(found: Findings, evidence: Evidence, label: str = "") -> Answer:
         _best_gain(found, evidence),
         _regret(found, evidence),
         _region(found, evidence),
-        breaking.sentence(found, evidence),
+        breaking.sentence(found, broken, states),
         _losses(evidence),
     ]
     return Answer(
         verdict=tuple(sentence for sentence in sentences if sentence),
-        tables=(*tables(found, evidence), *filter(None, [breaking.table(found, evidence)])),
+        tables=(*tables(found, evidence), *filter(None, [breaking.table(broken)])),
         figures=draw_figures(found, evidence),
         notes=_notes(found),
         summary=_summary(found),
-        failed=breaking.group_failures(found, evidence),
+        failed=breaking.group_failures(found, states),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from studies.answers.stress.findings import Findings
-from studies.engine.failures import FAILED, FAILURES, UNDECIDED, Pairs
+from studies.engine.failures import FAILED, FAILURES, UNDECIDED, Pairs, named
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Occurrence:
 
     @property
     def name(self) -> str:
-        return f"{self.mode} ({self.side})" if self.side else self.mode
+        return named(self.mode, self.side)
 
 
 def occurrences(found: Findings) -> list[Occurrence]:

@@ -11,6 +11,7 @@ from studies.answers.stress.breaking import Occurrence
 from studies.answers.stress.findings import Findings
 from studies.answers.stress.pictures import picture
 from studies.engine.answer import Figure
+from studies.engine.failures import mode_of
 
 INK, FAINT = "#1d2430", "#9aa5b1"
 EXAMPLES = 8
@@ -25,14 +26,14 @@ def draw_map(found: Findings, seen: list[Occurrence]) -> Figure | None:
         (name, j)
         for name in names
         for j in range(len(found.arms))
-        if any(one.arm == j and one.mode == name.partition(" (")[0] for one in seen)
+        if any(one.arm == j and one.mode == mode_of(name) for one in seen)
     ]
     share = np.full((len(rows), len(found.conditions)), np.nan)
     drawing = Drawing(figsize=(0.5 * len(found.conditions) + 5.2, 0.21 * len(rows) + 1.9), layout="constrained")
     axes = drawing.subplots()
     for one in seen:
         for row, (name, j) in enumerate(rows):
-            if one.arm != j or one.mode != name.partition(" (")[0]:
+            if one.arm != j or one.mode != mode_of(name):
                 continue
             if one.name != name:
                 # Its other side failed here, or none: this one was looked for and not found.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ from studies.engine.statistics import (
     mean_interval,
     paired_interval,
     paired_p_value,
+    set_means,
 )
 
 NAMES = {"random": "random real images", "base": "{base}", "default": "{base} + MIM4DD", "full": "full data"}
@@ -117,9 +117,7 @@ class Findings:
     @cached_property
     def sets(self) -> Array:
         """Mean over the networks of each set, [conditions, arms, seeds]."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a lost trial is an empty mean
-            return np.asarray(np.nanmean(self.accuracy, 3))
+        return np.array([set_means(of_condition) for of_condition in self.accuracy])
 
     def mean(self, condition: int, arm: int) -> Interval:
         """Balanced test accuracy over seeds."""
@@ -153,29 +151,27 @@ class Findings:
         found: dict[str, Any] = row.get("result", {})
         return found
 
+    def data_result(self, condition: int, seed: int) -> dict[str, Any]:
+        """The result of some trial of a seed, for its data: all arms meet the same. Empty where none has a row."""
+        results = (self.result(condition, arm, seed) for arm in range(len(self.arms)))
+        return next((result for result in results if "train_counts" in result), {})
+
     def any_result(self, condition: int) -> dict[str, Any]:
-        """The result of some trial of a condition: all of one seed meet the same data."""
-        for seed in range(self.seeds):
-            for arm in range(len(self.arms)):
-                if "train_counts" in (found := self.result(condition, arm, seed)):
-                    return found
-        return {}
+        """The same of the first seed that has one."""
+        return next(filter(None, (self.data_result(condition, seed) for seed in range(self.seeds))), {})
 
     def class_counts(self, condition: int, seed: int) -> list[int] | None:
         """Training images by true class of one seed; None where none of its trials has a row."""
-        for arm in range(len(self.arms)):
-            result = self.result(condition, arm, seed)
-            if "train_counts" in result:
-                steps = result["perturbed"].values()
-                # Rows written before the true counts were kept: only an imbalance changes those.
-                cut = [step["counts"] for step in steps if "factor" in step]
-                found: list[int] = result.get("clean_counts") or (cut[0] if cut else result["train_counts"])
-                return found
-        return None
+        result = self.data_result(condition, seed)
+        if not result:
+            return None
+        # Rows written before the true counts were kept: only an imbalance changes those.
+        cut = [step["counts"] for step in result["perturbed"].values() if "factor" in step]
+        found: list[int] = result.get("clean_counts") or (cut[0] if cut else result["train_counts"])
+        return found
 
     def group_recall(self, condition: int, arm: int, groups: Callable[[Sequence[int]], Sequence[Classes]]) -> Array:
-        """Mean test recall of each group of classes, [groups, seeds]; the groups are those of each seed's own "
-        "counts."""
+        """Mean test recall of each group of classes, [groups, seeds]; a seed's groups are those of its own counts."""
         columns: list[list[float] | None] = []
         for k, one in enumerate(self.recall[condition][arm]):
             counts = self.class_counts(condition, k)
@@ -197,8 +193,7 @@ class Findings:
         if stages == ("label noise",):
             rates = []
             for k in range(self.seeds):
-                results = [self.result(condition, j, k) for j in range(len(self.arms))]
-                steps: dict[str, Any] = next((one["perturbed"] for one in results if "perturbed" in one), {})
+                steps = self.data_result(condition, k).get("perturbed", {})
                 rates += [step["rate"] for step in steps.values() if "rate" in step]
             return float(np.mean(rates)) if rates else self.conditions[condition].severity
         return self.conditions[condition].severity
@@ -222,8 +217,7 @@ class Findings:
 
     @cached_property
     def slopes(self) -> list[Slope]:
-        """Each arm's change per 10% of wrong labels (up to half of them), per factor of ten, or per step of "
-        "severity."""
+        """Each arm's change per 10% of wrong labels (up to half of them), factor of ten, or step of severity."""
         found = []
         for curve in self.curves:
             x = self.places(curve)

@@ -9,15 +9,14 @@ from studies.answers.stress.breaking import Occurrence, onsets
 from studies.answers.stress.findings import Findings
 from studies.answers.stress.selecting import selections
 from studies.engine.answer import Cell, Table, percent, points
-from studies.engine.failures import describe
+from studies.engine.failures import describe, mode_of
 from studies.engine.failures.groups import head_and_tail, many_medium_few, thirds
 from studies.engine.running import LARGEST_MATRIX
 from studies.engine.statistics import mean_interval, probability_of_improvement, variance_components
 
 
 def tables(found: Findings, seen: list[Occurrence]) -> tuple[Table, ...]:
-    """What every condition costs every arm, slopes, groups of classes, selection, noise, what was realised, "
-    "failures."""
+    """Costs, slopes, groups of classes, selection, spread, what was realised, and failures."""
     made = [
         _degradation(found),
         _slopes(found),
@@ -219,8 +218,7 @@ def _realised(found: Findings) -> Table:
 def _failures(found: Findings, seen: list[Occurrence]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for onset in onsets(found, seen):
-        mode = onset.mode.partition(" (")[0]
-        told = (onset.where(found), onset.evidence, describe(mode))
+        told = (onset.where(found), onset.evidence, describe(mode_of(onset.mode)))
         rows.append((onset.mode, found.arms[onset.arm].name, onset.kind, *told))
     path = found.evidence.out / "inputs" / "reference.safetensors"
     accuracy = f"{Reference.load(path).accuracy:.1%}" if path.exists() else "unknown"

@@ -7,9 +7,19 @@ from typing import Any
 
 from studies.engine.failures import of_a_group as of_a_group
 from studies.engine.failures import of_a_trial as of_a_trial
-from studies.engine.failures.catalogue import FAILED, FAILURES, HEALTHY, UNDECIDED, Finding, Pairs, describe
+from studies.engine.failures.catalogue import (
+    FAILED,
+    FAILURES,
+    HEALTHY,
+    UNDECIDED,
+    Finding,
+    Pairs,
+    describe,
+    mode_of,
+    named,
+)
 
-__all__ = ["FAILED", "FAILURES", "HEALTHY", "UNDECIDED", "Finding", "Pairs", "describe", "detect"]
+__all__ = ["FAILED", "FAILURES", "HEALTHY", "UNDECIDED", "Finding", "Pairs", "describe", "detect", "mode_of", "named"]
 
 
 def detect(result: Mapping[str, Any], history: Sequence[Mapping[str, float]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from mim4dd.data.standard import standardise
 from mim4dd.errors import InputError
 from mim4dd.networks import ConvNet, Network
 from mim4dd.records import ImageData, Integers, Score, Synthetic
-from mim4dd.train import Recipe, Streams, fresh_networks, predict, train_networks
+from mim4dd.train import Recipe, Streams, Training, fresh_networks, predict
 
 if TYPE_CHECKING:
     from mim4dd.networks.stacked import Params
@@ -21,6 +21,15 @@ def train_on(synthetic: Synthetic, network: Network, recipe: Recipe, *, seed: in
 
     Their initial weights and orders depend on `seed` alone: every method's set meets the same networks.
     """
+    training = training_on(synthetic, network, recipe, seed=seed, device=device)
+    training.advance(training.epochs)
+    return training.params
+
+
+def training_on(
+    synthetic: Synthetic, network: Network, recipe: Recipe, *, seed: int = 0, device: str = "cpu"
+) -> Training:
+    """The training of `train_on` at its beginning."""
     import torch
 
     shape, place = synthetic.images.shape[1:], torch.device(device)
@@ -28,7 +37,7 @@ def train_on(synthetic: Synthetic, network: Network, recipe: Recipe, *, seed: in
     params = fresh_networks(network, shape, len(synthetic.classes), streams, place)
     images, labels = (torch.tensor(array, device=place) for array in (synthetic.images, synthetic.labels))
     source = str(synthetic.config.get("source", ""))
-    return train_networks(network, params, images, labels, recipe, streams, source)
+    return Training(network, params, images, labels, recipe, streams, source)
 
 
 def classify(params: Params, network: Network, synthetic: Synthetic, real: ImageData) -> Integers:

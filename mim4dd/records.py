@@ -123,15 +123,18 @@ class Synthetic:
         return (self.images * self.std[:, None, None] + self.mean[:, None, None]).astype(np.float32)
 
     def save(self, path: Path) -> None:
-        """Write one safetensors file: tensors `images`, `labels`, `mean`, `std`; the rest as its JSON header."""
-        from safetensors.numpy import save_file
+        """Write one safetensors file, see `to_bytes`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The set as safetensors: tensors `images`, `labels`, `mean`, `std`; the rest as its JSON header."""
+        from safetensors.numpy import save
 
         header = {"classes": self.classes, "config": self.config, "protocol": self.protocol}
-        path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {"images": self.images, "labels": self.labels, "mean": self.mean, "std": self.std}
-        save_file(
+        return save(
             {name: np.ascontiguousarray(array) for name, array in tensors.items()},
-            path,
             metadata={"mim4dd": json.dumps(header, sort_keys=True)},
         )
 

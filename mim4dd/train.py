@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mim4dd.data.operations import SIAMESE, check_augment, operations
 from mim4dd.registry import Registry, knob
@@ -71,36 +72,87 @@ def fresh_networks(
     return network.initial(shape, classes, stream, device)
 
 
+class Training:
+    """Stacked networks that are trained on the same images, each in its own order and with its own augmentation.
+
+    It can stop after any epoch, be saved, and go on to the same bits.
+    Shapes: params [G, ...]; images [M, channels, H, W]; labels [M].
+    source: the images' source, which decides whether they may be flipped. The given parameters are not changed.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        params: Params,
+        images: Tensor,
+        labels: Tensor,
+        recipe: Recipe,
+        streams: Streams,
+        source: str,
+    ) -> None:
+        import torch
+
+        self.network, self.images, self.labels = network, images, labels
+        self.recipe, self.streams, self.source = recipe, streams, source
+        self.epoch, self.epochs = 0, recipe.epochs_for(len(images))
+        self.learnable = {name: tensor.detach().clone().requires_grad_() for name, tensor in params.items()}
+        self.optimizer = torch.optim.SGD(
+            self.learnable.values(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+        )
+
+    @property
+    def params(self) -> Params:
+        """The networks as they are now, without gradients."""
+        return {name: tensor.detach() for name, tensor in self.learnable.items()}
+
+    def advance(self, until: int) -> None:
+        """Train up to an epoch, at most to the recipe's last."""
+        while self.epoch < min(until, self.epochs):
+            self._train_epoch()
+            self.epoch += 1
+
+    def _train_epoch(self) -> None:
+        import torch.nn.functional as F
+
+        if self.epoch == self.epochs // 2 and self.epoch:
+            self.optimizer.param_groups[0]["lr"] = self.recipe.lr * 0.1
+            if self.recipe.restart_momentum:
+                self.optimizer.state.clear()
+        given = (self.images, self.labels, self.recipe, self.streams, self.source, self.epoch)
+        for batch, targets in _batches(*given):
+            logits = self.network.logits(self.learnable, self.network.features(self.learnable, batch))
+            # The sum over networks of each one's mean: no network's gradient depends on another.
+            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum") / targets.shape[1]
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a later training needs to go on to the same bits: tensors, numbers and lists of them."""
+        return {
+            "epoch": self.epoch,
+            "params": {name: tensor.clone() for name, tensor in self.params.items()},
+            "optimizer": deepcopy(self.optimizer.state_dict()),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned; everything else must be the same."""
+        import torch
+
+        with torch.no_grad():
+            for name, tensor in self.learnable.items():
+                tensor.copy_(state["params"][name])
+        self.optimizer.load_state_dict(deepcopy(state["optimizer"]))
+        self.epoch = state["epoch"]
+
+
 def train_networks(
     network: Network, params: Params, images: Tensor, labels: Tensor, recipe: Recipe, streams: Streams, source: str
 ) -> Params:
-    """Train stacked networks on the same images, each in its own order and with its own augmentation.
-
-    Shapes: params [G, ...]; images [M, channels, H, W]; labels [M].
-    source: the images' source, which decides whether they may be flipped.
-    Returns new parameters; the given ones are not changed.
-    """
-    import torch
-    import torch.nn.functional as F
-
-    params = {name: tensor.detach().clone().requires_grad_() for name, tensor in params.items()}
-    optimizer = torch.optim.SGD(
-        params.values(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-    )
-    epochs = recipe.epochs_for(len(images))
-    for epoch in range(epochs):
-        if epoch == epochs // 2 and epoch:
-            optimizer.param_groups[0]["lr"] = recipe.lr * 0.1
-            if recipe.restart_momentum:
-                optimizer.state.clear()
-        for batch, targets in _batches(images, labels, recipe, streams, source, epoch):
-            logits = network.logits(params, network.features(params, batch))
-            # The sum over networks of each one's mean: no network's gradient depends on another.
-            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum") / targets.shape[1]
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-    return {name: tensor.detach() for name, tensor in params.items()}
+    """Train to the end without a stop, see `Training`; returns new parameters."""
+    training = Training(network, params, images, labels, recipe, streams, source)
+    training.advance(training.epochs)
+    return training.params
 
 
 def _batches(

@@ -52,7 +52,7 @@ SHIPS = {"cluster/connect.py": set(OURS)}
 
 # A library and the only places that may import it.
 ONLY_IN = {
-    "ray": ["cluster/", "studies/engine/tuner.py"],
+    "ray": ["cluster/", "studies/engine/tuning/"],
     "mlflow": ["studies/engine/tracking/"],
     "optuna": ["studies/engine/"],
     "torchvision": ["mim4dd/data/"],
@@ -141,7 +141,7 @@ def test_the_walk_sees_imports_of_every_kind() -> None:
     assert "torch" not in imports_at_import("mim4dd/train.py")
     assert "torch" in imports_at_import("mim4dd/contrastive.py")
     assert "mim4dd.methods.loop" in imports("mim4dd/__init__.py")  # under TYPE_CHECKING
-    assert any(within(name, ["ray"]) for name in imports("studies/engine/tuner.py"))
+    assert any(within(name, ["ray"]) for name in imports("studies/engine/tuning/keeper.py"))
     (relative,) = ast.parse("from ..data import npz").body
     assert imported(relative, "mim4dd/methods/dm.py") == ["mim4dd.data.npz"]
 

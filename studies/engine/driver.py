@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+import signal
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +13,21 @@ from mim4dd.records import Splits
 from mim4dd.registry import Flat
 from studies.engine.asked import Design
 from studies.engine.conditions import Condition
+from studies.engine.dashboard import Live
 from studies.engine.journal import Journal
 from studies.engine.options import Options
 from studies.engine.progress import Progress, say
-from studies.engine.tracking import Tracker, check
-from studies.engine.trial import Inputs, Trial
+from studies.engine.signals import Signals
+from studies.engine.tracking import Tracker, Untracked, check
+from studies.engine.trial import Inputs, Outcome, StorageError, Trial
 
 if TYPE_CHECKING:
     from cluster import Connection
     from studies.engine.study import Plan, Study
+    from studies.engine.tuning import Sink, Studio
+
+# What a file system says that is full, over its quota, read-only, broken or gone.
+REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
 
 
 class Driver:
@@ -31,9 +39,26 @@ class Driver:
         self.study, self.options, self.plan = study, options, plan
         self.splits, self.journal, self.uri, self.address = splits, journal, uri, address
         self.unsearched = 0
+        self.signals = Signals()
 
     def run(self) -> int:
-        """Run the trials that have no row, then write the answer; 130 when interrupted."""
+        """Run the trials that have no row, then write the answer; 130 when interrupted, 143 by SIGTERM.
+
+        Raises: StorageError when OUT takes no more.
+        """
+        try:
+            return self._run()
+        except (StorageError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in REFUSED:
+                raise
+            done = sum(row["result"]["status"] != "error" for row in self.journal.rows.values())
+            told = str(error) if isinstance(error, StorageError) else error.strerror
+            raise StorageError(
+                f"{self.journal.out} takes no more ({told}); {done} finished trials are safe there, and once it is "
+                "repaired the same command runs the others"
+            ) from error
+
+    def _run(self) -> int:
         for note in self.journal.notes:
             say(note)
         adaptive = self.options.asked.adaptive
@@ -48,21 +73,29 @@ class Driver:
             connection = self._connect()
             try:
                 say(connection.sentence)
-                with Tracking(Tracker(self.uri, self.journal.out)) as tracker:
+                # self._examine(connection)
+                with self._tracking() as tracker:
                     self.journal.write_settings(self.plan.settings)
                     tracker.start()
-                    return self._answer(tracker, self._trials(pending, adaptive, connection, tracker))
+                    return self._answer(tracker, self._trials(pending, adaptive, tracker))
             finally:
                 disconnect()
-        check(self.uri)
-        with Tracking(Tracker(self.uri, self.journal.out)) as tracker:
+        if not self.options.offline:
+            check(self.uri)
+        with self._tracking() as tracker:
             tracker.start()
             return self._answer(tracker, "")
+
+    def _tracking(self) -> Tracking:
+        offline = self.options.offline
+        return Tracking(Untracked(self.journal.out) if offline else Tracker(self.uri, self.journal.out))
 
     def _connect(self) -> Connection:
         """Find out that MLflow can be used, and join or start Ray."""
         from cluster import connect
 
+        if self.options.offline:
+            return connect(self.address)
         if self.address != "local" or not self.uri.startswith("sqlite"):
             check(self.uri)
             return connect(self.address)
@@ -73,36 +106,53 @@ class Driver:
         checked.result()
         return connection
 
-    def _trials(self, pending: list[Trial], adaptive: bool, connection: Connection, tracker: Tracker) -> str:
-        from studies.engine.tuner import Resources, Workplace, run_fixed
+    def _examine(self, connection: Connection) -> None:
+        """Look at every node before the first trial.
+
+        Raises: InputError when one would hurt the study.
+        """
+        from cluster.preflight import examine
+
+        options = self.options
+        found = examine(connection, cpus=options.cpus_per_trial, gpus=options.gpus_per_trial, out=self.journal.out)
+        if found.hurts or (found.warnings and connection.address != "local"):
+            say(found.table())
+        for warning in found.warnings:
+            say(f"note: {warning}")
+        if found.hurts:
+            raise InputError("; ".join(found.hurts))
+
+    def _trials(self, pending: list[Trial], adaptive: bool, tracker: Tracker | Untracked) -> str:
+        from studies.engine.tuning import Resources, open_studio, run_fixed
 
         options = self.options
         resources = Resources(options.cpus_per_trial, options.gpus_per_trial, options.max_concurrent)
-        if not connection.fits(resources.cpus, resources.gpus):
-            raise InputError(
-                f"a trial asks for {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, no node has as many; all "
-                f"together have {connection.cpus:g} and {connection.gpus:g}"
-            )
         chains = {one.text: one.perturbations for one in self.plan.conditions}
         inputs = Inputs(self.splits, self._reference(resources.device), chains)
-        place = Workplace(resources, str(self.journal.out))
+        studio = open_studio(
+            resources,
+            inputs,
+            self.journal.out,
+            checkpoint_seconds=options.checkpoint_seconds,
+            silence_seconds=options.silence_seconds,
+            work=self.study.work,
+        )
         # The default is the first that a search suggests, and is planned already.
         suggested = options.asked.settings * len(options.seeds) if isinstance(options.asked, Design) and adaptive else 0
         progress = Progress(self.plan, self.journal.rows, suggested)
+        live = None if adaptive else Live(self.journal.out, self.study.name, self.plan, self.journal.rows)
 
-        def sink(outcome: Any, retries: int) -> None:
+        def sink(outcome: Outcome, retries: int) -> None:
             row = self.journal.add(outcome, retries)
             progress.add(row)
             tracker.trial(row)
+            if live:
+                live.add(row)
 
-        try:
-            if pending:
-                run_fixed(pending, inputs, place, sink)
-            # Tune answers Ctrl-C by returning what it has: what has no row then was not run.
-            if adaptive and not self._missing():
-                self._search(inputs, place, sink)
-        except KeyboardInterrupt:
-            return self._interrupted()
+        with self.signals as signals:
+            going = not pending or run_fixed(pending, studio, sink, lambda: bool(signals.asked))
+            if adaptive and going:
+                self._search(studio, sink, lambda: bool(signals.asked))
         return self._interrupted() if self._missing() or self.unsearched else ""
 
     def _missing(self) -> int:
@@ -112,18 +162,19 @@ class Driver:
         left = f"{self._missing()} planned trials" if self._missing() else f"{self.unsearched} settings"
         return f"interrupted with {left} to go; the same command goes on from here"
 
-    def _search(self, inputs: Inputs, place: Any, sink: Any) -> None:
+    def _search(self, studio: Studio, sink: Sink, interrupted: Callable[[], bool]) -> None:
         from studies.engine.searching import search_settings
 
-        assert isinstance(self.options.asked, Design)
-        search = search_settings(self.plan, self.options.asked, self.options.seeds, self.journal, inputs, place, sink)
-        self.plan, self.unsearched = search
+        asked, seeds = self.options.asked, self.options.seeds
+        assert isinstance(asked, Design)
+        found = search_settings(self.plan, asked, seeds, self.journal, studio, sink, interrupted)
+        self.plan, self.unsearched = found
         self.journal.write_settings(self.plan.settings)
 
     def _reference(self, device: str) -> Any:
         from mim4dd.information import Reference
         from mim4dd.networks import ConvNet
-        from studies.engine.tuner import reference_on_cluster
+        from studies.engine.tuning import reference_on_cluster
 
         path = self.journal.out / "inputs" / "reference.safetensors"
         if path.exists():
@@ -136,7 +187,7 @@ class Driver:
         say(f"reference network for the information estimate: {reference.accuracy:.1%} on validation")
         return reference
 
-    def _answer(self, tracker: Tracker, interrupted: str) -> int:
+    def _answer(self, tracker: Tracker | Untracked, interrupted: str) -> int:
         from studies.engine.evidence import Evidence
         from studies.engine.journal import read_json
         from studies.engine.report import write_report
@@ -152,20 +203,20 @@ class Driver:
         for sentence in answer.verdict:
             say(sentence)
         say(f"\nreport: {self.journal.out / 'report.html'}   numbers: {self.journal.out / 'answer.md'}")
-        if self.uri.startswith("sqlite"):
+        if not self.options.offline and self.uri.startswith("sqlite"):
             say(f"runs, curves and pictures: mlflow ui --backend-store-uri {self.uri}")
         if interrupted:
             say(interrupted)
-        return 130 if interrupted else 0
+        return 128 + (self.signals.asked or signal.SIGINT) if interrupted else 0
 
 
 class Tracking:
     """Closes a tracker whatever happens, marking the parent run as failed when something was raised."""
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, tracker: Tracker | Untracked) -> None:
         self.tracker = tracker
 
-    def __enter__(self) -> Tracker:
+    def __enter__(self) -> Tracker | Untracked:
         return self.tracker
 
     def __exit__(self, kind: object, *_: object) -> None:

@@ -6,10 +6,13 @@ of it, and MLflow is a view that can be made again from OUT alone.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import io
 import json
 import math
 import os
+import platform
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -30,27 +33,49 @@ class Journal:
         Raises: InputError when it cannot be written, holds another study, or another driver has it.
         """
         self.out = out
+        self._lock = self._held()
         try:
-            (out / "trials").mkdir(parents=True, exist_ok=True)
-            self._lock: IO[str] = open(out / "lock", "a")
-        except OSError as error:
-            raise InputError(f"--out {out} cannot be written: {error.strerror}") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._open(identity)
         except OSError as error:
             self._lock.close()
+            raise InputError(f"--out {out} cannot be written: {error.strerror}") from error
+        except InputError:
+            self._lock.close()
+            raise
+
+    def _held(self) -> IO[str]:
+        """The lock on OUT, which ends with this process."""
+        try:
+            (self.out / "trials").mkdir(parents=True, exist_ok=True)
+            lock = open(self.out / "lock", "a+")
+        except OSError as error:
+            raise InputError(f"--out {self.out} cannot be written: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            holder = lock.read().strip()
+            lock.close()
+            if not isinstance(error, BlockingIOError):
+                raise InputError(f"--out {self.out} cannot be locked: {error.strerror}") from error
             raise InputError(
-                f"{out} is in use by another run of this study; wait for it, or give another --out"
+                f"{self.out} is in use by another run of this study ({holder}); wait for it, or give another --out"
             ) from error
+        with contextlib.suppress(OSError):  # who holds it is said for people; a full disk is met when a row is written
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} on {platform.node()}")
+            lock.flush()
+        return lock
+
+    def _open(self, identity: dict[str, Any]) -> None:
+        out = self.out
         held = read_json(out / "study.json")
         if held is not None and held.get("hash") != identity["hash"]:
-            self._lock.close()
             differs = [key for key in identity if key in held and held[key] != identity[key]]
             raise InputError(
                 f"{out} holds another study (it differs in {', '.join(differs) or 'its rules'}); give another --out"
             )
         if held is not None and held.get("data_digest") != identity.get("data_digest"):
-            self._lock.close()
             raise InputError(
                 f"{out} was made from other images under the name {identity['dataset']}; give the same data, or "
                 "another --out"
@@ -58,7 +83,8 @@ class Journal:
         write_json(out / "study.json", {**identity, "created": (held or identity)["created"]})
         self.notes: list[str] = []
         self.rows = {row["trial"]: row for row in self._repair()}
-        self._file = open(out / "rows.jsonl", "a", encoding="utf-8")
+        # Unbuffered: what a full disk refuses must not be tried again when the file is closed.
+        self._file = open(out / "rows.jsonl", "ab", buffering=0)
 
     def _repair(self) -> list[Row]:
         """The rows, after cutting off a last line that a crash left unfinished."""
@@ -77,32 +103,47 @@ class Journal:
         return {h for h in hashes if h in self.rows and self.rows[h]["result"]["status"] != "error"}
 
     def add(self, outcome: Outcome, retries: int) -> Row:
-        """Write a trial's files, then its row, and flush both to disk."""
+        """Write a trial's files, then its row, and flush both to disk.
+
+        Raises: OSError when the disk takes no more; the trial then has no row.
+        """
         folder = self.out / "trials" / outcome.trial.hash
-        folder.mkdir(exist_ok=True)
         write_json(folder / "history.json", finite(outcome.history))
         if outcome.synthetic is not None:
-            outcome.synthetic.save(folder / "synthetic.safetensors")
+            durably(folder / "synthetic.safetensors", outcome.synthetic.to_bytes())
         if outcome.picture:
-            (folder / "synthetic.png").write_bytes(outcome.picture)
+            durably(folder / "synthetic.png", outcome.picture)
         row = finite(outcome.row)
         row["measured"]["retries"] = retries
-        self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._append((json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode())
         self.rows[row["trial"]] = row
-        checkpoint = self.out / "checkpoints" / f"{outcome.trial.hash}.pt"
-        checkpoint.unlink(missing_ok=True)
+        checkpoint_path(self.out, outcome.trial.hash).unlink(missing_ok=True)
         return row
+
+    def _append(self, line: bytes) -> None:
+        """Add a line in one piece: a disk may take a part of it and refuse the rest."""
+        end = os.fstat(self._file.fileno()).st_size
+        try:
+            write_all(self._file, line)
+            os.fsync(self._file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):  # what could not be cut off now is, when the study goes on
+                os.ftruncate(self._file.fileno(), end)
+            raise
 
     def write_settings(self, settings: Iterable[Setting]) -> None:
         """Save the design: one line a setting."""
         text = "".join(json.dumps(setting.json(), ensure_ascii=False) + "\n" for setting in settings)
-        _replace(self.out / "settings.jsonl", text)
+        durably(self.out / "settings.jsonl", text.encode())
 
     def close(self) -> None:
         self._file.close()
         self._lock.close()
+
+
+def checkpoint_path(out: Path, trial: str) -> Path:
+    """Where the state of a trial that was not finished lies."""
+    return out / "checkpoints" / f"{trial}.pt"
 
 
 def finite(value: Any) -> Any:
@@ -116,14 +157,19 @@ def finite(value: Any) -> Any:
     return value
 
 
-def read_rows(out: Path) -> list[Row]:
+def read_rows(out: Path, *, unfinished: bool = False) -> list[Row]:
     """The rows of a study folder; of two rows of one trial the later stands.
 
+    unfinished: a last line without its end is being written, and left out.
     Raises: InputError when a line is no row.
     """
     rows: dict[str, Row] = {}
     path = out / "rows.jsonl"
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else [], 1):
+    data = path.read_bytes() if path.exists() else b""
+    if unfinished:
+        data = data[: data.rfind(b"\n") + 1]
+    # By the newline byte alone: text knows other ends of a line, and JSON may hold them.
+    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n") if data else [], 1):
         try:
             row = json.loads(line)
             rows[row["trial"]] = row
@@ -154,13 +200,25 @@ def read_json(path: Path) -> Any:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file in one step: readers see the old one or the new one."""
-    _replace(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    durably(path, (json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode())
 
 
-def _replace(path: Path, text: str) -> None:
+def durably(path: Path, content: bytes) -> None:
+    """Write a file in one step and flush it to disk, making its folder if need be.
+
+    Raises: OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    with open(part, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
+    part.write_bytes(content)
+    with open(part, "wb", buffering=0) as file:
+        write_all(file, content)
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def write_all(file: io.FileIO, content: bytes) -> None:
+    """Write to the end, or raise what the system says: it may take a part and refuse the rest."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from mim4dd.errors import InputError
 from mim4dd.methods.catalogue import TAILS
 from mim4dd.protocol import PROTOCOLS
 from studies.engine.asked import Design, Suite
+from studies.engine.tracking.server import shown
 
 Asked = Design | Suite
 
@@ -40,6 +42,9 @@ class Options:
     cpus_per_trial: float
     gpus_per_trial: float
     max_concurrent: int
+    checkpoint_seconds: float
+    silence_seconds: float
+    offline: bool
     out: Path | None
     tracking_uri: str | None
     dry_run: bool
@@ -107,14 +112,33 @@ def parse_options(description: str, script: str, asks: type[Asked], words: Seque
     where.add_argument("--cpus-per-trial", type=float, default=1, help="each trial uses as many threads (default: 1)")
     where.add_argument("--gpus-per-trial", type=float, default=0, help="fractions share a GPU, e.g. 0.25 (default: 0)")
     where.add_argument("--max-concurrent", type=int, default=0, help="trials at once (default: as many as fit)")
+    where.add_argument(
+        "--checkpoint-seconds", type=float, default=30, help="how often a running trial is saved (default: 30)"
+    )
+    where.add_argument(
+        "--silence-limit",
+        type=float,
+        default=600,
+        metavar="SECONDS",
+        help="a trial that gives no sign of life for so long is ended and begun elsewhere (default: 600)",
+    )
     where.add_argument("--out", type=Path, help="study folder; the same again resumes (default: runs/STUDY-HASH)")
     where.add_argument("--tracking-uri", help="MLflow (default: $MLFLOW_TRACKING_URI, else mlflow.db here)")
+    where.add_argument(
+        "--offline",
+        action="store_true",
+        help="no MLflow now; `python -m studies.engine.tracking sync OUT` sends it later",
+    )
     where.add_argument(
         "--dry-run", action="store_true", help="print the trials and an estimate of the time, run nothing"
     )
     found = parser.parse_args(words)
     if found.cpus_per_trial <= 0 or found.gpus_per_trial < 0 or found.max_concurrent < 0:
         raise InputError("--cpus-per-trial must be above 0, --gpus-per-trial and --max-concurrent at least 0")
+    if found.checkpoint_seconds <= 0 or found.silence_limit <= 0:
+        raise InputError("--checkpoint-seconds and --silence-limit must be above 0")
+    if found.offline and found.tracking_uri:
+        raise InputError("--offline is no MLflow, --tracking-uri names one; give one of them")
     if found.ipc < 1:
         raise InputError(f"--ipc must be at least 1, got {found.ipc}")
     if found.quick and found.protocol:
@@ -138,10 +162,13 @@ def parse_options(description: str, script: str, asks: type[Asked], words: Seque
         cpus_per_trial=found.cpus_per_trial,
         gpus_per_trial=found.gpus_per_trial,
         max_concurrent=found.max_concurrent,
+        checkpoint_seconds=found.checkpoint_seconds,
+        silence_seconds=found.silence_limit,
+        offline=found.offline,
         out=found.out.absolute() if found.out else None,
         tracking_uri=found.tracking_uri,
         dry_run=found.dry_run,
-        command=" ".join(["python", script, *map(_quoted, words)]),
+        command=" ".join(["python", script, *(shlex.quote(shown(word)) for word in words)]),
     )
 
 
@@ -159,12 +186,6 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise InputError(f"--seeds names a seed twice: '{text}'")
     return tuple(seeds)
-
-
-def _quoted(word: str) -> str:
-    import shlex
-
-    return shlex.quote(word)
 
 
 def fail(error: Exception) -> int:

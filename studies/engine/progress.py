@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from studies.engine.design import Setting
 from studies.engine.journal import Row
 from studies.engine.trial import validation_mean
 
@@ -29,6 +30,9 @@ class Progress:
         self.arrivals = deque([time.monotonic()], maxlen=13)
         self.place = {h: setting for setting in plan.settings for h in setting.trials}
         self.labels = {one.text: one.label for one in plan.conditions}
+        self.best, self.best_name = -1.0, ""
+        for setting in plan.settings:
+            self._compare(setting)
 
     def add(self, row: Row) -> None:
         """Print the line of a trial that has just become a row."""
@@ -45,7 +49,9 @@ class Progress:
         told = [f"[{done:>{len(str(self.total))}}/{self.total}] {found} {name}"]
         told += [f"failed by {', '.join(failed)}"] if (failed := row["result"].get("failed_by")) else []
         # Under different conditions the best is no more than the easiest.
-        told += [self._best()] if len(self.labels) == 1 else []
+        if len(self.labels) == 1:
+            self._compare(self.place.get(row["trial"]))
+            told.append(f"best {self.best:.1%} ({self.best_name})" if self.best_name else "no setting complete yet")
         say("; ".join([*told, f"{clock(left)} left"]))
 
     def describe(self, row: Row) -> str:
@@ -65,16 +71,14 @@ class Progress:
         }
         return f"{names.get(setting.role, setting.role)}, {seed}"
 
-    def _best(self) -> str:
-        best, name = -1.0, ""
-        for setting in self.plan.settings:
-            if setting.role == "full":
-                continue
-            held = [validation_mean(self.rows[h]["result"]) for h in setting.trials if h in self.rows]
-            if len(held) == len(setting.trials) and held and sum(held) / len(held) > best:
-                best = sum(held) / len(held)
-                name = setting.role if setting.role not in ("design", "search") else f"setting {setting.setting}"
-        return f"best {best:.1%} ({name})" if name else "no setting complete yet"
+    def _compare(self, setting: Setting | None) -> None:
+        """Keep the best setting so far, once all its seeds have rows; NaN is never the best."""
+        if setting is None or setting.role == "full" or any(h not in self.rows for h in setting.trials):
+            return
+        held = [validation_mean(self.rows[h]["result"]) for h in setting.trials]
+        if held and sum(held) / len(held) > self.best:
+            self.best = sum(held) / len(held)
+            self.best_name = setting.role if setting.role not in ("design", "search") else f"setting {setting.setting}"
 
 
 def clock(seconds: float) -> str:

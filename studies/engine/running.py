@@ -6,9 +6,10 @@ Nothing here has heard of Ray: `run_trial` is a function of the record and its i
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from mim4dd.networks.stacked import Params
+    from mim4dd.train import Training
 
 # A transition matrix of more classes would make a row long and a figure unreadable.
 LARGEST_MATRIX = 20
@@ -40,7 +42,7 @@ class TrialRun:
         from mim4dd.methods.problem import Problem
         from mim4dd.networks import NETWORKS
         from mim4dd.train import RECIPES
-        from perturbations import chain, label_noise
+        from perturbations import label_noise
 
         self.meter, self.started, self.device = Meter(device), time.time(), device
         self.trial, self.inputs, config = trial, inputs, trial.config
@@ -51,12 +53,15 @@ class TrialRun:
         self.perturbations = inputs.chain(str(config.get("perturb", "")))
         noisy = config.get("selection") == "noisy" and label_noise(self.perturbations)
         self.selection = "noisy" if noisy else "clean"
-        self.perturbed = chain(self.perturbations, inputs.splits.train, seed=self.seed)
+        self.perturbed = inputs.perturbed(str(config.get("perturb", "")), self.seed)
         tail, place = str(config.get("tail", "repeat")), torch.device(device)
         self.problem = Problem(self.perturbed.data, self.network, int(config["ipc"]), self.seed, place, tail)
         self.distillation = Distillation(self.problem, self.method)
         self.rungs: list[dict[str, float]] = []
-        self.earlier_seconds = 0.0
+        self.earlier_seconds = self.distil_seconds = 0.0
+        self.training: Training | None = None
+        self.held: dict[str, Any] | None = None
+        self.restarted = ""
 
     @cached_property
     def noisy_validation(self) -> ImageData:
@@ -82,17 +87,27 @@ class TrialRun:
         total = self.method.iterations
         return [*sorted({int(total * part) for part in RUNGS} - {0, total}), total] if total else [0]
 
-    def advance(self, until: int, pause: Callable[[TrialRun], None] | None = None) -> None:
-        """Distil up to an iteration, offering a pause about 25 times a trial; take the accuracy of a rung there."""
+    def advance(self, until: int, pause: Pause | None = None) -> None:
+        """Distil up to an iteration, and take the accuracy of a rung there; each iteration ends in a pause."""
         run = self.distillation
-        while run.iteration < until and run.diverged_at < 0:
-            run.advance(min(until, run.iteration + run.every - run.iteration % run.every))
+        while run.iteration < until:
+            before = run.iteration
+            run.advance(before + 1)
+            if run.iteration == before:
+                break  # it has diverged
             if pause:
                 pause(self)
         taken = {rung["iteration"] for rung in self.rungs}
         if run.iteration == until < self.method.iterations and until not in taken and run.diverged_at < 0:
-            found = self._score(self._trained(RUNG_NETWORKS), self.watched)
+            found = self._score(self._trained(RUNG_NETWORKS, pause), self.watched)
             self.rungs.append({"iteration": until, "validation_accuracy": found.mean})
+
+    @property
+    def place(self) -> str:
+        """Where the trial is, in words."""
+        if self.training is not None:
+            return f"evaluating, epoch {self.training.epoch} of {self.training.epochs}"
+        return f"distilling, iteration {self.distillation.iteration} of {self.method.iterations}"
 
     @property
     def interim(self) -> float:
@@ -102,22 +117,30 @@ class TrialRun:
         return 1 / len(self.inputs.splits.classes)
 
     def state_dict(self) -> dict[str, Any]:
+        """Everything that another process needs to go on to the same bits."""
         return {
-            "distillation": self.distillation.state_dict(),
+            # What a selection chose is found again from its seed.
+            "distillation": self.distillation.state_dict() if self.method.iterations else None,
+            "training": None if self.training is None else self.training.state_dict(),
             "rungs": list(self.rungs),
             "seconds": self.earlier_seconds + self.meter.seconds,
+            "distil_seconds": self.distil_seconds,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.distillation.load_state_dict(state["distillation"])
-        self.rungs, self.earlier_seconds = list(state["rungs"]), state["seconds"]
+        """Go on from what `state_dict` returned."""
+        if state["distillation"] is not None:
+            self.distillation.load_state_dict(state["distillation"])
+        self.held, self.rungs = state["training"], list(state["rungs"])
+        self.earlier_seconds, self.distil_seconds = state["seconds"], state["distil_seconds"]
 
-    def finish(self) -> Outcome:
+    def finish(self, pause: Pause | None = None) -> Outcome:
         """Evaluate what was distilled; a diverged trial ends as an outcome that says where."""
         from mim4dd.picture import grid_png
 
         run, splits = self.distillation, self.inputs.splits
-        distilled, synthetic = self.meter.seconds, run.synthetic()
+        self.distil_seconds = self.distil_seconds or self.earlier_seconds + self.meter.seconds
+        synthetic = run.synthetic()
         result: dict[str, Any] = {
             "status": "diverged" if run.diverged else "ok",
             "reason": run.diverged,
@@ -136,7 +159,7 @@ class TrialRun:
         measures: dict[str, float] = {}
         detecting = 0.0
         if not run.diverged:
-            params = self._trained(self.recipe.networks)
+            params = self._trained(self.recipe.networks, pause)
             result |= self._validated(params)
             report_only["test_accuracy"], report_only["test_recall"] = _plain(self._score(params, splits.test))
             result |= self._information(synthetic)
@@ -148,7 +171,7 @@ class TrialRun:
             self.trial,
             result,
             report_only,
-            self._measured(distilled) | {"detect_seconds": detecting + run.probe_seconds},
+            self._measured() | {"detect_seconds": detecting + run.probe_seconds},
             run.history,
             None if self.trial.config["method"] == "full" else synthetic,  # it is the data set, which is there already
             grid_png(synthetic),
@@ -180,11 +203,22 @@ class TrialRun:
             },
         }
 
-    def _trained(self, networks: int) -> Params:
-        from mim4dd.evaluate import train_on
+    def _trained(self, networks: int, pause: Pause | None) -> Params:
+        """Networks trained on the set as it is; a pause is offered after every epoch."""
+        from mim4dd.evaluate import training_on
 
         recipe = replace(self.recipe, networks=networks)
-        return train_on(self.distillation.synthetic(), self.network, recipe, seed=self.seed, device=self.device)
+        training = training_on(self.distillation.synthetic(), self.network, recipe, seed=self.seed, device=self.device)
+        if self.held is not None:
+            training.load_state_dict(self.held)
+            self.held = None
+        self.training = training
+        while training.epoch < training.epochs:
+            training.advance(training.epoch + 1)
+            if pause:
+                pause(self)
+        self.training = None
+        return training.params
 
     def _score(self, params: Params, split: ImageData) -> Score:
         from mim4dd.evaluate import score
@@ -229,16 +263,17 @@ class TrialRun:
             )
         return found
 
-    def _measured(self, distilled: float) -> dict[str, Any]:
+    def _measured(self) -> dict[str, Any]:
         import platform
 
         import torch
 
-        total = self.meter.seconds
+        total = self.earlier_seconds + self.meter.seconds
         return {
-            "seconds": self.earlier_seconds + total,
-            "distil_seconds": self.earlier_seconds + distilled,
-            "evaluate_seconds": total - distilled,
+            **({"restarted": self.restarted} if self.restarted else {}),
+            "seconds": total,
+            "distil_seconds": self.distil_seconds,
+            "evaluate_seconds": total - self.distil_seconds,
             "peak_bytes": self.meter.peak_bytes,
             "node": platform.node(),
             "device": self.device,
@@ -249,24 +284,50 @@ class TrialRun:
         }
 
 
-def run_trial(
-    trial: Trial,
-    inputs: Inputs,
-    device: str = "cpu",
-    *,
-    state: dict[str, Any] | None = None,
-    pause: Callable[[TrialRun], None] | None = None,
-) -> Outcome:
-    """Distil, then evaluate: the whole trial in this process.
+Pause = Callable[[TrialRun], None]
+"""Called after every iteration and every epoch, to look at the clock, give a sign of life, or save the state."""
 
-    state: a `TrialRun.state_dict` to go on from, to the same bits; pause: called about 25 times, to save one.
-    """
+
+@dataclass(frozen=True)
+class Saved:
+    """What an earlier attempt has left: its `TrialRun.state_dict`, or None; lost: why it could not be read, or ""."""
+
+    state: dict[str, Any] | None = None
+    lost: str = ""
+
+
+Work = Callable[[Trial, Inputs, str, Saved, Pause | None], Outcome]
+"""What a study does with a trial: its record, its inputs, a device, what is saved of it, the pause to offer."""
+
+
+def begin(trial: Trial, inputs: Inputs, device: str, saved: Saved) -> TrialRun:
+    """A trial at its beginning, or where an earlier attempt was saved; a state that does not fit costs no trial."""
     run = TrialRun(trial, inputs, device)
-    if state is not None:
-        run.load_state_dict(state)
+    run.restarted = saved.lost
+    if saved.state is None:
+        return run
+    try:
+        run.load_state_dict(saved.state)
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+        run = TrialRun(trial, inputs, device)
+        run.restarted = f"its checkpoint could not be used ({type(error).__name__})"
+    return run
+
+
+def run_trial(
+    trial: Trial, inputs: Inputs, device: str = "cpu", saved: Saved | None = None, pause: Pause | None = None
+) -> Outcome:
+    """Distil, then evaluate: the whole trial in this process, from where it was saved, to the same bits."""
+    run = begin(trial, inputs, device, saved or Saved())
     for stop in run.stops:
         run.advance(stop, pause)
-    return run.finish()
+    return run.finish(pause)
+
+
+def memory_reason(error: Exception) -> str:
+    """What a device out of memory was asked for, from PyTorch's message."""
+    found = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", str(error))
+    return f"out of GPU memory: tried to allocate {found[1]}" if found else f"out of GPU memory: {error}"
 
 
 def _plain(score: Score) -> tuple[list[float], list[list[float | None]]]:

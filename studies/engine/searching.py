@@ -3,55 +3,63 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from mim4dd.seeding import integer
 from studies.engine.asked import Design
+from studies.engine.dashboard import STORAGE, opened
 from studies.engine.design import Setting
 from studies.engine.journal import Journal
-from studies.engine.trial import Inputs, validation_mean
+from studies.engine.space import inside
+from studies.engine.trial import validation_mean
 
 if TYPE_CHECKING:
-    from optuna import Study
-
     from studies.engine.study import Plan
-    from studies.engine.tuner import Sink, Workplace
+    from studies.engine.tuning import Sink, Studio
 
 
 def search_settings(
-    plan: Plan, design: Design, seeds: tuple[int, ...], journal: Journal, inputs: Inputs, place: Workplace, sink: Sink
+    plan: Plan,
+    design: Design,
+    seeds: tuple[int, ...],
+    journal: Journal,
+    studio: Studio,
+    sink: Sink,
+    interrupted: Callable[[], bool],
 ) -> tuple[Plan, int]:
     """Let Optuna suggest the settings that are still to come; the plan with all that were tried, and how many are not.
 
     The default is suggested first, and its finished trials are not run again. A search that was interrupted goes on in
-    its own storage; what it suggests then depends on the order in which trials had finished.
+    its own storage with the settings that were running; what it suggests then depends on the order in which trials had
+    finished.
     """
-    from studies.engine.tuner import Search, run_search
+    from studies.engine.tuning import Search, run_search
 
     default = next(setting for setting in plan.settings if setting.role == "default")
     template = next(trial.config for trial in plan.trials if trial.hash == default.trials[0])
-    storage = journal.out / "optuna.journal"
+    storage = journal.out / STORAGE
     tried = _tried(storage, design)
+    known, running = _settle(storage, design)
     search = Search(
         design=design.name,
-        sampler_seed=integer("search", design.seed, _settle(storage, design)) % 2**32,
+        sampler_seed=integer("search", design.seed, known) % 2**32,
         # The default is the first suggestion, and none of those that were asked for.
         count=max(0, design.settings + 1 - len(tried)),
         space=plan.space,
         template={key: value for key, value in template.items() if key != "seed"},
         seeds=seeds,
         known={hash_: validation_mean(row["result"]) for hash_, row in journal.rows.items() if _accurate(row)},
-        start=() if tried else _start(plan, template),
+        start=running or (() if tried else _start(plan, template)),
         asha=design.asha,
         storage=str(storage),
         name=design.name,
     )
     if search.count:
-        run_search(search, inputs, place, sink)
+        run_search(search, studio, sink, interrupted)
     settings = list(plan.settings)
     tried = _tried(storage, design)
     for params in tried:
@@ -66,25 +74,22 @@ def search_settings(
 
 def _start(plan: Plan, template: Flat) -> tuple[dict[str, float], ...]:
     """The default as Optuna samples it; nothing when `--range` leaves it out."""
-    try:
-        places = [axis.unit(template[axis.key]) for axis in plan.space]
-    except InputError:
-        return ()
-    if not all(-1e-9 <= place <= 1 + 1e-9 for place in places):
+    if not inside(plan.space, template):
         return ()
     return ({axis.key: axis.sampled(template[axis.key]) for axis in plan.space},)
 
 
-def _settle(storage: Path, design: Design) -> int:
-    """How many trials Optuna knows; those that a killed driver left running are marked as failed."""
+def _settle(storage: Path, design: Design) -> tuple[int, tuple[dict[str, float], ...]]:
+    """How many trials Optuna knows, and what those tried that a driver left running; these are marked as failed."""
     if not storage.exists():
-        return 0
+        return 0, ()
     from optuna.trial import TrialState
 
-    study = _study(storage, design)
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+    study = opened(storage, design.name)
+    running = study.get_trials(states=(TrialState.RUNNING,))
+    for trial in running:
         study.tell(trial.number, state=TrialState.FAIL)
-    return len(study.trials)
+    return len(study.trials), tuple(dict(trial.params) for trial in running if trial.params)
 
 
 def _accurate(row: dict[str, Any]) -> bool:
@@ -97,13 +102,4 @@ def _tried(storage: Path, design: Design) -> list[dict[str, Any]]:
         return []
     from optuna.trial import TrialState
 
-    return [trial.params for trial in _study(storage, design).get_trials(states=(TrialState.COMPLETE,))]
-
-
-def _study(storage: Path, design: Design) -> Study:
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.load_study(study_name=design.name, storage=JournalStorage(JournalFileBackend(str(storage))))
+    return [trial.params for trial in opened(storage, design.name).get_trials(states=(TrialState.COMPLETE,))]

@@ -108,6 +108,14 @@ def make_space(
     return tuple(make_axis(key, declared[key], config[key], given.get(key, "")) for key in searched)
 
 
+def inside(space: Space, values: Flat) -> bool:
+    """Whether each knob lies on its axis: a default that `--range` leaves out does not."""
+    try:
+        return all(-1e-9 <= axis.unit(values[axis.key]) <= 1 + 1e-9 for axis in space)
+    except InputError:
+        return False
+
+
 def make_axis(key: str, knob: Knob, default: Scalar, text: str) -> Axis:
     """One axis from a knob's declaration, narrowed or widened by `low:high` or `a,b,c`."""
     if not text and not knob.search:

@@ -18,10 +18,11 @@ from studies.engine.design import Setting
 from studies.engine.identity import identify, shared_entries
 from studies.engine.journal import Journal
 from studies.engine.options import Asked, Options, fail, parse_options
+from studies.engine.running import Work, run_trial
 from studies.engine.space import Space
 from studies.engine.tracking import address
 from studies.engine.tracking.server import shown
-from studies.engine.trial import LostTrialsError, Trial
+from studies.engine.trial import StorageError, Trial
 
 if TYPE_CHECKING:
     from studies.engine.answer import Answer
@@ -47,7 +48,7 @@ class Study:
     """One question: how its trials are planned and how its rows become an answer.
 
     asks: what its command line has besides what all have; method: what is distilled, as a flat name and parts; plan
-    and answer: pure functions.
+    and answer: pure functions; work: what a worker does with a trial.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Study:
     method: Callable[[Options], Flat]
     plan: Callable[[Options, Configuration], Plan]
     answer: Callable[[Evidence], Answer]
+    work: Work = run_trial
 
     @property
     def script(self) -> str:
@@ -65,13 +67,16 @@ class Study:
 
 
 def main(study: Study, words: Sequence[str] | None = None) -> int:
-    """Run a study from its command line; the exit status (2 for bad input, 1 for lost trials, 130 after Ctrl-C)."""
+    """Run a study from its command line.
+
+    The exit status: 2 for bad input, 1 when the study folder takes no more, 130 after Ctrl-C, 143 after SIGTERM.
+    """
     try:
         options = parse_options(study.description, study.script, study.asks, sys.argv[1:] if words is None else words)
         return run(study, options)
     except InputError as error:
         return fail(error)
-    except LostTrialsError as error:
+    except StorageError as error:
         fail(error)
         return 1
     except KeyboardInterrupt:
@@ -107,7 +112,7 @@ def run(study: Study, options: Options) -> int:
     from studies.engine.driver import Driver, require_conditions, require_images
     from studies.engine.progress import say
 
-    say(f"{study.name}: results in {out}, MLflow at {shown(uri)}")
+    say(f"{study.name}: results in {out}, {'no MLflow (--offline)' if options.offline else f'MLflow at {shown(uri)}'}")
     for note in plan.notes:
         say(note)
     source_knobs = {k.partition(".")[2]: v for k, v in configuration.flat.items() if k.startswith("source.")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from mim4dd.seeding import generator
 
 if TYPE_CHECKING:
     from mim4dd.information import Reference
-    from perturbations import Perturbation
+    from perturbations import Perturbation, Perturbed
 
 # Interim accuracies, as fractions of a trial's iterations: what a scheduler may stop on and what a curve shows.
 RUNGS = (0.25, 0.5)
@@ -27,8 +27,8 @@ RUNG_NETWORKS = 2
 RUNG_IMAGES = 1_000
 
 
-class LostTrialsError(RuntimeError):
-    """Workers died again and again under some trials; the others have their rows."""
+class StorageError(RuntimeError):
+    """The study folder takes no more: what has a row is safe, the same command runs the rest once it is repaired."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,14 @@ class Inputs:
     """What all trials of a study share.
 
     splits: the clean data; reference: the network that measures information and judges synthetic images;
-    perturbations: each chain that a trial may name, by its text, with what it has read from files.
+    perturbations: each chain that a trial may name, by its text, with what it has read from files; variant: where a
+    perturbed training split is to be had by its text and seed, made here when it is None.
     """
 
     splits: Splits
     reference: Reference
     perturbations: Mapping[str, tuple[Perturbation, ...]] = field(default_factory=dict)
+    variant: Callable[[str, int], Perturbed] | None = None
 
     def chain(self, text: str) -> tuple[Perturbation, ...]:
         """The perturbations that a trial names; none for the clean data.
@@ -73,6 +75,14 @@ class Inputs:
         if text not in self.perturbations:
             raise InputError(f"the study has no perturbation '{text}'")
         return self.perturbations[text]
+
+    def perturbed(self, text: str, seed: int) -> Perturbed:
+        """The training split under a chain, "" for the clean one."""
+        from perturbations import chain
+
+        if text and self.variant is not None:
+            return self.variant(text, seed)
+        return chain(self.chain(text), self.splits.train, seed=seed)
 
     @cached_property
     def watched(self) -> Integers:

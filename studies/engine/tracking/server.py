@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import logging
 import os
+import re
 import sqlite3
 import threading
 import urllib.error
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from mim4dd.errors import InputError
 from studies.engine.tracking.folder import one_line
@@ -60,9 +61,8 @@ def database(uri: str) -> Path:
 
 
 def shown(uri: str) -> str:
-    """The URI without the password that it may hold, for messages."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
+    """A text without the user and password that a URI in it may hold, for messages and records."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", uri)
 
 
 def check(uri: str | None = None) -> None:

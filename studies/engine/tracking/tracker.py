@@ -122,6 +122,26 @@ class Tracker:
         return True
 
 
+class Untracked:
+    """The tracker of a study that runs without MLflow: it says how MLflow can have the runs later."""
+
+    def __init__(self, out: Path, say: Callable[[str], None] = to_stderr) -> None:
+        self.out, self.say = out, say
+
+    def start(self) -> None:
+        """There is nothing to start."""
+
+    def trial(self, row: Row) -> None:
+        """The row is on disk."""
+
+    def finish(self, status: str = "finished") -> None:
+        """Say which command sends what was kept."""
+        self.say(f"MLflow has not been told; send it with: python -m studies.engine.tracking sync {self.out}")
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
 def reason(error: Exception) -> str:
     """An error's first line, without the inside of the HTTP library."""
     text = one_line(error)

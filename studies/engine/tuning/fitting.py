@@ -1,0 +1,153 @@
+"""Fixed designs and searches as Tune runs them, chunk by chunk, without its records: rows and checkpoints are ours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.search.optuna import OptunaSearch
+
+from mim4dd.information import Reference, train_reference
+from mim4dd.networks import Network
+from mim4dd.records import Splits
+from mim4dd.registry import Flat
+from studies.engine.design import search_sampler
+from studies.engine.running import Work
+from studies.engine.space import Space, Suggest
+from studies.engine.trial import Inputs, Trial
+from studies.engine.tuning.feeding import RETRIES, Collector, Feed, Feeder, InterruptedFit, Sink
+from studies.engine.tuning.keeper import start_keeper
+from studies.engine.tuning.units import METRIC, Resources, Studio, fixed_unit, search_unit, trial_of
+
+
+def open_studio(
+    resources: Resources, inputs: Inputs, out: Path, *, checkpoint_seconds: float, silence_seconds: float, work: Work
+) -> Studio:
+    """What all trials of a study need, in the object store and beside the driver."""
+    return Studio(resources, ray.put(inputs), start_keeper(out, silence_seconds), checkpoint_seconds, work)
+
+
+def run_fixed(trials: Sequence[Trial], studio: Studio, sink: Sink, interrupted: Callable[[], bool]) -> bool:
+    """Run each trial once, in this order as workers come free; False when it was interrupted.
+
+    Raises: StorageError when the study folder takes no more.
+    """
+    feed = Feed(trials, studio.resources.max_concurrent)
+    work = tune.with_parameters(fixed_unit, studio=studio)
+    going = True
+    while feed.waiting and going:
+        feed.open()
+        config = tune.TuneConfig(search_alg=Feeder(feed), num_samples=-1)
+        collector = Collector(studio.keeper, sink, interrupted, lambda config: [trial_of(config)], feed)
+        going = _fit(work, config, collector, studio.resources, retries=0)
+    return going
+
+
+@dataclass(frozen=True)
+class Search:
+    """An adaptive design: how settings become trials, and what is known already.
+
+    template: the flat configuration; seeds: each setting's; known: validation accuracies by trial hash, so that
+    finished trials are not run again; start: settings tried first, as Optuna samples them.
+    """
+
+    design: str
+    sampler_seed: int
+    count: int
+    space: Space
+    template: Flat
+    seeds: tuple[int, ...]
+    known: Mapping[str, float]
+    start: tuple[Mapping[str, float], ...]
+    asha: bool
+    storage: str
+    name: str
+
+    def trials(self, sampled: Mapping[str, Any]) -> list[Trial]:
+        """A suggestion as one trial a seed."""
+        values = {axis.key: axis.value(sampled[axis.key]) for axis in self.space}
+        return [Trial.of({**self.template, **values, "seed": seed}) for seed in self.seeds]
+
+    def unknown(self, sampled: Mapping[str, Any]) -> list[Trial]:
+        """Those of its trials that are still to be run."""
+        return [trial for trial in self.trials(sampled) if trial.hash not in self.known]
+
+
+def run_search(search: Search, studio: Studio, sink: Sink, interrupted: Callable[[], bool]) -> bool:
+    """Let Optuna suggest `count` settings inside Tune, each judged by its mean over the seeds; False when interrupted.
+
+    Raises: StorageError when the study folder takes no more.
+    """
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    suggest = OptunaSearch(
+        Suggest(search.space),
+        metric=METRIC,
+        mode="max",
+        sampler=search_sampler(search.design, search.sampler_seed),
+        points_to_evaluate=[dict(point) for point in search.start] or None,
+        storage=JournalStorage(JournalFileBackend(search.storage)),
+        study_name=search.name,
+    )
+    scheduler = None
+    if search.asha:
+        scheduler = tune.schedulers.ASHAScheduler(
+            time_attr="rung", metric=METRIC, mode="max", max_t=100, grace_period=25, reduction_factor=2
+        )
+    config = tune.TuneConfig(
+        search_alg=suggest,
+        scheduler=scheduler,
+        num_samples=search.count,
+        max_concurrent_trials=studio.resources.max_concurrent or None,
+    )
+    work = tune.with_parameters(search_unit, search=search, studio=studio)
+    collector = Collector(studio.keeper, sink, interrupted, search.unknown)
+    return _fit(work, config, collector, studio.resources, retries=RETRIES)
+
+
+def _fit(work: Any, config: Any, collector: Collector, resources: Resources, *, retries: int) -> bool:
+    """One run of Tune; False when it was interrupted."""
+    config.reuse_actors, config.trial_dirname_creator = True, _name
+    # As many trials wait for a worker as there may be workers; by itself Tune starts a searcher's one by one.
+    slots = max(1, int(ray.cluster_resources().get("CPU", 1) / resources.cpus))
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(slots, resources.max_concurrent or slots))
+    storage = tempfile.mkdtemp(prefix="mim4dd-tune-")
+    tuner = tune.Tuner(
+        tune.with_resources(work, {"cpu": resources.cpus, "gpu": resources.gpus}),
+        tune_config=config,
+        run_config=tune.RunConfig(
+            name="trials",
+            storage_path=storage,
+            verbose=0,
+            callbacks=[collector],
+            failure_config=tune.FailureConfig(max_failures=retries),
+        ),
+    )
+    try:
+        tuner.fit()
+    except InterruptedFit:
+        return False
+    finally:
+        shutil.rmtree(storage, ignore_errors=True)
+    return True
+
+
+def _name(trial: Any) -> str:
+    return str(trial.trial_id)
+
+
+def reference_on_cluster(splits: Splits, network: Network, device: str) -> Reference:
+    """Train the study's reference network on a worker, so that the driver needs no torch."""
+    work: Any = ray.remote(num_cpus=1, num_gpus=1 if device == "cuda" else 0)(train_reference)
+    reference: Reference = ray.get(work.remote(splits, network, device=device))
+    return reference

@@ -1,0 +1,226 @@
+"""What runs on a worker: a trial, or the seeds of a setting, saved with the keeper as they go.
+
+A trainable catches what a trial raises and reports it as an outcome: an exception that reached Tune would cost the
+worker.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray import tune
+
+from studies.engine.running import Saved, TrialRun, Work, begin, memory_reason
+from studies.engine.trial import RUNGS, Inputs, Outcome, Trial, validation_mean
+from studies.engine.tuning.keeper import Worker, this_worker
+
+if TYPE_CHECKING:
+    from perturbations import Perturbed
+    from studies.engine.tuning.fitting import Search
+
+METRIC = "validation_accuracy"
+# A keeper hears so often of each trial: a thousand workers are two hundred words a second.
+SIGN_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What each trial is given, and how many run at once (0: as many as fit)."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    max_concurrent: int = 0
+
+    @property
+    def device(self) -> str:
+        # From what the trial was given, never from what the machine has: a CPU trial on a GPU node sees its GPUs.
+        return "cuda" if self.gpus else "cpu"
+
+
+@dataclass(frozen=True, eq=False)
+class Studio:
+    """Where trials run: what each is given, what all share, who keeps their states and how often.
+
+    inputs: a reference to `Inputs` in the object store, which a node reads once for all its trials.
+    """
+
+    resources: Resources
+    inputs: Any
+    keeper: Any
+    checkpoint_seconds: float
+    work: Work
+
+
+class Desk:
+    """A worker's side of the keeper for the trials of a unit: the pause that their runs call after every iteration."""
+
+    def __init__(self, trials: Sequence[Trial], studio: Studio, worker: Worker) -> None:
+        self.keeper, self.seconds = studio.keeper, studio.checkpoint_seconds
+        asked = [studio.keeper.begin.remote(trial.hash, worker) for trial in trials]
+        self.welcomes = {welcome.ticket.trial: welcome for welcome in ray.get(asked)}
+        self.tickets = [welcome.ticket for welcome in self.welcomes.values()]
+        self.runs: dict[str, TrialRun] = {}
+        self.signed = self.kept = time.monotonic()
+        self.answer: Any = None
+
+    def state(self, trial: Trial) -> Saved:
+        """What an earlier attempt has saved of a trial."""
+        import torch
+
+        welcome = self.welcomes[trial.hash]
+        if welcome.state is None:
+            return Saved(None, welcome.unreadable)
+        try:
+            return Saved(torch.load(io.BytesIO(welcome.state), weights_only=True))
+        except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            return Saved(None, f"its checkpoint could not be read ({type(error).__name__})")
+
+    def __call__(self, run: TrialRun) -> None:
+        """Give a sign of life and save the runs' states, each when it is time; when told to stop, wait to be ended."""
+        now = time.monotonic()
+        if now - self.signed < min(SIGN_SECONDS, self.seconds):
+            return
+        self.signed, self.runs[run.trial.hash] = now, run
+        # The answer to the last sign: a trial does not wait for this one's.
+        if self.answer is not None and ray.wait([self.answer], timeout=0)[0] and ray.get(self.answer):
+            self._wait(run)
+        if now - self.kept >= self.seconds:
+            self.kept = now
+            self._save(run)
+        self.answer = self.keeper.sign.remote(self.tickets, run.place)
+
+    def _save(self, run: TrialRun) -> None:
+        for ticket in self.tickets:
+            if ticket.trial in self.runs:
+                self.keeper.save.remote(ticket, packed(self.runs[ticket.trial]))
+
+    def _wait(self, run: TrialRun) -> None:
+        self._save(run)
+        ray.get(self.keeper.pause.remote(self.tickets))
+        while True:
+            time.sleep(60)
+
+    def end(self) -> None:
+        """The trials have their outcomes."""
+        self.keeper.end.remote(self.tickets)
+
+
+def packed(run: TrialRun) -> bytes:
+    """A run's state as torch writes it."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(run.state_dict(), buffer)
+    return buffer.getvalue()
+
+
+def shared_inputs(studio: Studio, worker: Worker) -> Inputs:
+    """The study's inputs, where a perturbed training split is made once for all the trials that meet it."""
+    inputs: Inputs = ray.get(studio.inputs)
+
+    def variant(text: str, seed: int) -> Perturbed:
+        key = f"{inputs.splits.digest} {text} {seed}"
+        size = inputs.splits.train.images.nbytes
+        given = (studio.inputs, text, seed)
+        (made,) = ray.get(studio.keeper.shared.remote(key, size, perturbed, given, worker.node))
+        found: Perturbed = ray.get(made)
+        return found
+
+    return replace(inputs, variant=variant)
+
+
+def perturbed(inputs: Inputs, text: str, seed: int) -> Perturbed:
+    """The task that makes a variant, on some node."""
+    return inputs.perturbed(text, seed)
+
+
+def trial_of(config: dict[str, Any]) -> Trial:
+    """The trial that a feeder has put into a Tune config."""
+    return Trial.of(json.loads(config["trial"]))
+
+
+def fixed_unit(config: dict[str, Any], studio: Studio) -> None:
+    """The trainable of a fixed design: one trial, resumed from what an earlier attempt has saved."""
+    trial, began, worker = trial_of(config), time.time(), this_worker()
+    desk = Desk([trial], studio, worker)
+    try:
+        set_threads(studio.resources)
+        inputs = shared_inputs(studio, worker)
+        outcome = studio.work(trial, inputs, studio.resources.device, desk.state(trial), desk)
+    except Exception as error:  # noqa: BLE001 - whatever a trial raises must not take its worker down
+        outcome = failed(trial, error, began)
+    desk.end()
+    tune.report({METRIC: metric(outcome), "outcomes": [outcome]})
+
+
+def search_unit(config: dict[str, Any], search: Search, studio: Studio) -> None:
+    """The trainable of a search: a setting's seeds side by side, rung by rung, so that a scheduler can judge them."""
+    wanted, began, worker = search.unknown(config), time.time(), this_worker()
+    known = [search.known[trial.hash] for trial in search.trials(config) if trial.hash in search.known]
+    desk = Desk(wanted, studio, worker)
+    try:
+        set_threads(studio.resources)
+        inputs, device = shared_inputs(studio, worker), studio.resources.device
+        runs = [begin(trial, inputs, device, desk.state(trial)) for trial in wanted]
+        for index in range(len(runs[0].stops) - 1 if runs else 0):
+            for run in runs:
+                run.advance(run.stops[index], desk)
+            rung = round(100 * RUNGS[index])
+            tune.report({METRIC: mean([*known, *(run.interim for run in runs)]), "rung": rung})
+        outcomes = []
+        for run in runs:
+            run.advance(run.stops[-1], desk)
+            outcomes.append(run.finish(desk))
+    except Exception as error:  # noqa: BLE001 - as above
+        outcomes = [failed(trial, error, began) for trial in wanted]
+    desk.end()
+    tune.report({METRIC: mean([*known, *map(metric, outcomes)]), "rung": 100, "outcomes": outcomes})
+
+
+def failed(trial: Trial, error: Exception, began: float) -> Outcome:
+    """What a trial raised, as an outcome with status `error`, so that the study goes on and the row says why."""
+    import torch
+
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, torch.OutOfMemoryError):
+        reason = f"{memory_reason(error)} by {', '.join(f'{k} {v}' for k, v in sized(trial).items())}"
+        torch.cuda.empty_cache()
+    return without_result(trial, reason, began)
+
+
+def without_result(trial: Trial, reason: str, began: float) -> Outcome:
+    """The outcome, with status `error`, of a trial that has none of its own."""
+    measured = {"seconds": time.time() - began, "started": began, "ended": time.time()}
+    return Outcome(trial, {"status": "error", "reason": reason[:2000]}, measured=measured)
+
+
+def sized(trial: Trial) -> dict[str, Any]:
+    """The knobs that decide what memory a trial takes."""
+    ends = ("ipc", "batch_real", "width", "depth", "evaluation.batch", "evaluation.networks")
+    return {key: value for key, value in trial.config.items() if key.endswith(ends)}
+
+
+def metric(outcome: Outcome) -> float:
+    """Mean validation accuracy; 0 for a trial that has none, which is below any that has."""
+    found = validation_mean(outcome.result)
+    return found if found == found else 0.0
+
+
+def mean(values: Sequence[float]) -> float:
+    """The arithmetic mean."""
+    return sum(values) / len(values)
+
+
+def set_threads(resources: Resources) -> None:
+    """Give this worker as many threads as the trial has CPUs."""
+    import torch
+
+    # At every unit: workers are reused, and OpenMP's count belongs to the thread that set it.
+    torch.set_num_threads(max(1, int(resources.cpus)))

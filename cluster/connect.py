@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mim4dd.errors import InputError
@@ -15,8 +17,13 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_DEDUP_LOGS": "1",
+    # What its native code has to say of a cluster that refuses us, we say in one line.
+    "RAY_BACKEND_LOG_LEVEL": "error",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # The rows are a study's record: Tune's snapshots of itself only cost. Ctrl-C is heard by the study's driver.
+    "TUNE_GLOBAL_CHECKPOINT_S": "100000000",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     # Ray's own retries of an unreachable head last over ten minutes.
     "RAY_NUM_REDIS_GET_RETRIES": "1",
@@ -67,9 +74,7 @@ def connect(address: str) -> Connection:
         os.environ.setdefault(name, value)
     if address not in ("local", "auto"):
         _require_listener(address)
-    if address == "local":
-        # A cluster of one's own on the loopback needs no token file in HOME.
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    _authenticate(address)
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -93,6 +98,29 @@ def disconnect() -> None:
     ray.shutdown()
 
 
+def _authenticate(address: str) -> None:
+    """Choose Ray's authentication before Ray is imported, where the user has not.
+
+    A cluster of one's own listens on the loopback alone and has a token that only this process and its children know.
+    A token that is there is shown to a running cluster; one without authentication takes it too.
+    """
+    if address == "local":
+        # Ray's name for a cluster of one host, whose node address is then 127.0.0.1.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    if "RAY_AUTH_MODE" in os.environ:
+        return
+    if address == "local":
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ["RAY_AUTH_MODE"] = "token"
+    else:
+        os.environ["RAY_AUTH_MODE"] = "token" if _token_is_there() else "disabled"
+
+
+def _token_is_there() -> bool:
+    path = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(path).is_file()
+
+
 def _require_listener(address: str) -> None:
     host, _, port = address.rpartition(":")
     try:
@@ -114,13 +142,16 @@ def _shipped_code() -> dict[str, Any]:
 
 def _explain(address: str, error: Exception) -> str:
     text = " ".join(str(error).split())
-    if "token" in text.lower():
-        return (
-            f"the Ray cluster at {address} wants an authentication token: set RAY_AUTH_MODE=token and "
-            "RAY_AUTH_TOKEN_PATH to the file that its head node uses"
-        )
     if "ersion" in text and "mismatch" in text.lower():
         return f"the Ray cluster at {address} runs other versions: {text[:300]}"
-    if address == "auto":
+    if address == "auto" and "Could not find any running" in text:
         return "no Ray cluster runs on this machine for --address auto; start one with `ray start --head`"
+    if "token" in text.lower() or "Failed to connect to Ray cluster" in text:
+        # Ray says no more than that it failed; something listens there, or we had not come so far.
+        held = os.environ.get("RAY_AUTH_MODE") == "token" and _token_is_there()
+        return (
+            f"the Ray cluster at {address} does not let this process in: "
+            + ("its authentication token is another one" if held else "it wants an authentication token")
+            + "; set RAY_AUTH_TOKEN_PATH to the file that its head node uses (`ray get-auth-token` prints the token)"
+        )
     return f"Ray at {address} could not be used: {text[:300]}"

@@ -47,8 +47,8 @@ MAY_IMPORT = {
     "cluster": [*BASICS, "mim4dd.data", "cluster"],
     "studies": [*OURS],
 }
-# cluster/connect.py sends our packages to the nodes: it imports the bare names, to learn where they lie.
-SHIPS = {"cluster/connect.py": set(OURS)}
+# These send our packages to the nodes, or compare them: they import the bare names, to learn where they lie.
+SHIPS = {"cluster/connect.py": set(OURS), "cluster/preflight.py": set(OURS)}
 
 # A library and the only places that may import it.
 ONLY_IN = {

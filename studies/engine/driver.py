@@ -73,7 +73,7 @@ class Driver:
             connection = self._connect()
             try:
                 say(connection.sentence)
-                # self._examine(connection)
+                self._examine(connection)
                 with self._tracking() as tracker:
                     self.journal.write_settings(self.plan.settings)
                     tracker.start()

@@ -99,7 +99,9 @@ class Feeder(Searcher):
         return {"trial": json.dumps(self.feed.trials[unit].config)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """The collector has heard of it; what was lost it puts back."""
+        """The collector has heard of what ended with an outcome or an error; a unit that ended with neither is lost."""
+        if not error and trial_id in self.feed.running:
+            self.feed.lose(self.feed.running.pop(trial_id))
 
     def save(self, checkpoint_path: str) -> None: ...
 

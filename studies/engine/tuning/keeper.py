@@ -147,7 +147,11 @@ class Keeper:
             write_json(self.out / "running.json", {"at": now, "running": told})
         except OSError as error:
             self.trouble = error.strerror or str(error)
-        return Look(sum(not attempt.paused for attempt in self.running.values()), self.trouble)
+        working = sum(not attempt.paused for attempt in self.running.values())
+        if stopping and not working:
+            for attempt in self.running.values():  # Tune would wait ten seconds for each to end by itself
+                end_worker(attempt.ticket.worker)
+        return Look(working, self.trouble)
 
     def lost(self, trial: str) -> str:
         """A trial's worker has died: why, as far as the keeper has a hand in it, else ""."""

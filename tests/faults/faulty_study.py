@@ -1,0 +1,37 @@
+"""The sensitivity study with trials that go wrong as FAULT says: `raise` or `hang`, FAULT_TIMES times.
+
+Each fault leaves a mark in FAULT_MARKS, so that it is known how often it has happened, in whatever process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from studies.engine.running import Pause, Saved, run_trial
+from studies.engine.study import main
+from studies.engine.trial import Inputs, Outcome, Trial
+from studies.sensitivity import STUDY
+
+
+def faulty(trial: Trial, inputs: Inputs, device: str, saved: Saved, pause: Pause | None) -> Outcome:
+    """The base alone with seed 1 goes wrong; every other trial is as it is."""
+    if trial.config.get("method.weight") == 0 and trial.config["seed"] == 1:
+        marks = Path(os.environ["FAULT_MARKS"])
+        if len(list(marks.iterdir())) < int(os.environ["FAULT_TIMES"]):
+            (marks / f"{time.time_ns()}").touch()
+            if os.environ["FAULT"] == "raise":
+                raise ValueError("a fault that was asked for")
+            time.sleep(10_000)
+    return run_trial(trial, inputs, device, saved, pause)
+
+
+if __name__ == "__main__":
+    import faulty_study  # as workers know it: not as __main__
+
+    sys.exit(main(replace(STUDY, work=faulty_study.faulty)))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
 import socket
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,6 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_DEDUP_LOGS": "1",
-    # What its native code has to say of a cluster that refuses us, we say in one line.
-    "RAY_BACKEND_LOG_LEVEL": "error",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     # The rows are a study's record: Tune's snapshots of itself only cost. Ctrl-C is heard by the study's driver.
@@ -79,13 +80,14 @@ def connect(address: str) -> Connection:
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    try:
-        if address == "local":
-            ray.init(address="local", include_dashboard=False, **quiet)
-        else:
-            ray.init(address=address, runtime_env=_shipped_code(), **quiet)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise InputError(_explain(address, error)) from error
+    with _native_words() as said:
+        try:
+            if address == "local":
+                ray.init(address="local", include_dashboard=False, **quiet)
+            else:
+                ray.init(address=address, runtime_env=_shipped_code(), **quiet)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            raise InputError(_explain(address, f"{error} {said()}")) from error
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     nodes = tuple((node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in alive)
     return Connection(address, len(nodes), sum(n[0] for n in nodes), sum(n[1] for n in nodes), nodes)
@@ -140,14 +142,31 @@ def _shipped_code() -> dict[str, Any]:
     return {"py_modules": modules, "env_vars": {"OMP_WAIT_POLICY": "passive"}}
 
 
-def _explain(address: str, error: Exception) -> str:
-    text = " ".join(str(error).split())
+@contextlib.contextmanager
+def _native_words() -> Iterator[Callable[[], str]]:
+    """Keep what Ray's native code writes to stderr off the terminal: why it was refused, it says nowhere else."""
+    with tempfile.TemporaryFile() as kept:
+        before = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+
+        def said() -> str:
+            kept.seek(0)
+            return kept.read().decode(errors="replace")
+
+        try:
+            yield said
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+
+
+def _explain(address: str, said: str) -> str:
+    text = " ".join(said.split())
     if "ersion" in text and "mismatch" in text.lower():
         return f"the Ray cluster at {address} runs other versions: {text[:300]}"
     if address == "auto" and "Could not find any running" in text:
         return "no Ray cluster runs on this machine for --address auto; start one with `ray start --head`"
-    if "token" in text.lower() or "Failed to connect to Ray cluster" in text:
-        # Ray says no more than that it failed; something listens there, or we had not come so far.
+    if "token" in text.lower():
         held = os.environ.get("RAY_AUTH_MODE") == "token" and _token_is_there()
         return (
             f"the Ray cluster at {address} does not let this process in: "

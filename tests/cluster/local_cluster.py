@@ -37,7 +37,9 @@ def can_divide() -> bool:
 
 def can(words: list[str]) -> bool:
     """Whether a command exists and ends well."""
-    return shutil.which(words[0]) is not None and subprocess.run(words, capture_output=True, check=False).returncode == 0
+    if shutil.which(words[0]) is None:
+        return False
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
 class LocalCluster:

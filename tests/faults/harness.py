@@ -34,6 +34,7 @@ class Run:
     words: list[str] = field(default_factory=lambda: [*SMALL, "--out", "out", "--offline"])
     script: Path = SCRIPT
     env: dict[str, str] = field(default_factory=dict)
+    prefix: list[str] = field(default_factory=list)
     driver: subprocess.Popen[bytes] | None = None
 
     @property
@@ -48,7 +49,7 @@ class Run:
         """The driver, as a child of its own session that writes to `log`."""
         with open(self.folder / "log", "ab") as log:
             self.driver = subprocess.Popen(
-                [sys.executable, str(self.script), *self.words],
+                [*self.prefix, sys.executable, str(self.script), *self.words],
                 cwd=self.folder,
                 env={**os.environ, **self.env},
                 stdout=log,

@@ -79,9 +79,11 @@ def driver_killed_ten_times(folder: Path, wanted: Rows) -> Found:
         while killed < 10:
             before = rows(run.out) if run.lines() else {}
             run.start()
-            time.sleep(moments.uniform(0.5, 14))
-            if run.driver is not None and run.driver.poll() is not None:
-                break
+            if killed % 2:
+                time.sleep(moments.uniform(0.5, 9))
+            else:
+                run.until(lambda: run.lines() > len(before))  # noqa: B023 - it is called here and now
+                time.sleep(moments.uniform(0, 1))
             killed += 1
             interrupt(run)
             torn = (run.out / "rows.jsonl").read_bytes() if run.lines() else b""

@@ -1,0 +1,36 @@
+"""A study survives what happens to it: each fault of the matrix, the two most frequent ones in every test run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from faults import DIVIDE, FAULTS, MOUNT, Fault, can_mount
+from harness import Rows, rows, run_of
+from local_cluster import can_divide
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="session")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    """The rows of an undisturbed run."""
+    with run_of(tmp_path_factory.mktemp("undisturbed")) as run:
+        assert run.finish() == 0, run.log
+        return rows(run.out)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(fault, marks=() if fault.quick else pytest.mark.slow, id=fault.strike.__name__) for fault in FAULTS],
+)
+def test_nothing_finished_is_lost_nothing_runs_twice_and_rows_are_as_without_it(
+    fault: Fault, wanted: Rows, tmp_path: Path
+) -> None:
+    if fault.needs == MOUNT and not can_mount():
+        pytest.skip("file systems may not be mounted here")
+    if fault.needs == DIVIDE and not can_divide():
+        pytest.skip("network namespaces may not be made here")
+    found = fault.strike(tmp_path, wanted)
+    assert found.lost == 0
+    assert found.equal

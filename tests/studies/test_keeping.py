@@ -1,0 +1,168 @@
+"""What is kept of running trials, who is listened to, what is fed next, and what another shell sees of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from mim4dd.errors import InputError
+from studies.engine.journal import Journal, checkpoint_path
+from studies.engine.status import FINISHED, RUNNING, STANDING, look
+from studies.engine.trial import Outcome, Trial
+from studies.engine.tuning.feeding import CHUNK, RETRIES, Feed
+from studies.engine.tuning.keeper import Keeper, Worker, read_checkpoint
+
+ONE, OTHER = Worker("node", "host", 10, 1.0), Worker("node", "host", 11, 2.0)
+
+
+def test_a_state_is_kept_and_given_to_the_next_who_begins(tmp_path: Path) -> None:
+    keeper = Keeper(str(tmp_path), 60)
+    first = keeper.begin("t", ONE)
+    assert (first.state, first.unreadable) == (None, "")
+    keeper.save(first.ticket, b"state")
+    assert keeper.begin("t", OTHER).state == b"state"
+
+
+def test_who_has_been_replaced_is_told_to_stop_and_not_listened_to(tmp_path: Path) -> None:
+    keeper = Keeper(str(tmp_path), 60)
+    first = keeper.begin("t", ONE).ticket
+    second = keeper.begin("t", OTHER).ticket
+    keeper.save(second, b"new")
+    keeper.save(first, b"old")
+    assert read_checkpoint(checkpoint_path(tmp_path, "t")) == (b"new", "")
+    assert keeper.sign([first], "somewhere") is True
+    assert keeper.sign([second], "somewhere") is False
+    keeper.end([first])
+    assert "t" in keeper.running
+    keeper.end([second])
+    assert keeper.running == {}
+
+
+def test_a_keeper_that_was_started_again_learns_from_its_workers(tmp_path: Path) -> None:
+    ticket = Keeper(str(tmp_path), 60).begin("t", ONE).ticket
+    again = Keeper(str(tmp_path), 60)
+    assert again.sign([ticket], "distilling") is False
+    assert again.running["t"].place == "distilling"
+
+
+def test_damaged_states_are_not_used_and_told(tmp_path: Path) -> None:
+    keeper = Keeper(str(tmp_path), 60)
+    keeper.save(keeper.begin("t", ONE).ticket, b"a state of some length")
+    path = checkpoint_path(tmp_path, "t")
+    for damaged in (path.read_bytes()[:-1], b"", path.read_bytes() + b"x"):
+        path.write_bytes(damaged)
+        assert keeper.begin("t", ONE).unreadable == "its checkpoint was damaged"
+
+
+def test_stopping_reaches_every_trial_and_counts_those_at_work(tmp_path: Path) -> None:
+    keeper = Keeper(str(tmp_path), 60)
+    one, two = keeper.begin("a", ONE).ticket, keeper.begin("b", OTHER).ticket
+    assert keeper.look(False).working == 2
+    assert keeper.look(True).working == 2
+    assert keeper.sign([one], "x") is True
+    keeper.pause([one])
+    assert keeper.look(True).working == 1
+    told = json.loads((tmp_path / "running.json").read_text())["running"]
+    assert {line["trial"]: line["place"] for line in told} == {"a": "paused", "b": "starting"}
+    keeper.end([two])
+
+
+def test_a_disk_that_refuses_is_told_and_kills_nothing(tmp_path: Path) -> None:
+    keeper = Keeper(str(tmp_path / "file"), 60)
+    (tmp_path / "file").write_text("no folder")
+    keeper.save(keeper.begin("t", ONE).ticket, b"state")
+    assert keeper.look(False).trouble
+
+
+def trials(count: int) -> list[Trial]:
+    return [Trial.of({"seed": seed}) for seed in range(count)]
+
+
+def test_units_are_fed_in_order_and_lost_ones_come_first_a_bounded_number_of_times() -> None:
+    feed = Feed(trials(3), 0)
+    assert [feed.next(), feed.next()] == [0, 1]
+    for _ in range(RETRIES):
+        assert feed.lose(0)
+        feed.open()
+        assert feed.next() == 0
+    assert not feed.lose(0)
+    feed.open()
+    assert feed.next() == 2
+    assert feed.next() is None
+
+
+def test_no_more_than_asked_for_run_at_once() -> None:
+    feed = Feed(trials(3), 1)
+    feed.running["tune"] = feed.next() or 0
+    assert feed.next() is None
+    assert not feed.over
+
+
+def test_a_loss_among_short_trials_ends_the_chunk_and_among_long_ones_does_not() -> None:
+    for seconds, drained in ((2.0, True), (3600.0, False)):
+        feed = Feed(trials(5), 0)
+        feed.next()
+        feed.seconds.append(seconds)
+        feed.lose(0)
+        assert feed.drained is drained
+
+
+def test_a_chunk_ends_and_the_next_goes_on() -> None:
+    feed = Feed(trials(CHUNK + 1), 0)
+    assert sum(feed.next() is not None for _ in range(CHUNK + 1)) == CHUNK
+    assert feed.over
+    feed.open()
+    assert feed.next() == CHUNK
+
+
+IDENTITY = {
+    "study": "s",
+    "hash": "abc",
+    "created": "now",
+    "dataset": "digits",
+    "title": "How sensitive is it?",
+    "command": "python studies/s.py",
+}
+
+
+def journal_with(out: Path, planned: int, done: int) -> Journal:
+    from studies.engine.design import Setting
+
+    journal = Journal(out, IDENTITY)
+    hashes = tuple(trial.hash for trial in trials(planned))
+    journal.write_settings([Setting(0, "design", {}, None, hashes)])
+    for seed in range(done):
+        measured = {"seconds": 1.0, "ended": 100.0 + 2 * seed}
+        journal.add(Outcome(trials(planned)[seed], {"status": "ok"}, measured=measured), 1 if seed == 0 else 0)
+    return journal
+
+
+def test_status_of_a_study_that_runs_stands_and_is_finished(tmp_path: Path) -> None:
+    journal = journal_with(tmp_path, 4, 3)
+    keeper = Keeper(str(tmp_path), 60)
+    keeper.begin(trials(4)[3].hash, ONE)
+    keeper.look(False)
+    with open(tmp_path / "rows.jsonl", "ab") as file:
+        file.write(b'{"trial": "being wri')
+    state, lines = look(tmp_path, time.time())
+    assert state == RUNNING
+    told = "\n".join(lines)
+    assert "3 of 4 planned have a row (3 ok)" in told
+    assert "a trial in 2.0 s, 0:02 left" in told
+    assert "workers lost under trials: 1" in told
+    assert "on host (process 10)" in told
+    journal.close()
+    state, lines = look(tmp_path, time.time())
+    assert state == STANDING
+    assert lines[-1] == "the same command goes on from here"
+    whole = journal_with(tmp_path / "whole", 2, 2)
+    whole.close()
+    assert look(tmp_path / "whole", time.time())[0] == FINISHED
+
+
+def test_status_of_no_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no study"):
+        look(tmp_path, 0.0)

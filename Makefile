@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Idle OpenMP threads that spin take the cores from the other trials.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: study test check bench test-slow clean
+.PHONY: study test check bench scale faults test-slow clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mim4dd needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -29,6 +29,12 @@ check: .venv/installed ## ruff and mypy
 
 bench: .venv/installed ## iterations, evaluation, per-trial overhead, each as a ratio within one run
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+
+scale: .venv/installed ## what the driver costs: 50, 500 and 5,000 trials that return at once
+	$(BIN)/python tests/benchmarks/scale.py $(ARGS)
+
+faults: .venv/installed ## every fault against a running study, as a table (about 15 minutes)
+	$(BIN)/python tests/faults/matrix.py $(ARGS)
 
 clean: ## what the commands above made, results included
 	rm -rf .venv runs mlflow.db mlruns

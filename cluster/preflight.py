@@ -255,8 +255,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--dataset", help="also compare this data set on every node")
     parser.add_argument("--data-root", type=Path, help="folder of the named data sets (default: $MIM4DD_DATA)")
     parser.add_argument("--out", type=Path, help="also look whether this study folder can be written and is shared")
-    parser.add_argument("--cpus-per-trial", type=float, default=1.0)
-    parser.add_argument("--gpus-per-trial", type=float, default=0.0)
+    parser.add_argument("--nodes", type=int, default=1, help="how many there must be at least (default: 1)")
+    parser.add_argument("--cpus-per-trial", type=float, default=1.0, help="as for studies (default: 1)")
+    parser.add_argument("--gpus-per-trial", type=float, default=0.0, help="as for studies (default: 0)")
     given = parser.parse_args(words)
     try:
         connection = connect(resolve_address(given.address))
@@ -270,13 +271,16 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"{connection.sentence}\n\n{found.table()}\n")
-    for line in found.hurts:
+    hurts = list(found.hurts)
+    if len(found.nodes) < given.nodes:
+        hurts.append(f"{len(found.nodes)} nodes are there, {given.nodes} are wanted")
+    for line in hurts:
         print(f"would hurt: {line}")
     for line in found.warnings:
         print(f"to know: {line}")
-    if not found.hurts:
+    if not hurts:
         print(f"{len(found.nodes)} node(s) can run studies")
-    return 1 if found.hurts else 0
+    return 1 if hurts else 0
 
 
 if __name__ == "__main__":

@@ -80,6 +80,6 @@ def initial_images(problem: Problem, init: str) -> Tensor:
     from mim4dd.seeding import torch_generator
 
     if init == "real":
-        return problem.images[torch.from_numpy(problem.random_rows()).to(problem.device)].clone()
+        return problem.take(problem.random_rows())
     shape = (len(problem.labels()), *problem.train.shape)
     return torch.randn(shape, generator=torch_generator("initial noise", problem.seed)).to(problem.device)

@@ -75,6 +75,15 @@ class Problem:
         """The training images, standardised, on the device, [N, channels, H, W]."""
         return torch.from_numpy(standardise(self.train.images, *self.statistics)).to(self.device)
 
+    def take(self, rows: Integers) -> Tensor:
+        """The standardised training images of these rows, on the device, [n, channels, H, W].
+
+        On a CPU only these are standardised: the images themselves stay where all trials of a machine share them.
+        """
+        if self.device.type == "cpu":
+            return torch.from_numpy(standardise(self.train.images[rows], *self.statistics))
+        return self.images[torch.from_numpy(rows).to(self.device)]
+
     @cached_property
     def rows(self) -> list[Integers]:
         """The rows of each class's images."""
@@ -105,7 +114,7 @@ class Problem:
         drawn = self.drawn(count)
         pairs = zip(self.rows, drawn, strict=True)
         rows = [rng.choice(rows, n, replace=len(rows) < n, shuffle=False) for rows, n in pairs if n]
-        return self.images[torch.from_numpy(np.concatenate(rows)).to(self.device)], self._labels(drawn)
+        return self.take(np.concatenate(rows)), self._labels(drawn)
 
     def _labels(self, counts: Integers) -> Tensor:
         return torch.arange(self.classes, device=self.device).repeat_interleave(torch.tensor(counts).to(self.device))

@@ -41,9 +41,8 @@ class RandomReal(Selection):
     """
 
     def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
-        import torch
 
-        return problem.images[torch.from_numpy(problem.random_rows()).to(problem.device)], problem.labels()
+        return problem.take(problem.random_rows()), problem.labels()
 
 
 @METHODS.add("full")

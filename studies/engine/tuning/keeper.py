@@ -231,7 +231,8 @@ def this_worker() -> Worker:
 
 
 def start_keeper(out: Path, silence_seconds: float) -> Any:
-    """The keeper of a study, on this machine's node."""
+    """The keeper of a study, on this machine's node; OUT must exist."""
+    (out / "running.json").unlink(missing_ok=True)  # an earlier driver's
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor: Any = ray.remote(Keeper)
     return actor.options(num_cpus=0, scheduling_strategy=here, max_restarts=-1, max_task_retries=-1).remote(

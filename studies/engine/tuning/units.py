@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray import tune
 
+from mim4dd.records import Floats
 from studies.engine.running import Saved, TrialRun, Work, begin, memory_reason
 from studies.engine.trial import RUNGS, Inputs, Outcome, Trial, validation_mean
 from studies.engine.tuning.keeper import Worker, this_worker
@@ -131,14 +132,21 @@ def shared_inputs(studio: Studio, worker: Worker) -> Inputs:
         given = (studio.inputs, text, seed)
         (made,) = ray.get(studio.keeper.shared.remote(key, size, perturbed, given, worker.node))
         found: Perturbed = ray.get(made)
-        return found
+        return found if found.data.images.size else with_images(found, inputs.splits.train.images)
 
     return replace(inputs, variant=variant)
 
 
 def perturbed(inputs: Inputs, text: str, seed: int) -> Perturbed:
-    """The task that makes a variant, on some node."""
-    return inputs.perturbed(text, seed)
+    """The task that makes a variant, on some node; without pixels where they are those of the clean split."""
+    found = inputs.perturbed(text, seed)
+    same = found.data.images is inputs.splits.train.images
+    return with_images(found, found.data.images[:, :0]) if same else found
+
+
+def with_images(found: Perturbed, images: Floats) -> Perturbed:
+    """The same labels on other pixels."""
+    return replace(found, data=replace(found.data, images=images))
 
 
 def trial_of(config: dict[str, Any]) -> Trial:

@@ -83,6 +83,16 @@ def test_secrets_are_not_told() -> None:
     assert "secret" not in refused(f"http://me:secret@127.0.0.1:{port}")
 
 
+def test_the_command_in_records_has_no_secrets() -> None:
+    from studies.engine.asked import Design
+    from studies.engine.options import parse_options
+
+    for words in (["--tracking-uri", "http://me:secret@host:5000"], ["--tracking-uri=http://me:secret@host:5000"]):
+        command = parse_options("", "studies/sensitivity.py", Design, words).command
+        assert "secret" not in command
+        assert "host:5000" in command
+
+
 def test_a_host_that_hangs() -> None:
     with listening(answers=False) as uri:
         assert "no MLflow tracking server answers" in refused(uri)

@@ -121,7 +121,7 @@ class TrialRun:
         return {
             # What a selection chose is found again from its seed.
             "distillation": self.distillation.state_dict() if self.method.iterations else None,
-            "training": None if self.training is None else self.training.state_dict(),
+            "training": self.held if self.training is None else self.training.state_dict(),
             "rungs": list(self.rungs),
             "seconds": self.earlier_seconds + self.meter.seconds,
             "distil_seconds": self.distil_seconds,
@@ -327,7 +327,8 @@ def run_trial(
 def memory_reason(error: Exception) -> str:
     """What a device out of memory was asked for, from PyTorch's message."""
     found = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", str(error))
-    return f"out of GPU memory: tried to allocate {found[1]}" if found else f"out of GPU memory: {error}"
+    told = f"tried to allocate {found[1]}" if found else str(error).partition("\n")[0]
+    return f"out of GPU memory: {told}"
 
 
 def _plain(score: Score) -> tuple[list[float], list[list[float | None]]]:

@@ -300,6 +300,7 @@ def checkpoint_damaged(folder: Path, wanted: Rows) -> Found:
         run.busy_worker()
         interrupt(run)
         before = rows(run.out)
+        time.sleep(8)  # what the driver has left behind writes until Ray has ended it
         for path in (run.out / "checkpoints").glob("*.pt"):
             data = bytearray(path.read_bytes())
             data[len(data) // 2] ^= 0xFF

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from plain_convnet import PlainConvNet, train_plain
 from torch import Tensor
 
 from mim4dd.errors import InputError, KnobError
-from mim4dd.evaluate import evaluate, score, train_on
+from mim4dd.evaluate import evaluate, score, train_on, training_on
 from mim4dd.methods import RandomReal
 from mim4dd.methods.loop import distill
 from mim4dd.networks import ConvNet
@@ -177,6 +179,41 @@ def test_training_leaves_the_given_weights_alone(chosen: Synthetic) -> None:
     kept = {name: tensor.clone() for name, tensor in params.items()}
     train_networks(NETWORK, params, *doubled(chosen), Recipe(epochs=2), streams, "digits")
     assert all(torch.equal(params[name], kept[name]) for name in kept)
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["momentum kept", "momentum restarted"])
+@pytest.mark.parametrize(("batch", "augment"), [(256, "none"), (8, "none"), (8, "color_crop_cutout_flip_scale_rotate")])
+@pytest.mark.parametrize("stop", [0, 2, 4, 5, 8], ids=lambda stop: f"after {stop} of 8")
+def test_a_training_resumes_to_the_same_bits(
+    chosen: Synthetic, stop: int, batch: int, augment: str, restart: bool
+) -> None:
+    recipe = Recipe(networks=2, epochs=8, batch=batch, augment=augment, lr=0.05, restart_momentum=restart)
+    first, held = training_on(chosen, NETWORK, recipe), io.BytesIO()
+    first.advance(stop)
+    torch.save(first.state_dict(), held)
+    first.advance(stop + 1)  # what comes after it was saved leaves the state alone
+    held.seek(0)
+    resumed = training_on(chosen, NETWORK, recipe)
+    resumed.load_state_dict(torch.load(held, weights_only=True))
+    assert resumed.epoch == stop
+    resumed.advance(100)
+    assert resumed.epoch == resumed.epochs == 8
+    whole = train_on(chosen, NETWORK, recipe)
+    assert all(torch.equal(resumed.params[name], whole[name]) for name in whole)
+    assert not any(tensor.requires_grad for tensor in resumed.params.values())
+
+
+def test_a_state_does_not_change_as_its_training_goes_on(chosen: Synthetic) -> None:
+    training = training_on(chosen, NETWORK, Recipe(networks=1, epochs=8, lr=0.05))
+    training.advance(2)
+    state = training.state_dict()
+    kept = deepcopy(state)
+    training.advance(8)
+    assert state["epoch"] == 2
+    assert all(torch.equal(state["params"][name], kept["params"][name]) for name in kept["params"])
+    assert state["optimizer"]["param_groups"] == kept["optimizer"]["param_groups"]
+    for place, held in kept["optimizer"]["state"].items():
+        assert torch.equal(state["optimizer"]["state"][place]["momentum_buffer"], held["momentum_buffer"])
 
 
 def test_other_images_or_classes_are_refused(chosen: Synthetic, digits: Splits) -> None:

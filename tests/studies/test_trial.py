@@ -14,7 +14,7 @@ from mim4dd.data import load
 from mim4dd.information import train_reference
 from mim4dd.networks import ConvNet
 from mim4dd.registry import Flat
-from studies.engine.running import Saved, TrialRun, memory_reason, run_trial
+from studies.engine.running import Saved, TrialRun, begin, memory_reason, run_trial
 from studies.engine.trial import Inputs, Outcome, Trial, validation_mean
 
 SMALL = {"iterations": "20", "batch_real": "8", "width": "8", "epochs": "20", "networks": "2"}
@@ -61,15 +61,20 @@ class Stop(Exception):
     pass
 
 
+def as_read(run: TrialRun) -> Saved:
+    """The run's state as another process reads it."""
+    held = io.BytesIO()
+    torch.save(run.state_dict(), held)
+    return Saved(torch.load(io.BytesIO(held.getvalue()), weights_only=True))
+
+
 def interrupted(one: Trial, place: str, kept: list[Saved] | None = None) -> Outcome:
     """The trial, saved and stopped at a place, then gone on with from what is on disk."""
     saved: list[Saved] = kept if kept is not None else []
 
     def pause(run: TrialRun) -> None:
         if run.place == place:
-            held = io.BytesIO()
-            torch.save(run.state_dict(), held)
-            saved.append(Saved(torch.load(io.BytesIO(held.getvalue()), weights_only=True)))
+            saved.append(as_read(run))
             raise Stop
 
     with pytest.raises(Stop):
@@ -97,6 +102,67 @@ def test_a_trial_stopped_at_any_pause_and_resumed_ends_with_the_same_bits(place:
     assert (resumed.synthetic.images == whole.synthetic.images).all()
 
 
+def stopped_every(one: Trial, pauses: int) -> tuple[Outcome, list[str]]:
+    """The trial in as many attempts as it takes, each ended by its so-manieth pause; and where they ended."""
+    saved, places = Saved(), []
+    while True:
+        seen: list[TrialRun] = []
+
+        def pause(run: TrialRun, seen: list[TrialRun] = seen) -> None:
+            seen.append(run)
+            if len(seen) == pauses:
+                raise Stop
+
+        try:
+            return run_trial(one, inputs(), saved=saved, pause=pause), places
+        except Stop:
+            saved = as_read(seen[-1])
+            places.append(f"{len(seen[-1].rungs)} rungs, {seen[-1].place}")
+
+
+BATCHED = {"batch": "4", "augment": "color_crop_cutout_flip_scale_rotate", "restart_momentum": "true"}
+
+
+@pytest.mark.parametrize("knobs", [{}, BATCHED], ids=["one batch", "batches, augmented, momentum restarted"])
+def test_attempts_that_end_in_every_training_add_up_to_the_same_bits(knobs: dict[str, str]) -> None:
+    one = trial(epochs="8", networks="3", **knobs)
+    whole = run_trial(one, inputs())
+    resumed, places = stopped_every(one, 5)
+    for rungs in (0, 1, 2):
+        assert any(place.startswith(f"{rungs} rungs, evaluating") for place in places)
+    assert json.dumps(resumed.result) == json.dumps(whole.result)
+    assert resumed.report_only == whole.report_only
+    assert resumed.history == whole.history
+    assert resumed.synthetic is not None
+    assert whole.synthetic is not None
+    assert (resumed.synthetic.images == whole.synthetic.images).all()
+
+
+def test_every_iteration_and_every_epoch_ends_in_a_pause_that_knows_its_place() -> None:
+    places: list[str] = []
+    run_trial(trial(epochs="8", networks="3"), inputs(), pause=lambda run: places.append(run.place))
+    evaluating = [f"evaluating, epoch {epoch} of 8" for epoch in range(1, 9)]
+    distilling = [f"distilling, iteration {iteration} of 20" for iteration in range(1, 21)]
+    assert places == distilling[:5] + evaluating + distilling[5:10] + evaluating + distilling[10:] + evaluating
+
+
+def test_seconds_add_up_over_attempts_and_a_stop_in_the_evaluation_keeps_those_of_distilling() -> None:
+    kept: list[Saved] = []
+    measured = interrupted(trial(method="random"), "evaluating, epoch 7 of 20", kept).measured
+    assert kept[0].state is not None
+    assert 0 < kept[0].state["distil_seconds"] == measured["distil_seconds"]
+    assert measured["seconds"] > kept[0].state["seconds"]
+    assert measured["seconds"] == pytest.approx(measured["distil_seconds"] + measured["evaluate_seconds"])
+
+
+def test_a_state_saved_again_before_its_training_goes_on_still_holds_it() -> None:
+    kept: list[Saved] = []
+    interrupted(trial(), "evaluating, epoch 7 of 20", kept)
+    again = as_read(begin(trial(), inputs(), "cpu", kept[0]))
+    assert again.state is not None
+    assert again.state["training"]["epoch"] == 7
+
+
 def test_full_data_resumes_in_the_middle_of_its_training_without_its_images_in_the_state() -> None:
     full = trial(method="full", epochs="4")
     state: list[Saved] = []
@@ -116,7 +182,7 @@ def test_a_state_that_does_not_fit_costs_no_trial_and_is_told() -> None:
     ("message", "told"),
     [
         ("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has", "out of GPU memory: tried to allocate 2.50 GiB"),
-        ("something else", "out of GPU memory: something else"),
+        ("something else\nand how to find out", "out of GPU memory: something else"),
     ],
 )
 def test_out_of_memory_says_what_was_asked_for(message: str, told: str) -> None:

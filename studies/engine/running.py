@@ -17,7 +17,6 @@ import numpy as np
 
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
-from studies.engine.failures import detect
 from studies.engine.trial import RUNG_NETWORKS, RUNGS, Inputs, Outcome, Trial
 
 if TYPE_CHECKING:
@@ -137,6 +136,7 @@ class TrialRun:
     def finish(self, pause: Pause | None = None) -> Outcome:
         """Evaluate what was distilled; a diverged trial ends as an outcome that says where."""
         from mim4dd.picture import grid_png
+        from studies.engine.failures import detect
 
         run, splits = self.distillation, self.inputs.splits
         self.distil_seconds = self.distil_seconds or self.earlier_seconds + self.meter.seconds

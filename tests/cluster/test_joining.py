@@ -46,6 +46,7 @@ def test_preflight_finds_two_equal_nodes_that_run_the_code_that_was_sent(
     assert not list((tmp_path / "out").iterdir()), "preflight leaves nothing"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_hide(), reason="processes may not have mounts of their own here")
 def test_a_study_runs_where_the_nodes_do_not_have_the_checkout(two_nodes: LocalCluster, tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "studies" / "sensitivity.py"

@@ -321,6 +321,7 @@ def interrupted(folder: Path, wanted: Rows) -> Found:
         assert run.driver.returncode == 130, run.log
         told, before = said(run, "the same command goes on"), rows(run.out)
         assert "Traceback" not in run.log
+        assert "Not complete" in (run.out / "report.html").read_text()
         assert list((run.out / "checkpoints").glob("*.pt"))
         assert run.finish() == 0, run.log
         return judged(run, before, wanted, told)

@@ -6,18 +6,16 @@ from pathlib import Path
 
 import pytest
 from faults import DIVIDE, FAULTS, MOUNT, Fault, can_mount
-from harness import Rows, rows, run_of
+from harness import Rows, rows
 from local_cluster import can_divide
 
 pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="session")
-def wanted(tmp_path_factory: pytest.TempPathFactory) -> Rows:
+def wanted(undisturbed: Path) -> Rows:
     """The rows of an undisturbed run."""
-    with run_of(tmp_path_factory.mktemp("undisturbed")) as run:
-        assert run.finish() == 0, run.log
-        return rows(run.out)
+    return rows(undisturbed / "out")
 
 
 @pytest.mark.parametrize(

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from harness import SMALL, rows  # type: ignore[import-not-found]
 
 from studies.engine.study import main
 from studies.sensitivity import STUDY
 
 SCRIPT = Path(__file__).parents[2] / "studies" / "sensitivity.py"
-SMALL = ["--settings", "3", "--seeds", "0-1", "--protocol", "quick"]
-for assigned in ("iterations=20", "batch_real=8", "width=8", "evaluation.epochs=20", "evaluation.networks=2"):
-    SMALL += ["--set", assigned]
-
 pytestmark = pytest.mark.ray
 
 
@@ -29,26 +22,8 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(asked, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
 
 
-def rows(out: Path) -> dict[str, dict[str, Any]]:
-    lines = (out / "rows.jsonl").read_text().splitlines()
-    found = [json.loads(line) for line in lines]
-    assert len({row["trial"] for row in found}) == len(found), "a trial has two rows"
-    for row in found:
-        del row["measured"]
-    return {row["trial"]: row for row in found}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("study")
-    ended = run(folder, *SMALL, "--out", "out")
-    assert ended.returncode == 0, ended.stderr + ended.stdout
-    (folder / "log").write_text(ended.stdout)
-    return folder
-
-
-def test_every_trial_is_a_row_and_the_answer_stands_in_out(finished: Path) -> None:
-    out = finished / "out"
+def test_every_trial_is_a_row_and_the_answer_stands_in_out(undisturbed: Path) -> None:
+    out = undisturbed / "out"
     found = rows(out)
     assert len(found) == 1 + 2 * (3 + 3)
     assert all(row["result"]["status"] == "ok" for row in found.values())
@@ -60,21 +35,21 @@ def test_every_trial_is_a_row_and_the_answer_stands_in_out(finished: Path) -> No
     assert report.count("data:image/png;base64,") == len(list((out / "figures").glob("*.png"))) >= 3
     assert "http" not in report.split("<body>")[0], "the report loads nothing from elsewhere"
     assert "points [" in (out / "answer.md").read_text()
-    assert "/13]" in (finished / "log").read_text()
+    assert "/13]" in (undisturbed / "log").read_text()
 
 
-def test_the_same_command_runs_nothing_twice(finished: Path) -> None:
-    before = (finished / "out" / "rows.jsonl").read_bytes()
-    ended = run(finished, *SMALL, "--out", "out")
+def test_the_same_command_runs_nothing_twice(undisturbed: Path) -> None:
+    before = (undisturbed / "out" / "rows.jsonl").read_bytes()
+    ended = run(undisturbed, *SMALL, "--out", "out")
     assert ended.returncode == 0, ended.stderr
     assert "13 trials have a row already" in ended.stdout
-    assert (finished / "out" / "rows.jsonl").read_bytes() == before
+    assert (undisturbed / "out" / "rows.jsonl").read_bytes() == before
 
 
-def test_mlflow_holds_the_parent_and_a_child_for_each_trial(finished: Path) -> None:
+def test_mlflow_holds_the_parent_and_a_child_for_each_trial(undisturbed: Path) -> None:
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{finished / 'mlflow.db'}")
+    client = MlflowClient(f"sqlite:///{undisturbed / 'mlflow.db'}")
     experiments = [e for e in client.search_experiments() if e.name != "Default"]
     assert len(experiments) == 1
     found = client.search_runs([experiments[0].experiment_id], max_results=1000)
@@ -82,44 +57,11 @@ def test_mlflow_holds_the_parent_and_a_child_for_each_trial(finished: Path) -> N
     assert sum("mlflow.parentRunId" in one.data.tags for one in found) == 13
 
 
-def test_another_study_is_refused_in_the_same_folder(finished: Path) -> None:
-    ended = run(finished, *SMALL, "--out", "out", "--ipc", "2")
+def test_another_study_is_refused_in_the_same_folder(undisturbed: Path) -> None:
+    ended = run(undisturbed, *SMALL, "--out", "out", "--ipc", "2")
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert "holds another study" in ended.stderr
-
-
-def test_a_killed_driver_loses_no_row_and_the_same_command_finishes_with_equal_rows(
-    finished: Path, tmp_path: Path
-) -> None:
-    asked = [sys.executable, str(SCRIPT), *SMALL, "--out", "out"]
-    driver = subprocess.Popen(asked, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    path, deadline = tmp_path / "out" / "rows.jsonl", time.monotonic() + 120
-    while time.monotonic() < deadline and (not path.exists() or path.read_bytes().count(b"\n") < 4):
-        time.sleep(0.05)
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.wait()
-    survived = path.read_bytes().count(b"\n")
-    assert 4 <= survived < 13
-    ended = run(tmp_path, *SMALL, "--out", "out")
-    assert ended.returncode == 0, ended.stderr + ended.stdout
-    assert f"{survived} trials have a row already" in ended.stdout
-    assert rows(tmp_path / "out") == rows(finished / "out")
-
-
-def test_ctrl_c_stops_cleanly_reports_what_is_there_and_says_how_to_go_on(tmp_path: Path) -> None:
-    asked = [sys.executable, str(SCRIPT), *SMALL, "--out", "out"]
-    with open(tmp_path / "log", "w") as log:
-        driver = subprocess.Popen(asked, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT)
-    path, deadline = tmp_path / "out" / "rows.jsonl", time.monotonic() + 120
-    while time.monotonic() < deadline and (not path.exists() or path.read_bytes().count(b"\n") < 2):
-        time.sleep(0.05)
-    driver.send_signal(signal.SIGINT)
-    assert driver.wait(timeout=60) == 130
-    said = (tmp_path / "log").read_text()
-    assert "the same command goes on from here" in said
-    assert "Traceback" not in said
-    assert "Not complete" in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -58,12 +58,14 @@ class Attempt:
 class Welcome:
     """What a worker is told that begins a trial.
 
-    state: what an earlier attempt saved; unreadable: why a saved state could not be used, or "".
+    state: what an earlier attempt saved; unreadable: why a saved state could not be used, or ""; stopping: whether the
+    study is being stopped, so that the trial is not to be begun.
     """
 
     ticket: Ticket
     state: bytes | None
     unreadable: str = ""
+    stopping: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Keeper:
         number = self.attempts[trial] = self.attempts.get(trial, 0) + 1
         now, ticket = time.time(), Ticket(trial, number, worker)
         self.running[trial] = Attempt(ticket, now, now)
-        return Welcome(ticket, *read_checkpoint(checkpoint_path(self.out, trial)))
+        return Welcome(ticket, *read_checkpoint(checkpoint_path(self.out, trial)), self.stopping)
 
     def _attempt(self, ticket: Ticket) -> Attempt | None:
         """The attempt that a ticket is of; None when another has taken its place."""

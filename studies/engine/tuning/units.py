@@ -70,6 +70,8 @@ class Desk:
         self.runs: dict[str, TrialRun] = {}
         self.signed = self.kept = time.monotonic()
         self.answer: Any = None
+        if any(welcome.stopping for welcome in self.welcomes.values()):
+            self._wait()
 
     def state(self, trial: Trial) -> Saved:
         """What an earlier attempt has saved of a trial."""
@@ -91,19 +93,19 @@ class Desk:
         self.signed, self.runs[run.trial.hash] = now, run
         # The answer to the last sign: a trial does not wait for this one's.
         if self.answer is not None and ray.wait([self.answer], timeout=0)[0] and ray.get(self.answer):
-            self._wait(run)
+            self._save()
+            self._wait()
         if now - self.kept >= self.seconds:
             self.kept = now
-            self._save(run)
+            self._save()
         self.answer = self.keeper.sign.remote(self.tickets, run.place)
 
-    def _save(self, run: TrialRun) -> None:
+    def _save(self) -> None:
         for ticket in self.tickets:
             if ticket.trial in self.runs:
                 self.keeper.save.remote(ticket, packed(self.runs[ticket.trial]))
 
-    def _wait(self, run: TrialRun) -> None:
-        self._save(run)
+    def _wait(self) -> None:
         ray.get(self.keeper.pause.remote(self.tickets))
         while True:
             time.sleep(60)

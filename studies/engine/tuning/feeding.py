@@ -18,7 +18,7 @@ from studies.engine.tuning.units import without_result
 
 RETRIES = 3
 # Tune looks through all its trials at every step: it is given so many before it is started afresh (decision 6).
-CHUNK = 500
+CHUNK = 2_000
 # A worker takes about as long to start: see `Feed.drained`.
 START_SECONDS = 15.0
 LOOK_SECONDS = 2.0

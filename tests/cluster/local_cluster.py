@@ -1,6 +1,6 @@
 """A real Ray cluster of several raylets on this machine, as `ray start` makes it, whose nodes do not have the checkout.
 
-In namespaces: each node has a network namespace with an address of its own, joined by a veth pair.
+Each node has a loopback address of its own; in namespaces, a network namespace of its own, joined by a veth pair.
 """
 
 from __future__ import annotations
@@ -43,30 +43,42 @@ def can(words: list[str]) -> bool:
 
 
 class LocalCluster:
-    """A head with one CPU; `add_node` adds others, `kill_node` takes one away as a power cut would."""
+    """A head with one CPU; `add_node` adds others, `kill_node` takes one away as a power cut would.
 
-    def __init__(self, *, cpus: int = 1, namespaces: bool = False) -> None:
+    env: what a driver needs to be let in, nothing where the cluster has no token.
+    """
+
+    def __init__(self, *, cpus: int = 1, namespaces: bool = False, token: bool = True) -> None:
         # Short: sockets lie below it, and their paths may have 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="mr", dir="/tmp"))
         self.nodes: list[subprocess.Popen[bytes]] = []
         self.spaces: list[str] = []
+        self.env = {"RAY_USAGE_STATS_ENABLED": "0"} | (self._token() if token else {"RAY_AUTH_MODE": "disabled"})
+        try:
+            if namespaces:
+                self._divide()
+            with socket.create_server(("", 0)) as held:
+                self.port = held.getsockname()[1]
+            words = ["--head", f"--port={self.port}", "--include-dashboard=false", f"--temp-dir={self.folder}/h"]
+            self._start([*words, f"--num-cpus={cpus}"])
+            self.until_nodes(1)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _token(self) -> dict[str, str]:
         token = self.folder / "token"
         token.touch(0o600)
         token.write_text(secrets.token_hex(32))
-        self.env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0"}
-        if namespaces:
-            self._divide()
-        with socket.create_server(("", 0)) as held:
-            self.port = held.getsockname()[1]
-        self.host = "10.77.0.1" if namespaces else ""
-        words = ["--head", f"--port={self.port}", "--include-dashboard=false", f"--temp-dir={self.folder}/h"]
-        self._start([*words, f"--num-cpus={cpus}"])
-        self.host = self.host or self._address()
-        self.until_nodes(1)
+        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
 
     @property
     def address(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"{self.host(0)}:{self.port}"
+
+    def host(self, node: int) -> str:
+        """A node's address. Ray takes 127.0.0.1 for the machine's own one, so the first is 127.0.0.2."""
+        return f"10.77.0.{node + 1}" if self.spaces else f"127.0.0.{node + 2}"
 
     def prefix(self, node: int = 0) -> list[str]:
         """What runs a command where a node is."""
@@ -81,11 +93,21 @@ class LocalCluster:
 
     def kill_node(self, number: int) -> None:
         """SIGKILL everything that a node runs."""
-        root = psutil.Process(self.nodes[number].pid)
-        for process in [root, *root.children(recursive=True)]:
+        self._kill(self._family(number))
+        self.nodes[number].wait()
+
+    def _family(self, number: int) -> list[psutil.Process]:
+        try:
+            root = psutil.Process(self.nodes[number].pid)
+            return [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    @staticmethod
+    def _kill(processes: list[psutil.Process]) -> None:
+        for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        self.nodes[number].wait()
 
     def until_nodes(self, count: int, seconds: float = 60) -> None:
         """Wait until so many raylets listen for workers."""
@@ -97,18 +119,9 @@ class LocalCluster:
     def _joined(self) -> int:
         return (self.folder / "log").read_text().count("Ray runtime started")
 
-    def _address(self) -> str:
-        deadline = time.monotonic() + 60
-        while "Local node IP: " not in (log := (self.folder / "log").read_text()):
-            assert time.monotonic() < deadline, log[-3000:]
-            time.sleep(0.2)
-        return log.partition("Local node IP: ")[2].split()[0]
-
     def _start(self, words: list[str]) -> None:
         number = len(self.nodes)
-        if self.spaces:
-            words.append(f"--node-ip-address=10.77.0.{number + 1}")
-        asked = [RAY, "start", "--block", *words]
+        asked = [RAY, "start", "--block", f"--node-ip-address={self.host(number)}", *words]
         if can_hide():
             # The packages are there for the driver alone: a node runs what the driver has sent.
             mounts = " && ".join(f"mount -t tmpfs none {HOUSE / package}" for package in PACKAGES)
@@ -139,24 +152,28 @@ class LocalCluster:
             subprocess.run(["ip", *words.split()], check=True)
 
     def stop(self) -> None:
-        """End every node, and take the namespaces away."""
-        for node in self.nodes:
-            if node.poll() is None:
-                node.terminate()
-        for number, node in enumerate(self.nodes):
-            try:
-                node.wait(15)
-            except subprocess.TimeoutExpired:
-                self.kill_node(number)
-        for space in self.spaces:
-            subprocess.run(["ip", "netns", "del", space], check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """End every node, and take the namespaces away, whatever happens."""
+        families = [process for number in range(len(self.nodes)) for process in self._family(number)]
+        try:
+            for node in self.nodes:
+                if node.poll() is None:
+                    node.terminate()
+            for node in self.nodes:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    node.wait(15)
+        finally:
+            self._kill(families)
+            for node in self.nodes:
+                node.wait()
+            for space in self.spaces:
+                subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def local_cluster(*, nodes: int = 2, namespaces: bool = False) -> Iterator[LocalCluster]:
+def local_cluster(*, nodes: int = 2, namespaces: bool = False, token: bool = True) -> Iterator[LocalCluster]:
     """A cluster that ends with the block."""
-    cluster = LocalCluster(namespaces=namespaces)
+    cluster = LocalCluster(namespaces=namespaces, token=token)
     try:
         for _ in range(nodes - 1):
             cluster.add_node()

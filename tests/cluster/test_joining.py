@@ -32,6 +32,7 @@ def python(*words: str, env: dict[str, str], cwd: Path) -> subprocess.CompletedP
     )
 
 
+@pytest.mark.slow
 def test_preflight_finds_two_equal_nodes_that_run_the_code_that_was_sent(
     two_nodes: LocalCluster, tmp_path: Path
 ) -> None:
@@ -61,6 +62,7 @@ def test_a_study_runs_where_the_nodes_do_not_have_the_checkout(two_nodes: LocalC
     assert "2 nodes" in ended.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "told"),
     [
@@ -80,6 +82,7 @@ def test_who_has_not_the_token_is_refused_in_one_line(
     assert time.monotonic() - began < 15
 
 
+@pytest.mark.slow
 def test_a_trial_that_fits_no_node_and_too_few_nodes_hurt(two_nodes: LocalCluster, tmp_path: Path) -> None:
     words = ["-m", "cluster.preflight", "--address", two_nodes.address, "--cpus-per-trial", "2", "--nodes", "3"]
     ended = python(*words, env=two_nodes.env, cwd=tmp_path)

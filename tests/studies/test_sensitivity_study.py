@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from harness import SMALL, rows  # type: ignore[import-not-found]
 
+from studies.engine.journal import read_settings
 from studies.engine.study import main
 from studies.sensitivity import STUDY
 
@@ -55,6 +56,19 @@ def test_mlflow_holds_the_parent_and_a_child_for_each_trial(undisturbed: Path) -
     found = client.search_runs([experiments[0].experiment_id], max_results=1000)
     assert len(found) == 14
     assert sum("mlflow.parentRunId" in one.data.tags for one in found) == 13
+
+
+def test_optuna_has_every_setting_with_its_mean_once(undisturbed: Path) -> None:
+    from studies.engine.dashboard import opened
+
+    found = opened(undisturbed / "out" / "optuna.journal", "sensitivity").get_trials()
+    assert sorted(one.user_attrs["role"] for one in found) == ["default", "design", "design", "design"]
+    by_setting = {setting.setting: setting for setting in read_settings(undisturbed / "out")}
+    kept = rows(undisturbed / "out")
+    for one in found:
+        trials = by_setting[one.user_attrs["setting"]].trials
+        means = [sum(v := kept[trial]["result"]["validation_accuracy"]) / len(v) for trial in trials]
+        assert one.value == pytest.approx(sum(means) / len(means))
 
 
 def test_another_study_is_refused_in_the_same_folder(undisturbed: Path) -> None:

@@ -46,6 +46,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_method_meets_every_condition_and_the_clean_control(noise: Path) -> None:
     found = rows(noise / "out")
     assert len(found) == 4 * 5 * 2
@@ -59,6 +60,7 @@ def test_every_method_meets_every_condition_and_the_clean_control(noise: Path) -
     assert {len(met) for met in by_condition.values()} == {10}
 
 
+@pytest.mark.slow
 def test_rows_hold_what_was_realised_and_all_methods_of_a_seed_met_the_same_data(noise: Path) -> None:
     realised: dict[tuple[str, int], set[str]] = {}
     for row in rows(noise / "out"):
@@ -76,6 +78,7 @@ def test_rows_hold_what_was_realised_and_all_methods_of_a_seed_met_the_same_data
     assert {len(met) for met in realised.values()} == {1}
 
 
+@pytest.mark.slow
 def test_the_answer_names_costs_gains_selection_and_failures(noise: Path) -> None:
     out = noise / "out"
     answer = (out / "answer.md").read_text()
@@ -90,6 +93,7 @@ def test_the_answer_names_costs_gains_selection_and_failures(noise: Path) -> Non
     assert tables >= {"degradation", "slopes", "selection", "spread", "realised", "failures"}
 
 
+@pytest.mark.slow
 def test_numbers_of_the_answer_are_those_of_the_rows(noise: Path) -> None:
     import csv
 
@@ -110,6 +114,7 @@ def test_numbers_of_the_answer_are_those_of_the_rows(noise: Path) -> None:
     assert line["paired gain over the base"].startswith(f"{100 * mean:+.1f} points")
 
 
+@pytest.mark.slow
 def test_mlflow_can_be_filtered_by_condition_and_failure(noise: Path) -> None:
     from mlflow import MlflowClient
 
@@ -128,6 +133,7 @@ def test_mlflow_can_be_filtered_by_condition_and_failure(noise: Path) -> None:
         assert len(tagged) == sum(mode in modes for modes in groups.values())
 
 
+@pytest.mark.slow
 def test_the_same_command_runs_nothing_twice_and_answers_the_same(noise: Path) -> None:
     out = noise / "out"
     before = (out / "rows.jsonl").read_bytes(), (out / "tables" / "degradation.csv").read_bytes()
@@ -234,6 +240,7 @@ def evidence_of(out: Path) -> Evidence:
     return Evidence(out, identity, (), named, {row["trial"]: row for row in rows(out)})
 
 
+@pytest.mark.slow
 def test_lost_failed_and_diverged_trials_are_counted_and_named_and_end_no_answer(noise: Path) -> None:
     evidence = evidence_of(noise / "out")
     of_variant = next(s for s in evidence.settings if s.role == "variant" and s.condition.startswith("symmetric"))
@@ -261,6 +268,7 @@ def test_lost_failed_and_diverged_trials_are_counted_and_named_and_end_no_answer
     assert "no_gain" in undecided
 
 
+@pytest.mark.slow
 def test_nothing_is_said_before_the_clean_control_is_there(noise: Path) -> None:
     evidence = evidence_of(noise / "out")
     clean = next(s for s in evidence.settings if s.role == "base" and not s.condition)
@@ -269,6 +277,7 @@ def test_nothing_is_said_before_the_clean_control_is_there(noise: Path) -> None:
     assert write_answer(evidence).verdict[0].startswith("Nothing can be said before the clean control is complete")
 
 
+@pytest.mark.slow
 def test_random_order_groups_each_seed_by_its_own_rare_classes(noise: Path) -> None:
     from studies.answers.stress.costs import _tail
     from studies.answers.stress.findings import find

@@ -123,6 +123,7 @@ class Collector(tune.Callback):
         self.keeper, self.sink, self.interrupted, self.trials_of, self.feed = keeper, sink, interrupted, trials_of, feed
         self.looked = self.stopping_since = 0.0
         self.view: Any = None
+        self.trouble: StorageError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks, and the driver holds locks, files and threads
@@ -147,6 +148,7 @@ class Collector(tune.Callback):
             self._sink(without_result(one, told, time.time()), RETRIES)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self.check()
         now = time.monotonic()
         stopping = self.interrupted()
         if stopping and not self.stopping_since:
@@ -162,11 +164,17 @@ class Collector(tune.Callback):
         if self.view is None and now - self.looked > (0.2 if stopping else LOOK_SECONDS):
             self.looked, self.view = now, self.keeper.look.remote(stopping)
 
+    def check(self) -> None:
+        """Raises: StorageError when the sink could not store an outcome."""
+        if self.trouble is not None:
+            raise self.trouble
+
     def _sink(self, outcome: Outcome, retries: int) -> None:
         try:
             self.sink(outcome, retries)
         except OSError as error:
-            raise StorageError(error.strerror or str(error)) from error
+            # What is raised while Tune handles a result comes out as a TuneError around a text: it waits for a step.
+            self.trouble = self.trouble or StorageError(error.strerror or str(error))
 
 
 def died_of(trial: Any) -> str:

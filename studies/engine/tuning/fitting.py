@@ -135,6 +135,7 @@ def _fit(work: Any, config: Any, collector: Collector, resources: Resources, *, 
     )
     try:
         tuner.fit()
+        collector.check()
     except InterruptedFit:
         return False
     finally:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
+import re
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from cluster.authentication import authenticate, refusal, restore
 from mim4dd.errors import InputError
 
 # What Ray, its workers and PyTorch's OpenMP read; a value that the user has set stands.
@@ -73,9 +73,7 @@ def connect(address: str) -> Connection:
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if address not in ("local", "auto"):
-        _require_listener(address)
-    _authenticate(address)
+    authenticate(address)
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -85,8 +83,9 @@ def connect(address: str) -> Connection:
             if address == "local":
                 ray.init(address="local", include_dashboard=False, **quiet)
             else:
-                ray.init(address=address, runtime_env=_shipped_code(), **quiet)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+                ray.init(address=_listening(address), runtime_env=_shipped_code(), **quiet)
+        except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
+            ray.shutdown()
             raise InputError(_explain(address, f"{error} {said()}")) from error
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     nodes = tuple((node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in alive)
@@ -98,37 +97,37 @@ def disconnect() -> None:
     import ray
 
     ray.shutdown()
+    restore()
 
 
-def _authenticate(address: str) -> None:
-    """Choose Ray's authentication before Ray is imported, where the user has not.
+def _listening(address: str) -> str:
+    """HOST:PORT as Ray means it, after a look that it answers: Ray's own attempts last 41 seconds.
 
-    A cluster of one's own listens on the loopback alone and has a token that only this process and its children know.
-    A token that is there is shown to a running cluster; one without authentication takes it too.
+    Raises: InputError when nothing answers, or what answers is no Ray; ConnectionError when `auto` finds none.
     """
-    if address == "local":
-        # Ray's name for a cluster of one host, whose node address is then 127.0.0.1.
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    if "RAY_AUTH_MODE" in os.environ:
-        return
-    if address == "local":
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        os.environ["RAY_AUTH_MODE"] = "token"
-    else:
-        os.environ["RAY_AUTH_MODE"] = "token" if _token_is_there() else "disabled"
+    from ray._private import services
 
-
-def _token_is_there() -> bool:
-    path = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
-    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(path).is_file()
-
-
-def _require_listener(address: str) -> None:
-    host, _, port = address.rpartition(":")
+    found = services.canonicalize_bootstrap_address(address)
+    if found is None:
+        raise InputError(f"--address auto needs a running cluster, RAY_ADDRESS is '{os.environ.get('RAY_ADDRESS')}'")
+    host, _, port = found.rpartition(":")
+    where = found if address in ("auto", found) else f"{address} (for Ray {found})"
     try:
-        socket.create_connection((host, int(port)), timeout=3).close()
-    except OSError as error:
-        raise InputError(f"no Ray cluster answers at {address}: {error}; start one with `ray start --head`") from error
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=3) as held:
+            speaks = os.environ.get("RAY_USE_TLS") == "1" or _speaks_grpc(held)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"no Ray cluster answers at {where}: {error}; start one with `ray start --head`") from error
+    if not speaks:
+        raise InputError(f"what answers at {where} is no Ray cluster; --address needs the port of `ray start --head`")
+    return found
+
+
+def _speaks_grpc(held: socket.socket) -> bool:
+    """Whether the other end answers HTTP/2's greeting and empty settings with settings of its own."""
+    with contextlib.suppress(OSError):
+        held.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))
+        return held.recv(9)[3:4] == b"\x04"
+    return False
 
 
 def _shipped_code() -> dict[str, Any]:
@@ -162,15 +161,16 @@ def _native_words() -> Iterator[Callable[[], str]]:
 
 def _explain(address: str, said: str) -> str:
     text = " ".join(said.split())
-    if "ersion" in text and "mismatch" in text.lower():
-        return f"the Ray cluster at {address} runs other versions: {text[:300]}"
-    if address == "auto" and "Could not find any running" in text:
-        return "no Ray cluster runs on this machine for --address auto; start one with `ray start --head`"
-    if "token" in text.lower():
-        held = os.environ.get("RAY_AUTH_MODE") == "token" and _token_is_there()
+    versions = re.findall(r"Ray: (\S+) Python: (\S+)", text)
+    if "Version mismatch" in text and len(versions) == 2:
+        there, here = (f"Ray {ray} on Python {python}" for ray, python in versions)
+        return f"the cluster at {address} runs {there}, this process {here}; they must be the same"
+    if "Could not find any running" in text:
+        return f"no Ray cluster runs on this machine for --address {address}; start one with `ray start --head`"
+    if "uthentication token" in text or "AuthToken" in text:
+        return f"the Ray cluster at {address} does not let this process in: {refusal()}"
+    if "No node info" in text or "node IP" in text:
         return (
-            f"the Ray cluster at {address} does not let this process in: "
-            + ("its authentication token is another one" if held else "it wants an authentication token")
-            + "; set RAY_AUTH_TOKEN_PATH to the file that its head node uses (`ray get-auth-token` prints the token)"
+            f"the driver must run on a node of the cluster at {address}; `ray start --address={address}` makes this one"
         )
-    return f"Ray at {address} could not be used: {text[:300]}"
+    return f"Ray {'on this machine' if address == 'local' else f'at {address}'} could not be used: {text[:300]}"

@@ -7,58 +7,21 @@ hurt, 2 for bad input. Studies look by themselves before their first trial.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
-import platform
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cluster.connect import Connection, connect, disconnect, resolve_address
+from cluster.nodes import ABSENT, LIBRARIES, DataSpec, Node, probe
 from mim4dd.errors import InputError
 
-# Libraries whose other version moves a number or breaks what is sent between processes.
-LIBRARIES = ("ray", "torch", "numpy", "scipy", "safetensors", "Pillow")
-ABSENT = "not there"
 ANSWER_SECONDS = 30.0
 CLOCK_SECONDS = 5.0
 LITTLE_MEMORY = 2.0  # GiB for each trial at once; a worker that has imported torch holds 0.7
-
-
-@dataclass(frozen=True)
-class DataSpec:
-    """A data set as a command line names it."""
-
-    dataset: str
-    root: Path | None = None
-
-
-@dataclass(frozen=True)
-class Node:
-    """What a node says of itself.
-
-    versions: by library, "" for one that is missing; code: the digest of our packages as it runs them; memory: GiB that
-    may be used; data: the digest of the data set as read there, "" when it was not asked for, or why it could not be
-    read; shares: whether it sees the study folder; clock: seconds it is ahead of the driver; silent: it did not answer.
-    """
-
-    host: str
-    address: str
-    python: str = ""
-    versions: dict[str, str] = field(default_factory=dict)
-    code: str = ""
-    cpus: float = 0.0
-    gpus: float = 0.0
-    memory: float = 0.0
-    processor: str = ""
-    data: str = ""
-    shares: bool = False
-    clock: float = 0.0
-    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,9 +63,13 @@ def examine(
 
     here = probe(None, data)
     token, trouble = _token(out)
-    nodes = _probed([node for node in ray.nodes() if node["Alive"]], token, data)
-    if token is not None:
-        token.unlink(missing_ok=True)
+    try:
+        # A node reads what it has; only the driver downloads.
+        asked = replace(data, download=False) if data else None
+        nodes = _probed([node for node in ray.nodes() if node["Alive"]], token, asked)
+    finally:
+        if token is not None:
+            token.unlink(missing_ok=True)
     hurts, warnings = judge(here, nodes)
     if trouble:
         hurts.append(trouble)
@@ -123,7 +90,7 @@ def judge(here: Node, nodes: Sequence[Node]) -> tuple[list[str], list[str]]:
     for node in nodes:
         who = f"node {node.host} ({node.address})"
         if node.silent:
-            hurts.append(f"{who} did not answer within {ANSWER_SECONDS:.0f} s")
+            hurts.append(f"{who} {node.silent}")
             continue
         if _minor(node.python) != _minor(here.python):
             hurts.append(f"{who} runs Python {node.python}, the driver {here.python}")
@@ -143,65 +110,6 @@ def judge(here: Node, nodes: Sequence[Node]) -> tuple[list[str], list[str]]:
     if len(kinds) > 1:
         warnings.append(f"rows repeat bit for bit on one kind of processor, here are {len(kinds)}: {', '.join(kinds)}")
     return hurts, warnings
-
-
-def probe(token: Path | None, data: DataSpec | None) -> Node:
-    """What this process has, its clock in seconds since 1970; runs on a node."""
-    import psutil
-
-    return Node(
-        host=platform.node(),
-        address="",
-        python=platform.python_version(),
-        versions={name: _version(name) for name in LIBRARIES},
-        code=code_digest(),
-        memory=psutil.virtual_memory().available / 2**30,
-        processor=processor(),
-        data=_data_digest(data) if data else "",
-        shares=token is not None and token.exists() and os.access(token.parent, os.W_OK),
-        clock=time.time(),
-    )
-
-
-def code_digest() -> str:
-    """10 hex digits of the Python files of our packages as this process would import them."""
-    import cluster
-    import mim4dd
-    import perturbations
-    import studies
-
-    digest = hashlib.sha256()
-    for package in (mim4dd, perturbations, studies, cluster):
-        root = Path(package.__path__[0])
-        for path in sorted(root.rglob("*.py")):
-            digest.update(f"{root.name}/{path.relative_to(root)}".encode() + path.read_bytes())
-    return digest.hexdigest()[:10]
-
-
-def processor() -> str:
-    """The processor's model as the system names it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
-
-
-def _data_digest(data: DataSpec) -> str:
-    from mim4dd.data import load
-
-    try:
-        return load(data.dataset, data_root=data.root).digest
-    except InputError:
-        return ABSENT
 
 
 def _minor(python: str) -> str:
@@ -233,20 +141,40 @@ def _probed(alive: Sequence[dict[str, Any]], token: Path | None, data: DataSpec 
         asked[work.options(num_cpus=0, scheduling_strategy=place, max_retries=1).remote(token, data)] = node["NodeID"]
     found: dict[str, Node] = {}
     waiting, deadline = list(asked), time.monotonic() + ANSWER_SECONDS
-    while waiting and time.monotonic() < deadline:
-        done, waiting = ray.wait(waiting, timeout=deadline - time.monotonic())
+    while waiting and (left := deadline - time.monotonic()) > 0:
+        done, waiting = ray.wait(waiting, timeout=left)
         for ref in done:
-            answer: Node = ray.get(ref)
-            found[asked[ref]] = replace(answer, clock=answer.clock - time.time())
+            found[asked[ref]] = _answer(ref)
+    for ref in waiting:
+        ray.cancel(ref)
     return tuple(_placed(node, found.get(node["NodeID"])) for node in alive)
+
+
+def _answer(ref: Any) -> Node:
+    """What a node said, or why it could say nothing: a missing library, code that did not arrive, a lost worker."""
+    import ray
+
+    try:
+        answer: Node = ray.get(ref)
+    except ray.exceptions.RayError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return Node("", "", silent=f"could not run our code: {lines[-1][:200] if lines else type(error).__name__}")
+    return replace(answer, clock=answer.clock - time.time())
 
 
 def _placed(node: dict[str, Any], found: Node | None) -> Node:
     """A node's answer with what Ray knows of the node."""
-    address, resources = node["NodeManagerAddress"], node["Resources"]
+    host, address, resources = node["NodeManagerHostname"], node["NodeManagerAddress"], node["Resources"]
     if found is None:
-        return Node(node["NodeManagerHostname"], address, silent=True)
-    return replace(found, address=address, cpus=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0))
+        return Node(host, address, silent=f"did not answer within {ANSWER_SECONDS:.0f} s")
+    if found.silent:
+        return replace(found, host=host, address=address)
+    # What Ray found when it started knows a container's limit, what is free does not.
+    limit = (resources.get("memory", 0.0) + resources.get("object_store_memory", 0.0)) / 2**30
+    memory = min(found.memory, limit) if limit else found.memory
+    return replace(
+        found, address=address, cpus=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0), memory=memory
+    )
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -254,6 +182,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--address", help="local, auto or HOST:PORT (default: $RAY_ADDRESS, else local)")
     parser.add_argument("--dataset", help="also compare this data set on every node")
     parser.add_argument("--data-root", type=Path, help="folder of the named data sets (default: $MIM4DD_DATA)")
+    parser.add_argument("--download", action="store_true", help="fetch it to the driver if it is not there")
     parser.add_argument("--out", type=Path, help="also look whether this study folder can be written and is shared")
     parser.add_argument("--nodes", type=int, default=1, help="how many there must be at least (default: 1)")
     parser.add_argument("--cpus-per-trial", type=float, default=1.0, help="as for studies (default: 1)")
@@ -262,7 +191,10 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         connection = connect(resolve_address(given.address))
         try:
-            data = DataSpec(given.dataset, given.data_root) if given.dataset else None
+            data = None
+            if given.dataset:
+                root = given.data_root.absolute() if given.data_root else None
+                data = DataSpec(given.dataset, root, given.download)
             out = given.out.absolute() if given.out else None
             found = examine(connection, cpus=given.cpus_per_trial, gpus=given.gpus_per_trial, out=out, data=data)
         finally:

@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "studies": [*OURS],
 }
 # These send our packages to the nodes, or compare them: they import the bare names, to learn where they lie.
-SHIPS = {"cluster/connect.py": set(OURS), "cluster/preflight.py": set(OURS)}
+SHIPS = {"cluster/connect.py": set(OURS), "cluster/nodes.py": set(OURS)}
 
 # A library and the only places that may import it.
 ONLY_IN = {

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from local_cluster import LocalCluster, can_hide, local_cluster
 
-from cluster.preflight import LIBRARIES, Node, judge
+from cluster.nodes import LIBRARIES, Node
+from cluster.preflight import judge
 
 pytestmark = pytest.mark.ray
 
@@ -131,7 +132,7 @@ HERE = Node("head", "10.0.0.1", "3.11.7", dict.fromkeys(LIBRARIES, "2.0"), "c0de
         ({"versions": dict.fromkeys(LIBRARIES, "2.0") | {"torch": "1.9"}}, "has torch 1.9, the driver 2.0"),
         ({"versions": dict.fromkeys(LIBRARIES, "2.0") | {"scipy": ""}}, "has no scipy"),
         ({"code": "beef"}, "runs other code of ours"),
-        ({"silent": True}, "did not answer"),
+        ({"silent": "did not answer within 30 s"}, "did not answer"),
     ],
 )
 def test_what_hurts(change: dict[str, object], told: str) -> None:

@@ -1,0 +1,112 @@
+"""What a node of a cluster says of itself; `probe` runs on each."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from mim4dd.errors import InputError, UnknownNameError
+
+# Libraries whose other version moves a number or breaks what is sent between processes.
+LIBRARIES = ("ray", "torch", "numpy", "scipy", "safetensors", "Pillow")
+ABSENT = "not there"
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """A data set as a command line names it."""
+
+    dataset: str
+    root: Path | None = None
+    download: bool = False
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a node says of itself.
+
+    versions: by library, "" for one that is missing; code: the digest of our packages as it runs them; memory: GiB that
+    may be used; data: the digest of the data set as read there, "" when it was not asked for, or why it could not be
+    read; shares: whether it sees the study folder; clock: seconds it is ahead of the driver; silent: why it is
+    not known.
+    """
+
+    host: str
+    address: str
+    python: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    code: str = ""
+    cpus: float = 0.0
+    gpus: float = 0.0
+    memory: float = 0.0
+    processor: str = ""
+    data: str = ""
+    shares: bool = False
+    clock: float = 0.0
+    silent: str = ""
+
+
+def probe(token: Path | None, data: DataSpec | None) -> Node:
+    """What this process has, its clock in seconds since 1970; runs on a node."""
+    import psutil
+
+    return Node(
+        host=platform.node(),
+        address="",
+        python=platform.python_version(),
+        versions={name: _version(name) for name in LIBRARIES},
+        code=code_digest(),
+        memory=psutil.virtual_memory().available / 2**30,
+        processor=processor(),
+        data=_data_digest(data) if data else "",
+        shares=token is not None and token.exists() and os.access(token.parent, os.W_OK),
+        clock=time.time(),
+    )
+
+
+def code_digest() -> str:
+    """10 hex digits of the Python files of our packages as this process would import them."""
+    import cluster
+    import mim4dd
+    import perturbations
+    import studies
+
+    digest = hashlib.sha256()
+    for package in (mim4dd, perturbations, studies, cluster):
+        root = Path(package.__path__[0])
+        for path in sorted(root.rglob("*.py")):
+            digest.update(f"{root.name}/{path.relative_to(root)}".encode() + path.read_bytes())
+    return digest.hexdigest()[:10]
+
+
+def processor() -> str:
+    """The processor's model as the system names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _data_digest(data: DataSpec) -> str:
+    from mim4dd.data import load
+
+    try:
+        return load(data.dataset, data_root=data.root, download=data.download).digest
+    except UnknownNameError:
+        raise
+    except (InputError, OSError):
+        return ABSENT

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -23,3 +25,18 @@ def mean_distance(real: Tensor, y_real: Tensor, synthetic: Tensor, y_synthetic: 
     """
     difference = class_means(real, y_real, classes) - class_means(synthetic, y_synthetic, classes)
     return difference.square().sum()
+
+
+def gradient_distance(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Sum over parameters and their output rows of 1 - cos between two gradients, for G gradients each, [G].
+
+    Shapes: each pair [G, rows, ...]; what follows the rows is one vector.
+    Source: DC (Zhao et al. 2021), eq. 10, with the public code's 1e-6 beside the product of the norms; parameters of
+    one dimension (biases, norms) are left out there, and are not to be given here.
+    """
+    distances = []
+    for real, synthetic in pairs:
+        ours, theirs = real.flatten(2), synthetic.flatten(2)
+        product = (ours * theirs).sum(2)
+        distances.append((1 - product / (ours.norm(dim=2) * theirs.norm(dim=2) + 1e-6)).sum(1))
+    return torch.stack(distances).sum(0)

@@ -24,7 +24,7 @@ RECIPES: Registry[Recipe] = Registry("recipe")
 @RECIPES.add("standard")
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """SGD with momentum and one drop of the learning rate by 10 after half the epochs; the last epoch counts.
+    """SGD with momentum and one drop of the learning rate after half the epochs; the last epoch counts.
 
     Source: the evaluation of Zhao et al. 2021 (DC) and its public code.
     Differs: the public loop runs one epoch more; `restart_momentum` keeps its new optimizer at the drop.
@@ -33,6 +33,7 @@ class Recipe:
     networks: int = knob(5, low=1, high=1000, help="fresh networks that are trained and scored")
     epochs: int = knob(1000, low=1, search=(100, 1000), log=True, help="300 is usual without augmentation, 1000 with")
     lr: float = knob(0.01, above=0, search=(0.001, 0.1), log=True, help="before the drop")
+    drop: float = knob(0.1, above=0, high=1, help="the learning rate's factor after half the epochs; 1 is no drop")
     momentum: float = knob(0.9, low=0, high=0.999, help="of SGD")
     weight_decay: float = knob(5e-4, low=0, help="of SGD")
     batch: int = knob(256, low=1, help="images a step")
@@ -115,7 +116,7 @@ class Training:
         import torch.nn.functional as F
 
         if self.epoch == self.epochs // 2 and self.epoch:
-            self.optimizer.param_groups[0]["lr"] = self.recipe.lr * 0.1
+            self.optimizer.param_groups[0]["lr"] = self.recipe.lr * self.recipe.drop
             if self.recipe.restart_momentum:
                 self.optimizer.state.clear()
         given = (self.images, self.labels, self.recipe, self.streams, self.source, self.epoch)

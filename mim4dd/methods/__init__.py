@@ -1,8 +1,9 @@
 """Distillation methods: `METHODS` lists them; `Method` is what each offers."""
 
 from mim4dd.methods.catalogue import METHODS, Match, Method, Term
+from mim4dd.methods.dc import DC, DSA
 from mim4dd.methods.dm import DM
 from mim4dd.methods.mim import Mim
 from mim4dd.methods.selection import FullData, RandomReal
 
-__all__ = ["DM", "METHODS", "FullData", "Match", "Method", "Mim", "RandomReal", "Term"]
+__all__ = ["DC", "DM", "DSA", "METHODS", "FullData", "Match", "Method", "Mim", "RandomReal", "Term"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -33,8 +33,8 @@ class Term:
 class Match:
     """One update's meeting of real and synthetic images: what a wrapper such as `mim` needs to add a term.
 
-    Shapes: real [B, ...] and synthetic [M, ...] images after augmentation; features, where the base made them: one
-    tensor [B or M, channels, h, w] a block.
+    Shapes: real [B, ...] and synthetic [M, ...] images after augmentation; features, where they were wanted: one
+    tensor [B or M, channels, h, w] a block, the real ones without a graph.
     probe: further numbers of this update, computed only when the loop keeps a record.
     """
 
@@ -44,8 +44,8 @@ class Match:
     y_real: Tensor
     synthetic: Tensor
     y_synthetic: Tensor
-    real_features: list[Tensor] | None = None
-    synthetic_features: list[Tensor] | None = None
+    real_features: Sequence[Tensor] = ()
+    synthetic_features: Sequence[Tensor] = ()
     probe: Callable[[], dict[str, float]] | None = None
 
 
@@ -64,8 +64,13 @@ class Method(Protocol):
     def optimizers(self, learnable: Learnable) -> list[Optimizer]:
         """Optimizers of everything learnable, `pixels` included."""
 
-    def matches(self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int) -> Iterator[Match]:
-        """The image updates of one iteration; the caller updates the pixels before it asks for the next."""
+    def matches(
+        self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
+    ) -> Iterator[Match]:
+        """The image updates of one iteration; the caller updates the pixels before it asks for the next.
+
+        features: the caller wants every block's output of both sides, for a term of its own.
+        """
 
 
 METHODS: Registry[Method] = Registry("method")

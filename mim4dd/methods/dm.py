@@ -39,6 +39,8 @@ class DM:
         check_augment(self.augment)
 
     def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
+        from mim4dd.methods.batches import initial_images
+
         return initial_images(problem, self.init), problem.labels()
 
     def learnable(self, problem: Problem) -> Learnable:
@@ -49,37 +51,20 @@ class DM:
 
         return [torch.optim.SGD([learnable["pixels"]], lr=self.lr, momentum=self.momentum)]
 
-    def matches(self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int) -> Iterator[Match]:
-        import torch
-
-        from mim4dd.data.augment import augment_images, draw_siamese
-        from mim4dd.data.operations import operations
+    def matches(
+        self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
+    ) -> Iterator[Match]:
         from mim4dd.matching import mean_distance
+        from mim4dd.methods.batches import siamese_batch
         from mim4dd.networks.chunks import features_without_graph
-        from mim4dd.seeding import generator
 
         params = problem.fresh_network(iteration)
-        real, y_real = problem.real_batch(self.batch_real, iteration)
-        names = operations(self.augment, problem.train.source)
-        draw = draw_siamese(names, problem.classes, generator("siamese augmentation", problem.seed, iteration))
-        with torch.no_grad():
-            real = augment_images(real, draw, y_real.cpu().numpy())
-        real_features = [maps[0] for maps in features_without_graph(problem.network, params, real)]
-        synthetic = augment_images(learnable["pixels"], draw, labels.cpu().numpy())
+        real, y_real, synthetic = siamese_batch(
+            problem, learnable["pixels"], labels, self.batch_real, self.augment, iteration
+        )
+        real_features = [maps[0] for maps in features_without_graph(problem.network, params, real, last=not features)]
         synthetic_features = [maps[0] for maps in problem.network.features(params, synthetic)]
         loss = mean_distance(
             real_features[-1].flatten(1), y_real, synthetic_features[-1].flatten(1), labels, problem.classes
         )
         yield Match({"dm": Term(loss)}, params, real, y_real, synthetic, labels, real_features, synthetic_features)
-
-
-def initial_images(problem: Problem, init: str) -> Tensor:
-    """First synthetic images, standardised: random real ones or unit Gaussian noise."""
-    import torch
-
-    from mim4dd.seeding import torch_generator
-
-    if init == "real":
-        return problem.take(problem.random_rows())
-    shape = (len(problem.labels()), *problem.train.shape)
-    return torch.randn(shape, generator=torch_generator("initial noise", problem.seed)).to(problem.device)

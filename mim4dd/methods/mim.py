@@ -78,8 +78,10 @@ class Mim:
         heads = [tensor for name, tensor in learnable.items() if name.startswith("head")]
         return self.base.optimizers(learnable) + ([torch.optim.Adam(heads, lr=1e-3)] if heads else [])
 
-    def matches(self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int) -> Iterator[Match]:
-        for match in self.base.matches(problem, learnable, labels, iteration):
+    def matches(
+        self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
+    ) -> Iterator[Match]:
+        for match in self.base.matches(problem, learnable, labels, iteration, features or bool(self.weight)):
             if self.weight:
                 blocks = self.embeddings(problem, match, self.heads(problem, learnable, iteration))
                 match.terms["mim"] = Term(self.term(match, blocks), self.weight, self.balance == "gradnorm")
@@ -102,14 +104,10 @@ class Mim:
         self, problem: Problem, match: Match, heads: list[list[Tensor]]
     ) -> list[tuple[float, Tensor, Tensor]]:
         """(weight in the sum, z_S [M, D], z_T [B, D]) of each block; gradients reach z_S and learned heads."""
-        import torch
-
         from mim4dd.contrastive import layer_weights
         from mim4dd.methods.heads import embed
 
-        with torch.no_grad():
-            real = match.real_features or [m[0] for m in problem.network.features(match.params, match.real)]
-        synthetic = match.synthetic_features or [m[0] for m in problem.network.features(match.params, match.synthetic)]
+        real, synthetic = match.real_features, match.synthetic_features
         weights = layer_weights(len(real), self.layer_decay)
         return [
             (weights[block], embed(synthetic[block], heads[block]), embed(real[block].detach(), heads[block]))

@@ -103,14 +103,15 @@ class Problem:
         """The labels of the synthetic images, `ipc` of each class unless its tail says otherwise, ordered by class."""
         return self._labels(self.drawn(self.ipc))
 
-    def real_batch(self, count: int, iteration: int) -> tuple[Tensor, Tensor]:
+    def real_batch(self, count: int, iteration: int, step: int = 0) -> tuple[Tensor, Tensor]:
         """`count` random real images of each class and their labels; `tail` says what a smaller class gives.
 
+        step: the update within the iteration.
         Raises: DataError when a class is smaller and `tail` is `error`.
         """
         if self.tail == "error":
             self._refuse_short(count, "batch_real")
-        rng = generator("real batch", self.seed, iteration)
+        rng = generator("real batch", self.seed, *within(iteration, step))
         drawn = self.drawn(count)
         pairs = zip(self.rows, drawn, strict=True)
         rows = [rng.choice(rows, n, replace=len(rows) < n, shuffle=False) for rows, n in pairs if n]
@@ -123,3 +124,8 @@ class Problem:
         """One randomly initialised network for this iteration."""
         stream = torch_generator("distillation network", self.seed, iteration)
         return self.network.initial(self.train.shape, self.classes, [stream], self.device)
+
+
+def within(iteration: int, step: int) -> tuple[int, ...]:
+    """What names a stream of one update; the first of an iteration is named by the iteration alone."""
+    return (iteration, step) if step else (iteration,)

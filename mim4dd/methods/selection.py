@@ -28,7 +28,9 @@ class Selection:
     def optimizers(self, learnable: Learnable) -> list[Optimizer]:
         return []
 
-    def matches(self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int) -> Iterator[Match]:
+    def matches(
+        self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
+    ) -> Iterator[Match]:
         return iter(())
 
 

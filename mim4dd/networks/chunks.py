@@ -30,6 +30,7 @@ def pieces(network: Network, params: Params, images: Tensor) -> Iterator[list[Te
             yield network.features(params, piece)
 
 
-def features_without_graph(network: Network, params: Params, images: Tensor) -> list[Tensor]:
-    """Every block's output for all images, [G, B, width, h, w] a block."""
-    return [torch.cat(parts, 1) for parts in zip(*pieces(network, params, images), strict=True)]
+def features_without_graph(network: Network, params: Params, images: Tensor, *, last: bool = False) -> list[Tensor]:
+    """Every block's output for all images, or the last one's alone, [G, B, width, h, w] a block."""
+    found = (blocks[-1:] if last else blocks for blocks in pieces(network, params, images))
+    return [torch.cat(parts, 1) for parts in zip(*found, strict=True)]

@@ -71,5 +71,14 @@ def activate(maps: Tensor, activation: str) -> Tensor:
 
 
 def pool(maps: Tensor, pooling: str) -> Tensor:
-    """2x2 average or maximum."""
-    return F.avg_pool2d(maps, 2) if pooling == "avg" else F.max_pool2d(maps, 2)
+    """2x2 average or maximum, or the maps as they are; an odd last row or column is left out."""
+    if pooling == "max":
+        return F.max_pool2d(maps, 2)
+    if pooling == "none":
+        return maps
+    if maps.device.type != "cpu":
+        return F.avg_pool2d(maps, 2)
+    # On a CPU the kernel for channels-first maps takes six times as long forward, and half as long again back.
+    height, width = maps.shape[-2] // 2 * 2, maps.shape[-1] // 2 * 2
+    rows = maps[..., 0:height:2, :width] + maps[..., 1:height:2, :width]
+    return (rows[..., ::2] + rows[..., 1::2]) * 0.25

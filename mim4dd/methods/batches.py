@@ -1,0 +1,40 @@
+"""What an update draws: real and synthetic images under the same augmentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from mim4dd.data.augment import augment_images, draw_siamese
+from mim4dd.data.operations import operations
+from mim4dd.methods.problem import within
+from mim4dd.seeding import generator, torch_generator
+
+if TYPE_CHECKING:
+    from mim4dd.methods.problem import Problem
+
+
+def initial_images(problem: Problem, init: str) -> Tensor:
+    """First synthetic images, standardised: random real ones or unit Gaussian noise, [M, channels, H, W]."""
+    if init == "real":
+        return problem.take(problem.random_rows())
+    shape = (len(problem.labels()), *problem.train.shape)
+    return torch.randn(shape, generator=torch_generator("initial noise", problem.seed)).to(problem.device)
+
+
+def siamese_batch(
+    problem: Problem, pixels: Tensor, labels: Tensor, batch_real: int, augment: str, iteration: int, step: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Real images, their labels, and the synthetic images, under one draw of the augmentation for each class.
+
+    Gradients reach the synthetic pixels. batch_real: real images of each class; step: the update in the iteration.
+    """
+    real, y_real = problem.real_batch(batch_real, iteration, step)
+    names = operations(augment, problem.train.source)
+    stream = generator("siamese augmentation", problem.seed, *within(iteration, step))
+    draw = draw_siamese(names, problem.classes, stream)
+    with torch.no_grad():
+        real = augment_images(real, draw, y_real.cpu().numpy())
+    return real, y_real, augment_images(pixels, draw, labels.cpu().numpy())

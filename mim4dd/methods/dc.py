@@ -1,0 +1,130 @@
+"""Gradient matching: dataset condensation, and the same with Siamese augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mim4dd.data.operations import SIAMESE, check_augment
+from mim4dd.methods.catalogue import METHODS, Learnable, Match, Term
+from mim4dd.registry import knob, name_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+    from mim4dd.methods.problem import Problem
+    from mim4dd.networks.stacked import Params
+
+# Image updates of an iteration, and the epochs that the network is trained between them, by images per class.
+LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
+
+
+@METHODS.add("dc")
+@dataclass(frozen=True, kw_only=True)
+class DC:
+    """Matches the gradients of each class's real and synthetic images along the training of fresh networks.
+
+    Source: Zhao, Mopuri & Bilen 2021, "Dataset Condensation with Gradient Matching" (arXiv 2006.05929), and its public
+    code for the defaults, the loops by ipc (1, 10, 20, 30, 40, 50) and the parameters that are left out.
+    Differs: other ipc take the loops of the nearest listed one (the public code refuses them); a class with fewer real
+    images than the batch repeats some (there: a smaller batch, as the tail policy `cap`).
+    """
+
+    iterations: int = knob(1000, low=1, search=(50, 1000), log=True, help="networks that are drawn and trained")
+    outer: int = knob(0, low=0, search=(1, 10), help="image updates an iteration; 0 follows ipc (1 to 50)")
+    inner: int = knob(0, low=0, search=(1, 50), help="epochs on the synthetic set between two updates; 0 follows ipc")
+    batch_real: int = knob(256, low=1, search=(16, 256), log=True, help="real images per class and update")
+    lr: float = knob(0.1, above=0, search=(0.01, 1), log=True, help="of the pixels (SGD)")
+    momentum: float = knob(0.5, low=0, high=0.999, help="of the pixels (SGD)")
+    lr_network: float = knob(0.01, above=0, search=(0.001, 0.1), log=True, help="of the network (SGD, no momentum)")
+    batch_network: int = knob(256, low=1, help="synthetic images a step of the network")
+    init: str = knob("noise", choices=("real", "noise"), help="first images: random real ones, or Gaussian noise")
+    augment: str = knob("none", help="Siamese operations, or none")
+
+    def __post_init__(self) -> None:
+        check_augment(self.augment)
+
+    def loops(self, ipc: int) -> tuple[int, int]:
+        """Updates an iteration, and epochs between two of them."""
+        outer, inner = LOOPS[min(LOOPS, key=lambda listed: max(listed / ipc, ipc / listed))]
+        return self.outer or outer, self.inner or inner
+
+    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
+        from mim4dd.methods.batches import initial_images
+
+        return initial_images(problem, self.init), problem.labels()
+
+    def learnable(self, problem: Problem) -> Learnable:
+        return {}
+
+    def optimizers(self, learnable: Learnable) -> list[Optimizer]:
+        import torch
+
+        return [torch.optim.SGD([learnable["pixels"]], lr=self.lr, momentum=self.momentum)]
+
+    def matches(
+        self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
+    ) -> Iterator[Match]:
+        from mim4dd.methods.batches import siamese_batch
+        from mim4dd.methods.gradients import Side, match_gradients
+
+        params = problem.fresh_network(iteration)
+        outer, inner = self.loops(problem.ipc)
+        for step in range(outer):
+            if step:
+                params = self._trained(problem, params, learnable["pixels"].detach(), labels, inner, iteration, step)
+            real, y_real, synthetic = siamese_batch(
+                problem, learnable["pixels"], labels, self.batch_real, self.augment, iteration, step
+            )
+            found = match_gradients(
+                problem.network,
+                params,
+                Side(real, problem.drawn(self.batch_real)),
+                Side(synthetic, problem.drawn(problem.ipc)),
+                features=features,
+            )
+            yield Match(
+                {name_of(self): Term(found.distance)},
+                params,
+                real,
+                y_real,
+                synthetic,
+                labels,
+                found.real_features,
+                found.synthetic_features,
+            )
+
+    def _trained(
+        self, problem: Problem, params: Params, pixels: Tensor, labels: Tensor, epochs: int, iteration: int, step: int
+    ) -> Params:
+        """The network after some epochs on the synthetic set as it is."""
+        from mim4dd.train import Recipe, Streams, train_networks
+
+        recipe = Recipe(
+            networks=1,
+            epochs=epochs,
+            lr=self.lr_network,
+            drop=1,
+            momentum=0,
+            weight_decay=0,
+            batch=self.batch_network,
+            augment=self.augment,
+        )
+        streams = Streams(f"inner training {iteration} {step}", problem.seed, (0,))
+        return train_networks(problem.network, params, pixels, labels, recipe, streams, problem.train.source)
+
+
+@METHODS.add("dsa")
+@dataclass(frozen=True, kw_only=True)
+class DSA(DC):
+    """DC with one draw of a differentiable augmentation for the real and synthetic images of a class.
+
+    Source: Zhao & Bilen 2021, "Dataset Condensation with Differentiable Siamese Augmentation" (arXiv 2102.08259), and
+    its public code: real images at the start, and the network's training between updates is augmented too.
+    Differs: as DC.
+    """
+
+    init: str = knob("real", choices=("real", "noise"), help="first images: random real ones, or Gaussian noise")
+    augment: str = knob(SIAMESE, help="Siamese operations, or none")

@@ -1,0 +1,129 @@
+"""Gradients of a network's loss, one for each class, without a network's worth of memory for each.
+
+A class is a group: its images pass through a copy of the parameters that is a view, so that one backward pass gives
+every class of a chunk a gradient of its own. Chunks bound the memory: no map of the real images has more than
+`LARGEST_MAP` numbers, whatever the batch. Only the synthetic side keeps a graph.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mim4dd.matching import gradient_distance
+from mim4dd.networks.catalogue import Network
+from mim4dd.networks.stacked import Params
+from mim4dd.records import Integers
+
+# Numbers in the largest map of a pass with gradients: 32 MB of float32.
+LARGEST_MAP = 8_000_000
+
+
+@dataclass(frozen=True)
+class Side:
+    """Images of classes in order, and how many each class has. Shapes: images [B, channels, H, W]; counts [C]."""
+
+    images: Tensor
+    counts: Integers
+
+    def of(self, first: int, last: int) -> Tensor:
+        """The images of the classes first..last-1, which have equally many: [classes, n, channels, H, W]."""
+        begin, end = int(self.counts[:first].sum()), int(self.counts[:last].sum())
+        return self.images[begin:end].unflatten(0, (last - first, -1))
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The distance summed over classes, and each side's block outputs [B or M, channels, h, w] where wanted."""
+
+    distance: Tensor
+    real_features: list[Tensor]
+    synthetic_features: list[Tensor]
+
+
+def match_gradients(network: Network, params: Params, real: Side, synthetic: Side, *, features: bool) -> Matched:
+    """Distance between the gradients of a class's real images and of its synthetic ones, summed over classes.
+
+    Each gradient is of the mean cross-entropy over the class's images. The real side has no graph.
+    params: one network's, [1, ...]. features: keep every block's outputs.
+    """
+    distances, kept_real, kept_synthetic = [], [], []
+    for first, last in chunks(network, real, synthetic):
+        of_real, real_blocks = real_gradients(network, params, real.of(first, last), first, features=features)
+        copies = grouped(params, last - first)
+        blocks = network.features(copies, synthetic.of(first, last))
+        loss = class_losses(network.logits(copies, blocks), first).sum()
+        names = list(of_real)
+        found = torch.autograd.grad(loss, [copies[name] for name in names], create_graph=True)
+        distances.append(gradient_distance(zip(of_real.values(), found, strict=True)).sum())
+        kept_real.append(real_blocks)
+        kept_synthetic.append([maps.flatten(0, 1) for maps in blocks] if features else [])
+    joined = ([torch.cat(maps) for maps in zip(*kept, strict=True)] for kept in (kept_real, kept_synthetic))
+    return Matched(torch.stack(distances).sum(), *joined)
+
+
+def real_gradients(
+    network: Network, params: Params, images: Tensor, first: int, *, features: bool
+) -> tuple[Params, list[Tensor]]:
+    """Each class's gradient by name, [g, ...], of matrices and convolutions alone, and the block outputs [g * n, ...].
+
+    Shapes: images [g, n, channels, H, W], of the classes from `first` on.
+    """
+    groups, count = images.shape[:2]
+    copies = grouped(params, groups)
+    names = [name for name, tensor in copies.items() if tensor.ndim > 2]
+    total: list[Tensor] = []
+    kept = []
+    for piece in images.split(piece_size(network, images.shape), 1):
+        blocks = network.features(copies, piece)
+        loss = class_losses(network.logits(copies, blocks), first).sum() * (piece.shape[1] / count)
+        found = torch.autograd.grad(loss, [copies[name] for name in names])
+        total = [ours + more for ours, more in zip(total, found, strict=True)] if total else list(found)
+        kept.append([maps.detach() for maps in blocks] if features else [])
+    joined = [torch.cat(maps, 1).flatten(0, 1) for maps in zip(*kept, strict=True)]
+    return dict(zip(names, total, strict=True)), joined
+
+
+def grouped(params: Params, groups: int) -> Params:
+    """One network's parameters as those of `groups` networks, each with a gradient of its own."""
+    return {name: tensor.detach().expand(groups, *tensor.shape[1:]).requires_grad_() for name, tensor in params.items()}
+
+
+def class_losses(logits: Tensor, first: int) -> Tensor:
+    """Mean cross-entropy of each class's images, [g], for logits [g, n, C] of the classes from `first` on."""
+    groups, count, _ = logits.shape
+    labels = torch.arange(first, first + groups, device=logits.device).repeat_interleave(count)
+    return F.cross_entropy(logits.flatten(0, 1), labels, reduction="none").unflatten(0, (groups, count)).mean(1)
+
+
+def chunks(network: Network, real: Side, synthetic: Side) -> Iterator[tuple[int, int]]:
+    """Ranges of neighbouring classes with equally many images on each side, as many as a pass takes.
+
+    A class that has none on a side is passed over.
+    """
+    first, classes = 0, len(real.counts)
+    while first < classes:
+        counts = real.counts[first], synthetic.counts[first]
+        largest = largest_map(network, real.images.shape)
+        most = max(1, LARGEST_MAP // max(1, largest * max(counts)))
+        last = first + 1
+        while last < classes and last - first < most and (real.counts[last], synthetic.counts[last]) == counts:
+            last += 1
+        if min(counts):
+            yield first, last
+        first = last
+
+
+def piece_size(network: Network, shape: torch.Size) -> int:
+    """How many images of each of `shape[0]` groups a pass with gradients takes."""
+    return max(1, LARGEST_MAP // (shape[0] * largest_map(network, shape)))
+
+
+def largest_map(network: Network, shape: torch.Size) -> int:
+    """About the numbers of an image's largest map: its block's output before the pooling by 2."""
+    return 4 * max(math.prod(block) for block in network.block_shapes((shape[-3], shape[-2], shape[-1])))

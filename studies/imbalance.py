@@ -17,7 +17,7 @@ import sys
 
 from studies.answers.stress import answer_stress, plan_imbalance
 from studies.engine.asked import Suite
-from studies.engine.study import Study, main
+from studies.engine.study import Study, main, term_on_base
 
 STUDY = Study(
     name="imbalance",
@@ -28,7 +28,7 @@ STUDY = Study(
     ),
     description=__doc__ or "",
     asks=Suite,
-    method=lambda options: {"method": "mim", "method.base": options.base},
+    configure=term_on_base,
     plan=plan_imbalance,
     answer=answer_stress,
 )

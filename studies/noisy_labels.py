@@ -18,7 +18,7 @@ import sys
 
 from studies.answers.stress import answer_stress, plan_noise
 from studies.engine.asked import Suite
-from studies.engine.study import Study, main
+from studies.engine.study import Study, main, term_on_base
 
 STUDY = Study(
     name="noisy_labels",
@@ -29,7 +29,7 @@ STUDY = Study(
     ),
     description=__doc__ or "",
     asks=Suite,
-    method=lambda options: {"method": "mim", "method.base": options.base},
+    configure=term_on_base,
     plan=plan_noise,
     answer=answer_stress,
 )

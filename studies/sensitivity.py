@@ -17,7 +17,7 @@ import sys
 
 from studies.answers.sensitivity import answer_sensitivity, plan_sensitivity
 from studies.engine.asked import Design
-from studies.engine.study import Study, main
+from studies.engine.study import Study, main, term_on_base
 
 STUDY = Study(
     name="sensitivity",
@@ -28,7 +28,7 @@ STUDY = Study(
     ),
     description=__doc__ or "",
     asks=Design,
-    method=lambda options: {"method": "mim", "method.base": options.base},
+    configure=term_on_base,
     plan=plan_sensitivity,
     answer=answer_sensitivity,
 )

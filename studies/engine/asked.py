@@ -1,4 +1,4 @@
-"""What one kind of study asks for besides what all ask: a design over knobs, or a suite of conditions."""
+"""What one kind of study asks for besides what all ask: a design over knobs, conditions, or methods to compare."""
 
 from __future__ import annotations
 
@@ -155,3 +155,45 @@ class Suite:
             found.grid,
             found.quick,
         )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Which methods a comparison holds against each other; empty for the study's own."""
+
+    methods: tuple[str, ...] = ()
+    quick: bool = False
+
+    seeds: ClassVar[tuple[str, str]] = ("0-4", "0-2")
+
+    @property
+    def adaptive(self) -> bool:
+        """The methods are all known beforehand."""
+        return False
+
+    def told(self) -> str:
+        """The comparison in words."""
+        return "every method with the same seeds"
+
+    @staticmethod
+    def flags(parser: argparse.ArgumentParser) -> None:
+        """Add the flags."""
+        how = parser.add_argument_group("which methods")
+        how.add_argument(
+            "--method",
+            action="append",
+            default=[],
+            metavar="NAME[:KNOB=VALUE,...]",
+            dest="methods",
+            help="a method instead of the study's own, as in dc:batch_real=32 or mim:base=dsa,weight=1; may be repeated",
+        )
+
+    @staticmethod
+    def of(found: argparse.Namespace) -> Comparison:
+        """The parsed flags, checked as far as words go.
+
+        Raises: InputError.
+        """
+        if len(set(found.methods)) < len(found.methods):
+            raise InputError("--method names a method twice with the same knobs")
+        return Comparison(tuple(found.methods), found.quick)

@@ -46,9 +46,10 @@ def describe(plan: Plan, options: Options, out: Path) -> str:
         seconds = statistics.fmean(measured) * (len(plan.trials) + suggested)
         basis = f"the {len(measured)} trials that have run"
     else:
-        default = next(s.trials[0] for s in plan.settings if s.role == "default")
         known = {trial.hash: trial_seconds(trial.config) for trial in plan.trials}
-        seconds = sum(known.values()) + suggested * known[default]
+        # What a search suggests costs about what the default does.
+        each = next((known[s.trials[0]] for s in plan.settings if s.role == "default"), 0.0)
+        seconds = sum(known.values()) + suggested * each
         basis = f"operation counts at {MULTIPLY_ADDS_A_SECOND / 1e9:g} G multiply-adds a second"
     lines.append(f"about {clock(seconds)} of one worker's time, from {basis}; divide by the trials that run at once")
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,8 +47,8 @@ class Plan:
 class Study:
     """One question: how its trials are planned and how its rows become an answer.
 
-    asks: what its command line has besides what all have; method: what is distilled, as a flat name and parts; plan
-    and answer: pure functions; work: what a worker does with a trial.
+    asks: what its command line has besides what all have; configure: what its trials share, checked; plan and answer:
+    pure functions; work: what a worker does with a trial.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Study:
     question: str
     description: str
     asks: type[Asked]
-    method: Callable[[Options], Flat]
+    configure: Callable[[Options], Configuration]
     plan: Callable[[Options, Configuration], Plan]
     answer: Callable[[Evidence], Answer]
     work: Work = run_trial
@@ -64,6 +64,26 @@ class Study:
     @property
     def script(self) -> str:
         return f"studies/{self.name}.py"
+
+
+def configured(options: Options, method: Flat, assigned: Mapping[str, str] | None = None) -> Configuration:
+    """Data set, network, recipe and a method, by name and parts, under the protocol and what was set by hand.
+
+    assigned: instead of what `--set` says.
+    Raises: UnknownNameError or KnobError.
+    """
+    return configure(
+        source=options.dataset.partition(":")[0],
+        method=method,
+        network="convnet",
+        protocol_name=options.protocol,
+        assigned=options.assigned if assigned is None else assigned,
+    )
+
+
+def term_on_base(options: Options) -> Configuration:
+    """The MI term on the base that `--base` names."""
+    return configured(options, {"method": "mim", "method.base": options.base})
 
 
 def main(study: Study, words: Sequence[str] | None = None) -> int:
@@ -90,13 +110,7 @@ def run(study: Study, options: Options) -> int:
     Raises: InputError before any trial starts, for whatever cannot be used.
     """
     cluster_address = resolve_address(options.address)
-    components = configure(
-        source=options.dataset.partition(":")[0],
-        method=study.method(options),
-        network="convnet",
-        protocol_name=options.protocol,
-        assigned=options.assigned,
-    )
+    components = study.configure(options)
     if "source" in components.fixed:
         raise InputError("--set source is not for data sets; name one with --dataset")
     configuration = replace(components, flat={**shared_entries(options), **components.flat})

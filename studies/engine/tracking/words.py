@@ -63,7 +63,8 @@ def run_name(row: Row, setting: Mapping[str, Any], knobs: Mapping[str, Any], lab
         key: config.get(key, (setting.get("knobs") or {}).get(key)) for key in knobs or setting.get("knobs") or {}
     }
     told = " ".join(f"{symbol(key, knobs)}={short(value)}" for key, value in values.items() if value is not None)
-    return ("default: " if role == "default" else "") + (told or str(config.get("method", row["trial"]))) + seed
+    plain = role if role and role != "default" else str(config.get("method", row["trial"]))
+    return ("default: " if role == "default" else "") + (told or plain) + seed
 
 
 def symbol(key: str, knobs: Mapping[str, Any]) -> str:

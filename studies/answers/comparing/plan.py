@@ -1,0 +1,95 @@
+"""The methods of a comparison as arms: each a complete configuration, all with the same seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mim4dd.configuration import Configuration, assignments
+from mim4dd.errors import UnknownNameError
+from mim4dd.methods import METHODS
+from mim4dd.registry import Flat, resolve, unknown
+from studies.engine.design import Setting
+from studies.engine.identity import shared_entries
+from studies.engine.options import Options
+from studies.engine.study import Plan, configured
+from studies.engine.trial import Trial
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A method of a comparison: how it is called, and everything that decides its trials but the seed."""
+
+    name: str
+    config: Flat
+
+    @property
+    def base(self) -> str:
+        """The registered name of the method, or of the base that the MI term is added to."""
+        return str(self.config.get("method.base", self.config["method"]))
+
+    @property
+    def has_term(self) -> bool:
+        """Whether the MI term is on."""
+        return self.config["method"] == "mim" and float(self.config["method.weight"]) > 0
+
+
+Extra = Callable[[Flat], Mapping[str, str]]
+"""Further assignments for an arm by its configuration, such as the recipe it was published with."""
+
+
+def plan_arms(options: Options, specs: Sequence[str], extra: Extra | None = None) -> tuple[list[Arm], Plan]:
+    """Every method of `specs` (`NAME[:knob=value,...]`) for every seed.
+
+    What `--set` assigns goes to each method that has such a knob.
+    Raises: InputError, UnknownNameError or KnobError.
+    """
+    arms = [arm_of(options, spec, extra) for spec in specs]
+    used = {key for key in options.assigned if any(_has(arm.config, key) for arm in arms)}
+    for key in options.assigned:
+        if key not in used:
+            raise unknown("knob", key, [name for arm in arms for name in arm.config])
+    settings: list[Setting] = []
+    trials: dict[str, Trial] = {}
+    for arm in arms:
+        own = [Trial.of({**arm.config, "seed": seed}) for seed in options.seeds]
+        settings.append(Setting(len(settings), arm.name, {}, None, tuple(trial.hash for trial in own)))
+        trials |= {trial.hash: trial for trial in own}
+    return arms, Plan((), tuple(settings), tuple(trials.values()))
+
+
+def arm_of(options: Options, spec: str, extra: Extra | None = None) -> Arm:
+    """One method as it is given on a command line."""
+    name, _, knobs = spec.partition(":")
+    METHODS.get(name)
+    own = assignments([text.strip() for text in knobs.split(",") if text.strip()], "--method")
+    first = configured(options, {"method": name}, own).flat
+    assigned = dict(extra(first)) if extra else {}
+    assigned |= {key: text for key, text in options.assigned.items() if _has(first, key)} | own
+    return Arm(arm_name(spec), {**shared_entries(options), **configured(options, {"method": name}, assigned).flat})
+
+
+def arm_name(spec: str) -> str:
+    """`dc:batch_real=32` as `dc (batch_real=32)`, `mim:base=dsa,weight=1` as `dsa + mim (weight=1)`."""
+    name, _, knobs = spec.partition(":")
+    told = [text.strip() for text in knobs.split(",") if text.strip()]
+    if name == "mim":
+        base = next((text.partition("=")[2] for text in told if text.startswith("base=")), "dm")
+        name, told = f"{base} + mim", [text for text in told if not text.startswith("base=")]
+    return f"{name} ({', '.join(told)})" if told else name
+
+
+def shared_configuration(options: Options) -> Configuration:
+    """What the methods of a comparison share: data set, network and recipe."""
+    anything = configured(options, {"method": "random"}, {})
+    return configured(
+        options, {"method": "random"}, {k: v for k, v in options.assigned.items() if _has(anything.flat, k)}
+    )
+
+
+def _has(config: Flat, key: str) -> bool:
+    try:
+        resolve(key, config)
+    except UnknownNameError:
+        return False
+    return True

@@ -185,7 +185,7 @@ class Comparison:
             default=[],
             metavar="NAME[:KNOB=VALUE,...]",
             dest="methods",
-            help="a method instead of the study's own, as in dc:batch_real=32 or mim:base=dsa,weight=1; may be repeated",
+            help="a method instead of the study's own, as in dc:batch_real=32 or mim:base=dsa,weight=1 (repeatable)",
         )
 
     @staticmethod

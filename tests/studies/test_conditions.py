@@ -58,13 +58,8 @@ def planned(script: str, *words: str) -> list[str]:
 
     study = import_module(f"studies.{script}").STUDY
     options = parse_options("", study.script, study.asks, words)
-    configuration = configure(
-        source="digits",
-        method={"method": "mim", "method.base": options.base},
-        network="convnet",
-        protocol_name="quick",
-        assigned={},
-    )
+    method = {"method": "mim", "method.base": options.base}
+    configuration = configure(source="digits", method=method, network="convnet", protocol_name="quick", assigned={})
     configuration = replace(configuration, flat={**shared_entries(options), **configuration.flat})
     return [one.label for one in study.plan(options, configuration).conditions]
 

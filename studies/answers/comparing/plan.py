@@ -82,9 +82,8 @@ def arm_name(spec: str) -> str:
 def shared_configuration(options: Options) -> Configuration:
     """What the methods of a comparison share: data set, network and recipe."""
     anything = configured(options, {"method": "random"}, {})
-    return configured(
-        options, {"method": "random"}, {k: v for k, v in options.assigned.items() if _has(anything.flat, k)}
-    )
+    shared = {key: text for key, text in options.assigned.items() if _has(anything.flat, key)}
+    return configured(options, {"method": "random"}, shared)
 
 
 def _has(config: Flat, key: str) -> bool:

@@ -116,18 +116,34 @@ class Training:
     ) -> None:
         import torch
 
+        from mim4dd.networks.batchnorm import unsettled
+
         self.network, self.images, self.labels = network, images, labels
         self.recipe, self.streams, self.source = recipe, streams, source
         self.epoch, self.epochs = 0, recipe.epochs_for(len(images))
-        self.learnable = {name: tensor.detach().clone().requires_grad_() for name, tensor in params.items()}
+        self.size = networks_at_once(network, params, images, recipe.batch)
+        # Each group of networks is one computation; the groups run one after the other.
+        pieces = zip(*(tensor.detach().split(self.size) for tensor in unsettled(params).values()), strict=True)
+        self.groups = [
+            {name: tensor.clone().requires_grad_() for name, tensor in zip(unsettled(params), piece, strict=True)}
+            for piece in pieces
+        ]
         self.optimizer = torch.optim.SGD(
-            self.learnable.values(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+            [tensor for group in self.groups for tensor in group.values()],
+            lr=recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
         )
 
     @property
     def params(self) -> Params:
-        """The networks as they are now, without gradients."""
-        return {name: tensor.detach() for name, tensor in self.learnable.items()}
+        """The networks as they are now, without gradients, settled with the images that they are trained on."""
+        import torch
+
+        from mim4dd.networks.batchnorm import settle
+
+        found = [settle(self.network, _detached(group), self.images) for group in self.groups]
+        return {name: torch.cat([group[name] for group in found]) for name in found[0]}
 
     def advance(self, until: int) -> None:
         """Train up to an epoch, at most to the recipe's last."""
@@ -144,18 +160,21 @@ class Training:
                 self.optimizer.state.clear()
         given = (self.images, self.labels, self.recipe, self.streams, self.source, self.epoch)
         for batch, targets in _batches(*given):
-            logits = self.network.logits(self.learnable, self.network.features(self.learnable, batch))
-            # The sum over networks of each one's mean: no network's gradient depends on another.
-            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum") / targets.shape[1]
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            for place, group in enumerate(self.groups):
+                own = slice(place * self.size, (place + 1) * self.size)
+                seen = batch if batch.ndim == 4 else batch[own]
+                logits = self.network.logits(group, self.network.features(group, seen))
+                # The sum over networks of each one's mean: no network's gradient depends on another.
+                loss = F.cross_entropy(logits.flatten(0, 1), targets[own].flatten(), reduction="sum")
+                (loss / targets.shape[1]).backward()
             self.optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a later training needs to go on to the same bits: tensors, numbers and lists of them."""
         return {
             "epoch": self.epoch,
-            "params": {name: tensor.clone() for name, tensor in self.params.items()},
+            "groups": [{name: tensor.clone() for name, tensor in _detached(group).items()} for group in self.groups],
             "optimizer": deepcopy(self.optimizer.state_dict()),
         }
 
@@ -164,10 +183,30 @@ class Training:
         import torch
 
         with torch.no_grad():
-            for name, tensor in self.learnable.items():
-                tensor.copy_(state["params"][name])
+            for group, held in zip(self.groups, state["groups"], strict=True):
+                for name, tensor in group.items():
+                    tensor.copy_(held[name])
         self.optimizer.load_state_dict(deepcopy(state["optimizer"]))
         self.epoch = state["epoch"]
+
+
+# Numbers in the largest map of a step, and in a network, up to which networks are trained as one: beyond, what one step
+# writes no longer stays in the cache, and one by one is as fast (docs/results/bench.md).
+STEP_NUMBERS, NETWORK_NUMBERS = 1_000_000, 2_000_000
+
+
+def networks_at_once(network: Network, params: Params, images: Tensor, batch: int) -> int:
+    """How many of the stacked networks are trained as one computation."""
+    count = len(next(iter(params.values())))
+    if sum(tensor[0].numel() for tensor in params.values()) > NETWORK_NUMBERS:
+        return 1
+    shape = (images.shape[1], images.shape[2], images.shape[3])
+    step = min(batch, len(images)) * network.largest_map(shape)
+    return max(1, min(count, STEP_NUMBERS // step))
+
+
+def _detached(params: Params) -> Params:
+    return {name: tensor.detach() for name, tensor in params.items()}
 
 
 def train_networks(

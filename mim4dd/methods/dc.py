@@ -113,7 +113,8 @@ class DC:
             augment=self.augment,
         )
         streams = Streams(f"inner training {iteration} {step}", problem.seed, (0,))
-        return train_networks(problem.network, params, pixels, labels, recipe, streams, problem.train.source)
+        trained = train_networks(problem.network, params, pixels, labels, recipe, streams, problem.train.source)
+        return problem.settled(trained, iteration, step)
 
 
 @METHODS.add("dsa")

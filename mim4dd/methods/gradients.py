@@ -7,7 +7,6 @@ every class of a chunk a gradient of its own. Chunks bound the memory: no map of
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -109,7 +108,7 @@ def chunks(network: Network, real: Side, synthetic: Side) -> Iterator[tuple[int,
     first, classes = 0, len(real.counts)
     while first < classes:
         counts = real.counts[first], synthetic.counts[first]
-        largest = largest_map(network, real.images.shape)
+        largest = network.largest_map(shape_of(real.images.shape))
         most = max(1, LARGEST_MAP // max(1, largest * max(counts)))
         last = first + 1
         while last < classes and last - first < most and (real.counts[last], synthetic.counts[last]) == counts:
@@ -121,9 +120,9 @@ def chunks(network: Network, real: Side, synthetic: Side) -> Iterator[tuple[int,
 
 def piece_size(network: Network, shape: torch.Size) -> int:
     """How many images of each of `shape[0]` groups a pass with gradients takes."""
-    return max(1, LARGEST_MAP // (shape[0] * largest_map(network, shape)))
+    return max(1, LARGEST_MAP // (shape[0] * network.largest_map(shape_of(shape))))
 
 
-def largest_map(network: Network, shape: torch.Size) -> int:
-    """About the numbers of an image's largest map: its block's output before the pooling by 2."""
-    return 4 * max(math.prod(block) for block in network.block_shapes((shape[-3], shape[-2], shape[-1])))
+def shape_of(shape: torch.Size) -> tuple[int, int, int]:
+    """(channels, H, W) of images [..., channels, H, W]."""
+    return shape[-3], shape[-2], shape[-1]

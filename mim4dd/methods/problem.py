@@ -13,9 +13,13 @@ from mim4dd.data.standard import channel_statistics, standardise
 from mim4dd.errors import DataError, InputError, KnobError
 from mim4dd.methods.catalogue import TAILS
 from mim4dd.networks import Network
+from mim4dd.networks.batchnorm import has_batch_norm, settle
 from mim4dd.networks.stacked import Params
 from mim4dd.records import Floats, ImageData, Integers
 from mim4dd.seeding import generator, torch_generator
+
+# DC's public code fixes the statistics of batch norms with so many real images of each class.
+BATCH_NORM_IMAGES = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,9 +125,19 @@ class Problem:
         return torch.arange(self.classes, device=self.device).repeat_interleave(torch.tensor(counts).to(self.device))
 
     def fresh_network(self, iteration: int) -> Params:
-        """One randomly initialised network for this iteration."""
+        """One randomly initialised network for this iteration, settled."""
         stream = torch_generator("distillation network", self.seed, iteration)
-        return self.network.initial(self.train.shape, self.classes, [stream], self.device)
+        params = self.network.initial(self.train.shape, self.classes, [stream], self.device)
+        return self.settled(params, iteration)
+
+    def settled(self, params: Params, iteration: int, step: int = 0) -> Params:
+        """The network with its batch norms' statistics, if it has any, fixed by 16 real images a class."""
+        if not has_batch_norm(self.network):
+            return params
+        rng = generator("batch norm statistics", self.seed, *within(iteration, step))
+        count, present = BATCH_NORM_IMAGES, [rows for rows in self.rows if len(rows)]
+        drawn = [rng.choice(rows, count, replace=len(rows) < count) for rows in present]
+        return settle(self.network, params, self.take(np.concatenate(drawn)))
 
 
 def within(iteration: int, step: int) -> tuple[int, ...]:

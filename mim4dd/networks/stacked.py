@@ -1,40 +1,66 @@
 """Layers of G networks at once: parameters stacked along a leading axis, channels side by side.
 
-Grouped convolutions serve G = 1 as well, so a single network and many are one code path.
+Grouped convolutions serve G = 1 as well, so a single network and many are one code path. Maps are [B, G*c, H, W],
+vectors [G, B, F].
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 Params = dict[str, Tensor]
+NORMS = ("instance", "none", "batch", "layer", "group")
+GROUPS = 4  # of a group norm
 
 
-def stack_initial(
-    layers: Sequence[tuple[str, tuple[int, ...]]], generators: Sequence[torch.Generator], device: torch.device
-) -> Params:
-    """Parameters of one network a generator, stacked to [G, ...].
+@dataclass(frozen=True)
+class Layer:
+    """One layer's parameters and how they start.
 
-    A layer of one dimension is a norm (weight 1, bias 0); others are drawn like torch's Linear and Conv2d: weight and
-    bias uniform in +-1/sqrt(fan_in).
+    kind: `affine` (weight and bias uniform in +-1/sqrt(fan_in), as torch's Linear and Conv2d), `linear` (the same
+    without a bias), `norm` (weight 1, bias 0), `position` (a Gaussian of standard deviation 0.02).
     """
-    networks = []
-    for generator in generators:
-        params: Params = {}
-        for name, shape in layers:
-            if len(shape) == 1:
-                params[f"{name}.weight"], params[f"{name}.bias"] = torch.ones(shape), torch.zeros(shape)
-                continue
-            bound = 1 / math.sqrt(math.prod(shape[1:]))
-            for part, size in (("weight", shape), ("bias", shape[:1])):
-                params[f"{name}.{part}"] = torch.empty(size).uniform_(-bound, bound, generator=generator)
-        networks.append(params)
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str = "affine"
+
+
+def stack_initial(layers: Sequence[Layer], generators: Sequence[torch.Generator], device: torch.device) -> Params:
+    """Parameters of one network a generator, stacked to [G, ...]."""
+    networks = [_initial(layers, generator) for generator in generators]
     return {name: torch.stack([params[name] for params in networks]).to(device) for name in networks[0]}
+
+
+def _initial(layers: Sequence[Layer], generator: torch.Generator) -> Params:
+    params: Params = {}
+    for layer in layers:
+        if layer.kind == "norm":
+            params[f"{layer.name}.weight"] = torch.ones(layer.shape)
+            params[f"{layer.name}.bias"] = torch.zeros(layer.shape)
+        elif layer.kind == "position":
+            params[f"{layer.name}.weight"] = 0.02 * torch.randn(layer.shape, generator=generator)
+        else:
+            bound = 1 / math.sqrt(math.prod(layer.shape[1:]))
+            parts = (
+                {"weight": layer.shape, "bias": layer.shape[:1]} if layer.kind == "affine" else {"weight": layer.shape}
+            )
+            for part, size in parts.items():
+                params[f"{layer.name}.{part}"] = torch.empty(size).uniform_(-bound, bound, generator=generator)
+    return params
+
+
+def norm_layer(name: str, norm: str, shape: tuple[int, int, int]) -> list[Layer]:
+    """The parameters of a norm over maps of (channels, H, W): one a channel, or one a pixel for a layer norm."""
+    if norm == "none":
+        return []
+    return [Layer(name, shape if norm == "layer" else shape[:1], "norm")]
 
 
 def as_groups(images: Tensor, groups: int) -> Tensor:
@@ -44,20 +70,70 @@ def as_groups(images: Tensor, groups: int) -> Tensor:
     return images.transpose(0, 1).flatten(1, 2)
 
 
+def as_vectors(images: Tensor, groups: int) -> Tensor:
+    """[B, c, H, W] shared by all networks, or [G, B, c, H, W], as [G, B, c*H*W]."""
+    if images.ndim == 4:
+        return images.flatten(1).expand(groups, -1, -1)
+    return images.flatten(2)
+
+
 def split_groups(maps: Tensor, groups: int) -> Tensor:
     """[B, G*c, H, W] as [G, B, c, H, W]."""
     return maps.unflatten(1, (groups, -1)).transpose(0, 1)
 
 
-def convolve(maps: Tensor, params: Params, block: int, padding: int) -> Tensor:
-    """The block's convolution and, where it has one, its instance norm, on [B, G*c, H, W]."""
-    weight, bias = params[f"conv{block}.weight"], params[f"conv{block}.bias"]
-    maps = F.conv2d(maps, weight.flatten(0, 1), bias.flatten(), padding=padding, groups=len(weight))
-    if f"norm{block}.weight" not in params:
+def convolve(maps: Tensor, params: Params, name: str, padding: int, stride: int = 1) -> Tensor:
+    """A convolution, on [B, G*c, H, W]."""
+    weight, bias = params[f"{name}.weight"], params.get(f"{name}.bias")
+    flat = None if bias is None else bias.flatten()
+    return F.conv2d(maps, weight.flatten(0, 1), flat, stride=stride, padding=padding, groups=len(weight))
+
+
+def dense(vectors: Tensor, params: Params, name: str) -> Tensor:
+    """A linear layer, on [G, B, F]."""
+    found = vectors @ params[f"{name}.weight"].transpose(1, 2)
+    bias = params.get(f"{name}.bias")
+    return found if bias is None else found + bias[:, None]
+
+
+def normalise(maps: Tensor, params: Params, name: str, norm: str) -> Tensor:
+    """The named norm, on [B, G*c, H, W].
+
+    A batch norm takes the statistics of the batch at hand unless `params` hold some; see `mim4dd.networks.batchnorm`.
+    """
+    if norm == "none":
         return maps
-    scale, shift = params[f"norm{block}.weight"].flatten(), params[f"norm{block}.bias"].flatten()
-    # Instance norm as a group norm of one channel a group: the same numbers, and the faster kernel of the two.
-    return F.group_norm(maps, maps.shape[1], scale, shift)
+    weight, bias = params[f"{name}.weight"], params[f"{name}.bias"]
+    scale, shift = weight.flatten(), bias.flatten()
+    if norm == "instance":
+        # As a group norm of one channel a group: the same numbers, and the faster kernel of the two.
+        return F.group_norm(maps, maps.shape[1], scale, shift)
+    if norm == "group":
+        return F.group_norm(maps, GROUPS * len(weight), scale, shift)
+    if norm == "layer":
+        return F.group_norm(maps, len(weight)) * weight.flatten(0, 1) + bias.flatten(0, 1)
+    mean, variance = params.get(f"{name}.mean"), params.get(f"{name}.variance")
+    if mean is None or variance is None:
+        if isinstance(params, Recording):
+            params.record(name, maps, len(weight))
+        return F.batch_norm(maps, None, None, scale, shift, training=True)
+    return F.batch_norm(maps, mean.flatten(), variance.flatten(), scale, shift)
+
+
+class Recording(Params):
+    """Parameters that keep the statistics which batch norms meet in a forward pass, by layer."""
+
+    def __init__(self, params: Params) -> None:
+        super().__init__(params)
+        self.met: Params = {}
+
+    def record(self, name: str, maps: Tensor, groups: int) -> None:
+        """Keep a batch's mean and variance of each channel, [G, c]."""
+        variance, mean = torch.var_mean(maps.detach(), (0, 2, 3), correction=0)
+        self.met |= {
+            f"{name}.mean": mean.unflatten(0, (groups, -1)),
+            f"{name}.variance": variance.unflatten(0, (groups, -1)),
+        }
 
 
 def activate(maps: Tensor, activation: str) -> Tensor:
@@ -82,3 +158,18 @@ def pool(maps: Tensor, pooling: str) -> Tensor:
     height, width = maps.shape[-2] // 2 * 2, maps.shape[-1] // 2 * 2
     rows = maps[..., 0:height:2, :width] + maps[..., 1:height:2, :width]
     return (rows[..., ::2] + rows[..., 1::2]) * 0.25
+
+
+def enlarge(images: Tensor, least: int) -> Tensor:
+    """Images [..., c, H, W] with sides of at least `least` pixels, by bilinear interpolation."""
+    height, width = images.shape[-2:]
+    if min(height, width) >= least:
+        return images
+    size = max(height, least), max(width, least)
+    found = F.interpolate(images.flatten(0, -4), size, mode="bilinear", align_corners=False)
+    return found.unflatten(0, images.shape[:-3])
+
+
+def scores(params: Params, features: Tensor) -> Tensor:
+    """The linear head `head` on the last block's output: [G, B, c, h, w] to [G, B, C]."""
+    return dense(features.flatten(2), params, "head")

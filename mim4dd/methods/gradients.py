@@ -2,7 +2,7 @@
 
 A class is a group: its images pass through a copy of the parameters that is a view, so that one backward pass gives
 every class of a chunk a gradient of its own. Chunks bound the memory: no map of the real images has more than
-`LARGEST_MAP` numbers, whatever the batch. Only the synthetic side keeps a graph.
+`LARGEST_MAP` numbers, whatever the batch, and no chunk's gradients much more. Only the synthetic side keeps a graph.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def match_gradients(network: Network, params: Params, real: Side, synthetic: Sid
     params: one network's, [1, ...]. features: keep every block's outputs.
     """
     distances, kept_real, kept_synthetic = [], [], []
-    for first, last in chunks(network, real, synthetic):
+    for first, last in chunks(network, params, real, synthetic):
         of_real, real_blocks = real_gradients(network, params, real.of(first, last), first, features=features)
         copies = grouped(params, last - first)
         blocks = network.features(copies, synthetic.of(first, last))
@@ -100,16 +100,16 @@ def class_losses(logits: Tensor, first: int) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1), labels, reduction="none").unflatten(0, (groups, count)).mean(1)
 
 
-def chunks(network: Network, real: Side, synthetic: Side) -> Iterator[tuple[int, int]]:
+def chunks(network: Network, params: Params, real: Side, synthetic: Side) -> Iterator[tuple[int, int]]:
     """Ranges of neighbouring classes with equally many images on each side, as many as a pass takes.
 
     A class that has none on a side is passed over.
     """
-    first, classes = 0, len(real.counts)
+    first, classes, numbers = 0, len(real.counts), sum(tensor.numel() for tensor in params.values())
     while first < classes:
         counts = real.counts[first], synthetic.counts[first]
         largest = network.largest_map(shape_of(real.images.shape))
-        most = max(1, LARGEST_MAP // max(1, largest * max(counts)))
+        most = max(1, LARGEST_MAP // max(1, numbers, largest * max(counts)))
         last = first + 1
         while last < classes and last - first < most and (real.counts[last], synthetic.counts[last]) == counts:
             last += 1

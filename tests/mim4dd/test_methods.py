@@ -24,7 +24,7 @@ from mim4dd.seeding import torch_generator
 
 Start = Callable[..., Distillation]
 # What a knob of this name is set to, wherever a component has one, so that a run takes a moment.
-SMALL = {"iterations": 6, "batch_real": 8, "width": 8, "embedding": 16}
+SMALL = {"iterations": 6, "batch_real": 4, "width": 8, "embedding": 16, "upsample": True}
 PAIRS = list(itertools.product(METHODS.names(), NETWORKS.names()))
 LEARNED = {"heads": {"head": "learned"}, "mlp": {"head": "mlp"}, "gradnorm": {"balance": "gradnorm"}}
 
@@ -63,10 +63,23 @@ def reloaded(run: Distillation, fresh: Distillation) -> Distillation:
     return fresh
 
 
+# These have no width to make small: fewer iterations, fewer images.
+HEAVY = ("alexnet", "vgg11")
+
+
+def pair_of(method: str, network: str) -> tuple[Method, Network]:
+    """A method and a network for a contract: small ones."""
+    found = small(METHODS.get(method))
+    if network in HEAVY:
+        found |= {key: 2 for key in found if key.endswith(("iterations", "batch_real"))}
+    return METHODS.build(method, found), network_of(network)
+
+
 @pytest.mark.parametrize(("method", "network"), PAIRS)
-def test_set_has_its_shapes_and_is_finite(method: str, network: str, digits: Splits, start: Start) -> None:
-    run = finished(start(method_of(method), network_of(network)))
-    found = run.synthetic()
+def test_contract_of_every_method_with_every_network(method: str, network: str, digits: Splits, start: Start) -> None:
+    pair = pair_of(method, network)
+    run, half, rest, other = (start(*pair, seed=seed) for seed in (0, 0, 0, 1))
+    found = finished(run).synthetic()
     assert run.finished
     assert run.diverged_at == -1
     assert found.images.shape == (len(found.labels), 1, 8, 8)
@@ -77,14 +90,14 @@ def test_set_has_its_shapes_and_is_finite(method: str, network: str, digits: Spl
         assert found.labels.tolist() == [c for c in range(10) for _ in range(2)]
     assert unflatten(METHODS, found.config, "method") == run.method
     assert unflatten(NETWORKS, found.config, "network") == run.problem.network
-
-
-@pytest.mark.parametrize(("method", "network"), PAIRS)
-def test_same_seed_gives_the_same_bits_and_another_does_not(method: str, network: str, start: Start) -> None:
-    first, again, other = (finished(start(method_of(method), network_of(network), seed=s)) for s in (0, 0, 1))
-    assert torch.equal(pixels(first), pixels(again))
-    assert first.history == again.history
-    assert torch.equal(pixels(first), pixels(other)) == (method == "full")
+    # The same seed in two pieces, by way of a checkpoint, gives the same bits; another seed does not.
+    half.advance(run.method.iterations // 2)
+    assert half.iteration == run.method.iterations // 2
+    finished(reloaded(half, rest))
+    assert torch.equal(pixels(rest), pixels(run))
+    assert rest.history == run.history
+    other.advance(1)
+    assert torch.equal(pixels(run), pixels(other)) == (method == "full")
 
 
 def test_another_process_gives_the_same_bits(start: Start) -> None:
@@ -100,24 +113,13 @@ for flat in {flats}:
     found = distill(load("digits").train, method=method, network=network, ipc=2)
     print(hashlib.sha256(found.images.tobytes()).hexdigest())
 """
-    made = [(method_of(method), network_of(network)) for method, network in PAIRS]
+    made = [pair_of(method, network) for method, network in PAIRS if network in ("convnet", "vit")]
     flats = [{**flatten(method, "method"), **flatten(network, "network")} for method, network in made]
     words = [sys.executable, "-c", code.replace("{flats}", repr(flats))]
     there = subprocess.run(words, capture_output=True, text=True, check=True, timeout=100).stdout.split()
     from hashlib import sha256
 
     assert there == [sha256(finished(start(*pair)).synthetic().images.tobytes()).hexdigest() for pair in made]
-
-
-@pytest.mark.parametrize(("method", "network"), PAIRS)
-def test_run_resumes_to_the_same_bits(method: str, network: str, start: Start) -> None:
-    whole, half, rest = (start(method_of(method), network_of(network)) for _ in range(3))
-    finished(whole)
-    half.advance(3)
-    assert half.iteration == min(3, whole.method.iterations)
-    finished(reloaded(half, rest))
-    assert torch.equal(pixels(rest), pixels(whole))
-    assert rest.history == whole.history
 
 
 @pytest.mark.parametrize("given", LEARNED.values(), ids=LEARNED)

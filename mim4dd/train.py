@@ -136,6 +136,14 @@ class Training:
         )
 
     @property
+    def weights(self) -> Params:
+        """The networks' own parameters as they are now, copied."""
+        import torch
+
+        found = [_detached(group) for group in self.groups]
+        return {name: torch.cat([group[name] for group in found]) for name in found[0]}
+
+    @property
     def params(self) -> Params:
         """The networks as they are now, without gradients, settled with the images that they are trained on."""
         import torch

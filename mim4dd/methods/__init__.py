@@ -4,6 +4,22 @@ from mim4dd.methods.catalogue import METHODS, Match, Method, Term
 from mim4dd.methods.dc import DC, DSA
 from mim4dd.methods.dm import DM
 from mim4dd.methods.mim import Mim
-from mim4dd.methods.selection import FullData, RandomReal
+from mim4dd.methods.mtt import MTT
+from mim4dd.methods.selection import FullData, Herding, KCenter, KMedoids, RandomReal
 
-__all__ = ["DC", "DM", "DSA", "METHODS", "FullData", "Match", "Method", "Mim", "RandomReal", "Term"]
+__all__ = [
+    "DC",
+    "DM",
+    "DSA",
+    "METHODS",
+    "MTT",
+    "FullData",
+    "Herding",
+    "KCenter",
+    "KMedoids",
+    "Match",
+    "Method",
+    "Mim",
+    "RandomReal",
+    "Term",
+]

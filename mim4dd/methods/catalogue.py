@@ -33,16 +33,14 @@ class Term:
 class Match:
     """One update's meeting of real and synthetic images: what a wrapper such as `mim` needs to add a term.
 
-    Shapes: real [B, ...] and synthetic [M, ...] images after augmentation; features, where they were wanted: one
-    tensor [B or M, channels, h, w] a block, the real ones without a graph.
+    Shapes: labels [B] and [M]; features, where they were wanted: one tensor [B or M, channels, h, w] a block, after
+    augmentation, the real ones without a graph.
     probe: further numbers of this update, computed only when the loop keeps a record.
     """
 
     terms: dict[str, Term]
     params: Params
-    real: Tensor
     y_real: Tensor
-    synthetic: Tensor
     y_synthetic: Tensor
     real_features: Sequence[Tensor] = ()
     synthetic_features: Sequence[Tensor] = ()
@@ -61,7 +59,7 @@ class Method(Protocol):
     def learnable(self, problem: Problem) -> Learnable:
         """What is learned besides the pixels (a head, a learning rate), by name."""
 
-    def optimizers(self, learnable: Learnable) -> list[Optimizer]:
+    def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
         """Optimizers of everything learnable, `pixels` included."""
 
     def matches(

@@ -59,7 +59,7 @@ class DC:
     def learnable(self, problem: Problem) -> Learnable:
         return {}
 
-    def optimizers(self, learnable: Learnable) -> list[Optimizer]:
+    def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
         import torch
 
         return [torch.optim.SGD([learnable["pixels"]], lr=self.lr, momentum=self.momentum)]
@@ -88,9 +88,7 @@ class DC:
             yield Match(
                 {name_of(self): Term(found.distance)},
                 params,
-                real,
                 y_real,
-                synthetic,
                 labels,
                 found.real_features,
                 found.synthetic_features,

@@ -46,7 +46,7 @@ class DM:
     def learnable(self, problem: Problem) -> Learnable:
         return {}
 
-    def optimizers(self, learnable: Learnable) -> list[Optimizer]:
+    def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
         import torch
 
         return [torch.optim.SGD([learnable["pixels"]], lr=self.lr, momentum=self.momentum)]
@@ -67,4 +67,4 @@ class DM:
         loss = mean_distance(
             real_features[-1].flatten(1), y_real, synthetic_features[-1].flatten(1), labels, problem.classes
         )
-        yield Match({"dm": Term(loss)}, params, real, y_real, synthetic, labels, real_features, synthetic_features)
+        yield Match({"dm": Term(loss)}, params, y_real, labels, real_features, synthetic_features)

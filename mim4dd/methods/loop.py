@@ -37,7 +37,7 @@ class Distillation:
         self.learnable = {"pixels": pixels.clone(), **method.learnable(problem)}
         for tensor in self.learnable.values():
             tensor.requires_grad_()
-        self.optimizers = method.optimizers(self.learnable)
+        self.optimizers = method.optimizers(problem, self.learnable)
         self.iteration = 0
         self.history: list[dict[str, float]] = []
         self.probe_seconds = 0.0
@@ -83,7 +83,9 @@ class Distillation:
             optimizer.zero_grad(set_to_none=True)
         plain = [term.weight * term.loss for term in match.terms.values() if not term.balanced]
         loss = torch.stack(plain).sum()
-        loss.backward(retain_graph=len(plain) < len(match.terms))
+        # What the term itself differentiates, a network's weights, needs no gradient of the second order.
+        inputs = list(self.learnable.values())
+        loss.backward(inputs=inputs, retain_graph=len(plain) < len(match.terms))
         pixels = self.learnable["pixels"]
         assert pixels.grad is not None
         size = pixels.grad.norm()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,11 +72,11 @@ class Mim:
                 found |= {f"head{block}.{layer}": weight for layer, weight in enumerate(head)}
         return found
 
-    def optimizers(self, learnable: Learnable) -> list[Optimizer]:
+    def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
         import torch
 
         heads = [tensor for name, tensor in learnable.items() if name.startswith("head")]
-        return self.base.optimizers(learnable) + ([torch.optim.Adam(heads, lr=1e-3)] if heads else [])
+        return self.base.optimizers(problem, learnable) + ([torch.optim.Adam(heads, lr=1e-3)] if heads else [])
 
     def matches(
         self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
@@ -85,7 +85,7 @@ class Mim:
             if self.weight:
                 blocks = self.embeddings(problem, match, self.heads(problem, learnable, iteration))
                 match.terms["mim"] = Term(self.term(match, blocks), self.weight, self.balance == "gradnorm")
-                match.probe = lambda match=match, blocks=blocks: self.saturation(match, blocks)
+                match.probe = self.probe(match, blocks)
             yield match
 
     def heads(self, problem: Problem, learnable: Learnable, iteration: int) -> list[list[Tensor]]:
@@ -118,12 +118,17 @@ class Mim:
         """The weighted sum of the critic over the blocks."""
         from mim4dd.contrastive import CRITICS
 
-        critic, total = CRITICS[self.critic], match.synthetic.new_zeros(())
+        critic, total = CRITICS[self.critic], blocks[0][1].new_zeros(())
         for weight, z_S, z_T in blocks:
             total = total + weight * critic(z_S, match.y_synthetic, z_T, match.y_real, self.temperature)
         return total
 
-    def saturation(self, match: Match, blocks: list[tuple[float, Tensor, Tensor]]) -> dict[str, float]:
+    def probe(self, match: Match, blocks: list[tuple[float, Tensor, Tensor]]) -> Callable[[], dict[str, float]]:
+        """The base's own numbers and the critic's."""
+        base = match.probe
+        return lambda: (base() if base else {}) | self.saturation(blocks)
+
+    def saturation(self, blocks: list[tuple[float, Tensor, Tensor]]) -> dict[str, float]:
         """How flat each anchor's softmax over the real batch is, blocks weighted as in the sum.
 
         `critic/entropy` is 0 where one real image takes it all (tau too small) and 1 where all weigh the same (too

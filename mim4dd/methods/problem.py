@@ -12,6 +12,7 @@ from torch import Tensor
 from mim4dd.data.standard import channel_statistics, standardise
 from mim4dd.errors import DataError, InputError, KnobError
 from mim4dd.methods.catalogue import TAILS
+from mim4dd.methods.prepared import Preparation, Prepare, Prepared, prepare_here
 from mim4dd.networks import Network
 from mim4dd.networks.batchnorm import has_batch_norm, settle
 from mim4dd.networks.stacked import Params
@@ -41,6 +42,7 @@ class Problem:
     seed: int
     device: torch.device
     tail: str = "repeat"
+    prepare: Prepare = prepare_here
 
     def __post_init__(self) -> None:
         if self.ipc < 1:
@@ -87,6 +89,21 @@ class Problem:
         if self.device.type == "cpu":
             return torch.from_numpy(standardise(self.train.images[rows], *self.statistics))
         return self.images[torch.from_numpy(rows).to(self.device)]
+
+    @cached_property
+    def _shelf(self) -> dict[Preparation, Prepared]:
+        return {}
+
+    def prepared(self, preparation: Preparation) -> Prepared:
+        """What a preparation makes of this problem, made once."""
+        if preparation not in self._shelf:
+            self._shelf[preparation] = self.prepare(preparation, self)
+        return self._shelf[preparation]
+
+    @property
+    def prepared_seconds(self) -> float:
+        """What was prepared for this problem so far took so long, whoever has made it."""
+        return sum(one.seconds for one in self._shelf.values())
 
     @cached_property
     def rows(self) -> list[Integers]:

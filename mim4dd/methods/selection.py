@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mim4dd.methods.catalogue import METHODS, Learnable, Match
+from mim4dd.registry import knob
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
     from mim4dd.methods.problem import Problem
+    from mim4dd.records import Floats, Integers
 
 
 class Selection:
@@ -25,7 +27,7 @@ class Selection:
     def learnable(self, problem: Problem) -> Learnable:
         return {}
 
-    def optimizers(self, learnable: Learnable) -> list[Optimizer]:
+    def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
         return []
 
     def matches(
@@ -59,3 +61,80 @@ class FullData(Selection):
         import torch
 
         return problem.images, torch.tensor(problem.train.labels, device=problem.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coreset(Selection):
+    """Real images chosen by their embeddings: the last block of a network trained on the training split as it is."""
+
+    epochs: int = knob(50, low=1, help="that the network is trained for")
+    max_steps: int = knob(500, low=0, help="at most so many steps of 256 images, in whole epochs; 0 is no limit")
+
+    def choose(self, embeddings: Floats, count: int, problem: Problem) -> Integers:
+        """`count` of a class's images, [n, D] embedded, by row."""
+        raise NotImplementedError
+
+    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
+        import numpy as np
+
+        chosen = []
+        for rows, wanted in zip(problem.rows, problem.drawn(problem.ipc), strict=True):
+            if wanted:
+                best = rows[self.choose(self._embedded(problem, rows), min(int(wanted), len(rows)), problem)]
+                chosen.append(np.resize(best, wanted))  # a class with fewer images gives them again, in order
+        return problem.take(np.concatenate(chosen)), problem.labels()
+
+    def _embedded(self, problem: Problem, rows: Integers) -> Floats:
+        import torch
+
+        from mim4dd.methods.prepared import TrainedNetwork
+        from mim4dd.networks.chunks import features_without_graph
+
+        arrays = problem.prepared(TrainedNetwork(self.epochs, self.max_steps)).arrays
+        params = {name: torch.tensor(array, device=problem.device) for name, array in arrays.items()}
+        (last,) = features_without_graph(problem.network, params, problem.take(rows), last=True)
+        found: Floats = last[0].flatten(1).cpu().numpy()
+        return found
+
+
+@METHODS.add("herding")
+@dataclass(frozen=True, kw_only=True)
+class Herding(Coreset):
+    """The images of each class whose mean embedding follows that of the class.
+
+    Source: Welling 2009; Rebuffi et al. 2017 (iCaRL). A baseline of DC, DSA and DM.
+    """
+
+    def choose(self, embeddings: Floats, count: int, problem: Problem) -> Integers:
+        from mim4dd.coresets import herding
+
+        return herding(embeddings, count)
+
+
+@METHODS.add("k_center")
+@dataclass(frozen=True, kw_only=True)
+class KCenter(Coreset):
+    """The images of each class that cover it: each farthest from those before it, the first nearest the mean.
+
+    Source: Sener & Savarese 2018. A baseline of DC and DM.
+    """
+
+    def choose(self, embeddings: Floats, count: int, problem: Problem) -> Integers:
+        from mim4dd.coresets import k_center
+
+        return k_center(embeddings, count)
+
+
+@METHODS.add("k_medoids")
+@dataclass(frozen=True, kw_only=True)
+class KMedoids(Coreset):
+    """The images of each class nearest the centres of a k-means clustering.
+
+    Source: a usual coreset; the real images stand for the centres.
+    """
+
+    def choose(self, embeddings: Floats, count: int, problem: Problem) -> Integers:
+        from mim4dd.coresets import k_medoids
+        from mim4dd.seeding import integer
+
+        return k_medoids(embeddings, count, integer("k-medoids", problem.seed))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,10 +23,14 @@ def digits() -> Splits:
 
 @pytest.fixture(scope="session")
 def start(digits: Splits) -> Callable[..., Distillation]:
-    """start(method, network=, ipc=, seed=): a run on digits that has not yet taken a step."""
+    """start(method, network=, ipc=, seed=, few=): a run on digits, or on few of them, that has not yet taken a step."""
+    of_each = np.concatenate([np.flatnonzero(digits.train.labels == c)[:3] for c in range(10)])
 
-    def begin(method: Method, network: Network | None = None, ipc: int = 2, seed: int = 0) -> Distillation:
-        problem = Problem(digits.train, network or ConvNet(width=8), ipc, seed, torch.device("cpu"))
+    def begin(
+        method: Method, network: Network | None = None, ipc: int = 2, seed: int = 0, *, few: bool = False
+    ) -> Distillation:
+        train = digits.train.take(of_each) if few else digits.train
+        problem = Problem(train, network or ConvNet(width=8), ipc, seed, torch.device("cpu"))
         return Distillation(problem, method)
 
     return begin

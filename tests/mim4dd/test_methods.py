@@ -24,7 +24,16 @@ from mim4dd.seeding import torch_generator
 
 Start = Callable[..., Distillation]
 # What a knob of this name is set to, wherever a component has one, so that a run takes a moment.
-SMALL = {"iterations": 6, "batch_real": 4, "width": 8, "embedding": 16, "upsample": True}
+SMALL = {
+    "iterations": 6,
+    "batch_real": 4,
+    "width": 8,
+    "embedding": 16,
+    "upsample": True,
+    "steps": 3,
+    "experts": 2,
+    "expert_epochs": 2,
+}
 PAIRS = list(itertools.product(METHODS.names(), NETWORKS.names()))
 LEARNED = {"heads": {"head": "learned"}, "mlp": {"head": "mlp"}, "gradnorm": {"balance": "gradnorm"}}
 
@@ -67,6 +76,12 @@ def reloaded(run: Distillation, fresh: Distillation) -> Distillation:
 HEAVY = ("alexnet", "vgg11")
 
 
+CONTRACTS = [
+    pytest.param(*pair, marks=[pytest.mark.slow] if pair[1] in HEAVY and pair[0] not in ("dm", "random") else [])
+    for pair in PAIRS
+]
+
+
 def pair_of(method: str, network: str) -> tuple[Method, Network]:
     """A method and a network for a contract: small ones."""
     found = small(METHODS.get(method))
@@ -75,10 +90,10 @@ def pair_of(method: str, network: str) -> tuple[Method, Network]:
     return METHODS.build(method, found), network_of(network)
 
 
-@pytest.mark.parametrize(("method", "network"), PAIRS)
+@pytest.mark.parametrize(("method", "network"), CONTRACTS)
 def test_contract_of_every_method_with_every_network(method: str, network: str, digits: Splits, start: Start) -> None:
     pair = pair_of(method, network)
-    run, half, rest, other = (start(*pair, seed=seed) for seed in (0, 0, 0, 1))
+    run, half, rest, other = (start(*pair, seed=seed, few=network in HEAVY) for seed in (0, 0, 0, 1))
     found = finished(run).synthetic()
     assert run.finished
     assert run.diverged_at == -1
@@ -97,7 +112,8 @@ def test_contract_of_every_method_with_every_network(method: str, network: str, 
     assert torch.equal(pixels(rest), pixels(run))
     assert rest.history == run.history
     other.advance(1)
-    assert torch.equal(pixels(run), pixels(other)) == (method == "full")
+    if network not in HEAVY:  # of three images a class, two seeds may choose the same
+        assert torch.equal(pixels(run), pixels(other)) == (method == "full")
 
 
 def test_another_process_gives_the_same_bits(start: Start) -> None:
@@ -310,8 +326,8 @@ def test_learned_heads_change_and_are_checkpointed(start: Start) -> None:
 
 def test_term_reaches_the_synthetic_pixels_and_heads_only(start: Start) -> None:
     run = start(mim(head="learned"))
-    (match,) = run.method.matches(run.problem, run.learnable, run.labels, 0)
-    fixed = [match.real, *match.params.values(), *(match.real_features or [])]
+    (match,) = run.method.matches(run.problem, run.learnable, run.labels, 0, True)
+    fixed = [*match.params.values(), *match.real_features]
     assert not any(tensor.requires_grad for tensor in fixed)
     wanted = list(run.learnable.values())
     assert all(gradient.any() for gradient in torch.autograd.grad(match.terms["mim"].loss, wanted))

@@ -1,0 +1,66 @@
+"""Selections of real images by their embeddings: pure functions of arrays, one class at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mim4dd.records import Floats, Integers
+
+
+def herding(embeddings: Floats, count: int) -> Integers:
+    """The rows whose running mean stays nearest the mean of all, in the order in which they are chosen, [count].
+
+    Shapes: embeddings [n, D], n >= count.
+    Source: Welling 2009, "Herding dynamical weights to learn", as in Rebuffi et al. 2017 (iCaRL), algorithm 4.
+    Differs: as they are, without normalising each embedding.
+    """
+    points = embeddings.astype(np.float64)
+    mean, total = points.mean(0), np.zeros(points.shape[1])
+    squares, left = np.einsum("nd,nd->n", points, points), np.ones(len(points), dtype=bool)
+    chosen: list[int] = []
+    for k in range(1, count + 1):
+        # |mean - (total + x) / k|^2, without what does not depend on x.
+        distance = squares - 2 * points @ (k * mean - total)
+        chosen.append(int(np.where(left, distance, np.inf).argmin()))
+        left[chosen[-1]] = False
+        total += points[chosen[-1]]
+    return np.array(chosen, dtype=np.int64)
+
+
+def k_center(embeddings: Floats, count: int) -> Integers:
+    """The row nearest the mean, then always the one farthest from those that are chosen, [count].
+
+    Shapes: embeddings [n, D], n >= count.
+    Source: the greedy 2-approximation of Gonzalez 1985, as a coreset in Sener & Savarese 2018.
+    """
+    points = embeddings.astype(np.float64)
+    chosen = [int(np.square(points - points.mean(0)).sum(1).argmin())]
+    nearest = np.square(points - points[chosen[0]]).sum(1)
+    while len(chosen) < count:
+        nearest[chosen[-1]] = -1.0  # duplicates of it may still be chosen, itself not
+        chosen.append(int(nearest.argmax()))
+        nearest = np.where(nearest < 0, -1.0, np.minimum(nearest, np.square(points - points[chosen[-1]]).sum(1)))
+    return np.array(chosen, dtype=np.int64)
+
+
+def k_medoids(embeddings: Floats, count: int, seed: int) -> Integers:
+    """For each centre of a k-means clustering, the row nearest to it that no earlier centre has taken, [count].
+
+    Shapes: embeddings [n, D], n >= count; centres in the order of their clusters' sizes.
+    Source: k-means (scikit-learn, k-means++ starts) with the real images nearest its centres.
+    """
+    import warnings
+
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters
+        fitted = KMeans(count, n_init=4, random_state=seed % 2**32).fit(embeddings.astype(np.float64))
+    sizes = np.bincount(fitted.labels_, minlength=count)
+    left, chosen = np.ones(len(embeddings), dtype=bool), []
+    for centre in fitted.cluster_centers_[np.argsort(-sizes, kind="stable")]:
+        distance = np.square(embeddings - centre).sum(1)
+        chosen.append(int(np.where(left, distance, np.inf).argmin()))
+        left[chosen[-1]] = False
+    return np.array(chosen, dtype=np.int64)

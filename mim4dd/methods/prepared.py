@@ -1,0 +1,113 @@
+"""What a method needs before its first iteration and others may share: trained experts, a trained network.
+
+A preparation is a value: a frozen dataclass of numbers. Given the same training split, network and seed it makes the
+same arrays, so whoever holds a data set's digest can hand out what has been made before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from mim4dd.methods.problem import Problem
+    from mim4dd.train import Recipe
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+class Preparation(Protocol):
+    """Something to be made from a problem's training split, network and seed, and from nothing else of it."""
+
+    def make(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
+        """The arrays by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a preparation has made, and the seconds that it took where it was made."""
+
+    arrays: Arrays
+    seconds: float
+
+
+Prepare = Callable[[Preparation, "Problem"], Prepared]
+
+
+def prepare_here(preparation: Preparation, problem: Problem) -> Prepared:
+    """Make it in this process."""
+    import time
+
+    began = time.perf_counter()
+    return Prepared(preparation.make(problem), time.perf_counter() - began)
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Networks trained on the real images, with a snapshot of each before its first epoch and after every one.
+
+    Arrays: by parameter, [count, epochs + 1, ...].
+    Source: the buffer of Cazenavette et al. 2022 (MTT): plain SGD, augmented batches.
+    """
+
+    count: int
+    epochs: int
+    lr: float
+    batch: int
+    augment: str
+
+    def make(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
+        """Train the experts, each with streams of its own."""
+        import torch
+
+        from mim4dd.train import Recipe, Streams, Training, fresh_networks
+
+        recipe = Recipe(
+            networks=self.count,
+            epochs=self.epochs,
+            lr=self.lr,
+            drop=1,
+            momentum=0,
+            weight_decay=0,
+            batch=self.batch,
+            augment=self.augment,
+        )
+        train, streams = problem.train, Streams.first("experts", problem.seed, self.count)
+        params = fresh_networks(problem.network, train.shape, problem.classes, streams, problem.device)
+        labels = torch.tensor(train.labels, device=problem.device)
+        training = Training(problem.network, params, problem.images, labels, recipe, streams, train.source)
+        snapshots = [training.weights]
+        while training.epoch < training.epochs:
+            training.advance(training.epoch + 1)
+            snapshots.append(training.weights)
+        return {name: torch.stack([one[name] for one in snapshots], 1).cpu().numpy() for name in snapshots[0]}
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """One network trained on the real images. Arrays: by parameter, [1, ...]."""
+
+    epochs: int
+    max_steps: int
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained: the standard recipe without augmentation."""
+        from mim4dd.train import Recipe
+
+        return Recipe(networks=1, epochs=self.epochs, max_steps=self.max_steps, augment="none")
+
+    def make(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
+        """Train it."""
+        import torch
+
+        from mim4dd.train import Streams, fresh_networks, train_networks
+
+        train, streams = problem.train, Streams.first("trained network", problem.seed, 1)
+        params = fresh_networks(problem.network, train.shape, problem.classes, streams, problem.device)
+        labels = torch.tensor(train.labels, device=problem.device)
+        given = (problem.network, params, problem.images, labels, self.recipe, streams, train.source)
+        return {name: tensor.cpu().numpy() for name, tensor in train_networks(*given).items()}

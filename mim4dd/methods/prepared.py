@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy.typing as npt
 
@@ -21,6 +21,8 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 class Preparation(Protocol):
     """Something to be made from a problem's training split, network and seed, and from nothing else of it."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def make(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
         """The arrays by name."""

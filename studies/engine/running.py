@@ -22,6 +22,8 @@ from studies.engine.trial import RUNG_NETWORKS, RUNGS, Inputs, Outcome, Trial
 if TYPE_CHECKING:
     import torch
 
+    from mim4dd.methods.prepared import Preparation, Prepared
+    from mim4dd.methods.problem import Problem
     from mim4dd.networks.stacked import Params
     from mim4dd.train import Training
 
@@ -54,13 +56,23 @@ class TrialRun:
         self.selection = "noisy" if noisy else "clean"
         self.perturbed = inputs.perturbed(str(config.get("perturb", "")), self.seed)
         tail, place = str(config.get("tail", "repeat")), torch.device(device)
-        self.problem = Problem(self.perturbed.data, self.network, int(config["ipc"]), self.seed, place, tail)
+        self.problem = Problem(
+            self.perturbed.data, self.network, int(config["ipc"]), self.seed, place, tail, self._prepare
+        )
         self.distillation = Distillation(self.problem, self.method)
         self.rungs: list[dict[str, float]] = []
         self.earlier_seconds = self.distil_seconds = 0.0
         self.training: Training | None = None
         self.held: dict[str, Any] | None = None
         self.restarted = ""
+
+    def _prepare(self, preparation: Preparation, problem: Problem) -> Prepared:
+        """What a method needs before its first iteration, from whoever shares it between trials."""
+        from mim4dd.methods.prepared import prepare_here
+
+        if self.inputs.provide is None:
+            return prepare_here(preparation, problem)
+        return self.inputs.provide(preparation, problem, str(self.trial.config.get("perturb", "")))
 
     @cached_property
     def noisy_validation(self) -> ImageData:
@@ -274,6 +286,8 @@ class TrialRun:
             "seconds": total,
             "distil_seconds": self.distil_seconds,
             "evaluate_seconds": total - self.distil_seconds,
+            # Made once for all trials that share it: what a method would have cost by itself.
+            "prepared_seconds": self.problem.prepared_seconds,
             "peak_bytes": self.meter.peak_bytes,
             "node": platform.node(),
             "device": self.device,

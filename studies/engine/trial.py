@@ -19,6 +19,8 @@ from mim4dd.seeding import generator
 
 if TYPE_CHECKING:
     from mim4dd.information import Reference
+    from mim4dd.methods.prepared import Preparation, Prepared
+    from mim4dd.methods.problem import Problem
     from perturbations import Perturbation, Perturbed
 
 # Interim accuracies, as fractions of a trial's iterations: what a scheduler may stop on and what a curve shows.
@@ -57,13 +59,15 @@ class Inputs:
 
     splits: the clean data; reference: the network that measures information and judges synthetic images;
     perturbations: each chain that a trial may name, by its text, with what it has read from files; variant: where a
-    perturbed training split is to be had by its text and seed, made here when it is None.
+    perturbed training split is to be had by its text and seed, made here when it is None; provide: where what a method
+    needs prepared is to be had, by the chain's text, made here when it is None.
     """
 
     splits: Splits
     reference: Reference
     perturbations: Mapping[str, tuple[Perturbation, ...]] = field(default_factory=dict)
     variant: Callable[[str, int], Perturbed] | None = None
+    provide: Callable[[Preparation, Problem, str], Prepared] | None = None
 
     def chain(self, text: str) -> tuple[Perturbation, ...]:
         """The perturbations that a trial names; none for the clean data.

@@ -6,6 +6,7 @@ on elsewhere from the last state that arrived. When the driver is killed the act
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections import OrderedDict
@@ -160,19 +161,52 @@ class Keeper:
         self.running.pop(trial, None)
         return self.silent.pop(trial, "")
 
-    def shared(self, key: str, size: int, make: Callable[..., Any], given: tuple[Any, ...], node: str) -> list[Any]:
+    def shared(
+        self, key: str, size: int, make: Callable[..., Any], given: tuple[Any, ...], node: str, file: str = ""
+    ) -> list[Any]:
         """A reference, in a list, to what `make(*given)` returns: made once, by a task on that node if it can be.
 
-        key: the content hash of what is made; size: about its bytes, by which the oldest are let go.
+        key: the content hash of what is made; size: about its bytes, by which the oldest are let go. file: where below
+        the study folder bytes that are dear to make outlive this driver.
         """
         if key not in self.shelf:
-            place = NodeAffinitySchedulingStrategy(node, soft=True)
-            work: Any = ray.remote(make)
-            self.shelf[key] = ([work.options(num_cpus=0, scheduling_strategy=place).remote(*given)], size)
+            path = self.out / file
+            here = ray.get_runtime_context().get_node_id()
+            if file and path.is_file():
+                made = task(read_or_make, here).remote(path, make, given)
+            else:
+                made = task(make, node).remote(*given)
+                if file:
+                    task(store, here).remote(path, made)
+            self.shelf[key] = ([made], size)
         self.shelf.move_to_end(key)
         while len(self.shelf) > 1 and sum(held for _, held in self.shelf.values()) > SHARED_BYTES:
             self.shelf.popitem(last=False)
         return self.shelf[key][0]
+
+
+def task(work: Callable[..., Any], node: str) -> Any:
+    """A function as a task on that node if it can be; who waits for it leaves its CPU free."""
+    place = NodeAffinitySchedulingStrategy(node, soft=True)
+    remote: Any = ray.remote(work)
+    return remote.options(num_cpus=0, scheduling_strategy=place)
+
+
+def store(path: Path, made: bytes) -> None:
+    """Write down what was dear to make; a disk that takes no more is noticed by whoever writes rows to it."""
+    with contextlib.suppress(OSError):
+        durably(path, hashlib.sha256(made).digest() + made)
+
+
+def read_or_make(path: Path, make: Callable[..., bytes], given: tuple[Any, ...]) -> bytes:
+    """What `store` has written, or the same made again where it was damaged."""
+    found, _ = read_checkpoint(path)
+    if found is not None:
+        return found
+    # Given to a task at the top level, references would have been resolved.
+    made = make(*(ray.get(one) if isinstance(one, ray.ObjectRef) else one for one in given))
+    store(path, made)
+    return made
 
 
 def told_of(attempt: Attempt) -> dict[str, Any]:

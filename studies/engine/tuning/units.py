@@ -6,29 +6,36 @@ worker.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import os
 import pickle
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
 
 from mim4dd.records import Floats
+from mim4dd.registry import Flat, flatten, unflatten
 from studies.engine.running import Saved, TrialRun, Work, begin, memory_reason
 from studies.engine.trial import RUNGS, Inputs, Outcome, Trial, validation_mean
 from studies.engine.tuning.keeper import Worker, this_worker
 
 if TYPE_CHECKING:
+    from mim4dd.methods.prepared import Preparation, Prepared
+    from mim4dd.methods.problem import Problem
     from perturbations import Perturbed
     from studies.engine.tuning.fitting import Search
 
 METRIC = "validation_accuracy"
 # A keeper hears so often of each trial: a thousand workers are two hundred words a second.
 SIGN_SECONDS = 5.0
+# What is prepared is taken for so large when the keeper makes room: experts of small networks are smaller.
+PREPARED_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,11 @@ class Resources:
     cpus: float = 1.0
     gpus: float = 0.0
     max_concurrent: int = 0
+
+    @property
+    def threads(self) -> int:
+        """One for each CPU of a trial."""
+        return max(1, int(self.cpus))
 
     @property
     def device(self) -> str:
@@ -100,6 +112,12 @@ class Desk:
             self._save()
         self.answer = self.keeper.sign.remote(self.tickets, run.place)
 
+    def wait_for(self, made: Any, place: str) -> None:
+        """Wait until another has made something, with signs of life; told to stop, wait to be ended."""
+        while not ray.wait([made], timeout=min(SIGN_SECONDS, self.seconds))[0]:
+            if ray.get(self.keeper.sign.remote(self.tickets, place)):
+                self._wait()
+
     def _save(self) -> None:
         for ticket in self.tickets:
             if ticket.trial in self.runs:
@@ -124,8 +142,8 @@ def packed(run: TrialRun) -> bytes:
     return buffer.getvalue()
 
 
-def shared_inputs(studio: Studio, worker: Worker) -> Inputs:
-    """The study's inputs, where a perturbed training split is made once for all the trials that meet it."""
+def shared_inputs(studio: Studio, worker: Worker, desk: Desk) -> Inputs:
+    """The study's inputs, where what trials share is made once for all of them: perturbed splits, trained experts."""
     inputs: Inputs = ray.get(studio.inputs)
 
     def variant(text: str, seed: int) -> Perturbed:
@@ -136,7 +154,58 @@ def shared_inputs(studio: Studio, worker: Worker) -> Inputs:
         found: Perturbed = ray.get(made)
         return found if found.data.images.size else with_images(found, inputs.splits.train.images)
 
-    return replace(inputs, variant=variant)
+    def provide(preparation: Preparation, problem: Problem, text: str) -> Prepared:
+        network, device = flatten(problem.network, "network"), studio.resources.device
+        told = [inputs.splits.digest, text, problem.seed, network, type(preparation).__name__, asdict(preparation)]
+        key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        given = (studio.inputs, preparation, text, problem.seed, network, device, studio.resources.threads, visible)
+        file = f"inputs/prepared-{key}.bin"
+        (made,) = ray.get(studio.keeper.shared.remote(key, PREPARED_BYTES, prepared, given, worker.node, file))
+        desk.wait_for(made, f"waiting for {type(preparation).__name__}")
+        return unpacked(ray.get(made))
+
+    return replace(inputs, variant=variant, provide=provide)
+
+
+def prepared(
+    inputs: Inputs,
+    preparation: Preparation,
+    text: str,
+    seed: int,
+    network: Flat,
+    device: str,
+    threads: int,
+    visible: str | None,
+) -> bytes:
+    """The task that makes what a method needs before its first iteration, as one safetensors file.
+
+    visible: the devices of the worker that asked, which waits meanwhile.
+    """
+    if visible is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible
+    import torch
+    from safetensors.numpy import save
+
+    from mim4dd.methods.prepared import prepare_here
+    from mim4dd.methods.problem import Problem
+    from mim4dd.networks import NETWORKS
+
+    torch.set_num_threads(threads)
+    train = inputs.perturbed(text, seed).data
+    problem = Problem(train, unflatten(NETWORKS, network, "network"), 1, seed, torch.device(device))
+    made = prepare_here(preparation, problem)
+    return save(dict(made.arrays), {"seconds": repr(made.seconds)})
+
+
+def unpacked(content: bytes) -> Prepared:
+    """What `prepared` has packed."""
+    from safetensors.numpy import load
+
+    from mim4dd.methods.prepared import Prepared
+
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return Prepared(load(content), float(header["__metadata__"]["seconds"]))
 
 
 def perturbed(inputs: Inputs, text: str, seed: int) -> Perturbed:
@@ -162,7 +231,7 @@ def fixed_unit(config: dict[str, Any], studio: Studio) -> None:
     desk = Desk([trial], studio, worker)
     try:
         set_threads(studio.resources)
-        inputs = shared_inputs(studio, worker)
+        inputs = shared_inputs(studio, worker, desk)
         outcome = studio.work(trial, inputs, studio.resources.device, desk.state(trial), desk)
     except Exception as error:  # noqa: BLE001 - whatever a trial raises must not take its worker down
         outcome = failed(trial, error, began)
@@ -177,7 +246,7 @@ def search_unit(config: dict[str, Any], search: Search, studio: Studio) -> None:
     desk = Desk(wanted, studio, worker)
     try:
         set_threads(studio.resources)
-        inputs, device = shared_inputs(studio, worker), studio.resources.device
+        inputs, device = shared_inputs(studio, worker, desk), studio.resources.device
         runs = [begin(trial, inputs, device, desk.state(trial)) for trial in wanted]
         for index in range(len(runs[0].stops) - 1 if runs else 0):
             for run in runs:
@@ -233,4 +302,4 @@ def set_threads(resources: Resources) -> None:
     import torch
 
     # At every unit: workers are reused, and OpenMP's count belongs to the thread that set it.
-    torch.set_num_threads(max(1, int(resources.cpus)))
+    torch.set_num_threads(resources.threads)

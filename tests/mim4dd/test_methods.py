@@ -73,7 +73,7 @@ def reloaded(run: Distillation, fresh: Distillation) -> Distillation:
 
 
 # These have no width to make small: fewer iterations, fewer images.
-HEAVY, LIGHT = ("alexnet", "vgg11"), ("convnet", "lenet", "mlp")
+HEAVY, LIGHT = ("alexnet", "vgg11"), ("convnet", "mlp")
 
 
 CONTRACTS = [

@@ -1,4 +1,4 @@
-"""Average ranks of methods over blocks, whether they differ at all, and by how much two must differ to be told apart."""
+"""Average ranks of methods over blocks, whether they differ at all, and how far apart two must be to differ."""
 
 from __future__ import annotations
 

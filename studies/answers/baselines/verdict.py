@@ -247,7 +247,8 @@ def _floor(compared: Compared) -> list[str]:
         return []
     return [
         f"With {n} pairs even winning all of them leaves P(A beats B) above {sweep:.2f} only; at least 6 pairs are "
-        "needed for an exact interval that excludes 0.5."
+        "needed for an exact interval that excludes 0.5. What is called decided rests on the t test, which takes the "
+        "paired differences for normal."
     ]
 
 

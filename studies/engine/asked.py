@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 from mim4dd.configuration import assignments
@@ -197,3 +198,50 @@ class Comparison:
         if len(set(found.methods)) < len(found.methods):
             raise InputError("--method names a method twice with the same knobs")
         return Comparison(tuple(found.methods), found.quick)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A comparison of methods under one recipe, and finished ones on other data that its ranks are taken over too.
+
+    beside: their study folders, as given.
+    """
+
+    methods: tuple[str, ...] = ()
+    quick: bool = False
+    beside: tuple[Path, ...] = ()
+
+    seeds: ClassVar[tuple[str, str]] = Comparison.seeds
+
+    @property
+    def adaptive(self) -> bool:
+        """The methods are all known beforehand."""
+        return False
+
+    def told(self) -> str:
+        """The comparison in words; not what stands beside it, which decides no trial."""
+        return "every method under one recipe with the same seeds"
+
+    @staticmethod
+    def flags(parser: argparse.ArgumentParser) -> None:
+        """Add the flags."""
+        Comparison.flags(parser)
+        how = parser.add_argument_group("which blocks its ranks are over")
+        how.add_argument(
+            "--beside",
+            action="append",
+            default=[],
+            type=Path,
+            metavar="OUT",
+            help="the folder of a finished study of the same methods on another data set or ipc: one more block "
+            "(repeatable)",
+        )
+
+    @staticmethod
+    def of(found: argparse.Namespace) -> Blocks:
+        """The parsed flags, checked as far as words go.
+
+        Raises: InputError.
+        """
+        methods = Comparison.of(found)
+        return Blocks(methods.methods, methods.quick, tuple(found.beside))

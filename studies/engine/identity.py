@@ -13,6 +13,7 @@ from mim4dd.configuration import Configuration
 from mim4dd.data import source_digest
 from mim4dd.protocol import PROTOCOL
 from mim4dd.registry import Flat
+from studies.engine.asked import Blocks
 from studies.engine.options import Options
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def identify(study: Study, options: Options, configuration: Configuration, plan:
         "configuration": configuration.flat,
         "space": [str(axis) for axis in plan.space],
     }
+    # It changes the answer and no trial: the same study may be answered again with more beside it.
+    beside = [str(path) for path in options.asked.beside] if isinstance(options.asked, Blocks) else []
     text = json.dumps([decides, [trial.hash for trial in plan.trials]], sort_keys=True)
     return {
         **decides,
@@ -63,6 +66,7 @@ def identify(study: Study, options: Options, configuration: Configuration, plan:
         "title": study.title,
         "question": study.question,
         "command": options.command,
+        **({"beside": beside} if beside else {}),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
         "git_commit": git_commit(),
         "versions": versions(),

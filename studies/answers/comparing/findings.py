@@ -34,6 +34,17 @@ class Findings:
         return self.evidence.accuracy(self.arms, "test")
 
     @cached_property
+    def balanced(self) -> Array:
+        """Balanced test accuracy, the mean recall of the classes that are there, in the same shape."""
+        found = np.full(self.accuracy.shape, np.nan)
+        for i, arm in enumerate(self.arms):
+            for j, trial in enumerate(arm.trials):
+                recall = self.evidence.rows.get(trial, {}).get("report_only", {}).get("test_recall")
+                if recall:
+                    found[i, j, : len(recall)] = np.nanmean(np.array(recall, dtype=float), axis=1)
+        return found
+
+    @cached_property
     def sets(self) -> Array:
         """Mean over the networks of each set, [arms, seeds]."""
         return set_means(self.accuracy)

@@ -38,13 +38,15 @@ Extra = Callable[[Flat], Mapping[str, str]]
 """Further assignments for an arm by its configuration, such as the recipe it was published with."""
 
 
-def plan_arms(options: Options, specs: Sequence[str], extra: Extra | None = None) -> tuple[list[Arm], Plan]:
+def plan_arms(
+    options: Options, specs: Sequence[str], extra: Extra | None = None, cap: Extra | None = None
+) -> tuple[list[Arm], Plan]:
     """Every method of `specs` (`NAME[:knob=value,...]`) for every seed.
 
-    What `--set` assigns goes to each method that has such a knob.
+    What `--set` assigns goes to each method that has such a knob: over what `extra` assigns, under what `cap` does.
     Raises: InputError, UnknownNameError or KnobError.
     """
-    arms = [arm_of(options, spec, extra) for spec in specs]
+    arms = [arm_of(options, spec, extra, cap) for spec in specs]
     used = {key for key in options.assigned if any(_has(arm.config, key) for arm in arms)}
     for key in options.assigned:
         if key not in used:
@@ -58,14 +60,15 @@ def plan_arms(options: Options, specs: Sequence[str], extra: Extra | None = None
     return arms, Plan((), tuple(settings), tuple(trials.values()))
 
 
-def arm_of(options: Options, spec: str, extra: Extra | None = None) -> Arm:
+def arm_of(options: Options, spec: str, extra: Extra | None = None, cap: Extra | None = None) -> Arm:
     """One method as it is given on a command line."""
     name, _, knobs = spec.partition(":")
     METHODS.get(name)
     own = assignments([text.strip() for text in knobs.split(",") if text.strip()], "--method")
     first = configured(options, {"method": name}, own).flat
     assigned = dict(extra(first)) if extra else {}
-    assigned |= {key: text for key, text in options.assigned.items() if _has(first, key)} | own
+    assigned |= {key: text for key, text in options.assigned.items() if _has(first, key)}
+    assigned |= (dict(cap(first)) if cap else {}) | own
     return Arm(arm_name(spec), {**shared_entries(options), **configured(options, {"method": name}, assigned).flat})
 
 

@@ -14,6 +14,7 @@ from .intervals import (
     probability_of_improvement,
 )
 from .means import SettingMeans, set_means, setting_means
+from .ranks import Ranks, rank_methods
 from .response import ResponseCurve, ResponseMap, response_curves, response_maps
 from .selection import (
     Best,
@@ -38,6 +39,7 @@ __all__ = [
     "Interval",
     "Leak",
     "PairedInterval",
+    "Ranks",
     "Region",
     "Regret",
     "ResponseCurve",
@@ -58,6 +60,7 @@ __all__ = [
     "paired_p_value",
     "pairs_to_decide",
     "probability_of_improvement",
+    "rank_methods",
     "regret_of",
     "response_curves",
     "response_maps",

@@ -1,0 +1,82 @@
+"""Which trials a comparison of baselines runs: anchors, every base alone and with the MI term, one recipe for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from mim4dd.configuration import Configuration
+from mim4dd.errors import InputError, KnobError
+from mim4dd.methods import METHODS, Mim
+from mim4dd.registry import Flat
+from studies.answers.baselines.beside import read_beside
+from studies.answers.comparing.plan import Arm, plan_arms
+from studies.answers.stress.plan import FULL_NETWORKS, FULL_STEPS
+from studies.engine.asked import Blocks
+from studies.engine.options import Options
+from studies.engine.study import Plan
+
+# The term as strong as the base, as the stress suites' variant has it: at its default weight it is as weak or strong
+# as the scale of each base's own loss makes it.
+TERM = "balance=gradnorm,weight=1"
+CAPPED = {"evaluation.networks": str(FULL_NETWORKS), "evaluation.max_steps": str(FULL_STEPS)}
+
+
+def own_methods() -> tuple[str, ...]:
+    """Whatever is registered: selections first, each base alone and with the MI term if it takes one, full data last.
+
+    A method joins by being registered.
+    """
+    built = {name: METHODS.build(name) for name in METHODS.names() if METHODS.get(name) is not Mim}
+    selections = [name for name, method in built.items() if method.iterations == 0 and name != "full"]
+    found = sorted(selections, key=lambda name: (name != "random", name))
+    for name, method in built.items():
+        if method.iterations:
+            found += [name, f"mim:base={name},{TERM}"] if _takes_the_term(name) else [name]
+    return (*found, "full")
+
+
+def _takes_the_term(base: str) -> bool:
+    try:
+        METHODS.build("mim", {"base": base})
+    except KnobError:
+        return False
+    return True
+
+
+def plan_baselines(options: Options, configuration: Configuration) -> Plan:
+    """Every method for every seed, data, network and recipe the same for all but full data, which is cut short.
+
+    Raises: InputError for a method with a recipe of its own, two that are one, and a folder beside that is no block.
+    """
+    asked = options.asked
+    assert isinstance(asked, Blocks)
+    if options.base != "dm":
+        raise InputError(f"every base is compared; name one as --method mim:base={options.base} instead of --base")
+    arms, plan = plan_arms(options, asked.methods or own_methods(), cap=_cap)
+    _require_one_recipe(arms, configuration.flat)
+    names = [arm.name for arm in arms]
+    read_beside(asked.beside, names, str(configuration.flat["dataset"]), options.ipc)
+    return plan
+
+
+def _cap(flat: Flat) -> dict[str, str]:
+    return dict(CAPPED) if flat["method"] == "full" else {}
+
+
+def _require_one_recipe(arms: Sequence[Arm], shared: Flat) -> None:
+    """Refuse a comparison in which more than the method differs, or nothing does.
+
+    Raises: InputError.
+    """
+    for arm in arms:
+        free = set(CAPPED) if arm.config["method"] == "full" else set()
+        for key, value in arm.config.items():
+            if key.partition(".")[0] != "method" and key not in free and shared.get(key, value) != value:
+                raise InputError(
+                    f"{arm.name} has {key} {value} where the others have {shared[key]}; all methods have one recipe "
+                    "here, give it to all with --set"
+                )
+    for one, other in combinations(arms, 2):
+        if one.config == other.config:
+            raise InputError(f"{one.name} and {other.name} are the same method with the same knobs; give one of them")

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from mim4dd.errors import InputError
 
@@ -39,6 +40,16 @@ def usable_anchors(positive: Tensor) -> Tensor:
     return usable
 
 
+def usable_scores(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> tuple[Tensor, Tensor]:
+    """The scores of the usable anchors [m, N], and which pairs share their class [m, N].
+
+    Raises: InputError when there are none.
+    """
+    positive = y_S[:, None] == y_T[None]
+    usable = usable_anchors(positive)
+    return scores(z_S, z_T, tau)[usable], positive[usable]
+
+
 def nce(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> Tensor:
     """Noise-contrastive loss with a batch normaliser.
 
@@ -48,12 +59,23 @@ def nce(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> Tenso
     Differs: the normaliser is the current batch's (CRD keeps its first batch's as hidden state), and N is the batch's
     own ratio instead of a count of drawn negatives, so lambda means the same at every batch size.
     """
-    positive = y_S[:, None] == y_T[None]
-    usable = usable_anchors(positive)
-    s, positive = scores(z_S, z_T, tau)[usable], positive[usable]
-    log_r = s - (s.detach().flatten().logsumexp(0) - math.log(s.numel()))
+    s, positive = usable_scores(z_S, y_S, z_T, y_T, tau)
+    return _nce(s - (s.detach().flatten().logsumexp(0) - math.log(s.numel())), positive)
+
+
+def nce_raw(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> Tensor:
+    """`nce` without its normaliser: h = e / (e + N / B), e = exp(s), B the real images of the batch.
+
+    What the normaliser does, for an ablation: without it nearly all of the loss pushes negatives away at the start.
+    Source: CRD's eq. 17-18 with Z = 1.
+    """
+    s, positive = usable_scores(z_S, y_S, z_T, y_T, tau)
+    return _nce(s + math.log(len(z_T)), positive)
+
+
+def _nce(log_r: Tensor, positive: Tensor) -> Tensor:
     n_positive = positive.sum()
-    log_n = torch.log((positive.numel() - n_positive) / n_positive.to(s))
+    log_n = torch.log((positive.numel() - n_positive) / n_positive.to(log_r))
     pull = (F.softplus(log_n - log_r) * positive).sum() / n_positive
     push = (F.softplus(log_r - log_n) * ~positive).sum() / (positive.numel() - n_positive)
     return pull + log_n.exp() * push
@@ -65,15 +87,60 @@ def infonce(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> T
     L = mean_i mean_p -log( exp(s_ip) / (exp(s_ip) + sum_n exp(s_in)) ).
     Source: van den Oord et al. 2018 with the paper's pairs: same class positive, other classes negative.
     """
-    positive = y_S[:, None] == y_T[None]
-    usable = usable_anchors(positive)
-    s, positive = scores(z_S, z_T, tau)[usable], positive[usable]
+    s, positive = usable_scores(z_S, y_S, z_T, y_T, tau)
     negatives = s.masked_fill(positive, -math.inf).logsumexp(1, keepdim=True)
     losses = F.softplus(negatives - s) * positive
     return (losses.sum(1) / positive.sum(1)).mean()
 
 
-CRITICS: dict[str, Critic] = {"nce": nce, "infonce": infonce}
+def supcon(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> Tensor:
+    """Each positive against all pairs of its anchor, other positives too.
+
+    L = mean_i mean_p -log( exp(s_ip) / sum_a exp(s_ia) ).
+    Source: Khosla et al. 2020, "Supervised Contrastive Learning", eq. 2 (L_out), without its rescaling by a base
+    temperature, anchors and contrasts from the two sides.
+    """
+    s, positive = usable_scores(z_S, y_S, z_T, y_T, tau)
+    losses = (s.logsumexp(1, keepdim=True) - s) * positive
+    return (losses.sum(1) / positive.sum(1)).mean()
+
+
+def triplet(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> Tensor:
+    """Each positive against each negative of its anchor, with a soft margin.
+
+    L = mean_i mean_(p, n) log(1 + exp(s_in - s_ip)). tau is the softness: as it falls, tau L tends to the mean of
+    max(0, cos_in - cos_ip), the triplet loss of margin 0.
+    Memory: the triplets of a few anchors at a time, made again for the gradient.
+    Source: Schroff et al. 2015 (FaceNet) with the soft margin of Hermans et al. 2017 (arXiv 1703.07737), all triplets.
+    """
+    s, positive = usable_scores(z_S, y_S, z_T, y_T, tau)
+    losses = []
+    for kind in positive.unique(dim=0):  # anchors of one class share their positives
+        rows = s[(positive == kind).all(1)]
+        few = max(1, TRIPLETS // max(1, int(kind.sum()) * int((~kind).sum())))
+        losses += [
+            checkpoint(_of_triplets, part, kind, use_reentrant=False, preserve_rng_state=False)
+            for part in rows.split(few)
+        ]
+    return torch.cat(losses).mean()
+
+
+# Triplets that are held at a time: 32 MB of float32.
+TRIPLETS = 8_000_000
+
+
+def _of_triplets(s: Tensor, positive: Tensor) -> Tensor:
+    """Mean soft margin of each anchor's triplets, [m], for anchors with the same positives [N]."""
+    return F.softplus(s[:, None, ~positive] - s[:, positive, None]).mean((1, 2))
+
+
+CRITICS: dict[str, Critic] = {
+    "nce": nce,
+    "nce_raw": nce_raw,
+    "infonce": infonce,
+    "supcon": supcon,
+    "triplet": triplet,
+}
 # An anchor's normalised contrast entropy below or above which its gradient says next to nothing.
 PEAKED, FLAT = 0.02, 0.98
 

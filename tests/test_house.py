@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "mim4dd/protocol.py": ["mim4dd.registry"],
     "mim4dd/contrastive.py": ["mim4dd.errors"],
     "mim4dd/matching.py": ["mim4dd.errors"],
+    "mim4dd/coresets.py": ["mim4dd.records"],
     "mim4dd/cost.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],
     "mim4dd/picture.py": BASICS,
     "mim4dd/data": [*BASICS, "mim4dd.data"],
@@ -34,7 +35,14 @@ MAY_IMPORT = {
     "mim4dd/methods": [
         *BASICS,
         *DATA_AND_NETWORKS,
-        *("mim4dd.methods", "mim4dd.train", "mim4dd.contrastive", "mim4dd.matching", "mim4dd.protocol"),
+        *(
+            "mim4dd.methods",
+            "mim4dd.train",
+            "mim4dd.contrastive",
+            "mim4dd.matching",
+            "mim4dd.coresets",
+            "mim4dd.protocol",
+        ),
     ],
     "mim4dd/evaluate.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],
     "mim4dd/information.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],

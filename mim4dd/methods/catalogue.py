@@ -60,7 +60,7 @@ class Method(Protocol):
         """What is learned besides the pixels (a head, a learning rate), by name."""
 
     def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
-        """Optimizers of everything learnable, `pixels` included."""
+        """Optimizers of everything learnable, the pixels' first."""
 
     def matches(
         self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mim4dd.data.operations import SIAMESE, check_augment
 from mim4dd.methods.catalogue import METHODS, Learnable, Match, Term
+from mim4dd.methods.pixels import LearnedPixels
 from mim4dd.registry import knob, name_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: 
 
 @METHODS.add("dc")
 @dataclass(frozen=True, kw_only=True)
-class DC:
+class DC(LearnedPixels):
     """Matches the gradients of each class's real and synthetic images along the training of fresh networks.
 
     Source: Zhao, Mopuri & Bilen 2021, "Dataset Condensation with Gradient Matching" (arXiv 2006.05929), and its public
@@ -37,7 +38,6 @@ class DC:
     inner: int = knob(0, low=0, search=(1, 50), help="epochs on the synthetic set between two updates; 0 follows ipc")
     batch_real: int = knob(256, low=1, search=(16, 256), log=True, help="real images per class and update")
     lr: float = knob(0.1, above=0, search=(0.01, 1), log=True, help="of the pixels (SGD)")
-    momentum: float = knob(0.5, low=0, high=0.999, help="of the pixels (SGD)")
     lr_network: float = knob(0.01, above=0, search=(0.001, 0.1), log=True, help="of the network (SGD, no momentum)")
     batch_network: int = knob(256, low=1, help="synthetic images a step of the network")
     init: str = knob("noise", choices=("real", "noise"), help="first images: random real ones, or Gaussian noise")
@@ -51,18 +51,11 @@ class DC:
         outer, inner = LOOPS[min(LOOPS, key=lambda listed: max(listed / ipc, ipc / listed))]
         return self.outer or outer, self.inner or inner
 
-    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
-        from mim4dd.methods.batches import initial_images
-
-        return initial_images(problem, self.init), problem.labels()
-
     def learnable(self, problem: Problem) -> Learnable:
         return {}
 
     def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
-        import torch
-
-        return [torch.optim.SGD([learnable["pixels"]], lr=self.lr, momentum=self.momentum)]
+        return [self.moved(learnable["pixels"], self.lr)]
 
     def matches(
         self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mim4dd.data.operations import SIAMESE, check_augment
 from mim4dd.methods.catalogue import METHODS, Learnable, Match, Term
+from mim4dd.methods.pixels import LearnedPixels
 from mim4dd.registry import knob
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @METHODS.add("dm")
 @dataclass(frozen=True, kw_only=True)
-class DM:
+class DM(LearnedPixels):
     """Matches the mean embedding of each class under a fresh random network each iteration.
 
     Source: Zhao & Bilen 2023, "Dataset Condensation with Distribution Matching" (arXiv 2110.04181), and its public code
@@ -31,25 +32,16 @@ class DM:
     iterations: int = knob(20_000, low=1, search=(100, 20_000), log=True, help="image updates")
     batch_real: int = knob(256, low=1, search=(16, 256), log=True, help="real images per class and iteration")
     lr: float = knob(1.0, above=0, search=(0.01, 10), log=True, help="of the pixels (SGD)")
-    momentum: float = knob(0.5, low=0, high=0.999, help="of the pixels (SGD)")
-    init: str = knob("real", choices=("real", "noise"), help="first images: random real ones, or Gaussian noise")
     augment: str = knob(SIAMESE, help="Siamese operations, or none")
 
     def __post_init__(self) -> None:
         check_augment(self.augment)
 
-    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
-        from mim4dd.methods.batches import initial_images
-
-        return initial_images(problem, self.init), problem.labels()
-
     def learnable(self, problem: Problem) -> Learnable:
         return {}
 
     def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
-        import torch
-
-        return [torch.optim.SGD([learnable["pixels"]], lr=self.lr, momentum=self.momentum)]
+        return [self.moved(learnable["pixels"], self.lr)]
 
     def matches(
         self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False

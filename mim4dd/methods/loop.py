@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mim4dd.methods.catalogue import Match, Method
+from mim4dd.methods.pixels import pixels_rate, set_rate, share_of_rate
 from mim4dd.methods.problem import Problem
 from mim4dd.networks import Network
 from mim4dd.protocol import PROTOCOL
@@ -38,6 +39,7 @@ class Distillation:
         for tensor in self.learnable.values():
             tensor.requires_grad_()
         self.optimizers = method.optimizers(problem, self.learnable)
+        self.rate = pixels_rate(self.optimizers)
         self.iteration = 0
         self.history: list[dict[str, float]] = []
         self.probe_seconds = 0.0
@@ -71,6 +73,8 @@ class Distillation:
             report = self.iteration % self.every == 0 or self.iteration == self.method.iterations - 1
             if report and self.diverged_at >= 0:
                 return
+            if self.optimizers:
+                set_rate(self.optimizers, self.rate * share_of_rate(self.method, self.iteration))
             for match in self.method.matches(self.problem, self.learnable, self.labels, self.iteration):
                 if report:
                     self._log(match)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from mim4dd.records import ImageData
 
 
+# `mim4dd.contrastive.CRITICS` has them, and needs torch.
+CRITIC_NAMES = ("nce", "nce_raw", "infonce", "supcon", "triplet")
+
+
 @METHODS.add("mim")
 @dataclass(frozen=True, kw_only=True)
 class Mim:
@@ -40,7 +44,7 @@ class Mim:
     embedding: int = knob(
         128, low=0, high=65_536, search=(0, 16, 32, 64, 128, 256), symbol="D", help="contrastive space; 0 is no head"
     )
-    critic: str = knob("nce", choices=("nce", "infonce"), help="the contrastive loss")
+    critic: str = knob("nce", choices=CRITIC_NAMES, help="the contrastive loss")
     head: str = knob("random", choices=("random", "learned", "mlp"), help="map into the contrastive space")
     layers: str = knob("all", choices=("all", "last"), help="blocks that enter the sum")
     balance: str = knob("none", choices=("none", "gradnorm"), help="gradnorm: lambda is a ratio of gradient norms")

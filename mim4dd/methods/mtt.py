@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mim4dd.data.operations import SIAMESE, check_augment
 from mim4dd.errors import KnobError
 from mim4dd.methods.catalogue import METHODS, Learnable, Match, Term
+from mim4dd.methods.pixels import LearnedPixels
 from mim4dd.registry import knob
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ SCHEDULES = {
 
 @METHODS.add("mtt")
 @dataclass(frozen=True, kw_only=True)
-class MTT:
+class MTT(LearnedPixels):
     """Student networks trained on the synthetic images should end where experts, trained on the real ones, went.
 
     loss = |theta_N - theta_target|^2 / |theta_start - theta_target|^2, start and target on an expert's way, theta_N the
@@ -71,8 +72,6 @@ class MTT:
     lr: float = knob(0.0, low=0, search=(10, 1000), log=True, help="of the pixels (SGD); 0 follows ipc (100, 1000)")
     lr_rate: float = knob(0.0, low=0, help="of the student's learning rate (SGD); 0 follows ipc (1e-7, 1e-5, 1e-5)")
     rate: float = knob(0.0, low=0, help="the student's first learning rate; 0 follows ipc (0.01, 0.001, 0.001)")
-    momentum: float = knob(0.5, low=0, high=0.999, help="of the pixels and the rate (SGD)")
-    init: str = knob("real", choices=("real", "noise"), help="first images: random real ones, or Gaussian noise")
     augment: str = knob(SIAMESE, help="operations on the experts' and the student's batches, or none")
     through: str = knob("start", choices=("start", "end"), help="weights that an added term sees both sides through")
 
@@ -81,7 +80,7 @@ class MTT:
         if self.ahead > self.expert_epochs:
             raise KnobError(f"mtt.ahead must be at most mtt.expert_epochs, got {self.ahead} and {self.expert_epochs}")
 
-    def schedule(self, ipc: int) -> Schedule:
+    def settings(self, ipc: int) -> Schedule:
         """What is run: the knobs, and what follows ipc where they are 0, within what the experts have."""
         usual = SCHEDULES[min(SCHEDULES, key=lambda listed: max(listed / ipc, ipc / listed))]
         ahead = min(self.ahead or usual.ahead, self.expert_epochs)
@@ -101,22 +100,17 @@ class MTT:
 
         return Experts(self.experts, self.expert_epochs, self.lr_expert, self.batch_expert, self.augment)
 
-    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
-        from mim4dd.methods.batches import initial_images
-
-        return initial_images(problem, self.init), problem.labels()
-
     def learnable(self, problem: Problem) -> Learnable:
         import torch
 
-        return {"rate": torch.tensor(self.schedule(problem.ipc).rate, device=problem.device)}
+        return {"rate": torch.tensor(self.settings(problem.ipc).rate, device=problem.device)}
 
     def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
         import torch
 
-        schedule = self.schedule(problem.ipc)
+        schedule = self.settings(problem.ipc)
         return [
-            torch.optim.SGD([learnable["pixels"]], lr=schedule.lr, momentum=self.momentum),
+            self.moved(learnable["pixels"], schedule.lr),
             torch.optim.SGD([learnable["rate"]], lr=schedule.lr_rate, momentum=self.momentum),
         ]
 
@@ -141,7 +135,7 @@ class MTT:
 
         from mim4dd.seeding import generator
 
-        schedule, arrays = self.schedule(problem.ipc), problem.prepared(self.preparation).arrays
+        schedule, arrays = self.settings(problem.ipc), problem.prepared(self.preparation).arrays
         rng = generator("expert", problem.seed, iteration)
         expert, start = int(rng.integers(self.experts)), int(rng.integers(schedule.latest))
         epochs = (start, start + schedule.ahead)
@@ -166,7 +160,7 @@ class MTT:
         count = min(self.batch_synthetic or len(labels), len(labels))
         order: list[int] = []
         student = {name: tensor.clone().requires_grad_() for name, tensor in start.items()}
-        for _ in range(self.schedule(problem.ipc).steps):
+        for _ in range(self.settings(problem.ipc).steps):
             if len(order) < count:
                 order = rng.permutation(len(labels)).tolist()
             rows = torch.tensor([order.pop() for _ in range(count)], device=pixels.device)

@@ -10,8 +10,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mim4dd.contrastive import CRITICS, donsker_varadhan_nats, infonce, layer_weights, nce
+from mim4dd import contrastive
+from mim4dd.contrastive import (
+    CRITICS,
+    Critic,
+    donsker_varadhan_nats,
+    infonce,
+    layer_weights,
+    nce,
+    nce_raw,
+    supcon,
+    triplet,
+)
 from mim4dd.errors import InputError
+from mim4dd.methods.mim import CRITIC_NAMES
 
 PRECISIONS = [(torch.float32, 2e-5), (torch.float64, 1e-12)]
 # Unbalanced on both sides; class 3 has no real image, so its anchor has no positive.
@@ -58,7 +70,47 @@ def loop_infonce(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float)
     return sum(losses) / len(losses)
 
 
-LOOPS: dict[str, Callable[..., float]] = {"nce": loop_nce, "infonce": loop_infonce}
+def loop_nce_raw(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> float:
+    s, pairs = similarities(z_S, z_T, tau), [(i, j) for i in usable(y_S, y_T) for j in range(len(y_T))]
+    positives = [(i, j) for i, j in pairs if y_S[i] == y_T[j]]
+    negatives = [(i, j) for i, j in pairs if y_S[i] != y_T[j]]
+    n = len(negatives) / len(positives)
+    h = {(i, j): math.exp(s[i][j]) / (math.exp(s[i][j]) + n / len(y_T)) for i, j in pairs}
+    pull = sum(-math.log(h[p]) for p in positives) / len(positives)
+    # 1 - h loses its digits near 1.
+    push = sum(math.log1p(math.exp(s[i][j]) * len(y_T) / n) for i, j in negatives) / len(negatives)
+    return pull + n * push
+
+
+def loop_supcon(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> float:
+    s, losses = similarities(z_S, z_T, tau), []
+    for i in usable(y_S, y_T):
+        every = sum(math.exp(s[i][j]) for j in range(len(y_T)))
+        own = [j for j in range(len(y_T)) if y_S[i] == y_T[j]]
+        losses.append(sum(-math.log(math.exp(s[i][j]) / every) for j in own) / len(own))
+    return sum(losses) / len(losses)
+
+
+def loop_triplet(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> float:
+    s, losses = similarities(z_S, z_T, tau), []
+    for i in usable(y_S, y_T):
+        own, others = ([j for j in range(len(y_T)) if (y_S[i] == y_T[j]) == same] for same in (True, False))
+        every = [math.log1p(math.exp(s[i][n] - s[i][p])) for p in own for n in others]
+        losses.append(sum(every) / len(every))
+    return sum(losses) / len(losses)
+
+
+LOOPS: dict[str, Callable[..., float]] = {
+    "nce": loop_nce,
+    "nce_raw": loop_nce_raw,
+    "infonce": loop_infonce,
+    "supcon": loop_supcon,
+    "triplet": loop_triplet,
+}
+
+
+def test_method_offers_every_critic() -> None:
+    assert set(CRITIC_NAMES) == set(CRITICS) == set(LOOPS)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
@@ -93,10 +145,58 @@ def test_loss_falls_towards_0_for_a_perfect_critic(name: str) -> None:
     assert float(infonce(z, y, z, y, 0.02)) == pytest.approx(0, abs=1e-12)
 
 
-def test_nce_means_the_same_at_every_batch_size() -> None:
+@pytest.mark.parametrize("critic", [nce, triplet])
+def test_loss_means_the_same_at_every_batch_size(critic: Critic) -> None:
     z_S, z_T = unit(5), unit(9, seed=1)
-    doubled = nce(z_S, Y_S, z_T.repeat(2, 1), Y_T.repeat(2), 0.1)
-    assert float(doubled) == pytest.approx(float(nce(z_S, Y_S, z_T, Y_T, 0.1)), rel=1e-12)
+    doubled = critic(z_S, Y_S, z_T.repeat(2, 1), Y_T.repeat(2), 0.1)
+    assert float(doubled) == pytest.approx(float(critic(z_S, Y_S, z_T, Y_T, 0.1)), rel=1e-12)
+
+
+def test_supcon_of_one_positive_is_infonce_and_of_equal_similarities_the_log_of_all() -> None:
+    y, z_S, z_T = torch.arange(4), unit(4), unit(4, seed=1)
+    assert float(supcon(z_S, y, z_T, y, 0.1)) == pytest.approx(float(infonce(z_S, y, z_T, y, 0.1)), rel=1e-12)
+    equal = torch.ones(9, 4, dtype=torch.float64) / 2
+    assert float(supcon(equal[:5], Y_S, equal, Y_T, 0.1)) == pytest.approx(math.log(9), rel=1e-12)
+    assert float(triplet(equal[:5], Y_S, equal, Y_T, 0.1)) == pytest.approx(math.log(2), rel=1e-12)
+
+
+def test_triplet_tends_to_the_margin_of_0_as_it_hardens() -> None:
+    z_S, z_T = unit(5), unit(9, seed=1)
+    hard = []
+    for i in usable(Y_S, Y_T):
+        cosines = (z_T @ z_S[i]).tolist()
+        own, others = (
+            [c for c, y in zip(cosines, Y_T, strict=True) if (y == Y_S[i]) == same] for same in (True, False)
+        )
+        hard.append(sum(max(0.0, n - p) for p in own for n in others) / len(own) / len(others))
+    assert 1e-4 * float(triplet(z_S, Y_S, z_T, Y_T, 1e-4)) == pytest.approx(sum(hard) / len(hard), rel=1e-3)
+
+
+def test_triplets_in_pieces_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    z_S, z_T = unit(5).requires_grad_(), unit(9, seed=1)
+    whole = triplet(z_S, Y_S, z_T, Y_T, 0.1)
+    monkeypatch.setattr(contrastive, "TRIPLETS", 1)
+    pieces = triplet(z_S, Y_S, z_T, Y_T, 0.1)
+    assert pieces.item() == pytest.approx(whole.item(), rel=1e-12)
+    ours, theirs = (torch.autograd.grad(loss, z_S)[0] for loss in (pieces, whole))
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("name", sorted(CRITICS))
+@pytest.mark.parametrize("tau", [0.01, 10.0])
+def test_loss_and_gradient_are_finite_at_both_ends_of_tau(name: str, tau: float) -> None:
+    z_S, z_T = unit(5, torch.float32).requires_grad_(), unit(9, torch.float32, seed=1)
+    loss = CRITICS[name](z_S, Y_S, z_T, Y_T, tau)
+    assert torch.isfinite(loss)
+    assert torch.isfinite(torch.autograd.grad(loss, z_S)[0]).all()
+
+
+@pytest.mark.parametrize("name", sorted(CRITICS))
+def test_order_of_the_images_does_not_matter(name: str) -> None:
+    z_S, z_T = unit(5), unit(9, seed=1)
+    a, b = torch.tensor([3, 1, 4, 0, 2]), torch.tensor([8, 2, 5, 0, 7, 1, 3, 6, 4])
+    found = CRITICS[name](z_S[a], Y_S[a], z_T[b], Y_T[b], 0.1)
+    assert float(found) == pytest.approx(float(CRITICS[name](z_S, Y_S, z_T, Y_T, 0.1)), rel=1e-12)
 
 
 @pytest.mark.parametrize("name", sorted(CRITICS))
@@ -116,9 +216,10 @@ def test_no_usable_anchor_is_an_error(name: str, y_S: list[int], y_T: list[int])
         CRITICS[name](unit(2), torch.tensor(y_S), unit(3, seed=1), torch.tensor(y_T), 0.1)
 
 
-def test_infonce_gradient_is_the_numerical_one() -> None:
+@pytest.mark.parametrize("critic", [infonce, supcon, triplet, nce_raw])
+def test_gradient_is_the_numerical_one(critic: Critic) -> None:
     z_S, z_T = unit(5).requires_grad_(), unit(9, seed=1).requires_grad_()
-    assert torch.autograd.gradcheck(lambda a, b: infonce(a, Y_S, b, Y_T, 0.5), (z_S, z_T))
+    assert torch.autograd.gradcheck(lambda a, b: critic(a, Y_S, b, Y_T, 0.5), (z_S, z_T))
 
 
 def test_nce_gradient_is_the_numerical_one_with_the_normaliser_held() -> None:

@@ -16,6 +16,7 @@ import torch
 from mim4dd.errors import DataError, InputError, KnobError
 from mim4dd.methods import DM, METHODS, FullData, Method, Mim, RandomReal
 from mim4dd.methods.loop import Distillation, distill
+from mim4dd.methods.mim import CRITIC_NAMES
 from mim4dd.methods.problem import Problem
 from mim4dd.networks import NETWORKS, ConvNet, Network
 from mim4dd.records import Splits, Synthetic
@@ -138,6 +139,40 @@ for flat in {flats}:
     assert there == [sha256(finished(start(*pair)).synthetic().images.tobytes()).hexdigest() for pair in made]
 
 
+MOVED = [{"optimizer": "adam", "lr": 0.05}, {"schedule": "cosine"}, {"optimizer": "adam", "schedule": "cosine"}]
+
+
+@pytest.mark.parametrize("given", MOVED)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_pixels_moved_otherwise_resume_to_the_same_bits(given: Flat, wrapped: bool, start: Start) -> None:
+    base = {**small(DM), **given}
+    name, flat = ("mim", {f"base.{k}": v for k, v in base.items()}) if wrapped else ("dm", base)
+    whole, half, rest = (start(METHODS.build(name, flat)) for _ in range(3))
+    finished(whole)
+    half.advance(3)
+    finished(reloaded(half, rest))
+    assert torch.equal(pixels(rest), pixels(whole))
+    assert not torch.equal(pixels(whole), pixels(finished(start(METHODS.build("dm", small(DM))))))
+
+
+def test_sgd_and_adam_move_pixels_by_their_written_rules_and_cosine_ends_near_rest(start: Start) -> None:
+    def steps(**given: str | float) -> list[torch.Tensor]:
+        run = start(DM(iterations=8, batch_real=4, **given))
+        seen = [pixels(run).clone()]
+        for k in range(8):
+            run.advance(k + 1)
+            seen.append(pixels(run).clone())
+        return [after - before for before, after in itertools.pairwise(seen)]
+
+    # Adam's first step has the size of the rate wherever there is a gradient.
+    first = steps(optimizer="adam", lr=0.05)[0]
+    assert first[first != 0].abs().mean().item() == pytest.approx(0.05, rel=1e-2)
+    sizes = [step.norm().item() for step in steps(schedule="cosine", momentum=0.0, augment="none")]
+    plain = [step.norm().item() for step in steps(momentum=0.0, augment="none")]
+    assert sizes[0] == plain[0]
+    assert sizes[-1] < 0.1 * plain[-1]
+
+
 @pytest.mark.parametrize("given", LEARNED.values(), ids=LEARNED)
 def test_mim_resumes_to_the_same_bits_off_the_report_grid(given: dict[str, str], start: Start) -> None:
     method = mim(**given, **{"base.iterations": 50})
@@ -256,7 +291,7 @@ def test_mim_of_weight_0_is_its_base_bit_for_bit(base: dict[str, str | float], s
     assert not torch.equal(pixels(finished(start(mim(weight=0.8)))), pixels(alone))
 
 
-@pytest.mark.parametrize("critic", ["nce", "infonce"])
+@pytest.mark.parametrize("critic", CRITIC_NAMES)
 @pytest.mark.parametrize("head", ["random", "learned", "mlp"])
 @pytest.mark.parametrize("layers", ["all", "last"])
 @pytest.mark.parametrize("embedding", [0, 8])

@@ -86,8 +86,8 @@ def test_a_student_of_no_learning_rate_stays_where_it_starts(digits: Splits) -> 
 
 @pytest.mark.parametrize(("ipc", "listed"), [(1, 1), (2, 1), (10, 10), (5, 10), (50, 50), (100, 50)])
 def test_schedule_follows_ipc_and_the_experts(ipc: int, listed: int) -> None:
-    assert MTT().schedule(ipc) == SCHEDULES[listed]
-    short = MTT(expert_epochs=4, steps=7, lr=3.0).schedule(ipc)
+    assert MTT().settings(ipc) == SCHEDULES[listed]
+    short = MTT(expert_epochs=4, steps=7, lr=3.0).settings(ipc)
     assert (short.steps, short.lr, short.ahead) == (7, 3.0, 2)
     assert short.latest + short.ahead - 1 <= 4
 

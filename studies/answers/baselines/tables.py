@@ -82,7 +82,8 @@ def _accuracy(compared: Compared) -> Table:
         tuple(rows),
         "Mean over the synthetic sets (seeds) that have an accuracy, 95% t interval over sets; balanced accuracy is "
         "the mean recall of the classes. Spreads are standard deviations in points, that between sets with network "
-        "noise removed (in it where a set has one network). Diverged, failed and missing trials have no accuracy: a mean beside them is of the others.",
+        "noise removed (in it where a set has one network). Diverged, failed and missing trials have no accuracy: a "
+        "mean beside them is of the others.",
     )
 
 

@@ -1,0 +1,58 @@
+"""How synthetic pixels start and move: what all methods that learn them share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mim4dd.registry import knob
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+    from mim4dd.methods.catalogue import Method
+    from mim4dd.methods.problem import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedPixels:
+    """Images that start as real ones or as noise and are moved by an optimizer; a method's own knobs come besides."""
+
+    momentum: float = knob(0.5, low=0, high=0.999, help="of the pixels (SGD); Adam's first beta")
+    init: str = knob("real", choices=("real", "noise"), help="first images: random real ones, or Gaussian noise")
+    optimizer: str = knob("sgd", choices=("sgd", "adam"), help="of the pixels")
+    schedule: str = knob("constant", choices=("constant", "cosine"), help="of the pixels' rate; cosine falls to 0")
+
+    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
+        from mim4dd.methods.batches import initial_images
+
+        return initial_images(problem, self.init), problem.labels()
+
+    def moved(self, pixels: Tensor, lr: float) -> Optimizer:
+        """The optimizer of the pixels."""
+        import torch
+
+        if self.optimizer == "adam":
+            return torch.optim.Adam([pixels], lr=lr, betas=(self.momentum, 0.999))
+        return torch.optim.SGD([pixels], lr=lr, momentum=self.momentum)
+
+
+def share_of_rate(method: Method, iteration: int) -> float:
+    """What the schedule leaves of the pixels' learning rate at an iteration: a function of nothing else."""
+    held = getattr(method, "base", method)
+    if getattr(held, "schedule", "constant") == "constant":
+        return 1.0
+    return (1 + math.cos(math.pi * iteration / held.iterations)) / 2
+
+
+def set_rate(optimizers: list[Optimizer], rate: float) -> None:
+    """Give the pixels' optimizer, the first, a learning rate."""
+    for group in optimizers[0].param_groups:
+        group["lr"] = rate
+
+
+def pixels_rate(optimizers: list[Optimizer]) -> float:
+    """The learning rate of the pixels' optimizer as a method has made it; 0 for a selection."""
+    return float(optimizers[0].param_groups[0]["lr"]) if optimizers else 0.0

@@ -1,0 +1,94 @@
+"""What methods need prepared, as a study shares it: as made alone, kept on disk, mended when damaged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mim4dd.data import load
+from mim4dd.methods import MTT
+from mim4dd.methods.prepared import Experts, Preparation, Prepared, TrainedNetwork, prepare_here
+from mim4dd.methods.problem import Problem
+from mim4dd.networks import ConvNet
+from mim4dd.registry import flatten
+from perturbations import chain, parse_chain
+from studies.engine.running import TrialRun
+from studies.engine.trial import Inputs, Trial
+from studies.engine.tuning.keeper import read_or_make, store
+from studies.engine.tuning.units import prepared, unpacked
+
+NETWORK = ConvNet(width=4)
+NOISE = "symmetric:rate=0.4"
+
+
+@pytest.fixture(scope="module")
+def inputs() -> Inputs:
+    reference: Any = None  # nothing here measures information
+    return Inputs(load("digits"), reference, {NOISE: tuple(parse_chain([NOISE]))})
+
+
+@pytest.mark.parametrize("preparation", [Experts(2, 2, 0.01, 256, "none"), TrainedNetwork(2, 10)])
+@pytest.mark.parametrize("text", ["", NOISE])
+def test_what_a_task_makes_and_packs_is_what_a_trial_would_make_itself(
+    preparation: Preparation, text: str, inputs: Inputs
+) -> None:
+    threads = torch.get_num_threads()
+    packed = prepared(inputs, preparation, text, 3, flatten(NETWORK, "network"), "cpu", 1, None)
+    train = chain(inputs.chain(text), inputs.splits.train, seed=3).data
+    alone = prepare_here(preparation, Problem(train, NETWORK, 1, 3, torch.device("cpu")))
+    torch.set_num_threads(threads)
+    found = unpacked(packed)
+    assert found.arrays.keys() == alone.arrays.keys()
+    assert all(np.array_equal(found.arrays[name], array) for name, array in alone.arrays.items())
+    assert found.seconds > 0
+
+
+def test_experts_of_noisy_labels_are_not_those_of_clean_ones(inputs: Inputs) -> None:
+    flat, preparation = flatten(NETWORK, "network"), Experts(1, 1, 0.01, 256, "none")
+    clean, noisy = (prepared(inputs, preparation, text, 0, flat, "cpu", 1, None) for text in ("", NOISE))
+    first, last = (unpacked(packed).arrays["head.weight"] for packed in (clean, noisy))
+    assert np.array_equal(first[:, 0], last[:, 0])
+    assert not np.array_equal(first[:, 1], last[:, 1])
+
+
+def test_what_was_dear_to_make_is_read_again_and_made_again_only_when_damaged(tmp_path: Path) -> None:
+    path, asked = tmp_path / "inputs" / "prepared.bin", []
+
+    def make(word: str) -> bytes:
+        asked.append(word)
+        return word.encode()
+
+    store(path, b"earlier")
+    assert read_or_make(path, make, ("again",)) == b"earlier"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert read_or_make(path, make, ("again",)) == b"again"
+    assert read_or_make(path, make, ("never",)) == b"again"
+    assert asked == ["again"]
+
+
+def test_a_trial_asks_the_study_by_its_own_data_and_counts_what_it_got(inputs: Inputs) -> None:
+    asked: list[tuple[Preparation, str, int]] = []
+
+    def provide(preparation: Preparation, problem: Problem, text: str) -> Prepared:
+        asked.append((preparation, text, problem.seed))
+        return replace_seconds(prepare_here(preparation, problem))
+
+    method = MTT(iterations=1, experts=1, expert_epochs=2, steps=1)
+    config = {
+        **flatten(method, "method"),
+        **flatten(NETWORK, "network"),
+        **{"evaluation": "standard", "evaluation.epochs": 1, "seed": 5, "ipc": 1, "perturb": NOISE},
+    }
+    run = TrialRun(Trial.of(config), replace(inputs, provide=provide))
+    run.advance(1)
+    assert asked == [(method.preparation, NOISE, 5)]
+    assert run.problem.prepared_seconds == 11.0
+
+
+def replace_seconds(made: Prepared) -> Prepared:
+    return Prepared(made.arrays, 11.0)

@@ -27,7 +27,7 @@ def test_protocols_values_come_over_the_defaults(name: str, method: str) -> None
     expected = dict(default)
     for key, value in protocol(name).items():
         place = {"mim": f"method.base.{key}", "dm": f"method.{key}"}.get(method, "") if "." not in key else key
-        if place:
+        if place in default:
             expected[place] = value
     assert found.flat == expected
     assert found.fixed == ()

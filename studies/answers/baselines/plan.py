@@ -54,7 +54,7 @@ def plan_baselines(options: Options, configuration: Configuration) -> Plan:
     if options.base != "dm":
         raise InputError(f"every base is compared; name one as --method mim:base={options.base} instead of --base")
     arms, plan = plan_arms(options, asked.methods or own_methods(), cap=_cap)
-    _require_one_recipe(arms, configuration.flat)
+    _require_different(arms)
     names = [arm.name for arm in arms]
     read_beside(asked.beside, names, str(configuration.flat["dataset"]), options.ipc)
     return plan
@@ -64,19 +64,11 @@ def _cap(flat: Flat) -> dict[str, str]:
     return dict(CAPPED) if flat["method"] == "full" else {}
 
 
-def _require_one_recipe(arms: Sequence[Arm], shared: Flat) -> None:
-    """Refuse a comparison in which more than the method differs, or nothing does.
+def _require_different(arms: Sequence[Arm]) -> None:
+    """Refuse a comparison of a method with itself.
 
     Raises: InputError.
     """
-    for arm in arms:
-        free = set(CAPPED) if arm.config["method"] == "full" else set()
-        for key, value in arm.config.items():
-            if key.partition(".")[0] != "method" and key not in free and shared.get(key, value) != value:
-                raise InputError(
-                    f"{arm.name} has {key} {value} where the others have {shared[key]}; all methods have one recipe "
-                    "here, give it to all with --set"
-                )
     for one, other in combinations(arms, 2):
         if one.config == other.config:
             raise InputError(f"{one.name} and {other.name} are the same method with the same knobs; give one of them")

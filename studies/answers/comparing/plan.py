@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mim4dd.configuration import Configuration, assignments
-from mim4dd.errors import UnknownNameError
+from mim4dd.errors import InputError, UnknownNameError
 from mim4dd.methods import METHODS
 from mim4dd.registry import Flat, resolve, unknown
 from studies.engine.design import Setting
@@ -66,6 +66,9 @@ def arm_of(options: Options, spec: str, extra: Extra | None = None, cap: Extra |
     METHODS.get(name)
     own = assignments([text.strip() for text in knobs.split(",") if text.strip()], "--method")
     first = configured(options, {"method": name}, own).flat
+    for key in own:
+        if not resolve(key, first).startswith("method"):
+            raise InputError(f"--method is for the method's own knobs, got {key}; set {resolve(key, first)} with --set")
     assigned = dict(extra(first)) if extra else {}
     assigned |= {key: text for key, text in options.assigned.items() if _has(first, key)}
     assigned |= (dict(cap(first)) if cap else {}) | own

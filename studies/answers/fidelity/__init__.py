@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from studies.answers.comparing.plan import plan_arms
 from studies.answers.fidelity.published import published_recipe
 from studies.engine.asked import Comparison
+from studies.engine.identity import dataset_name
 
 if TYPE_CHECKING:
     from mim4dd.configuration import Configuration
@@ -21,7 +22,7 @@ METHODS = ("random", "dc", "dsa", "dm", "mtt")
 def plan_fidelity(options: Options, configuration: Configuration) -> Plan:
     """Each method with the recipe that its published number was made with."""
     assert isinstance(options.asked, Comparison)
-    dataset = str(configuration.flat["dataset"])
+    dataset = dataset_name(options.dataset)
     _, plan = plan_arms(options, options.asked.methods or METHODS, lambda flat: published_recipe(flat, dataset))
     return plan
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mim4dd.methods import METHODS
 from mim4dd.registry import Scalar, flatten
@@ -50,15 +50,19 @@ def schedule(found: Findings, arm: int) -> list[str]:
     config = found.config(arm)
     usual = _usual(config)
     told = [
-        f"{key.rpartition('.')[2]} {value:g} ({usual[key]:g})"
-        if isinstance(value, int | float) and isinstance(usual[key], int | float)
-        else f"{key.rpartition('.')[2]} {value} ({usual[key]})"
+        f"{key.rpartition('.')[2]} {_shown(value)} ({_shown(usual[key])})"
         for key, value in config.items()
         if key in usual and value != usual[key]
     ]
     if config.get("network.width", 128) != 128:
         told.append(f"network width {config['network.width']} (128)")
     return told
+
+
+def _shown(value: Scalar) -> str:
+    if isinstance(value, bool | str):
+        return str(value)
+    return f"{value:g}" if value else "follows ipc"  # of a method's knobs, only those that do are 0 by default
 
 
 def _usual(config: dict[str, Scalar]) -> dict[str, Scalar]:
@@ -152,6 +156,7 @@ def _curves(found: Findings) -> Figure | None:
     axes.set_xlabel("share of the iterations")
     axes.set_ylabel("validation accuracy")
     axes.set_xlim(0, 1.02)
+    axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # whole percents
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.legend(frameon=False, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)

@@ -34,7 +34,7 @@ def shell(*words: str | Path) -> Ran:
 def test_the_module_is_the_command() -> None:
     ran = subprocess.run([sys.executable, "-m", "mim4dd.cli", "list", "recipes"], capture_output=True, timeout=100)
     assert (ran.returncode, ran.stderr) == (0, b"")
-    assert ran.stdout.startswith(b"standard\n")
+    assert ran.stdout.startswith(b"dc\n")
 
 
 def answer(ran: Ran) -> str:

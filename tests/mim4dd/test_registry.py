@@ -194,7 +194,14 @@ def test_defaults_are_those_of_the_papers() -> None:
         "momentum": 0.5,
         "init": "real",
         "augment": "",
+        "optimizer": "sgd",
+        "schedule": "constant",
     }
+    dc = DC()
+    assert (dc.iterations, dc.batch_real, dc.lr, dc.momentum, dc.lr_network) == (1000, 256, 0.1, 0.5, 0.01)
+    assert (dc.init, dc.augment, dc.batch_network, dc.optimizer) == ("noise", "none", 256, "sgd")
+    mtt = MTT()
+    assert (mtt.iterations, mtt.experts, mtt.expert_epochs, mtt.lr_expert) == (5000, 100, 50, 0.01)
     made = Mim()
     assert (made.weight, made.temperature, made.layer_decay, made.embedding) == (0.8, 0.1, 2.0, 128)
     assert (made.critic, made.head, made.layers, made.balance) == ("nce", "random", "all", "none")

@@ -9,7 +9,7 @@ import pytest
 
 from mim4dd.data import DATASETS
 from mim4dd.errors import InputError, KnobError, UnknownNameError
-from mim4dd.methods import DM, METHODS, Mim
+from mim4dd.methods import DC, DM, METHODS, MTT, Mim
 from mim4dd.networks import NETWORKS, ConvNet
 from mim4dd.registry import Registry, default_of, flatten, knob, knobs, resolve, unflatten
 from mim4dd.train import RECIPES, Recipe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from mim4dd.methods import METHODS
 from mim4dd.registry import Scalar, flatten
@@ -156,8 +156,7 @@ def _curves(found: Findings) -> Figure | None:
     axes.set_xlabel("share of the iterations")
     axes.set_ylabel("validation accuracy")
     axes.set_xlim(0, 1.02)
-    axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # whole percents
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
     axes.legend(frameon=False, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     return Figure(

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "mim4dd/registry.py": ["mim4dd.errors"],
     "mim4dd/records.py": ["mim4dd.errors"],
     "mim4dd/seeding.py": [],
+    "mim4dd/memory.py": [],
     "mim4dd/protocol.py": ["mim4dd.registry"],
     "mim4dd/contrastive.py": ["mim4dd.errors"],
     "mim4dd/matching.py": ["mim4dd.errors"],
@@ -70,6 +71,7 @@ ONLY_IN = {
 # Importable in a moment: the catalogue of components and knobs.
 LIGHT = [
     *("errors", "records", "registry", "seeding", "protocol", "configuration", "picture", "cost", "cli", "listing"),
+    "memory",
     "train",
     *("methods", "methods.catalogue", "methods.dm", "methods.mim", "methods.selection"),
     *("networks", "networks.convnet", "networks.catalogue", "data"),

@@ -21,6 +21,7 @@ def distill(given: argparse.Namespace) -> int:
     """Run the verb; the exit status."""
     from mim4dd.configuration import assignments, configure
     from mim4dd.data import load
+    from mim4dd.memory import keep_freed_memory
     from mim4dd.methods import METHODS
     from mim4dd.networks import NETWORKS
     from perturbations import chain, parse_chain, text_of
@@ -48,6 +49,7 @@ def distill(given: argparse.Namespace) -> int:
     )
     method, network = unflatten(METHODS, flat, "method"), unflatten(NETWORKS, flat, "network")
     _make_folder(given.out)
+    keep_freed_memory()
     perturbed = chain(perturbations, splits.train, seed=given.seed)
     for name, realised in perturbed.realised.items():
         print(f"{name}: {', '.join(f'{k} {v}' for k, v in realised.items() if k not in ('transition', 'asked'))}")

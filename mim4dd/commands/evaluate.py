@@ -21,6 +21,7 @@ def evaluate(given: argparse.Namespace) -> int:
 
     from mim4dd.configuration import assign, assignments
     from mim4dd.data import load
+    from mim4dd.memory import keep_freed_memory
     from mim4dd.networks import NETWORKS
     from mim4dd.records import Synthetic
     from mim4dd.train import RECIPES
@@ -50,6 +51,7 @@ def evaluate(given: argparse.Namespace) -> int:
     )
     from mim4dd.evaluate import evaluate as score
 
+    keep_freed_memory()
     split = _corrupted(splits.test if given.test else splits.validation, given.corrupt)
     found = score(
         synthetic, split, network=network, recipe=recipe, seed=given.seed, device=checked_device(given.device)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -154,10 +155,49 @@ def pool(maps: Tensor, pooling: str) -> Tensor:
         return maps
     if maps.device.type != "cpu":
         return F.avg_pool2d(maps, 2)
-    # On a CPU the kernel for channels-first maps takes six times as long forward, and half as long again back.
-    height, width = maps.shape[-2] // 2 * 2, maps.shape[-1] // 2 * 2
-    rows = maps[..., 0:height:2, :width] + maps[..., 1:height:2, :width]
-    return (rows[..., ::2] + rows[..., 1::2]) * 0.25
+    pooled: Tensor = MeanPool.apply(maps)
+    return pooled
+
+
+class MeanPool(torch.autograd.Function):
+    """2x2 average pooling by slices, and its gradients of any order.
+
+    On a CPU, torch's kernel for channels-first maps takes six times as long forward; what autograd makes of the slices
+    fills a whole map with zeros four times over.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor) -> Tensor:
+        ctx.shape = maps.shape
+        height, width = maps.shape[-2] // 2 * 2, maps.shape[-1] // 2 * 2
+        rows = maps[..., 0:height:2, :width] + maps[..., 1:height:2, :width]
+        return (rows[..., ::2] + rows[..., 1::2]) * 0.25
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        spread: Tensor = MeanSpread.apply(gradient, ctx.shape)
+        return spread
+
+
+class MeanSpread(torch.autograd.Function):
+    """The gradient of `MeanPool`: a quarter of each number to the four that it is the mean of; its own pools."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, shape: torch.Size) -> Tensor:
+        quarter, (height, width) = gradient * 0.25, (shape[-2] // 2 * 2, shape[-1] // 2 * 2)
+        whole = gradient.new_empty(shape)
+        whole[..., height:, :] = 0
+        whole[..., width:] = 0
+        rows = whole[..., 0:height:2, :width]
+        rows[..., ::2] = quarter
+        rows[..., 1::2] = quarter
+        whole[..., 1:height:2, :width] = rows
+        return whole
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        pooled: Tensor = MeanPool.apply(gradient)
+        return pooled, None
 
 
 def enlarge(images: Tensor, least: int) -> Tensor:

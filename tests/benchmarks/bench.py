@@ -20,6 +20,7 @@ from plain import PlainConvNet, dm_iteration, train_by_vmap, train_one_by_one
 from mim4dd.configuration import configure
 from mim4dd.data import load
 from mim4dd.information import train_reference
+from mim4dd.memory import keep_freed_memory
 from mim4dd.methods import DM, Mim
 from mim4dd.methods.loop import Distillation
 from mim4dd.methods.problem import Problem
@@ -188,6 +189,7 @@ def main() -> None:
     given = parser.parse_args()
     threads = given.threads
     torch.set_num_threads(threads)
+    keep_freed_memory()
     print(
         f"torch {torch.__version__}, {platform.machine()}, {threads} thread(s), median (range) of {REPEATS} repeats\n"
     )

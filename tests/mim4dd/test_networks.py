@@ -14,7 +14,7 @@ from mim4dd.errors import InputError, KnobError
 from mim4dd.networks import NETWORKS, ConvNet, Network, ResNet18, ViT
 from mim4dd.networks.batchnorm import settle, unsettled
 from mim4dd.networks.classic import Stack
-from mim4dd.networks.stacked import Params
+from mim4dd.networks.stacked import Params, pool
 from mim4dd.registry import knobs
 from mim4dd.seeding import torch_generator
 
@@ -299,3 +299,12 @@ def test_multiply_adds_scale_with_width_and_pixels() -> None:
     small, wide = ConvNet(width=64).multiply_adds(shape, 10), ConvNet(width=128).multiply_adds(shape, 10)
     assert 3.5 < wide / small < 4
     assert ConvNet(depth=3).multiply_adds((3, 64, 64), 10) == pytest.approx(4 * wide, rel=0.01)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (1, 2, 7, 9), (4, 6, 5)])
+def test_average_pooling_and_its_gradients_are_right(shape: tuple[int, ...]) -> None:
+    maps = torch.randn(shape, dtype=torch.float64, requires_grad=True, generator=torch.Generator().manual_seed(0))
+    expected = nn.functional.avg_pool2d(maps, 2)
+    assert torch.allclose(pool(maps, "avg"), expected)
+    assert torch.autograd.gradcheck(lambda x: pool(x, "avg"), maps)
+    assert torch.autograd.gradgradcheck(lambda x: pool(x, "avg") ** 2, maps)

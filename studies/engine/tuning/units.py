@@ -191,7 +191,7 @@ def prepared(
     from mim4dd.methods.problem import Problem
     from mim4dd.networks import NETWORKS
 
-    torch.set_num_threads(threads)
+    set_up(threads)
     train = inputs.perturbed(text, seed).data
     problem = Problem(train, unflatten(NETWORKS, network, "network"), 1, seed, torch.device(device))
     made = prepare_here(preparation, problem)
@@ -230,7 +230,7 @@ def fixed_unit(config: dict[str, Any], studio: Studio) -> None:
     trial, began, worker = trial_of(config), time.time(), this_worker()
     desk = Desk([trial], studio, worker)
     try:
-        set_threads(studio.resources)
+        set_up(studio.resources.threads)
         inputs = shared_inputs(studio, worker, desk)
         outcome = studio.work(trial, inputs, studio.resources.device, desk.state(trial), desk)
     except Exception as error:  # noqa: BLE001 - whatever a trial raises must not take its worker down
@@ -245,7 +245,7 @@ def search_unit(config: dict[str, Any], search: Search, studio: Studio) -> None:
     known = [search.known[trial.hash] for trial in search.trials(config) if trial.hash in search.known]
     desk = Desk(wanted, studio, worker)
     try:
-        set_threads(studio.resources)
+        set_up(studio.resources.threads)
         inputs, device = shared_inputs(studio, worker, desk), studio.resources.device
         runs = [begin(trial, inputs, device, desk.state(trial)) for trial in wanted]
         for index in range(len(runs[0].stops) - 1 if runs else 0):
@@ -297,9 +297,12 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def set_threads(resources: Resources) -> None:
-    """Give this worker as many threads as the trial has CPUs."""
+def set_up(threads: int) -> None:
+    """Give this worker as many threads as the trial has CPUs, and have it keep the memory that it frees."""
     import torch
 
+    from mim4dd.memory import keep_freed_memory
+
+    keep_freed_memory()
     # At every unit: workers are reused, and OpenMP's count belongs to the thread that set it.
-    torch.set_num_threads(resources.threads)
+    torch.set_num_threads(threads)

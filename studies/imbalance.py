@@ -3,6 +3,7 @@
     python studies/imbalance.py                        # digits: exponential and step imbalance, 5 seeds
     python studies/imbalance.py --quick                # the smallest honest run
     python studies/imbalance.py --seeds 0-9 --grid     # imbalance and noise crossed as well
+    python studies/imbalance.py --method every         # every base, alone and with the term, and the coresets too
     python studies/imbalance.py --dataset fashion_mnist --data-root DATA_ROOT --ipc 10 --tail cap
 
 Random real images, the base, the base with the MI term (at its default and as strong as the base) and full data are

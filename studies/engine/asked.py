@@ -90,12 +90,14 @@ class Suite:
 
     kinds, severities: registered perturbations and the values of their main knob; empty for the suite's own.
     conditions: further chains, as given. variants: settings of the method's knobs besides the default.
+    methods: others that are run beside the base and the MI term on it, as given; `every` is all that there are.
     """
 
     kinds: tuple[str, ...] = ()
     severities: tuple[float, ...] = ()
     conditions: tuple[str, ...] = ()
     variants: tuple[dict[str, str], ...] = ()
+    methods: tuple[str, ...] = ()
     grid: bool = False
     quick: bool = False
 
@@ -135,6 +137,15 @@ class Suite:
             dest="variants",
             help="the method with other knobs too (default: balance=gradnorm,weight=1, the term as strong as the base)",
         )
+        how.add_argument(
+            "--method",
+            action="append",
+            default=[],
+            metavar="NAME[:KNOB=VALUE,...]",
+            dest="methods",
+            help="another method beside the base, as in dc, mim:base=dc,weight=1 or herding; `every` is each base, "
+            "alone and with the term as strong as it, and each coreset (repeatable)",
+        )
 
     @staticmethod
     def of(found: argparse.Namespace) -> Suite:
@@ -153,6 +164,7 @@ class Suite:
             severities,
             tuple(found.conditions),
             tuple(assignments(text.split(","), "--variant") for text in variants if text != "none"),
+            tuple(dict.fromkeys(found.methods)),
             found.grid,
             found.quick,
         )

@@ -6,42 +6,16 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from mim4dd.configuration import Configuration
-from mim4dd.errors import InputError, KnobError
-from mim4dd.methods import METHODS, Mim
+from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from studies.answers.baselines.beside import read_beside
-from studies.answers.comparing.plan import Arm, plan_arms
+from studies.answers.comparing.plan import Arm, own_methods, plan_arms
 from studies.answers.stress.plan import FULL_NETWORKS, FULL_STEPS
 from studies.engine.asked import Blocks
 from studies.engine.options import Options
 from studies.engine.study import Plan
 
-# The term as strong as the base, as the stress suites' variant has it: at its default weight it is as weak or strong
-# as the scale of each base's own loss makes it.
-TERM = "balance=gradnorm,weight=1"
 CAPPED = {"evaluation.networks": str(FULL_NETWORKS), "evaluation.max_steps": str(FULL_STEPS)}
-
-
-def own_methods() -> tuple[str, ...]:
-    """Whatever is registered: selections first, each base alone and with the MI term if it takes one, full data last.
-
-    A method joins by being registered.
-    """
-    built = {name: METHODS.build(name) for name in METHODS.names() if METHODS.get(name) is not Mim}
-    selections = [name for name, method in built.items() if method.iterations == 0 and name != "full"]
-    found = sorted(selections, key=lambda name: (name != "random", name))
-    for name, method in built.items():
-        if method.iterations:
-            found += [name, f"mim:base={name},{TERM}"] if _takes_the_term(name) else [name]
-    return (*found, "full")
-
-
-def _takes_the_term(base: str) -> bool:
-    try:
-        METHODS.build("mim", {"base": base})
-    except KnobError:
-        return False
-    return True
 
 
 def plan_baselines(options: Options, configuration: Configuration) -> Plan:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mim4dd.configuration import Configuration, assignments
-from mim4dd.errors import InputError, UnknownNameError
-from mim4dd.methods import METHODS
+from mim4dd.errors import InputError, KnobError, UnknownNameError
+from mim4dd.methods import METHODS, Mim
 from mim4dd.registry import Flat, resolve, unknown
 from studies.engine.design import Setting
 from studies.engine.identity import shared_entries
@@ -15,13 +15,21 @@ from studies.engine.options import Options
 from studies.engine.study import Plan, configured
 from studies.engine.trial import Trial
 
+# The term as strong as the base, as the stress suites' variant has it: at its default weight it is as weak or strong
+# as the scale of each base's own loss makes it.
+TERM = "balance=gradnorm,weight=1"
+
 
 @dataclass(frozen=True)
 class Arm:
-    """A method of a comparison: how it is called, and everything that decides its trials but the seed."""
+    """A method of a comparison: how it is called, and everything that decides its trials but the seed.
+
+    knobs: `method`, and those that were named with it, under their whole names.
+    """
 
     name: str
     config: Flat
+    knobs: Flat
 
     @property
     def base(self) -> str:
@@ -36,6 +44,28 @@ class Arm:
 
 Extra = Callable[[Flat], Mapping[str, str]]
 """Further assignments for an arm by its configuration, such as the recipe it was published with."""
+
+
+def own_methods() -> tuple[str, ...]:
+    """Whatever is registered: selections first, each base alone and with the MI term if it takes one, full data last.
+
+    A method joins by being registered.
+    """
+    built = {name: METHODS.build(name) for name in METHODS.names() if METHODS.get(name) is not Mim}
+    selections = [name for name, method in built.items() if method.iterations == 0 and name != "full"]
+    found = sorted(selections, key=lambda name: (name != "random", name))
+    for name, method in built.items():
+        if method.iterations:
+            found += [name, f"mim:base={name},{TERM}"] if _takes_the_term(name) else [name]
+    return (*found, "full")
+
+
+def _takes_the_term(base: str) -> bool:
+    try:
+        METHODS.build("mim", {"base": base})
+    except KnobError:
+        return False
+    return True
 
 
 def plan_arms(
@@ -64,15 +94,28 @@ def arm_of(options: Options, spec: str, extra: Extra | None = None, cap: Extra |
     """One method as it is given on a command line."""
     name, _, knobs = spec.partition(":")
     METHODS.get(name)
-    own = assignments([text.strip() for text in knobs.split(",") if text.strip()], "--method")
+    given = assignments([text.strip() for text in knobs.split(",") if text.strip()], "--method")
+    base = {key: text for key, text in given.items() if key in ("base", "method.base")}
+    bare = configured(options, {"method": name}, base).flat
+    own = {_of_the_method(key, bare): text for key, text in given.items()}
     first = configured(options, {"method": name}, own).flat
-    for key in own:
-        if not resolve(key, first).startswith("method"):
-            raise InputError(f"--method is for the method's own knobs, got {key}; set {resolve(key, first)} with --set")
     assigned = dict(extra(first)) if extra else {}
     assigned |= {key: text for key, text in options.assigned.items() if _has(first, key)}
     assigned |= (dict(cap(first)) if cap else {}) | own
-    return Arm(arm_name(spec), {**shared_entries(options), **configured(options, {"method": name}, assigned).flat})
+    config = {**shared_entries(options), **configured(options, {"method": name}, assigned).flat}
+    told = ["method", *(["method.base"] if name == "mim" else []), *own]
+    return Arm(arm_name(spec), config, {key: config[key] for key in told})
+
+
+def _of_the_method(key: str, config: Flat) -> str:
+    """The method's knob that a key means, whatever else bears that name: `lr` is `method.lr`.
+
+    Raises: InputError for a knob of another component, UnknownNameError for none or two of the method's.
+    """
+    knobs = [name for name in config if f"{name}.".startswith("method.")]
+    if not any(name == key or name.endswith(f".{key}") for name in knobs) and _has(config, key):
+        raise InputError(f"--method is for the method's own knobs, got {key}; set {resolve(key, config)} with --set")
+    return resolve(key, knobs)
 
 
 def arm_name(spec: str) -> str:

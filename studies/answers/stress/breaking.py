@@ -73,7 +73,7 @@ def _of_group(found: Findings, condition: int, arm: int) -> Iterable[Occurrence]
     pairs = Pairs(
         accuracy=found.accuracy[condition, arm],
         random=sets[found.random] if role != "random" else None,
-        base=sets[found.base] if found.arms[arm].has_term else None,
+        base=sets[found.base_of(arm)] if found.arms[arm].has_term else None,
         rejected=_measured(found, condition, arm, "rejected_share") if noisy else None,
         rejected_clean=_measured(found, _control(found, condition), arm, "rejected_share") if noisy else None,
         flipped_agreement=_measured(found, condition, arm, "flipped_agreement") if noisy else None,

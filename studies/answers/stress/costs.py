@@ -25,7 +25,8 @@ def costs(found: Findings) -> list[str]:
     """One sentence a kind: what it costs each arm, and what lies beyond the range of the slope."""
     sentences = []
     for curve in found.curves:
-        slopes = [slope for slope in found.slopes if slope.curve == curve]
+        own = [found.arms[j] for j in found.own]
+        slopes = [slope for slope in found.slopes if slope.curve == curve and slope.arm in own]
         kind, unit = UNITS[curve.stage]
         what = f"{curve.family} {kind}".capitalize()
         if not slopes:
@@ -37,7 +38,7 @@ def costs(found: Findings) -> list[str]:
             f"{what} costs, {unit} up to {upto}: {'; '.join(_slope(slope, found.seeds) for slope in slopes)}{misfit}."
         )
         if slopes[0].upto != curve.worst:
-            told = [f"{arm.name} {_cost(found.loss(curve.worst, j))}" for j, arm in enumerate(found.arms)]
+            told = [f"{found.arms[j].name} {_cost(found.loss(curve.worst, j))}" for j in found.own]
             sentences.append(f"At {found.conditions[curve.worst].label} the whole cost is: {'; '.join(told)}.")
     return sentences
 
@@ -73,7 +74,8 @@ def gains(found: Findings) -> list[str]:
                 f"{_change(found, curve.worst, j)}{_lost(found, j, curve) if shown else ''})"
             )
         state = "a gain" if shown else "a loss" if clean.high is not None and clean.high < 0 else "no gain shown"
-        text = f"The gain of {arm.name} over the base is {points(clean)} on clean data ({state}, n = {clean.n})"
+        over = found.arms[found.base_of(j)].name
+        text = f"The gain of {arm.name} over {over} is {points(clean)} on clean data ({state}, n = {clean.n})"
         best = _largest(found, j)
         sentences.append("; ".join([text, *parts]) + f".{f' {best}' if best else ''}")
     return sentences
@@ -88,8 +90,7 @@ def _change(found: Findings, condition: int, arm: int) -> str:
     if low <= 0 <= high:
         if max(-low, high) <= MARGIN:
             return "no change beyond half a point"
-        gains = found.sets[:, arm] - found.sets[:, found.base]
-        needed = pairs_to_decide(gains[condition] - gains[0])
+        needed = pairs_to_decide(found.gains[condition, arm] - found.gains[0, arm])
         told = f"; about {needed} seeds would" if needed and change.n < needed <= SEEDS_IN_SIGHT else ""
         return "not decided at this n" + told
     ends = [found.gain(i, arm) for i in (0, condition)]
@@ -131,7 +132,8 @@ def tails(found: Findings) -> list[str]:
         if curve.stage != "imbalance":
             continue
         told = []
-        for j, arm in enumerate(found.arms):
+        for j in found.own:
+            arm = found.arms[j]
             rare, frequent = (found.group_recall(curve.worst, j, part) for part in (_tail, _head))
             # The same classes of the same seed on clean data.
             groups = [found.class_counts(curve.worst, k) for k in range(found.seeds)]

@@ -13,6 +13,7 @@ from studies.answers.stress.breaking import Occurrence
 from studies.answers.stress.failure_figures import draw_examples, draw_map
 from studies.answers.stress.findings import Arm, Curve, Findings
 from studies.answers.stress.grid import draw_grid
+from studies.answers.stress.methods import draw_bases, draw_methods
 from studies.answers.stress.pictures import draw_images
 from studies.engine.answer import Figure
 from studies.engine.evidence import Array
@@ -28,6 +29,8 @@ def draw_figures(found: Findings, seen: list[Occurrence]) -> tuple[Figure, ...]:
     """The figures that the rows allow, most telling first."""
     figures: list[Figure | None] = [
         _degradation(found),
+        draw_methods(found),
+        draw_bases(found),
         draw_grid(found),
         draw_map(found, seen),
         _groups(found),
@@ -58,7 +61,8 @@ def _degradation(found: Findings) -> Figure | None:
     for k, curve in enumerate(curves):
         top, bottom = grid[0][k], grid[1][k]
         x, dashed = found.places(curve), {"full"}
-        for j, arm in enumerate(found.arms):
+        for j in found.own:
+            arm = found.arms[j]
             means = [found.mean(i, j) for i in curve.conditions]
             _band(top, x, means, colour(found, arm), arm.name, dashed=arm.role in dashed)
             if arm.has_term:
@@ -115,7 +119,7 @@ def _percent_axis(axes: Axes, decimals: int = 0) -> None:
 
 
 def _recall(found: Findings) -> Figure | None:
-    arms = [j for j, arm in enumerate(found.arms) if arm.role != "full"]
+    arms = [j for j in found.own if found.arms[j].role != "full"]
     classes = found.evidence.rows and len(found.any_result(0).get("train_counts", ()))
     if not classes or classes > LARGEST_MATRIX:
         return None
@@ -158,7 +162,8 @@ def _groups(found: Findings) -> Figure | None:
     grid = drawing.subplots(len(curves), 3, sharey=True, squeeze=False)
     for row, curve in enumerate(curves):
         x = found.places(curve)
-        for j, arm in enumerate(found.arms):
+        for j in found.own:
+            arm = found.arms[j]
             by_condition = [_worst_thirds(found, curve, i, j) for i in curve.conditions]
             for k, name in enumerate(names):
                 intervals = [mean_interval(groups[k]) for groups in by_condition]

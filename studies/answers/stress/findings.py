@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from mim4dd.methods import Mim
-from mim4dd.registry import knobs
+from mim4dd.methods import METHODS, Mim
+from mim4dd.registry import Scalar, knobs
 from studies.engine.conditions import Condition
 from studies.engine.design import Setting
 from studies.engine.evidence import Array, Evidence
@@ -26,20 +26,27 @@ from studies.engine.statistics import (
 )
 
 NAMES = {"random": "random real images", "base": "{base}", "default": "{base} + MIM4DD", "full": "full data"}
+# The roles of the arms that every suite has.
+OWN = (*NAMES, "variant")
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What is compared: a method with its knobs. key: its role, and what a variant changes."""
+    """What is compared: a method with its knobs.
+
+    key: its role, and the knobs that tell it from the others. base: where the same method without the MI term stands
+    among the arms; None for an arm that has no term, or whose base is not among them.
+    """
 
     key: tuple[Any, ...]
     role: str
     name: str
+    base: int | None
 
     @property
     def has_term(self) -> bool:
-        """Whether the MI term is on."""
-        return self.role in ("default", "variant")
+        """Whether the MI term is on, and its gain over the base can be told."""
+        return self.base is not None
 
 
 @dataclass(frozen=True)
@@ -124,21 +131,43 @@ class Findings:
         return mean_interval(self.sets[condition, arm])
 
     def gain(self, condition: int, arm: int) -> PairedInterval:
-        """The arm less the base under the same condition, paired over seeds."""
-        return paired_interval(self.sets[condition, arm], self.sets[condition, self.base])
+        """The arm less its base under the same condition, paired over seeds."""
+        return paired_interval(self.sets[condition, arm], self.sets[condition, self.base_of(arm)])
 
     def loss(self, condition: int, arm: int) -> PairedInterval:
         """The arm under this condition less itself on clean data, paired over seeds."""
         return paired_interval(self.sets[condition, arm], self.sets[0, arm])
 
     def gain_change(self, condition: int, arm: int) -> PairedInterval:
-        """How much the arm's gain over the base differs from its gain on clean data, paired over seeds."""
-        gains = self.sets[:, arm] - self.sets[:, self.base]
-        return paired_interval(gains[condition], gains[0])
+        """How much the arm's gain over its base differs from its gain on clean data, paired over seeds."""
+        return paired_interval(self.gains[condition, arm], self.gains[0, arm])
+
+    @cached_property
+    def gains(self) -> Array:
+        """Each set less that of the arm's base, [conditions, arms, seeds]; 0 for arms without the term."""
+        return self.sets - self.sets[:, [j if arm.base is None else arm.base for j, arm in enumerate(self.arms)]]
+
+    def base_of(self, arm: int) -> int:
+        """Where the base of an arm with the term stands."""
+        base = self.arms[arm].base
+        if base is None:
+            raise ValueError(f"{self.arms[arm].name} has no base among the arms")
+        return base
 
     @property
     def base(self) -> int:
+        """The base that the suite is about."""
         return next(i for i, arm in enumerate(self.arms) if arm.role == "base")
+
+    @property
+    def own(self) -> list[int]:
+        """The arms that every suite has: what its curves and its words are about."""
+        return [j for j, arm in enumerate(self.arms) if arm.role in OWN]
+
+    @property
+    def others(self) -> list[int]:
+        """The methods that were asked for besides."""
+        return [j for j, arm in enumerate(self.arms) if arm.role not in OWN]
 
     @property
     def random(self) -> int:
@@ -240,14 +269,13 @@ class Findings:
 
     @cached_property
     def gain_p(self) -> dict[tuple[int, int], float]:
-        """Paired t tests of every gain over the base, Holm's correction over all of them."""
-        return self._tested(self.sets - self.sets[:, self.base][:, None], range(len(self.conditions)))
+        """Paired t tests of every gain over a base, Holm's correction over all of them."""
+        return self._tested(self.gains, range(len(self.conditions)))
 
     @cached_property
     def change_p(self) -> dict[tuple[int, int], float]:
         """The same of every change of a gain against the clean data."""
-        gains = self.sets - self.sets[:, self.base][:, None]
-        return self._tested(gains - gains[:1], range(1, len(self.conditions)))
+        return self._tested(self.gains - self.gains[:1], range(1, len(self.conditions)))
 
     def _tested(self, differences: Array, conditions: range) -> dict[tuple[int, int], float]:
         places = [(i, j) for i in conditions for j, arm in enumerate(self.arms) if arm.has_term]
@@ -269,8 +297,10 @@ def find(evidence: Evidence) -> Findings:
     """Order the settings by condition and arm; the arms of the clean control are those of every condition."""
     conditions = evidence.conditions
     of_clean = evidence.at(conditions[0]).settings
-    base = str(evidence.identity["configuration"]["method.base"]).upper()
-    arms = [Arm(_key(setting), setting.role, _name(setting, base)) for setting in of_clean]
+    base = str(evidence.identity["configuration"]["method.base"])
+    arms = [
+        Arm(_key(setting), setting.role, _name(setting, base), _base(setting, base, of_clean)) for setting in of_clean
+    ]
     settings = []
     for one in conditions:
         held = {_key(setting): setting for setting in evidence.at(one).settings}
@@ -282,13 +312,41 @@ def _key(setting: Setting) -> tuple[Any, ...]:
     return (setting.role, *sorted(setting.knobs.items()))
 
 
+def _base(setting: Setting, base: str, settings: Sequence[Setting]) -> int | None:
+    """Where the method without the term stands among the settings."""
+    if setting.role in ("default", "variant"):
+        return next(i for i, one in enumerate(settings) if one.role == "base")
+    if setting.role in OWN or setting.knobs["method"] != "mim":
+        return None
+    of_base = {key: value for key, value in setting.knobs.items() if f"{key}.".startswith("method.base.")}
+    wanted = {key.replace("method.base", "method", 1): value for key, value in of_base.items()}
+    for i, one in enumerate(settings):
+        if one.role == "base" and wanted == {"method": base}:
+            return i
+        if one.role not in OWN and dict(one.knobs) == wanted:
+            return i
+    return None
+
+
 def _name(setting: Setting, base: str) -> str:
-    if setting.role != "variant":
-        return NAMES[setting.role].format(base=base)
+    """What the arm is called: `DM + MIM4DD (gradnorm, λ=1)`, `herding`, `DC (batch_real=32)`."""
+    if setting.role in NAMES:
+        return NAMES[setting.role].format(base=base.upper())
+    held = {key: value for key, value in setting.knobs.items() if key not in ("method", "method.base")}
+    method = setting.knobs.get("method", "mim")
+    if method == "mim":
+        name = f"{str(setting.knobs.get('method.base', base)).upper()} + MIM4DD"
+    else:
+        name = str(method) if METHODS.build(str(method)).iterations == 0 else str(method).upper()
+    return f"{name} ({_told(held)})" if held else name
+
+
+def _told(held: Mapping[str, Scalar]) -> str:
+    """Knobs in words, a choice by its value alone: `gradnorm, λ=1`."""
     declared = knobs(Mim)
     told = []
-    for key, value in sorted(setting.knobs.items(), key=lambda pair: isinstance(pair[1], int | float)):
+    for key, value in sorted(held.items(), key=lambda pair: isinstance(pair[1], int | float)):
         name = key.rpartition(".")[2]
         symbol = declared[name].symbol if name in declared else ""
         told.append(str(value) if isinstance(value, str) else f"{symbol or name}={value:g}")
-    return f"{base} + MIM4DD ({', '.join(told)})"
+    return ", ".join(told)

@@ -25,8 +25,7 @@ def draw_grid(found: Findings) -> Figure | None:
         named = [part for part in (first, second) if part != "clean"]
         return labels.get(" + ".join(named) if named else "clean")
 
-    panels = [(j, "accuracy") for j, arm in enumerate(found.arms) if arm.role == "base"]
-    panels += [(j, "gain") for j, arm in enumerate(found.arms) if arm.has_term]
+    panels = [(found.base, "accuracy"), *((j, "gain") for j in found.own if found.arms[j].has_term)]
     # A colour scale of less than five points would dramatise noise.
     gains = [
         abs(found.gain(i, j).mean or 0.0) for i in range(len(found.conditions)) for j, what in panels if what == "gain"

@@ -9,6 +9,7 @@ from mim4dd.configuration import Configuration, apply, assign
 from mim4dd.errors import InputError, KnobError
 from mim4dd.registry import Flat, check_value, component_fields
 from perturbations import PERTURBATIONS
+from studies.answers.comparing.plan import TERM, Arm, arm_of, own_methods
 from studies.engine.asked import Suite
 from studies.engine.conditions import CLEAN, Condition, condition, severity_knob
 from studies.engine.design import Setting
@@ -61,6 +62,7 @@ def plan_stress(options: Options, configuration: Configuration, sweep: Sweep) ->
         _check_variant(changed, names)
         others = {key: value for key, value in configuration.flat.items() if key not in changed}
         arms.append(("variant", {name: changed[name] for name in names}, others | changed, options.seeds))
+    arms += [(arm.name, arm.knobs, arm.config, options.seeds) for arm in _others(options, asked, configuration.flat)]
     full = configuration.with_method("full")
     full |= {"evaluation.networks": FULL_NETWORKS, "evaluation.max_steps": FULL_STEPS}
     arms.append(("full", {}, full, options.seeds))
@@ -77,6 +79,21 @@ def plan_stress(options: Options, configuration: Configuration, sweep: Sweep) ->
         if sweep.stage == "label noise" and not asked.kinds and not asked.conditions and not asked.quick
     ]
     return Plan((), tuple(settings), tuple(trials.values()), conditions, tuple(notes))
+
+
+def _others(options: Options, asked: Suite, flat: Flat) -> list[Arm]:
+    """The further methods of a suite, each once, without those that it has anyway.
+
+    Raises: InputError, UnknownNameError or KnobError.
+    """
+    base, has_variant = str(flat["method.base"]), asked.variants == (dict(part.split("=") for part in TERM.split(",")),)
+    mine = {"random", "full", base, f"mim:base={base}"} | ({f"mim:base={base},{TERM}"} if has_variant else set())
+    specs: list[str] = []
+    for spec in asked.methods:
+        if spec in mine:
+            raise InputError(f"--method {spec} is in the suite anyway")
+        specs += [one for one in own_methods() if one not in mine] if spec == "every" else [spec]
+    return [arm_of(options, spec) for spec in dict.fromkeys(specs)]
 
 
 def _check_variant(changed: Flat, names: Sequence[str]) -> None:

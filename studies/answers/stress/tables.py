@@ -7,6 +7,7 @@ import numpy as np
 from mim4dd.information import Reference
 from studies.answers.stress.breaking import Occurrence, onsets
 from studies.answers.stress.findings import Findings
+from studies.answers.stress.methods import method_tables
 from studies.answers.stress.selecting import selections
 from studies.engine.answer import Cell, Table, percent, points
 from studies.engine.failures import describe, mode_of
@@ -18,6 +19,7 @@ from studies.engine.statistics import mean_interval, probability_of_improvement,
 def tables(found: Findings, seen: list[Occurrence]) -> tuple[Table, ...]:
     """Costs, slopes, groups of classes, selection, spread, what was realised, and failures."""
     made = [
+        *method_tables(found),
         _degradation(found),
         _slopes(found),
         _groups(found),
@@ -57,7 +59,7 @@ def _degradation(found: Findings) -> Table:
         "Accuracy under every condition",
         (
             *("training data", "method", "balanced test accuracy", "against its own clean control"),
-            *("paired gain over the base", "p of the gain (Holm)", "P(better than the base)", "pairs"),
+            *("paired gain over its base", "p of the gain (Holm)", "P(better than its base)", "pairs"),
             *("change of the gain from clean data", "p of the change (Holm)", "sets × networks", "diverged", "lost"),
         ),
         tuple(rows),
@@ -69,7 +71,7 @@ def _degradation(found: Findings) -> Table:
 
 
 def _wins(found: Findings, condition: int, arm: int) -> str | None:
-    wins = probability_of_improvement(found.sets[condition, arm], found.sets[condition, found.base])
+    wins = probability_of_improvement(found.sets[condition, arm], found.sets[condition, found.base_of(arm)])
     if wins.value is None or wins.low is None or wins.high is None:
         return None
     return f"{wins.value:.2f} [{wins.low:.2f}, {wins.high:.2f}]"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from studies.answers.stress.breaking import Occurrence, group_failures, occurrences, onsets
@@ -81,7 +83,8 @@ def _combined(found: Findings) -> str:
         if one.stages != ("imbalance", "label noise") or not all(part in labels for part in parts):
             continue
         first, second = (labels[part] for part in parts)
-        for j, arm in enumerate(found.arms):
+        for j in found.own:
+            arm = found.arms[j]
             if arm.role not in ("base", "variant"):
                 continue
             loss = found.sets[i, j] - found.sets[0, j]
@@ -165,11 +168,12 @@ def _notes(found: Findings) -> tuple[str, ...]:
 
 
 def _summary(found: Findings) -> dict[str, float]:
-    """The numbers that MLflow's parent run shows; variants are numbered in their order."""
+    """The numbers that MLflow's parent run shows, under names that it takes; variants are numbered in their order."""
     held: dict[str, float | None] = {}
     variants = [arm for arm in found.arms if arm.role == "variant"]
     for j, arm in enumerate(found.arms):
-        name = f"variant{variants.index(arm) + 1}" if arm in variants else arm.role
+        told = f"variant{variants.index(arm) + 1}" if arm in variants else arm.role
+        name = re.sub(r"[^\w.-]+", "_", told).strip("_")
         held[f"clean_test_accuracy/{name}"] = found.mean(0, j).mean
         for slope in found.slopes:
             if slope.arm == arm:

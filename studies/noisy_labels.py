@@ -3,6 +3,7 @@
     python studies/noisy_labels.py                     # digits: four kinds of noise, 5 seeds, on this machine
     python studies/noisy_labels.py --quick             # the smallest honest run
     python studies/noisy_labels.py --seeds 0-9 --grid  # noise and imbalance crossed as well
+    python studies/noisy_labels.py --method every      # every base, alone and with the term, and the coresets too
     python studies/noisy_labels.py --dataset npz:cifar10_20k.npz --classes-as cifar10 --quick \\
         --condition human:file=cifar10n.npz,labels=worse
 

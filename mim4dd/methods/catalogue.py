@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
+    from mim4dd.methods.prepared import Preparation
     from mim4dd.methods.problem import Problem
     from mim4dd.networks.stacked import Params
 
@@ -52,6 +53,16 @@ class Method(Protocol):
 
     @property
     def iterations(self) -> int: ...
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """What is made once before the first iteration, for whoever needs the same."""
+
+    def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
+        """How many images pass forward through the network in an iteration; a backward pass counts as two of them.
+
+        features: a term wants every block's output of both sides, see `matches`.
+        """
 
     def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """First synthetic images [M, channels, H, W] and their labels [M], ordered by class."""

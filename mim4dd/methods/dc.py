@@ -51,6 +51,11 @@ class DC(LearnedPixels):
         outer, inner = LOOPS[min(LOOPS, key=lambda listed: max(listed / ipc, ipc / listed))]
         return self.outer or outer, self.inner or inner
 
+    def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
+        outer, inner = self.loops(ipc)
+        # The synthetic side is differentiated twice.
+        return classes * (outer * (3 * self.batch_real + 9 * ipc) + (outer - 1) * inner * 3 * ipc)
+
     def learnable(self, problem: Problem) -> Learnable:
         return {}
 

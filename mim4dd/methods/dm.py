@@ -37,6 +37,9 @@ class DM(LearnedPixels):
     def __post_init__(self) -> None:
         check_augment(self.augment)
 
+    def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
+        return classes * (self.batch_real + 3 * ipc)
+
     def learnable(self, problem: Problem) -> Learnable:
         return {}
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
+    from mim4dd.methods.prepared import Preparation
     from mim4dd.methods.problem import Problem
     from mim4dd.records import ImageData
 
@@ -58,6 +59,13 @@ class Mim:
     @property
     def iterations(self) -> int:
         return self.base.iterations
+
+    @property
+    def preparation(self) -> Preparation | None:
+        return self.base.preparation
+
+    def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
+        return self.base.image_passes(classes, ipc, features or bool(self.weight))
 
     @property
     def head_layers(self) -> int:

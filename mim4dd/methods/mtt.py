@@ -100,6 +100,10 @@ class MTT(LearnedPixels):
 
         return Experts(self.experts, self.expert_epochs, self.lr_expert, self.batch_expert, self.augment)
 
+    def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
+        student = 9 * self.settings(ipc).steps * min(self.batch_synthetic or classes * ipc, classes * ipc)
+        return student + (classes * (self.batch_real + 3 * ipc) if features else 0)
+
     def learnable(self, problem: Problem) -> Learnable:
         import torch
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from mim4dd.methods.catalogue import Method
+    from mim4dd.methods.prepared import Preparation
     from mim4dd.methods.problem import Problem
 
 
@@ -24,6 +25,10 @@ class LearnedPixels:
     init: str = knob("real", choices=("real", "noise"), help="first images: random real ones, or Gaussian noise")
     optimizer: str = knob("sgd", choices=("sgd", "adam"), help="of the pixels")
     schedule: str = knob("constant", choices=("constant", "cosine"), help="of the pixels' rate; cosine falls to 0")
+
+    @property
+    def preparation(self) -> Preparation | None:
+        return None
 
     def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
         from mim4dd.methods.batches import initial_images

@@ -24,6 +24,9 @@ class Preparation(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
+    def image_passes(self, images: int) -> float:
+        """How many images pass forward through the network, of a training split of `images`; see `Method`."""
+
     def make(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
         """The arrays by name."""
 
@@ -61,6 +64,9 @@ class Experts:
     batch: int
     augment: str
 
+    def image_passes(self, images: int) -> float:
+        return 3 * self.count * self.epochs * images
+
     def make(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
         """Train the experts, each with streams of its own."""
         import torch
@@ -94,6 +100,9 @@ class TrainedNetwork:
 
     epochs: int
     max_steps: int
+
+    def image_passes(self, images: int) -> float:
+        return 3 * self.recipe.epochs_for(images) * images
 
     @property
     def recipe(self) -> Recipe:

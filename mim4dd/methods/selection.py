@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
+    from mim4dd.methods.prepared import Preparation, TrainedNetwork
     from mim4dd.methods.problem import Problem
     from mim4dd.records import Floats, Integers
 
@@ -22,6 +23,13 @@ class Selection:
 
     @property
     def iterations(self) -> int:
+        return 0
+
+    @property
+    def preparation(self) -> Preparation | None:
+        return None
+
+    def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
         return 0
 
     def learnable(self, problem: Problem) -> Learnable:
@@ -70,6 +78,13 @@ class Coreset(Selection):
     epochs: int = knob(50, low=1, help="that the network is trained for")
     max_steps: int = knob(500, low=0, help="at most so many steps of 256 images, in whole epochs; 0 is no limit")
 
+    @property
+    def preparation(self) -> TrainedNetwork:
+        """The network, to be trained once."""
+        from mim4dd.methods.prepared import TrainedNetwork
+
+        return TrainedNetwork(self.epochs, self.max_steps)
+
     def choose(self, embeddings: Floats, count: int, problem: Problem) -> Integers:
         """`count` of a class's images, [n, D] embedded, by row."""
         raise NotImplementedError
@@ -87,10 +102,9 @@ class Coreset(Selection):
     def _embedded(self, problem: Problem, rows: Integers) -> Floats:
         import torch
 
-        from mim4dd.methods.prepared import TrainedNetwork
         from mim4dd.networks.chunks import features_without_graph
 
-        arrays = problem.prepared(TrainedNetwork(self.epochs, self.max_steps)).arrays
+        arrays = problem.prepared(self.preparation).arrays
         params = {name: torch.tensor(array, device=problem.device) for name, array in arrays.items()}
         (last,) = features_without_graph(problem.network, params, problem.take(rows), last=True)
         found: Floats = last[0].flatten(1).cpu().numpy()

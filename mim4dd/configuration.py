@@ -46,13 +46,19 @@ def configure(
     parts = {key: text for key, text in assigned.items() if _names_part(key, flat)}
     flat, chosen = assign(flat, parts)
     for key, value in protocol(protocol_name).items():
-        found = [name for name in flat if name == key or name.endswith(f".{key}")]
-        flat |= dict.fromkeys(found[:1], value)
+        flat |= dict.fromkeys(_meant(key, flat)[:1], value)
     flat, fixed = assign(complete(flat), {key: text for key, text in assigned.items() if key not in parts})
     declared: dict[str, Knob] = {}
     for part, registry in PARTS.items():
         declared |= knobs(unflatten(registry, flat, part), f"{part}.")
     return Configuration(flat, declared, chosen + fixed)
+
+
+def _meant(key: str, flat: Flat) -> list[str]:
+    """The names that a protocol's key means: `mtt.lr` is the `lr` of whichever part is `mtt`."""
+    owner, _, knob = key.rpartition(".")
+    owned = [f"{part}.{knob}" for part, value in flat.items() if owner and value == owner and f"{part}.{knob}" in flat]
+    return owned or [name for name in flat if name == key or name.endswith(f".{key}")]
 
 
 def _names_part(key: str, flat: Flat) -> bool:

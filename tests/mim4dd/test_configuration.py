@@ -125,3 +125,12 @@ def test_texts_are_split_at_the_first_equals_sign() -> None:
             assignments([bad], "--set")
     with pytest.raises(InputError, match="--set a is given twice"):
         assignments(["a=1", "a=2"], "--set")
+
+
+def test_a_protocols_knob_of_one_method_goes_to_that_method_alone_wherever_it_is() -> None:
+    value = protocol("digits")["mtt.lr"]
+    assert configured("digits", method="mtt").flat["method.lr"] == value
+    wrapped = configured("digits", {"base": "mtt"}).flat
+    assert wrapped["method.base.lr"] == value
+    assert wrapped["evaluation.lr"] == complete(FULL)["evaluation.lr"]
+    assert configured("digits").flat["method.base.lr"] == complete(FULL)["method.base.lr"]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from bases import bases, memory
 from plain import PlainConvNet, dm_iteration, train_by_vmap, train_one_by_one
 
 from mim4dd.configuration import configure
@@ -175,6 +176,8 @@ def detecting() -> list[str]:
 PARTS: dict[str, Callable[[], list[str]]] = {
     "evaluation": lambda: [line for size in ((16, 10), (32, 10), (64, 10), (32, 100)) for line in evaluation(*size)],
     "iterations": iterations,
+    "bases": bases,
+    "memory": memory,
     "overhead": overhead,
     "perturbing": perturbing,
     "detecting": detecting,

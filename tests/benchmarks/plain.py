@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+Weights = dict[str, Tensor]
+Augment = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
 
 
 class PlainConvNet(nn.Module):
@@ -71,3 +76,43 @@ def dm_iteration(network: PlainConvNet, real: Tensor, synthetic: Tensor, classes
     for ours, theirs in zip(synthetic.chunk(classes), real.chunk(classes), strict=True):
         loss = loss + (network.embed(theirs).detach().mean(0) - network.embed(ours).mean(0)).square().sum()
     return loss
+
+
+def dc_iteration(
+    network: PlainConvNet, real: Tensor, synthetic: Tensor, classes: int, augment: Augment | None
+) -> Tensor:
+    """The gradient-matching loss one class at a time, as in the public code of DC, and of DSA with an augmentation.
+
+    Shapes: real [C * B, ...] and synthetic [C * ipc, ...], ordered by class.
+    """
+    params, loss = list(network.parameters()), synthetic.new_zeros(())
+    for label, (ours, theirs) in enumerate(zip(synthetic.chunk(classes), real.chunk(classes), strict=True)):
+        if augment:
+            ours, theirs = augment(ours, theirs, label)
+        found = []
+        for images, graph in ((theirs, False), (ours, True)):
+            target = torch.full((len(images),), label)
+            entropy = F.cross_entropy(network(images), target)
+            found.append(torch.autograd.grad(entropy, params, create_graph=graph))
+        for of_real, of_synthetic in zip(*found, strict=True):
+            if of_real.ndim > 1:
+                a, b = of_real.flatten(1), of_synthetic.flatten(1)
+                loss = loss + (1 - (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-6)).sum()
+    return loss
+
+
+def mtt_iteration(
+    network: PlainConvNet, start: Weights, target: Weights, synthetic: Tensor, labels: Tensor, steps: int, rate: Tensor
+) -> Tensor:
+    """The trajectory-matching loss with the student's steps written out, all images a step, without augmentation."""
+    from torch.func import functional_call
+
+    student = {name: weight.clone().requires_grad_() for name, weight in start.items()}
+    for _ in range(steps):
+        entropy = F.cross_entropy(functional_call(network, student, (synthetic,)), labels)
+        gradients = torch.autograd.grad(entropy, list(student.values()), create_graph=True)
+        student = {
+            name: weight - rate * gradient for (name, weight), gradient in zip(student.items(), gradients, strict=True)
+        }
+    apart = torch.stack([(student[name] - target[name]).square().sum() for name in target]).sum()
+    return apart / torch.stack([(start[name] - target[name]).square().sum() for name in target]).sum()

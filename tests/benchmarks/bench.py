@@ -30,6 +30,8 @@ from mim4dd.train import Recipe, Streams, fresh_networks, train_networks
 from studies.engine.trial import Inputs, Outcome, Trial
 
 EPOCHS, ITERATIONS, REPEATS = 60, 60, 5
+# (width, images, pixels a side) of the sets that networks are trained on.
+SIZES = ((16, 10), (32, 10), (64, 10), (32, 100), (128, 10, 28), (16, 10, 28), (128, 100, 28))
 
 
 def seconds(work: Callable[[], object], repeats: int = REPEATS) -> list[float]:
@@ -49,21 +51,22 @@ def ratio(slow: list[float], fast: list[float]) -> str:
     return f"{statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
 
 
-def evaluation(width: int, images: int) -> list[str]:
+def evaluation(width: int, images: int, size: int = 8) -> list[str]:
     """Ten networks at once against one by one and against torch.func.vmap."""
-    shape, generator = (1, 8, 8), torch.Generator().manual_seed(0)
+    shape, generator = (1, size, size), torch.Generator().manual_seed(0)
+    depth, epochs = (2, EPOCHS) if size == 8 else (3, 3)
     pixels = torch.randn((images, *shape), generator=generator)
     labels = torch.arange(images) % 10
-    network, recipe = ConvNet(width=width), Recipe(epochs=EPOCHS, augment="none", networks=10)
+    network, recipe = ConvNet(width=width), Recipe(epochs=epochs, augment="none", networks=10)
     streams = Streams.first("bench", 0, 10)
     params = fresh_networks(network, shape, 10, streams, torch.device("cpu"))
-    plain = [PlainConvNet(1, width, 2, 8, 10) for _ in range(10)]
+    plain = [PlainConvNet(1, width, depth, size, 10) for _ in range(10)]
     ours = seconds(lambda: train_networks(network, params, pixels, labels, recipe, streams, "digits/train"))
-    singly = seconds(lambda: train_one_by_one(plain, pixels, labels, EPOCHS))
-    mapped = seconds(lambda: train_by_vmap(plain, pixels, labels, EPOCHS))
-    name = f"evaluation of 10 networks, width {width}, {images} 8x8 images"
+    singly = seconds(lambda: train_one_by_one(plain, pixels, labels, epochs))
+    mapped = seconds(lambda: train_by_vmap(plain, pixels, labels, epochs))
+    name = f"evaluation of 10 networks, width {width}, {images} {size}x{size} images"
     return [
-        f"| {name}: grouped, ms an epoch | {1000 * statistics.median(ours) / EPOCHS:.2f} |",
+        f"| {name}: grouped, ms an epoch | {1000 * statistics.median(ours) / epochs:.2f} |",
         f"| {name}: one by one / grouped | {ratio(singly, ours)} |",
         f"| {name}: vmap / grouped | {ratio(mapped, ours)} |",
     ]
@@ -174,7 +177,7 @@ def detecting() -> list[str]:
 
 
 PARTS: dict[str, Callable[[], list[str]]] = {
-    "evaluation": lambda: [line for size in ((16, 10), (32, 10), (64, 10), (32, 100)) for line in evaluation(*size)],
+    "evaluation": lambda: [line for given in SIZES for line in evaluation(*given)],
     "iterations": iterations,
     "bases": bases,
     "memory": memory,

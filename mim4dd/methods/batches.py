@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from mim4dd.data.augment import augment_images, draw_siamese
+from mim4dd.data.augment import Draw, augment_images, draw_siamese
 from mim4dd.data.operations import operations
 from mim4dd.methods.problem import within
 from mim4dd.seeding import generator, torch_generator
@@ -31,10 +31,17 @@ def siamese_batch(
 
     Gradients reach the synthetic pixels. batch_real: real images of each class; step: the update in the iteration.
     """
-    real, y_real = problem.real_batch(batch_real, iteration, step)
+    real, y_real, draw = real_batch(problem, batch_real, augment, iteration, step)
+    return real, y_real, augment_images(pixels, draw, labels.cpu().numpy())
+
+
+def real_batch(
+    problem: Problem, count: int, augment: str, iteration: int, step: int = 0
+) -> tuple[Tensor, Tensor, Draw]:
+    """`count` real images of each class, augmented, their labels, and the draw, which synthetic images share."""
+    real, y_real = problem.real_batch(count, iteration, step)
     names = operations(augment, problem.train.source)
     stream = generator("siamese augmentation", problem.seed, *within(iteration, step))
     draw = draw_siamese(names, problem.classes, stream)
     with torch.no_grad():
-        real = augment_images(real, draw, y_real.cpu().numpy())
-    return real, y_real, augment_images(pixels, draw, labels.cpu().numpy())
+        return augment_images(real, draw, y_real.cpu().numpy()), y_real, draw

@@ -26,10 +26,14 @@ class DM(LearnedPixels):
     Source: Zhao & Bilen 2023, "Dataset Condensation with Distribution Matching" (arXiv 2110.04181), and its public code
     for the defaults.
     Differs: a class with fewer real images than the batch repeats some (the public code takes a smaller batch, as
-    does the tail policy `cap`); the classes share one forward pass.
+    does the tail policy `cap`); the classes share one forward pass; `updates` above 1 moves the images several times
+    towards one draw of network, real batch and augmentation (there: once), whose real side is then computed once.
     """
 
-    iterations: int = knob(20_000, low=1, search=(100, 20_000), log=True, help="image updates")
+    iterations: int = knob(
+        20_000, low=1, search=(100, 20_000), log=True, help="networks and real batches that are drawn"
+    )
+    updates: int = knob(1, low=1, search=(1, 16), log=True, help="of the images, for each network and real batch")
     batch_real: int = knob(256, low=1, search=(16, 256), log=True, help="real images per class and iteration")
     lr: float = knob(1.0, above=0, search=(0.01, 10), log=True, help="of the pixels (SGD)")
     augment: str = knob(SIAMESE, help="Siamese operations, or none")
@@ -38,7 +42,7 @@ class DM(LearnedPixels):
         check_augment(self.augment)
 
     def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
-        return classes * (self.batch_real + 3 * ipc)
+        return classes * (self.batch_real + 3 * ipc * self.updates)
 
     def learnable(self, problem: Problem) -> Learnable:
         return {}
@@ -49,17 +53,18 @@ class DM(LearnedPixels):
     def matches(
         self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
     ) -> Iterator[Match]:
+        from mim4dd.data.augment import augment_images
         from mim4dd.matching import mean_distance
-        from mim4dd.methods.batches import siamese_batch
+        from mim4dd.methods.batches import real_batch
         from mim4dd.networks.chunks import features_without_graph
 
         params = problem.fresh_network(iteration)
-        real, y_real, synthetic = siamese_batch(
-            problem, learnable["pixels"], labels, self.batch_real, self.augment, iteration
-        )
+        real, y_real, draw = real_batch(problem, self.batch_real, self.augment, iteration)
         real_features = [maps[0] for maps in features_without_graph(problem.network, params, real, last=not features)]
-        synthetic_features = [maps[0] for maps in problem.network.features(params, synthetic)]
-        loss = mean_distance(
-            real_features[-1].flatten(1), y_real, synthetic_features[-1].flatten(1), labels, problem.classes
-        )
-        yield Match({"dm": Term(loss)}, params, y_real, labels, real_features, synthetic_features)
+        for _ in range(self.updates):
+            synthetic = augment_images(learnable["pixels"], draw, labels.cpu().numpy())
+            synthetic_features = [maps[0] for maps in problem.network.features(params, synthetic)]
+            loss = mean_distance(
+                real_features[-1].flatten(1), y_real, synthetic_features[-1].flatten(1), labels, problem.classes
+            )
+            yield Match({"dm": Term(loss)}, params, y_real, labels, real_features, synthetic_features)

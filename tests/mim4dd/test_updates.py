@@ -1,0 +1,58 @@
+"""Several image updates for each network and real batch of DM, against the steps written out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from mim4dd.data import load
+from mim4dd.matching import mean_distance
+from mim4dd.methods import DM, Mim
+from mim4dd.methods.loop import Distillation
+from mim4dd.methods.problem import Problem
+from mim4dd.networks import ConvNet
+from mim4dd.networks.stacked import Params
+
+MODEST = {"batch_real": 8, "augment": "none", "lr": 0.5}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counting(ConvNet):
+    """A ConvNet that counts the images which pass forward."""
+
+    met: list[int] = field(default_factory=list)
+
+    def features(self, params: Params, images: Tensor) -> list[Tensor]:
+        self.met.append(images.shape[:-3].numel())
+        return super().features(params, images)
+
+
+def problem_of(network: ConvNet) -> Problem:
+    return Problem(load("digits").train, network, 1, 0, torch.device("cpu"))
+
+
+def test_updates_are_steps_towards_one_real_side() -> None:
+    problem = problem_of(ConvNet(width=8))
+    run = Distillation(problem, DM(iterations=2, updates=3, **MODEST))
+    run.advance(2)
+    pixels, labels = problem.take(problem.random_rows()).clone().requires_grad_(), problem.labels()
+    optimizer = torch.optim.SGD([pixels], lr=0.5, momentum=0.5)
+    for iteration in range(2):
+        params, (real, y_real) = problem.fresh_network(iteration), problem.real_batch(8, iteration)
+        for _ in range(3):
+            sides = [problem.network.features(params, x)[-1][0].flatten(1) for x in (real, pixels)]
+            optimizer.zero_grad()
+            mean_distance(sides[0].detach(), y_real, sides[1], labels, 10).backward()
+            optimizer.step()
+    assert torch.allclose(run.learnable["pixels"], pixels, atol=1e-6)
+
+
+def test_the_real_side_is_computed_once_with_the_term_too() -> None:
+    for method in (DM(iterations=1, updates=4, **MODEST), Mim(base=DM(iterations=1, updates=4, **MODEST))):
+        network = Counting(width=8)
+        run = Distillation(problem_of(network), method)
+        network.met.clear()
+        run.advance(1)
+        assert sorted(network.met) == [10, 10, 10, 10, 80]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 import torch
-from torch import Tensor
+from counting import Counting
 
 from mim4dd.data import load
 from mim4dd.methods import METHODS
 from mim4dd.methods.problem import Problem
-from mim4dd.networks import ConvNet
-from mim4dd.networks.stacked import Params
 
 SMALL = {
     "dm": {"batch_real": 7},
@@ -20,17 +16,6 @@ SMALL = {
     "dsa": {"batch_real": 7, "outer": 2, "inner": 3},
     "mtt": {"batch_real": 7, "experts": 1, "expert_epochs": 2, "steps": 4},
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counting(ConvNet):
-    """A ConvNet that counts the images which pass forward."""
-
-    met: list[int] = field(default_factory=list)
-
-    def features(self, params: Params, images: Tensor) -> list[Tensor]:
-        self.met.append(images.shape[:-3].numel())
-        return super().features(params, images)
 
 
 @pytest.mark.parametrize("base", SMALL)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import torch
-from torch import Tensor
+from counting import Counting
 
 from mim4dd.data import load
 from mim4dd.matching import mean_distance
@@ -13,20 +11,8 @@ from mim4dd.methods import DM, Mim
 from mim4dd.methods.loop import Distillation
 from mim4dd.methods.problem import Problem
 from mim4dd.networks import ConvNet
-from mim4dd.networks.stacked import Params
 
 MODEST = {"batch_real": 8, "augment": "none", "lr": 0.5}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counting(ConvNet):
-    """A ConvNet that counts the images which pass forward."""
-
-    met: list[int] = field(default_factory=list)
-
-    def features(self, params: Params, images: Tensor) -> list[Tensor]:
-        self.met.append(images.shape[:-3].numel())
-        return super().features(params, images)
 
 
 def problem_of(network: ConvNet) -> Problem:

@@ -59,9 +59,9 @@ class TrialRun:
         self.problem = Problem(
             self.perturbed.data, self.network, int(config["ipc"]), self.seed, place, tail, self._prepare
         )
+        self.earlier_seconds = self.distil_seconds = self.waited_seconds = 0.0
         self.distillation = Distillation(self.problem, self.method)
         self.rungs: list[dict[str, float]] = []
-        self.earlier_seconds = self.distil_seconds = 0.0
         self.training: Training | None = None
         self.held: dict[str, Any] | None = None
         self.restarted = ""
@@ -70,9 +70,13 @@ class TrialRun:
         """What a method needs before its first iteration, from whoever shares it between trials."""
         from mim4dd.methods.prepared import prepare_here
 
-        if self.inputs.provide is None:
-            return prepare_here(preparation, problem)
-        return self.inputs.provide(preparation, problem, str(self.trial.config.get("perturb", "")))
+        began = time.perf_counter()
+        try:
+            if self.inputs.provide is None:
+                return prepare_here(preparation, problem)
+            return self.inputs.provide(preparation, problem, str(self.trial.config.get("perturb", "")))
+        finally:
+            self.waited_seconds += time.perf_counter() - began
 
     @cached_property
     def noisy_validation(self) -> ImageData:
@@ -136,6 +140,7 @@ class TrialRun:
             "rungs": list(self.rungs),
             "seconds": self.earlier_seconds + self.meter.seconds,
             "distil_seconds": self.distil_seconds,
+            "waited_seconds": self.waited_seconds,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -144,6 +149,7 @@ class TrialRun:
             self.distillation.load_state_dict(state["distillation"])
         self.held, self.rungs = state["training"], list(state["rungs"])
         self.earlier_seconds, self.distil_seconds = state["seconds"], state["distil_seconds"]
+        self.waited_seconds += state["waited_seconds"]
 
     def finish(self, pause: Pause | None = None) -> Outcome:
         """Evaluate what was distilled; a diverged trial ends as an outcome that says where."""
@@ -151,7 +157,8 @@ class TrialRun:
         from studies.engine.failures import detect
 
         run, splits = self.distillation, self.inputs.splits
-        self.distil_seconds = self.distil_seconds or self.earlier_seconds + self.meter.seconds
+        distilled = self.earlier_seconds + self.meter.seconds - self.waited_seconds
+        self.distil_seconds = self.distil_seconds or distilled
         synthetic = run.synthetic()
         result: dict[str, Any] = {
             "status": "diverged" if run.diverged else "ok",
@@ -285,8 +292,9 @@ class TrialRun:
             **({"restarted": self.restarted} if self.restarted else {}),
             "seconds": total,
             "distil_seconds": self.distil_seconds,
-            "evaluate_seconds": total - self.distil_seconds,
-            # Made once for all trials that share it: what a method would have cost by itself.
+            "evaluate_seconds": total - self.distil_seconds - self.waited_seconds,
+            # For what is made once for all trials that share it; and what making it took, whoever waited for it.
+            "waited_seconds": self.waited_seconds,
             "prepared_seconds": self.problem.prepared_seconds,
             "peak_bytes": self.meter.peak_bytes,
             "node": platform.node(),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from mim4dd.data import load
+from mim4dd.information import train_reference
 from mim4dd.methods import MTT
 from mim4dd.methods.prepared import Experts, Preparation, Prepared, TrainedNetwork, prepare_here
 from mim4dd.methods.problem import Problem
@@ -28,8 +29,8 @@ NOISE = "symmetric:rate=0.4"
 
 @pytest.fixture(scope="module")
 def inputs() -> Inputs:
-    reference: Any = None  # nothing here measures information
-    return Inputs(load("digits"), reference, {NOISE: tuple(parse_chain([NOISE]))})
+    splits = load("digits")
+    return Inputs(splits, train_reference(splits, NETWORK, steps=5), {NOISE: tuple(parse_chain([NOISE]))})
 
 
 @pytest.mark.parametrize("preparation", [Experts(2, 2, 0.01, 256, "none"), TrainedNetwork(2, 10)])
@@ -76,18 +77,31 @@ def test_a_trial_asks_the_study_by_its_own_data_and_counts_what_it_got(inputs: I
 
     def provide(preparation: Preparation, problem: Problem, text: str) -> Prepared:
         asked.append((preparation, text, problem.seed))
+        time.sleep(0.5)
         return replace_seconds(prepare_here(preparation, problem))
 
     method = MTT(iterations=1, experts=1, expert_epochs=2, steps=1)
     config = {
         **flatten(method, "method"),
         **flatten(NETWORK, "network"),
-        **{"evaluation": "standard", "evaluation.epochs": 1, "seed": 5, "ipc": 1, "perturb": NOISE},
+        **{
+            "evaluation": "standard",
+            "evaluation.epochs": 1,
+            "evaluation.networks": 1,
+            "seed": 5,
+            "ipc": 1,
+            "perturb": NOISE,
+        },
     }
     run = TrialRun(Trial.of(config), replace(inputs, provide=provide))
     run.advance(1)
     assert asked == [(method.preparation, NOISE, 5)]
     assert run.problem.prepared_seconds == 11.0
+    measured = run.finish().measured
+    assert measured["waited_seconds"] >= 0.5  # which is no part of distilling: others may have had to wait instead
+    parts = [measured[f"{part}_seconds"] for part in ("waited", "distil", "evaluate")]
+    assert measured["seconds"] == pytest.approx(sum(parts))
+    assert run.state_dict()["waited_seconds"] == measured["waited_seconds"]
 
 
 def replace_seconds(made: Prepared) -> Prepared:

@@ -25,6 +25,7 @@ PROTOCOLS: dict[str, Flat] = {
         "network.width": 16,
         "iterations": 50,
         "batch_real": 16,
+        "mtt.lr": 10.0,
         "experts": 5,
         "expert_epochs": 10,
         "steps": 10,

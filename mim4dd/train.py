@@ -27,7 +27,8 @@ class Recipe:
     """SGD with momentum and one drop of the learning rate after half the epochs; the last epoch counts.
 
     Source: the evaluation of Zhao et al. 2021 (DC) and its public code.
-    Differs: the public loop runs one epoch more; `restart_momentum` keeps its new optimizer at the drop.
+    Differs: the public loop runs one epoch more and drops the rate two later; `restart_momentum` keeps its new
+    optimizer at the drop.
     """
 
     networks: int = knob(5, low=1, high=1000, help="fresh networks that are trained and scored")
@@ -63,8 +64,10 @@ class DCRecipe(Recipe):
     On MNIST it augments each image by itself and trains for 1000 epochs, elsewhere for 300 without augmentation
     (`augment=none`).
     Source: the public code of Zhao et al. 2021 (DC).
-    Differs: the public loop runs one epoch more; images are scaled by bilinear sampling (there: nearest), and what is
-    moved in is 0, the data set's mean (there: the batch's).
+    Differs: the public loop runs one epoch more and drops the rate two later; images are scaled by bilinear sampling
+    (there: nearest), by the inverse of a uniform factor (there: by it), rotated by any angle, bilinearly (there: whole
+    degrees, cubic), moved by up to 4 pixels either way (there: up to 3 to one side); what is moved in is 0, the data
+    set's mean (there: the batch's).
     """
 
     epochs: int = knob(300, low=1, search=(100, 1000), log=True, help="300 without augmentation, 1000 with")

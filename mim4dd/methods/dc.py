@@ -30,7 +30,8 @@ class DC(LearnedPixels):
     Source: Zhao, Mopuri & Bilen 2021, "Dataset Condensation with Gradient Matching" (arXiv 2006.05929), and its public
     code for the defaults, the loops by ipc (1, 10, 20, 30, 40, 50) and the parameters that are left out.
     Differs: other ipc take the loops of the nearest listed one (the public code refuses them); a class with fewer real
-    images than the batch repeats some (there: a smaller batch, as the tail policy `cap`).
+    images than the batch repeats some (there: a smaller batch, as the tail policy `cap`); the network is
+    trained without momentum, as in the current public code (its first version: 0.5).
     """
 
     iterations: int = knob(1000, low=1, search=(50, 1000), log=True, help="networks that are drawn and trained")

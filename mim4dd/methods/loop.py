@@ -96,12 +96,15 @@ class Distillation:
         for term in (term for term in match.terms.values() if term.balanced):
             names = list(self.learnable)
             gradients = torch.autograd.grad(term.loss, [self.learnable[n] for n in names], allow_unused=True)
-            for name, gradient in zip(names, gradients, strict=True):
+            found = dict(zip(names, gradients, strict=True))
+            assert found["pixels"] is not None
+            balance = term.weight * size / found["pixels"].norm().clamp(min=1e-12)
+            for name, gradient in found.items():
                 if gradient is None:
                     continue
                 held = self.learnable[name]
-                # Only the pixels are balanced: a head that is trained by this term alone keeps its own gradient.
-                scale = term.weight * size / gradient.norm().clamp(min=1e-12) if name == "pixels" else 1.0
+                # A head is trained by this term alone and keeps its own gradient; what the base learns is balanced.
+                scale = 1.0 if name.startswith("head") else balance
                 held.grad = scale * gradient if held.grad is None else held.grad + scale * gradient
         gradient = pixels.grad.sum()
         for optimizer in self.optimizers:

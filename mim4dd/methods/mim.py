@@ -33,6 +33,8 @@ class Mim:
     them. weight 0 is the base alone, bit for bit.
     Source: Shang, Yuan & Yan, "MIM4DD", NeurIPS 2023 (arXiv 2312.16627), eq. 17, for the sum, lambda and
     beta; CMIM and CRD for temperature, embedding and the nce critic.
+    MTT draws no real batch and trains its student on images augmented one by one: there the term draws a batch and a
+    Siamese augmentation of its own.
     Differs: a reconstruction; no copy of the paper's method section or code could be had. Every open choice is a knob.
     """
 

@@ -341,6 +341,19 @@ def test_gradnorm_makes_the_weight_a_ratio_of_gradient_norms(weight: float, head
     assert (term.norm() / base.norm()).item() == pytest.approx(weight, rel=1e-4)
 
 
+def test_gradnorm_scales_all_that_the_base_learns(start: Start) -> None:
+    # Through the end of the trajectory the term reaches the student's rate too, which it must not move by itself.
+    knobs_ = {"base": "mtt", "base.through": "end", "base.experts": 1, "base.expert_epochs": 2, "base.steps": 2}
+    knobs_ |= {"base.iterations": 1, "base.batch_real": 8, "embedding": 8, "base.lr_rate": 1e-3}
+    rates = []
+    for weight in (0.0, 1e-9, 1.0):
+        run = start(METHODS.build("mim", {**knobs_, "weight": weight, "balance": "gradnorm"}))
+        run.advance(1)
+        rates.append(run.learnable["rate"].item())
+    assert rates[1] == pytest.approx(rates[0], rel=1e-5)
+    assert rates[2] != pytest.approx(rates[0], rel=1e-5)
+
+
 def test_term_without_balance_adds_weight_times_its_gradient(start: Start) -> None:
     plain, wrapped = (start(mim(weight=w, **{"base.momentum": 0.0, "base.lr": 1.0})) for w in (0, 0.8))
     for run in (plain, wrapped):

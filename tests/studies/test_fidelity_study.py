@@ -9,9 +9,13 @@ import pytest
 from mim4dd.data import load
 from mim4dd.errors import InputError
 from mim4dd.information import train_reference
+from mim4dd.methods import METHODS as REGISTERED
 from mim4dd.networks import ConvNet
+from mim4dd.registry import Flat, flatten
+from studies.answers.comparing.findings import Findings
 from studies.answers.fidelity.published import PUBLISHED, published, published_recipe
-from studies.answers.fidelity.verdict import write_answer
+from studies.answers.fidelity.verdict import schedule, write_answer
+from studies.engine.design import Setting
 from studies.engine.evidence import Evidence
 from studies.engine.identity import identify
 from studies.engine.options import parse_options
@@ -106,3 +110,20 @@ def test_table_tells_ours_from_published_and_names_the_schedule(tmp_path: Path) 
     assert len(answer.verdict) == 3
     (figure,) = answer.figures
     assert len(figure.drawing.axes[0].lines) == 2
+
+
+def test_schedule_of_trajectories_names_what_no_knob_says() -> None:
+    grey = flatten(REGISTERED.build("mtt"), "method") | {"dataset": "mnist", "ipc": 1}
+    assert told_of(grey) == ["rate of the recipe (the learned one)", "CIFAR-10's settings"]
+    colour = grey | {"dataset": "npz:cifar10_20k"}
+    assert told_of(colour) == ["rate of the recipe (the learned one)", "no ZCA (ZCA)"]
+    assert told_of(colour | {"ipc": 50}) == ["rate of the recipe (the learned one)"]
+    wrapped = flatten(REGISTERED.build("mim", {"base": "mtt"}), "method") | {"dataset": "svhn", "ipc": 1}
+    assert "CIFAR-10's settings" in told_of(wrapped)
+
+
+def told_of(config: Flat) -> list[str]:
+    """The schedule of a method with one row."""
+    row = {"config": config, "result": {"status": "ok"}, "report_only": {}, "measured": {}}
+    setting = Setting(0, "mtt", {}, None, ("row",))
+    return schedule(Findings(Evidence(Path("out"), {}, (), (setting,), {"row": row})), 0)

@@ -102,6 +102,28 @@ def test_a_method_that_cannot_be_is_told_in_a_line(spec: str, told: str) -> None
         planned("--method", spec)
 
 
+def test_variants_given_by_hand_are_not_run_twice() -> None:
+    plan, identity = planned("--variant", STRONG, "--variant", "weight=3", "--method", "every")
+    assert len(plan.trials) == sum(len(setting.trials) for setting in plan.settings)
+    names = [arm.name for arm in found_of(plan, identity).arms]
+    assert len(set(names)) == len(names)
+
+
+def test_what_is_set_for_all_bases_reaches_them_with_and_without_the_term() -> None:
+    plan, _ = planned("--set", "base.batch_real=7", "--method", "dc", "--method", "mim:base=dc")
+    found = {key: value for trial in plan.trials for key, value in trial.config.items() if key.endswith("batch_real")}
+    assert found == {"method.base.batch_real": 7, "method.batch_real": 7}
+
+
+@pytest.mark.parametrize("knob", ["lr", "momentum", "augment"])
+def test_a_knob_that_a_method_and_the_recipe_have_must_be_named_whole(knob: str) -> None:
+    value = "none" if knob == "augment" else "0.5"
+    with pytest.raises(InputError, match="could mean"):
+        planned("--set", f"{knob}={value}", "--method", "dc")
+    plan, _ = planned("--set", f"evaluation.{knob}={value}", "--method", "dc")
+    assert len({trial.config[f"evaluation.{knob}"] for trial in plan.trials}) == 1
+
+
 def test_a_methods_own_knob_comes_before_one_of_the_recipe() -> None:
     plan, _ = planned("--method", "mtt:lr=3")
     trial = next(t for t in plan.trials if t.config["method"] == "mtt")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mim4dd.configuration import Configuration, assignments
-from mim4dd.errors import InputError, KnobError, UnknownNameError
+from mim4dd.errors import InputError, KnobError
 from mim4dd.methods import METHODS, Mim
 from mim4dd.registry import Flat, resolve, unknown
 from studies.engine.design import Setting
@@ -77,9 +77,8 @@ def plan_arms(
     Raises: InputError, UnknownNameError or KnobError.
     """
     arms = [arm_of(options, spec, extra, cap) for spec in specs]
-    used = {key for key in options.assigned if any(_has(arm.config, key) for arm in arms)}
     for key in options.assigned:
-        if key not in used:
+        if not any(_meant(key, arm.config) for arm in arms):
             raise unknown("knob", key, [name for arm in arms for name in arm.config])
     settings: list[Setting] = []
     trials: dict[str, Trial] = {}
@@ -100,7 +99,7 @@ def arm_of(options: Options, spec: str, extra: Extra | None = None, cap: Extra |
     own = {_of_the_method(key, bare): text for key, text in given.items()}
     first = configured(options, {"method": name}, own).flat
     assigned = dict(extra(first)) if extra else {}
-    assigned |= {key: text for key, text in options.assigned.items() if _has(first, key)}
+    assigned |= {knob: text for key, text in options.assigned.items() if (knob := _meant(key, first))}
     assigned |= (dict(cap(first)) if cap else {}) | own
     config = {**shared_entries(options), **configured(options, {"method": name}, assigned).flat}
     told = ["method", *(["method.base"] if name == "mim" else []), *own]
@@ -113,7 +112,7 @@ def _of_the_method(key: str, config: Flat) -> str:
     Raises: InputError for a knob of another component, UnknownNameError for none or two of the method's.
     """
     knobs = [name for name in config if f"{name}.".startswith("method.")]
-    if not any(name == key or name.endswith(f".{key}") for name in knobs) and _has(config, key):
+    if not _matching(key, knobs) and _matching(key, config):
         raise InputError(f"--method is for the method's own knobs, got {key}; set {resolve(key, config)} with --set")
     return resolve(key, knobs)
 
@@ -131,13 +130,19 @@ def arm_name(spec: str) -> str:
 def shared_configuration(options: Options) -> Configuration:
     """What the methods of a comparison share: data set, network and recipe."""
     anything = configured(options, {"method": "random"}, {})
-    shared = {key: text for key, text in options.assigned.items() if _has(anything.flat, key)}
+    shared = {name: text for key, text in options.assigned.items() if (name := _meant(key, anything.flat))}
     return configured(options, {"method": "random"}, shared)
 
 
-def _has(config: Flat, key: str) -> bool:
-    try:
-        resolve(key, config)
-    except UnknownNameError:
-        return False
-    return True
+def _meant(key: str, config: Flat) -> str | None:
+    """The knob of a method that `--set` means, or None where it has none: `base.lr` is a plain base's own `lr`.
+
+    Raises: UnknownNameError for a key that could mean two: one method's rate must not be another's recipe.
+    """
+    plain = config["method"] != "mim" and key.startswith(("base.", "method.base."))
+    own = key.replace("base.", "", 1) if plain else key
+    return resolve(own, config) if _matching(own, config) else None
+
+
+def _matching(key: str, names: Iterable[str]) -> bool:
+    return any(name == key or name.endswith(f".{key}") for name in names)

@@ -9,7 +9,7 @@ from matplotlib.ticker import PercentFormatter
 from mim4dd.methods import METHODS
 from mim4dd.registry import Scalar, flatten
 from studies.answers.comparing.findings import Findings
-from studies.answers.fidelity.published import Published, published
+from studies.answers.fidelity.published import SAME, Published, published
 from studies.engine.answer import Answer, Cell, Figure, Table, percent
 from studies.engine.evidence import Evidence
 from studies.engine.progress import clock
@@ -56,7 +56,16 @@ def schedule(found: Findings, arm: int) -> list[str]:
     ]
     if config.get("network.width", 128) != 128:
         told.append(f"network width {config['network.width']} (128)")
-    return told
+    return told + (_trajectories(config) if config.get("method.base", config["method"]) == "mtt" else [])
+
+
+def _trajectories(config: dict[str, Scalar]) -> list[str]:
+    """What MTT's published numbers have that no knob of ours says; see its docstring."""
+    name = SAME.get(str(config["dataset"]), str(config["dataset"]))
+    told = ["rate of the recipe (the learned one)"]
+    if name != "cifar10":
+        return [*told, "CIFAR-10's settings"]
+    return [*told, "no ZCA (ZCA)"] if int(config["ipc"]) < 50 else told
 
 
 def _shown(value: Scalar) -> str:

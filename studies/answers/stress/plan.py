@@ -86,7 +86,7 @@ def _others(options: Options, asked: Suite, flat: Flat) -> list[Arm]:
 
     Raises: InputError, UnknownNameError or KnobError.
     """
-    base, has_variant = str(flat["method.base"]), asked.variants == (dict(part.split("=") for part in TERM.split(",")),)
+    base, has_variant = str(flat["method.base"]), dict(part.split("=") for part in TERM.split(",")) in asked.variants
     mine = {"random", "full", base, f"mim:base={base}"} | ({f"mim:base={base},{TERM}"} if has_variant else set())
     specs: list[str] = []
     for spec in asked.methods:

@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from mim4dd.memory import keep_freed_memory
+
+# As in a worker: the tests' small steps are faster with it.
+keep_freed_memory()
+
 # Before anything imports torch or ray: idle OpenMP threads must not take the cores from workers.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

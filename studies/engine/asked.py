@@ -84,6 +84,13 @@ class Design:
         return Design(found.design, settings, found.design_seed, found.asha, assignments(found.ranges, "--range"))
 
 
+def _method_flag(group: argparse._ArgumentGroup, told: str) -> None:
+    """Add `--method`, which may be repeated."""
+    group.add_argument(
+        "--method", action="append", default=[], metavar="NAME[:KNOB=VALUE,...]", dest="methods", help=told
+    )
+
+
 @dataclass(frozen=True)
 class Suite:
     """Which conditions a stress suite runs, and which variants of the method it takes along.
@@ -137,13 +144,9 @@ class Suite:
             dest="variants",
             help="the method with other knobs too (default: balance=gradnorm,weight=1, the term as strong as the base)",
         )
-        how.add_argument(
-            "--method",
-            action="append",
-            default=[],
-            metavar="NAME[:KNOB=VALUE,...]",
-            dest="methods",
-            help="another method beside the base, as in dc, mim:base=dc,weight=1 or herding; `every` is each base, "
+        _method_flag(
+            how,
+            "another method beside the base, as in dc, mim:base=dc,weight=1 or herding; `every` is each base, "
             "alone and with the term as strong as it, and each coreset (repeatable)",
         )
 
@@ -192,13 +195,9 @@ class Comparison:
     def flags(parser: argparse.ArgumentParser) -> None:
         """Add the flags."""
         how = parser.add_argument_group("which methods")
-        how.add_argument(
-            "--method",
-            action="append",
-            default=[],
-            metavar="NAME[:KNOB=VALUE,...]",
-            dest="methods",
-            help="a method instead of the study's own, as in dc:batch_real=32 or mim:base=dsa,weight=1 (repeatable)",
+        _method_flag(
+            how,
+            "a method instead of the study's own, as in dc:batch_real=32 or mim:base=dsa,weight=1 (repeatable)",
         )
 
     @staticmethod

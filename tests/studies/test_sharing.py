@@ -13,6 +13,7 @@ import torch
 from mim4dd.data import load
 from mim4dd.information import train_reference
 from mim4dd.methods import MTT
+from mim4dd.methods.loop import Distillation
 from mim4dd.methods.prepared import Experts, Preparation, Prepared, TrainedNetwork, prepare_here
 from mim4dd.methods.problem import Problem
 from mim4dd.networks import ConvNet
@@ -102,6 +103,23 @@ def test_a_trial_asks_the_study_by_its_own_data_and_counts_what_it_got(inputs: I
     parts = [measured[f"{part}_seconds"] for part in ("waited", "distil", "evaluate")]
     assert measured["seconds"] == pytest.approx(sum(parts))
     assert run.state_dict()["waited_seconds"] == measured["waited_seconds"]
+
+
+def test_the_order_in_which_arrays_arrive_moves_no_bit(inputs: Inputs) -> None:
+    method = MTT(iterations=3, experts=1, expert_epochs=2, steps=2, lr=1.0)
+    found = []
+    for turn in (1, -1):
+
+        def provide(preparation: Preparation, problem: Problem, turn: int = turn) -> Prepared:
+            made = prepare_here(preparation, problem)
+            return Prepared(dict(list(made.arrays.items())[::turn]), made.seconds)
+
+        problem = Problem(inputs.splits.train, ConvNet(width=32), 1, 0, torch.device("cpu"), prepare=provide)
+        run = Distillation(problem, method)
+        run.advance(3)
+        found.append((run.history[-1]["loss/mtt"], run.learnable["pixels"].detach().clone()))
+    assert found[0][0] == found[1][0]
+    assert torch.equal(found[0][1], found[1][1])
 
 
 def replace_seconds(made: Prepared) -> Prepared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-# mallopt's parameters, from glibc's malloc.h, and values. What is larger than 4 MB still goes back to the system at once:
+# mallopt's parameters, from glibc's malloc.h, and values. What is larger than 4 MB still goes back to the system:
 # with 16 and 32 MB a Ray worker grew by 31 MB a trial on digits, with 4 MB by 13, as it does without any of this.
 MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = (-3, 4 << 20), (-1, 1 << 30), (-2, 64 << 20)
 

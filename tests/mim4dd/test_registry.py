@@ -189,6 +189,7 @@ def test_names_are_registered_once() -> None:
 def test_defaults_are_those_of_the_papers() -> None:
     assert {item.name: default_of(item) for item in fields(DM)} | {"augment": ""} == {
         "iterations": 20_000,
+        "updates": 1,
         "batch_real": 256,
         "lr": 1.0,
         "momentum": 0.5,

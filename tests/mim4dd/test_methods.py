@@ -26,6 +26,7 @@ from mim4dd.seeding import torch_generator
 Start = Callable[..., Distillation]
 # What a knob of this name is set to, wherever a component has one, so that a run takes a moment.
 SMALL = {
+    "max_steps": 20,
     "iterations": 6,
     "batch_real": 4,
     "width": 8,
@@ -77,12 +78,18 @@ def reloaded(run: Distillation, fresh: Distillation) -> Distillation:
 HEAVY, LIGHT = ("alexnet", "vgg11"), ("convnet", "mlp")
 
 
+# Steps that are differentiated twice through these take seconds.
+DEEP = ("vit", "resnet18")
+
+
 # Those that share their code with a method that is met by every network.
-ALIKE = ("dsa", "herding", "k_center")
+ALIKE = ("dsa", "herding", "k_center", "k_medoids")
 
 
 def is_slow(method: str, network: str) -> bool:
     """Whether a contract waits for the slow tests."""
+    if method == "mtt" and network in DEEP:
+        return True
     return (network in HEAVY and method not in ("dm", "random")) or (network not in LIGHT and method in ALIKE)
 
 

@@ -11,7 +11,7 @@ from mim4dd.errors import InputError
 from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from mim4dd.protocol import protocol
-from mim4dd.registry import Flat, Knob, Registry, Scalar, flatten, knobs, resolve, unflatten
+from mim4dd.registry import Flat, Knob, Registry, Scalar, flatten, knobs, matching, resolve, unflatten
 from mim4dd.train import RECIPES
 
 Parts = Mapping[str, Registry[Any]]
@@ -58,11 +58,11 @@ def _meant(key: str, flat: Flat) -> list[str]:
     """The names that a protocol's key means: `mtt.lr` is the `lr` of whichever part is `mtt`."""
     owner, _, knob = key.rpartition(".")
     owned = [f"{part}.{knob}" for part, value in flat.items() if owner and value == owner and f"{part}.{knob}" in flat]
-    return owned or [name for name in flat if name == key or name.endswith(f".{key}")]
+    return owned or matching(key, flat)
 
 
 def _names_part(key: str, flat: Flat) -> bool:
-    name = next((name for name in flat if name == key or name.endswith(f".{key}")), "")
+    name = next(iter(matching(key, flat)), "")
     return any(other.startswith(f"{name}.") for other in flat)
 
 

@@ -251,6 +251,11 @@ def unflatten(registry: Registry[C], flat: Mapping[str, Scalar], prefix: str) ->
     return registry.build(str(flat[prefix]), inner)
 
 
+def matching(key: str, known: Iterable[str]) -> list[str]:
+    """The dotted names that `key` is or abbreviates, in their order."""
+    return [name for name in known if name == key or name.endswith(f".{key}")]
+
+
 def resolve(key: str, known: Iterable[str]) -> str:
     """The one known dotted name that `key` abbreviates: itself, or the only one that ends in it.
 
@@ -261,7 +266,7 @@ def resolve(key: str, known: Iterable[str]) -> str:
     names = list(known)
     if key in names:
         return key
-    found = sorted((name for name in names if name.endswith(f".{key}")), key=lambda name: name.count("."))
+    found = sorted(matching(key, names), key=lambda name: name.count("."))
     if not found:
         raise unknown("knob", key, names)
     if len(found) > 1 and found[0].count(".") == found[1].count("."):

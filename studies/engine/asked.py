@@ -84,6 +84,11 @@ class Design:
         return Design(found.design, settings, found.design_seed, found.asha, assignments(found.ranges, "--range"))
 
 
+# The term as strong as the base: at its default weight it is as weak or strong as the scale of each base's own loss
+# makes it.
+TERM = "balance=gradnorm,weight=1"
+
+
 def _method_flag(group: argparse._ArgumentGroup, told: str) -> None:
     """Add `--method`, which may be repeated."""
     group.add_argument(
@@ -161,7 +166,7 @@ class Suite:
             severities = tuple(float(text) for text in found.severities.split(",")) if found.severities else ()
         except ValueError as error:
             raise InputError(f"--severities must be numbers like 0.1,0.3, got '{found.severities}'") from error
-        variants = found.variants or ["balance=gradnorm,weight=1"]
+        variants = found.variants or [TERM]
         return Suite(
             kinds,
             severities,

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mim4dd.configuration import Configuration, assignments
 from mim4dd.errors import InputError, KnobError
 from mim4dd.methods import METHODS, Mim
-from mim4dd.registry import Flat, resolve, unknown
+from mim4dd.registry import Flat, matching, resolve, unknown
+from studies.engine.asked import TERM
 from studies.engine.design import Setting
 from studies.engine.identity import shared_entries
 from studies.engine.options import Options
 from studies.engine.study import Plan, configured
 from studies.engine.trial import Trial
-
-# The term as strong as the base, as the stress suites' variant has it: at its default weight it is as weak or strong
-# as the scale of each base's own loss makes it.
-TERM = "balance=gradnorm,weight=1"
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ def _of_the_method(key: str, config: Flat) -> str:
     Raises: InputError for a knob of another component, UnknownNameError for none or two of the method's.
     """
     knobs = [name for name in config if f"{name}.".startswith("method.")]
-    if not _matching(key, knobs) and _matching(key, config):
+    if not matching(key, knobs) and matching(key, config):
         raise InputError(f"--method is for the method's own knobs, got {key}; set {resolve(key, config)} with --set")
     return resolve(key, knobs)
 
@@ -141,8 +138,4 @@ def _meant(key: str, config: Flat) -> str | None:
     """
     plain = config["method"] != "mim" and key.startswith(("base.", "method.base."))
     own = key.replace("base.", "", 1) if plain else key
-    return resolve(own, config) if _matching(own, config) else None
-
-
-def _matching(key: str, names: Iterable[str]) -> bool:
-    return any(name == key or name.endswith(f".{key}") for name in names)
+    return resolve(own, config) if matching(own, config) else None

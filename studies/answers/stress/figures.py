@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import PercentFormatter
 
+from studies.answers.stress.arms import Arm
 from studies.answers.stress.breaking import Occurrence
 from studies.answers.stress.failure_figures import draw_examples, draw_map
-from studies.answers.stress.findings import Arm, Curve, Findings
+from studies.answers.stress.findings import Curve, Findings
 from studies.answers.stress.grid import draw_grid
 from studies.answers.stress.methods import draw_bases, draw_methods
 from studies.answers.stress.pictures import draw_images

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mim4dd.configuration import Configuration, apply, assign
+from mim4dd.configuration import Configuration, apply, assign, assignments
 from mim4dd.errors import InputError, KnobError
 from mim4dd.registry import Flat, check_value, component_fields
 from perturbations import PERTURBATIONS
-from studies.answers.comparing.plan import TERM, Arm, arm_of, own_methods
-from studies.engine.asked import Suite
+from studies.answers.comparing.plan import Arm, arm_of, own_methods
+from studies.engine.asked import TERM, Suite
 from studies.engine.conditions import CLEAN, Condition, condition, severity_knob
 from studies.engine.design import Setting
 from studies.engine.options import Options
@@ -86,7 +86,7 @@ def _others(options: Options, asked: Suite, flat: Flat) -> list[Arm]:
 
     Raises: InputError, UnknownNameError or KnobError.
     """
-    base, has_variant = str(flat["method.base"]), dict(part.split("=") for part in TERM.split(",")) in asked.variants
+    base, has_variant = str(flat["method.base"]), assignments(TERM.split(","), "--variant") in asked.variants
     mine = {"random", "full", base, f"mim:base={base}"} | ({f"mim:base={base},{TERM}"} if has_variant else set())
     specs: list[str] = []
     for spec in asked.methods:

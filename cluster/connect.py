@@ -15,8 +15,17 @@ from typing import Any
 from cluster.authentication import authenticate, refusal, restore
 from mim4dd.errors import InputError
 
-# What Ray, its workers and PyTorch's OpenMP read; a value that the user has set stands.
+# What every worker starts with, on the nodes of a cluster too; a value that the user has set stands.
+WORKERS = {
+    # Idle OpenMP threads that spin take the cores from the other trials.
+    "OMP_WAIT_POLICY": "passive",
+    # Tune gives each trial a thread of its own. Where glibc has fewer arenas (8 a core) than Ray has threads, each new
+    # thread allocates in the next of them: what one trial frees, those after it do not use.
+    "MALLOC_ARENA_MAX": "1",
+}
+# And what Ray reads in this process and those that it starts.
 ENVIRONMENT = {
+    **WORKERS,
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_DEDUP_LOGS": "1",
@@ -28,8 +37,6 @@ ENVIRONMENT = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     # Ray's own retries of an unreachable head last over ten minutes.
     "RAY_NUM_REDIS_GET_RETRIES": "1",
-    # Idle OpenMP threads that spin take the cores from the other trials.
-    "OMP_WAIT_POLICY": "passive",
 }
 
 
@@ -138,7 +145,7 @@ def _shipped_code() -> dict[str, Any]:
     import studies
 
     modules = [module.__path__[0] for module in (mim4dd, perturbations, studies, cluster)]
-    return {"py_modules": modules, "env_vars": {"OMP_WAIT_POLICY": "passive"}}
+    return {"py_modules": modules, "env_vars": {name: os.environ[name] for name in WORKERS}}
 
 
 @contextlib.contextmanager

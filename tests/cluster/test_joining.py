@@ -116,6 +116,47 @@ def test_a_local_cluster_listens_on_the_loopback_alone_and_needs_no_home(tmp_pat
     assert "127.0.0.1" in listening
 
 
+GROWTH = """
+import sys
+from cluster import connect, disconnect
+connect(sys.argv[1])
+import ray
+
+def grown():
+    import threading, psutil
+    from mim4dd.memory import keep_freed_memory
+    keep_freed_memory()
+    def trial():
+        held = [bytearray(100_000) for _ in range(200)]
+    sizes = []
+    for _ in range(12):
+        thread = threading.Thread(target=trial)
+        thread.start()
+        thread.join()
+        sizes.append(psutil.Process().memory_info().rss)
+    return (sizes[-1] - sizes[0]) >> 20
+
+print(ray.get(ray.remote(grown).remote()))
+disconnect()
+"""
+
+
+def assert_no_growth(address: str, env: dict[str, str], folder: Path) -> None:
+    """Twelve threads one after the other, each of which frees 20 MB, leave a worker as large as the first did."""
+    ended = python("-c", GROWTH, address, env=env, cwd=folder)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout.splitlines()[-1]) < 20
+
+
+def test_a_worker_does_not_grow_from_trial_to_trial(tmp_path: Path) -> None:
+    assert_no_growth("local", {}, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_worker_of_a_cluster_does_not_grow_from_trial_to_trial(two_nodes: LocalCluster, tmp_path: Path) -> None:
+    assert_no_growth(two_nodes.address, two_nodes.env, tmp_path)
+
+
 def test_no_cluster_for_auto_is_said_at_once(tmp_path: Path) -> None:
     ended = python("-m", "cluster.preflight", "--address", "127.0.0.1:1", env={}, cwd=tmp_path)
     assert ended.returncode == 2

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ctypes
 import sys
 
-# mallopt's parameters, from glibc's malloc.h, and values. What is larger than 4 MB still goes back to the system:
-# with 16 and 32 MB a Ray worker grew by 31 MB a trial on digits, with 4 MB by 13, as it does without any of this.
-MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = (-3, 4 << 20), (-1, 1 << 30), (-2, 64 << 20)
+# mallopt's parameters, from glibc's malloc.h, and values; 32 MB is the largest threshold that it takes.
+MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = (-3, 32 << 20), (-1, 1 << 30), (-2, 64 << 20)
 
 
 def keep_freed_memory() -> bool:
-    """Keep up to 1 GB of freed tensors of at most 4 MB for what is allocated next; whether that could be asked for.
+    """Keep up to 1 GB of freed tensors of at most 32 MB for what is allocated next; whether that could be asked for.
 
     glibc gives such memory back to the system as soon as it is free, and faults it in again, page by page and zeroed,
     for the next tensor: half of a training step of ten small networks (docs/results/bench.md). It concerns the whole

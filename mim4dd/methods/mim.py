@@ -174,6 +174,7 @@ class Mim:
 
         from mim4dd.contrastive import donsker_varadhan_nats
         from mim4dd.methods.heads import embed
+        from mim4dd.networks.chunks import features_without_graph
         from mim4dd.seeding import generator
 
         if len(held_out) > 1000:
@@ -182,7 +183,8 @@ class Mim:
         y_real, found = torch.tensor(held_out.labels, device=problem.device), []
         for draw in range(-5, 0):  # iterations that no run has: networks and heads that it has not met
             params, heads = problem.fresh_network(draw), self.heads(problem, learnable, draw)
+            maps = [features_without_graph(problem.network, params, x, last=True)[0][0] for x in (synthetic, real)]
             with torch.no_grad():
-                z_S, z_T = (embed(problem.network.features(params, x)[-1][0], heads[-1]) for x in (synthetic, real))
+                z_S, z_T = (embed(of_last, heads[-1]) for of_last in maps)
                 found.append(donsker_varadhan_nats(z_S, labels, z_T, y_real, self.temperature))
         return float(torch.stack(found).mean())

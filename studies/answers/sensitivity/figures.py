@@ -244,8 +244,8 @@ def _pictures(found: Findings, evidence: Evidence) -> Figure | None:
     return Figure(
         "images",
         "What is distilled",
-        f"The synthetic images of seed {evidence.identity['seeds'][0]}; all methods start from the random real "
-        "images of that seed. Pixels outside the range of real ones are clipped.",
+        f"The synthetic images of seed {evidence.identity['seeds'][0]}; methods that start from real "
+        "images start from the random ones of that seed. Pixels outside the range of real ones are clipped.",
         _stack(shown),
     )
 

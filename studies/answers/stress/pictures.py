@@ -48,8 +48,8 @@ def draw_images(found: Findings) -> Figure | None:
         "images",
         "What is distilled from clean and from perturbed data",
         f"Seed {found.evidence.identity['seeds'][0]}; beside the clean data, the strongest condition of the first "
-        "kinds. All methods of a column start from its random real images, so a wrong label among them stands in "
-        "all. Pixels outside the range of real ones are clipped.",
+        "kinds. Methods that start from real images start from the column's random ones, so a wrong label among "
+        "them stands in all. Pixels outside the range of real ones are clipped.",
         drawing,
     )
 

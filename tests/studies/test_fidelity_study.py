@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mim4dd.data import load
@@ -25,7 +26,12 @@ from studies.engine.trial import Inputs
 from studies.fidelity import STUDY
 
 WORDS = ("--protocol", "quick", "--seeds", "0-1", "--set", "evaluation.epochs=3", "--set", "evaluation.networks=2")
-METHODS = ("random", "dc:iterations=4,batch_real=4", "mim:base=dsa,iterations=4,batch_real=4,embedding=8")
+METHODS = (
+    "random",
+    "dc:iterations=4,batch_real=4",
+    "mim:base=dsa,iterations=4,batch_real=4,embedding=8",
+    "dsa:iterations=4,batch_real=4",
+)
 
 
 def planned(*words: str) -> Plan:
@@ -101,15 +107,20 @@ def test_table_tells_ours_from_published_and_names_the_schedule(tmp_path: Path) 
     (table,) = answer.tables
     columns = {name: [row[i] for row in table.rows] for i, name in enumerate(table.columns)}
     assert columns["method"][0] == "random"
-    assert columns["published %"] == [None] * 3
-    assert columns["sets × networks"] == ["2 × 2 of 2", "1 × 2 of 2", "2 × 2 of 2"]
+    assert columns["published %"] == [None] * 4
+    assert columns["sets × networks"] == ["2 × 2 of 2", "1 × 2 of 2", "2 × 2 of 2", "2 × 2 of 2"]
     assert columns["95% interval"][1] is None
     assert "batch_real 4 (256)" in str(columns["schedule (published)"][1])
     assert "network width 16 (128)" in str(columns["schedule (published)"][2])
     assert any("From a single set" in note for note in answer.notes)
-    assert len(answer.verdict) == 3
+    term, base = (np.mean([rows[t]["report_only"]["test_accuracy"] for t in s.trials]) for s in plan.settings[2:])
+    gains = columns["paired gain over its base"]
+    assert str(gains[2]).startswith(f"{100 * (term - base):+.1f} points [")
+    assert [gains[i] for i in (0, 1, 3)] == [None] * 3
+    assert f"{gains[2]} against its base alone on the same 2 seed(s)" in answer.verdict[2]
+    assert len(answer.verdict) == 4
     (figure,) = answer.figures
-    assert len(figure.drawing.axes[0].lines) == 2
+    assert len(figure.drawing.axes[0].lines) == 3
 
 
 def test_schedule_of_trajectories_names_what_no_knob_says() -> None:

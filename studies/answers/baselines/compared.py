@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from mim4dd.registry import Scalar
 from studies.answers.baselines.beside import Folder, read_beside
 from studies.answers.comparing.findings import Findings
 from studies.engine.evidence import Array, Evidence
@@ -122,19 +121,10 @@ class Compared:
         known = [(mean, arm) for mean, arm in zip(means, self.entrants, strict=True) if mean is not None]
         return max(known, key=lambda pair: pair[0])[1] if known else None
 
-    def alone(self, arm: int) -> int | None:
-        """The base without the term, with the same knobs, if it is among the methods."""
-        own = self.found.config(arm)
-        if not self.has_term(arm) or not own:
-            return None
-        wanted = _knobs(own, "method.base")
-        others = (i for i in self.entrants if not self.has_term(i))
-        return next((i for i in others if _knobs(self.found.config(i), "method") == wanted), None)
-
     @cached_property
     def gains(self) -> list[Contrast]:
         """Each base with the MI term less the base alone."""
-        pairs = [(i, base) for i in self.entrants if (base := self.alone(i)) is not None]
+        pairs = [(i, base) for i in self.entrants if (base := self.found.alone(i)) is not None]
         return self._contrasts(pairs)
 
     @cached_property
@@ -219,8 +209,3 @@ def _evidence(folder: Folder) -> Evidence:
 def _method(role: str) -> str:
     """An arm's name without its knobs."""
     return role.partition(" (")[0]
-
-
-def _knobs(config: dict[str, Scalar], prefix: str) -> dict[str, Scalar]:
-    """A component's name and knobs by what follows its prefix; empty where the configuration is."""
-    return {k[len(prefix) :]: v for k, v in config.items() if k == prefix or k.startswith(f"{prefix}.")}

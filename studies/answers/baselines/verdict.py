@@ -64,7 +64,10 @@ def _best(compared: Compared) -> str:
     if best is None:
         return ""
     told = []
-    for other, name in ((compared.random, "over random real images"), (compared.alone(best), "over its base alone")):
+    for other, name in (
+        (compared.random, "over random real images"),
+        (found.alone(best), "over its base alone"),
+    ):
         if other is not None and other != best:
             difference = paired_interval(found.sets[best], found.sets[other])
             told.append(f"{points(difference)} {name} (n = {difference.n} pairs)")
@@ -216,7 +219,7 @@ def _notes(compared: Compared) -> tuple[str, ...]:
     }
     if knobs:
         notes.append(f"“+ mim” is the MI term of MIM4DD with {' or '.join(sorted(knobs))}, other knobs at defaults.")
-    alone = [compared.names[i] for i in compared.entrants if compared.has_term(i) and compared.alone(i) is None]
+    alone = [compared.names[i] for i in compared.entrants if compared.has_term(i) and compared.found.alone(i) is None]
     if alone:
         told = "the base alone with the same knobs is not among the methods, or has no row"
         notes.append(f"No paired gain for {', '.join(alone)}: {told}.")

@@ -70,6 +70,14 @@ class Findings:
         rows = self.rows(arm)
         return dict(rows[0]["config"]) if rows else {}
 
+    def alone(self, arm: int) -> int | None:
+        """The base of a method with the MI term: the arm without it, with the same knobs, if there is one."""
+        own = self.config(arm)
+        if own.get("method") != "mim":
+            return None
+        wanted = _knobs(own, "method.base")
+        return next((i for i in range(len(self.arms)) if _knobs(self.config(i), "method") == wanted), None)
+
     def ended(self, arm: int, status: str) -> int:
         """How many of its trials ended so."""
         return sum(row["result"]["status"] == status for row in self.rows(arm))
@@ -91,3 +99,8 @@ class Findings:
             last = next((int(v) for k, v in row["config"].items() if k.endswith(".iterations")), 0)
             found.setdefault(last, []).append(statistics.fmean(result["validation_accuracy"]))
         return [(iteration, mean_interval(values)) for iteration, values in sorted(found.items())]
+
+
+def _knobs(config: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """A component's name and knobs by what follows its prefix; empty where the configuration is."""
+    return {k[len(prefix) :]: v for k, v in config.items() if k == prefix or k.startswith(f"{prefix}.")}

@@ -10,9 +10,10 @@ from mim4dd.methods import METHODS
 from mim4dd.registry import Scalar, flatten
 from studies.answers.comparing.findings import Findings
 from studies.answers.fidelity.published import SAME, Published, published
-from studies.engine.answer import Answer, Cell, Figure, Table, percent
+from studies.engine.answer import Answer, Cell, Figure, Table, percent, points
 from studies.engine.evidence import Evidence
 from studies.engine.progress import clock
+from studies.engine.statistics import PairedInterval, paired_interval
 
 # What method.md asks of a recipe that is run in full.
 CLOSE = 1.5
@@ -43,6 +44,12 @@ def beside(found: Findings, arm: int) -> Published | None:
     if not config or config["method"] == "mim":
         return None
     return published(str(config["dataset"]), int(config["ipc"]), str(config["method"]))
+
+
+def gain(found: Findings, arm: int) -> PairedInterval | None:
+    """A base with the MI term less the base alone, seed by seed, where both are among the methods."""
+    base = found.alone(arm)
+    return None if base is None else paired_interval(found.sets[arm], found.sets[base])
 
 
 def schedule(found: Findings, arm: int) -> list[str]:
@@ -92,6 +99,8 @@ def _sentence(found: Findings, arm: int) -> str:
     if cell is not None:
         gap = 100 * ours.mean - cell.accuracy
         text += f", beside {cell.accuracy:.1f} published ({gap:+.1f})"
+    if (gained := gain(found, arm)) is not None and gained.mean is not None:
+        text += f", {points(gained)} against its base alone on the same {gained.n} seed(s)"
     changed = schedule(found, arm)
     return text + (f"; schedule: {', '.join(changed)}." if changed else "; the published schedule.")
 
@@ -101,9 +110,9 @@ def _table(found: Findings) -> Table:
     for i, arm in enumerate(found.arms):
         ours, cell, config = found.mean(i), beside(found, i), found.config(i)
         if not config:
-            rows.append((arm.role, *[None] * 6, f"0 × 0 of {len(arm.trials)}", *[None] * 7))
+            rows.append((arm.role, *[None] * 7, f"0 × 0 of {len(arm.trials)}", *[None] * 7))
             continue
-        parts = found.spread(i)
+        parts, gained = found.spread(i), gain(found, i)
         peak = found.measured(i, "peak_bytes")
         rows.append(
             (
@@ -112,6 +121,7 @@ def _table(found: Findings) -> Table:
                 None if ours.mean is None else round(100 * ours.mean, 1),
                 None if ours.low is None or ours.high is None else f"[{100 * ours.low:.1f}, {100 * ours.high:.1f}]",
                 None if cell is None or ours.mean is None else f"{100 * ours.mean - cell.accuracy:+.1f}",
+                None if gained is None else points(gained),
                 None if parts.sets is None else round(100 * parts.sets.value, 2),
                 None if parts.networks is None else round(100 * parts.networks.value, 2),
                 f"{ours.n} × {found.networks(i)} of {len(arm.trials)}",
@@ -128,7 +138,8 @@ def _table(found: Findings) -> Table:
         "fidelity",
         "Ours beside the published number",
         (
-            *("method", "published %", "ours %", "95% interval", "difference", "between sets", "between networks"),
+            *("method", "published %", "ours %", "95% interval", "difference", "paired gain over its base"),
+            *("between sets", "between networks"),
             *("sets × networks", "schedule (published)", "evaluation", "preparing, once", "distilling, a set"),
             *("evaluating, a set", "peak MiB", "lost"),
         ),
@@ -143,7 +154,7 @@ def _table(found: Findings) -> Table:
 
 def _recipe(config: dict[str, Scalar]) -> str:
     augment = str(config["evaluation.augment"])
-    told = "none" if augment == "none" else f"{augment.replace('_', ' ')} a {config['evaluation.drawn']}"
+    told = "none" if augment == "none" else f"{augment.replace('_', ' ')} for each {config['evaluation.drawn']}"
     return f"{config['evaluation.epochs']} epochs, augmentation: {told}"
 
 
@@ -160,7 +171,9 @@ def _curves(found: Findings) -> Figure | None:
     for i, curve in curves.items():
         share = np.array([iteration for iteration, _ in curve]) / curve[-1][0]
         means = np.array([one.mean for _, one in curve], dtype=float)
-        (line,) = axes.plot(share, means, marker="o", label=f"{found.arms[i].role}, {curve[-1][0]} iterations")
+        role = found.arms[i].role
+        name = role if "iterations=" in role else f"{role}, {curve[-1][0]} iterations"
+        (line,) = axes.plot(share, means, marker="o", label=name)
         if all(one.low is not None for _, one in curve):
             low, high = (np.array([getattr(one, side) for _, one in curve], dtype=float) for side in ("low", "high"))
             axes.fill_between(share, low, np.minimum(high, 1), color=line.get_color(), alpha=0.15, lw=0)
@@ -168,7 +181,7 @@ def _curves(found: Findings) -> Figure | None:
     axes.set_ylabel("validation accuracy")
     axes.set_xlim(0, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
-    axes.legend(frameon=False, fontsize=9)
+    drawing.legend(loc="outside upper center", ncols=1, frameon=False, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     return Figure(
         "curves",

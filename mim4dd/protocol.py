@@ -5,7 +5,7 @@ from __future__ import annotations
 from mim4dd.registry import Flat, unknown
 
 # Rows compare only within one version; whatever moves a number raises it, and the CHANGELOG says by how much.
-PROTOCOL = "2"
+PROTOCOL = "3"
 
 PROTOCOLS: dict[str, Flat] = {
     "paper": {},

@@ -137,11 +137,20 @@ class Stack:
         return stack_initial(layers, generators, device)
 
     def features(self, params: Params, images: Tensor) -> list[Tensor]:
-        from mim4dd.networks.stacked import activate, as_groups, convolve, dense, enlarge, normalise, pool, split_groups
+        from mim4dd.networks.stacked import (
+            activate,
+            convolve,
+            dense,
+            enlarge,
+            normalise,
+            pool,
+            side_by_side,
+            split_groups,
+        )
 
         groups, channels = params["head.weight"].shape[0], params["conv0.weight"].shape[2]
         shape = (channels, int(images.shape[-2]), int(images.shape[-1]))
-        maps, outputs = as_groups(enlarge(images, self.smallest(shape)), groups), []
+        maps, outputs = side_by_side(enlarge(images, self.smallest(shape))), []
         for k, conv in enumerate(self.convolutions(self._taken(shape))):
             maps = normalise(convolve(maps, params, f"conv{k}", conv.padding), params, f"norm{k}", self.norm)
             maps = activate(maps, "relu")

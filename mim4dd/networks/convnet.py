@@ -100,11 +100,11 @@ class ConvNet:
         Shapes: images [B, channels, H, W], seen by all G networks, or [G, B, channels, H, W], each its own; each output
         [G, B, width, h, w].
         """
-        from mim4dd.networks.stacked import activate, as_groups, convolve, normalise, pool, split_groups
+        from mim4dd.networks.stacked import activate, convolve, normalise, pool, side_by_side, split_groups
 
         groups, channels = params["head.weight"].shape[0], params["conv0.weight"].shape[2]
         padding = first_padding((channels, *images.shape[-2:]))
-        maps, outputs = as_groups(images, groups), []
+        maps, outputs = side_by_side(images), []
         for block in range(self.blocks(min(images.shape[-2:]))):
             maps = convolve(maps, params, f"conv{block}", padding if block == 0 else 1)
             maps = activate(normalise(maps, params, f"norm{block}", self.norm), self.activation)

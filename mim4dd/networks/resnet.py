@@ -97,14 +97,14 @@ class ResNet18:
         return stack_initial([*layers, Layer("head", (classes, self.width << 3))], generators, device)
 
     def features(self, params: Params, images: Tensor) -> list[Tensor]:
-        from mim4dd.networks.stacked import activate, as_groups, convolve, enlarge, normalise, split_groups
+        from mim4dd.networks.stacked import activate, convolve, enlarge, normalise, side_by_side, split_groups
 
         groups, channels = params["head.weight"].shape[0], params["stem.weight"].shape[2]
 
         def convolved(maps: Tensor, name: str, padding: int, stride: int = 1) -> Tensor:
             return normalise(convolve(maps, params, name, padding, stride), params, f"{name}_norm", self.norm)
 
-        maps = activate(convolved(as_groups(enlarge(images, self.smallest), groups), "stem", 1), "relu")
+        maps = activate(convolved(side_by_side(enlarge(images, self.smallest)), "stem", 1), "relu")
         outputs = []
         for place, unit in enumerate(self.units((channels, int(images.shape[-2]), int(images.shape[-1])))):
             inner = activate(convolved(maps, f"{unit.name}a", 1, unit.stride), "relu")

@@ -64,11 +64,9 @@ def norm_layer(name: str, norm: str, shape: tuple[int, int, int]) -> list[Layer]
     return [Layer(name, shape if norm == "layer" else shape[:1], "norm")]
 
 
-def as_groups(images: Tensor, groups: int) -> Tensor:
-    """[B, c, H, W] shared by all networks, or [G, B, c, H, W], as [B, G*c, H, W]."""
-    if images.ndim == 4:
-        return images.repeat(1, groups, 1, 1) if groups > 1 else images
-    return images.transpose(0, 1).flatten(1, 2)
+def side_by_side(images: Tensor) -> Tensor:
+    """[G, B, c, H, W], each network's own, as [B, G*c, H, W]; [B, c, H, W], shared by all networks, as they are."""
+    return images if images.ndim == 4 else images.transpose(0, 1).flatten(1, 2)
 
 
 def as_vectors(images: Tensor, groups: int) -> Tensor:
@@ -84,10 +82,12 @@ def split_groups(maps: Tensor, groups: int) -> Tensor:
 
 
 def convolve(maps: Tensor, params: Params, name: str, padding: int, stride: int = 1) -> Tensor:
-    """A convolution, on [B, G*c, H, W]."""
+    """A convolution, on [B, G*c, H, W], or on [B, c, H, W] that all networks share."""
     weight, bias = params[f"{name}.weight"], params.get(f"{name}.bias")
     flat = None if bias is None else bias.flatten()
-    return F.conv2d(maps, weight.flatten(0, 1), flat, stride=stride, padding=padding, groups=len(weight))
+    # Shared maps meet all networks' kernels as one plain convolution: up to four times as fast as a group for each.
+    groups = maps.shape[1] // weight.shape[2]
+    return F.conv2d(maps, weight.flatten(0, 1), flat, stride=stride, padding=padding, groups=groups)
 
 
 def dense(vectors: Tensor, params: Params, name: str) -> Tensor:

@@ -81,11 +81,11 @@ class ViT:
     def features(self, params: Params, images: Tensor) -> list[Tensor]:
         import torch.nn.functional as F
 
-        from mim4dd.networks.stacked import as_groups, convolve, split_groups
+        from mim4dd.networks.stacked import convolve, side_by_side, split_groups
 
         groups = params["head.weight"].shape[0]
         side = params["patches.weight"].shape[-1]
-        maps = split_groups(convolve(as_groups(images, groups), params, "patches", 0, side), groups)
+        maps = split_groups(convolve(side_by_side(images), params, "patches", 0, side), groups)
         rows, columns = maps.shape[-2:]
         # [G, B, patches, width] from here on.
         tokens = maps.flatten(3).transpose(2, 3) + params["positions.weight"][:, None]

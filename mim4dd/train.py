@@ -125,6 +125,7 @@ class Training:
         self.recipe, self.streams, self.source = recipe, streams, source
         self.epoch, self.epochs = 0, recipe.epochs_for(len(images))
         self.size = networks_at_once(network, params, images, recipe.batch)
+        self.piece = images_at_once(network, images, recipe.batch)
         # Each group of networks is one computation; the groups run one after the other.
         pieces = zip(*(tensor.detach().split(self.size) for tensor in unsettled(params).values()), strict=True)
         self.groups = [
@@ -174,11 +175,12 @@ class Training:
             self.optimizer.zero_grad(set_to_none=True)
             for place, group in enumerate(self.groups):
                 own = slice(place * self.size, (place + 1) * self.size)
-                seen = batch if batch.ndim == 4 else batch[own]
-                logits = self.network.logits(group, self.network.features(group, seen))
-                # The sum over networks of each one's mean: no network's gradient depends on another.
-                loss = F.cross_entropy(logits.flatten(0, 1), targets[own].flatten(), reduction="sum")
-                (loss / targets.shape[1]).backward()
+                seen, asked = batch if batch.ndim == 4 else batch[own], targets[own]
+                for part, wanted in zip(seen.split(self.piece, -4), asked.split(self.piece, 1), strict=True):
+                    logits = self.network.logits(group, self.network.features(group, part))
+                    # The sum over networks of each one's mean: no network's gradient depends on another.
+                    loss = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum")
+                    (loss / asked.shape[1]).backward()
             self.optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
@@ -214,6 +216,20 @@ def networks_at_once(network: Network, params: Params, images: Tensor, batch: in
     shape = (images.shape[1], images.shape[2], images.shape[3])
     step = min(batch, len(images)) * network.largest_map(shape)
     return max(1, min(count, STEP_NUMBERS // step))
+
+
+# Numbers in the largest map of what passes forward and backward at once: a batch whose maps leave the cache takes twice
+# the time and many times the memory of the same batch in pieces (docs/results/bench.md).
+PIECE_NUMBERS = 2_000_000
+
+
+def images_at_once(network: Network, images: Tensor, batch: int) -> int:
+    """How many images of a batch pass at once on a CPU, their gradients summed; all on a GPU, or under a batch norm."""
+    from mim4dd.networks.batchnorm import has_batch_norm
+
+    if images.device.type != "cpu" or has_batch_norm(network):
+        return batch
+    return max(1, min(batch, PIECE_NUMBERS // network.largest_map((images.shape[1], images.shape[2], images.shape[3]))))
 
 
 def _detached(params: Params) -> Params:

@@ -86,6 +86,28 @@ def test_a_network_trains_alike_alone(chosen: Synthetic, augment: str) -> None:
             torch.testing.assert_close(found[name][0], params[name][g], rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("augment", ["none", "color_crop_cutout_flip_scale_rotate"])
+def test_a_batch_in_pieces_trains_alike(chosen: Synthetic, augment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, streams = Recipe(epochs=5, batch=16, augment=augment), Streams.first("test", 0, 2)
+    given = (fresh(streams), *doubled(chosen), recipe, streams, "digits")
+    whole = train_networks(NETWORK, *given)
+    monkeypatch.setattr("mim4dd.train.PIECE_NUMBERS", 3 * NETWORK.largest_map((1, 8, 8)))  # 16 are 5 of 3 and 1
+    found = train_networks(NETWORK, *given)
+    for name in whole:
+        torch.testing.assert_close(found[name], whole[name], rtol=0, atol=1e-9)
+    assert any(not torch.equal(found[name], whole[name]) for name in whole), "it passed in pieces"
+
+
+def test_a_batch_norm_meets_its_batch_whole(chosen: Synthetic, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, recipe, streams = ConvNet(width=8, norm="batch"), Recipe(epochs=3), Streams.first("test", 0, 1)
+    images, labels = torch.from_numpy(chosen.images), torch.from_numpy(chosen.labels)
+    params = fresh_networks(network, (1, 8, 8), 10, streams, CPU)
+    whole = train_networks(network, params, images, labels, recipe, streams, "digits")
+    monkeypatch.setattr("mim4dd.train.PIECE_NUMBERS", 1)
+    found = train_networks(network, params, images, labels, recipe, streams, "digits")
+    assert all(torch.equal(found[name], whole[name]) for name in whole)
+
+
 def test_forgetting_the_momentum_matters_at_the_drop_only(chosen: Synthetic) -> None:
     streams = Streams.first("test", 0, 1)
 

@@ -31,7 +31,7 @@ from studies.engine.trial import Inputs, Outcome, Trial
 
 EPOCHS, ITERATIONS, REPEATS = 60, 60, 5
 # (width, images, pixels a side) of the sets that networks are trained on.
-SIZES = ((16, 10), (32, 10), (64, 10), (32, 100), (128, 10, 28), (16, 10, 28))
+SIZES = ((16, 10), (32, 10), (64, 10), (32, 100), (128, 10, 28), (16, 10, 28), (128, 100, 28))
 
 
 def seconds(work: Callable[[], object], repeats: int = REPEATS) -> list[float]:

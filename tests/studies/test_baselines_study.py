@@ -19,14 +19,16 @@ from mim4dd.data import load
 from mim4dd.information import Reference, train_reference
 from mim4dd.methods import METHODS
 from mim4dd.networks import ConvNet
-from studies.answers.baselines.compared import compare
+from studies.answers.baselines.compared import Compared, compare
 from studies.answers.baselines.plan import own_methods, plan_baselines
 from studies.answers.baselines.verdict import write_answer
+from studies.answers.comparing.findings import Findings
 from studies.answers.comparing.plan import shared_configuration
 from studies.answers.stress.plan import FULL_NETWORKS, FULL_STEPS
 from studies.baselines import STUDY
 from studies.engine.answer import Answer, Table
 from studies.engine.asked import Blocks
+from studies.engine.design import Setting
 from studies.engine.evidence import Evidence
 from studies.engine.identity import identify, shared_entries
 from studies.engine.journal import Journal, read_json, read_rows, read_settings
@@ -256,6 +258,19 @@ def test_a_method_without_any_accuracy_is_said_and_not_drawn(blocks: list[Path])
 def test_two_terms_on_one_base_keep_their_whole_names() -> None:
     plan = planned("--quick", "--method", "dm", "--method", "mim:base=dm,weight=1", "--method", "mim:base=dm")
     assert [setting.role for setting in plan.settings] == ["dm", "dm + mim (weight=1)", "dm + mim"]
+
+
+def test_methods_of_one_name_show_the_knobs_that_tell_them_apart(tmp_path: Path) -> None:
+    roles = ("random", "dm", "dm (iterations=25)", "dm + mim (iterations=25, weight=1)", "dm + mim (weight=1)")
+    settings = tuple(Setting(i, role, {}, None, ()) for i, role in enumerate(roles))
+    evidence = Evidence(tmp_path, {}, (), settings, {})
+    assert Compared(evidence, Findings(evidence), ()).names == [
+        "random",
+        "dm",
+        "dm (iterations=25)",
+        "dm + mim (iterations=25)",
+        "dm + mim",
+    ]
 
 
 def test_a_folder_that_has_changed_since_is_refused_by_the_answer_too(blocks: list[Path], tmp_path: Path) -> None:

@@ -82,10 +82,15 @@ class Compared:
 
     @cached_property
     def names(self) -> list[str]:
-        """Without the knobs, where they are not needed to tell methods apart."""
-        whole = [arm.role for arm in self.found.arms]
-        short = [name.partition(" (")[0] for name in whole]
-        return [cut if short.count(cut) == 1 else name for cut, name in zip(short, whole, strict=True)]
+        """With those knobs alone that tell methods of one name apart."""
+        split = [arm.role.removesuffix(")").partition(" (")[::2] for arm in self.found.arms]
+        given = [(name, knobs.split(", ") if knobs else []) for name, knobs in split]
+        told = []
+        for name, knobs in given:
+            alike = [set(others) for other, others in given if other == name]
+            own = [knob for knob in knobs if knob not in set.intersection(*alike)]
+            told.append(f"{name} ({', '.join(own)})" if own else name)
+        return told
 
     @property
     def random(self) -> int | None:

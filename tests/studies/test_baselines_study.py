@@ -264,7 +264,8 @@ def test_methods_of_one_name_show_the_knobs_that_tell_them_apart(tmp_path: Path)
     roles = ("random", "dm", "dm (iterations=25)", "dm + mim (iterations=25, weight=1)", "dm + mim (weight=1)")
     settings = tuple(Setting(i, role, {}, None, ()) for i, role in enumerate(roles))
     evidence = Evidence(tmp_path, {}, (), settings, {})
-    assert Compared(evidence, Findings(evidence), ()).names == [
+    found = Compared(evidence, Findings(evidence), ())
+    assert found.names == ["random", "dm", "dm (iterations=25)", "dm + mim (iterations=25)", "dm + mim"]
         "random",
         "dm",
         "dm (iterations=25)",

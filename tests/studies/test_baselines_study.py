@@ -266,12 +266,6 @@ def test_methods_of_one_name_show_the_knobs_that_tell_them_apart(tmp_path: Path)
     evidence = Evidence(tmp_path, {}, (), settings, {})
     found = Compared(evidence, Findings(evidence), ())
     assert found.names == ["random", "dm", "dm (iterations=25)", "dm + mim (iterations=25)", "dm + mim"]
-        "random",
-        "dm",
-        "dm (iterations=25)",
-        "dm + mim (iterations=25)",
-        "dm + mim",
-    ]
 
 
 def test_a_folder_that_has_changed_since_is_refused_by_the_answer_too(blocks: list[Path], tmp_path: Path) -> None:

@@ -83,8 +83,7 @@ class Compared:
     @cached_property
     def names(self) -> list[str]:
         """With those knobs alone that tell methods of one name apart."""
-        split = [arm.role.removesuffix(")").partition(" (")[::2] for arm in self.found.arms]
-        given = [(name, knobs.split(", ") if knobs else []) for name, knobs in split]
+        given = [(_method(arm.role), knobs_of(arm.role)) for arm in self.found.arms]
         told = []
         for name, knobs in given:
             alike = [set(others) for other, others in given if other == name]
@@ -209,6 +208,12 @@ def compare(evidence: Evidence) -> Compared:
 
 def _evidence(folder: Folder) -> Evidence:
     return Evidence(folder.path, folder.identity, (), folder.settings, folder.rows)
+
+
+def knobs_of(name: str) -> list[str]:
+    """The knobs in an arm's name, each as `KNOB=VALUE`."""
+    knobs = name.removesuffix(")").partition(" (")[2]
+    return knobs.split(", ") if knobs else []
 
 
 def _method(role: str) -> str:

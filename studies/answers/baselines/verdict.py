@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from studies.answers.baselines.compared import LEVEL, Compared, Contrast, compare
+from studies.answers.baselines.compared import LEVEL, Compared, Contrast, compare, knobs_of
 from studies.answers.baselines.figures import draw_figures
 from studies.answers.baselines.tables import tables
 from studies.engine.answer import Answer, percent, points
@@ -213,9 +213,9 @@ def _notes(compared: Compared) -> tuple[str, ...]:
         "not tuned here, so a gap may be one of tuning.",
     ]
     knobs = {
-        match[1]
+        ", ".join(knob for knob in knobs_of(arm.role) if knob not in knobs_of(compared.names[i]))
         for i, arm in enumerate(found.arms)
-        if compared.has_term(i) and (match := re.search(r"\((.*)\)$", arm.role)) and compared.names[i] != arm.role
+        if compared.has_term(i) and compared.names[i] != arm.role
     }
     if knobs:
         notes.append(f"“+ mim” is the MI term of MIM4DD with {' or '.join(sorted(knobs))}, other knobs at defaults.")

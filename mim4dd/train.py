@@ -218,18 +218,19 @@ def networks_at_once(network: Network, params: Params, images: Tensor, batch: in
     return max(1, min(count, STEP_NUMBERS // step))
 
 
-# Numbers in the largest map of what passes forward and backward at once: a batch whose maps leave the cache takes twice
-# the time and many times the memory of the same batch in pieces (docs/results/bench.md).
+# Numbers in the largest map of what passes forward and backward at once: a batch whose maps leave the cache takes more
+# time and memory than the same batch in pieces.
 PIECE_NUMBERS = 2_000_000
 
 
 def images_at_once(network: Network, images: Tensor, batch: int) -> int:
     """How many images of a batch pass at once on a CPU, their gradients summed; all on a GPU, or under a batch norm."""
     from mim4dd.networks.batchnorm import has_batch_norm
+    from mim4dd.networks.chunks import piece_size
 
     if images.device.type != "cpu" or has_batch_norm(network):
         return batch
-    return max(1, min(batch, PIECE_NUMBERS // network.largest_map((images.shape[1], images.shape[2], images.shape[3]))))
+    return min(batch, piece_size(network, images.shape, PIECE_NUMBERS))
 
 
 def _detached(params: Params) -> Params:

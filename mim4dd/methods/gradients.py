@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mim4dd.matching import gradient_distance
 from mim4dd.networks.catalogue import Network
+from mim4dd.networks.chunks import piece_size, shape_of
 from mim4dd.networks.stacked import Params
 from mim4dd.records import Integers
 
@@ -78,7 +79,7 @@ def real_gradients(
     names = [name for name, tensor in copies.items() if tensor.ndim > 2]
     total: list[Tensor] = []
     kept = []
-    for piece in images.split(piece_size(network, images.shape), 1):
+    for piece in images.split(piece_size(network, images.shape, LARGEST_MAP, groups), 1):
         blocks = network.features(copies, piece)
         loss = class_losses(network.logits(copies, blocks), first).sum() * (piece.shape[1] / count)
         found = torch.autograd.grad(loss, [copies[name] for name in names])
@@ -116,13 +117,3 @@ def chunks(network: Network, params: Params, real: Side, synthetic: Side) -> Ite
         if min(counts):
             yield first, last
         first = last
-
-
-def piece_size(network: Network, shape: torch.Size) -> int:
-    """How many images of each of `shape[0]` groups a pass with gradients takes."""
-    return max(1, LARGEST_MAP // (shape[0] * network.largest_map(shape_of(shape))))
-
-
-def shape_of(shape: torch.Size) -> tuple[int, int, int]:
-    """(channels, H, W) of images [..., channels, H, W]."""
-    return shape[-3], shape[-2], shape[-1]

@@ -20,12 +20,20 @@ LARGEST_MAP = 1_500_000
 
 def pieces(network: Network, params: Params, images: Tensor) -> Iterator[list[Tensor]]:
     """Every block's output [G, b, width, h, w] for one piece of the images after the other, without gradients."""
-    shape = (images.shape[-3], images.shape[-2], images.shape[-1])
     networks = next(iter(params.values())).shape[0]
-    largest = networks * network.largest_map(shape)
     with torch.no_grad():
-        for piece in images.split(max(1, LARGEST_MAP // largest)):
+        for piece in images.split(piece_size(network, images.shape, LARGEST_MAP, networks)):
             yield network.features(params, piece)
+
+
+def piece_size(network: Network, shape: torch.Size, numbers: int, networks: int = 1) -> int:
+    """How many images of `shape` pass at once through each of the networks, for a largest map of so many numbers."""
+    return max(1, numbers // (networks * network.largest_map(shape_of(shape))))
+
+
+def shape_of(shape: torch.Size) -> tuple[int, int, int]:
+    """(channels, H, W) of images [..., channels, H, W]."""
+    return shape[-3], shape[-2], shape[-1]
 
 
 def features_without_graph(network: Network, params: Params, images: Tensor, *, last: bool = False) -> list[Tensor]:

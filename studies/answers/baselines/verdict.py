@@ -64,10 +64,7 @@ def _best(compared: Compared) -> str:
     if best is None:
         return ""
     told = []
-    for other, name in (
-        (compared.random, "over random real images"),
-        (found.alone(best), "over its base alone"),
-    ):
+    for other, name in ((compared.random, "over random real images"), (found.alone(best), "over its base alone")):
         if other is not None and other != best:
             difference = paired_interval(found.sets[best], found.sets[other])
             told.append(f"{points(difference)} {name} (n = {difference.n} pairs)")

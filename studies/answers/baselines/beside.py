@@ -30,17 +30,19 @@ class Folder:
         return str(self.identity["dataset"]), int(self.identity["configuration"]["ipc"])
 
 
-def read_beside(paths: Sequence[Path], methods: Sequence[str], dataset: str, ipc: int) -> list[Folder]:
+def read_beside(
+    paths: Sequence[Path], methods: Sequence[str], dataset: str, ipc: int, rules: str = PROTOCOL
+) -> list[Folder]:
     """The folders, each a block that no other is.
 
-    methods: those of the study that they stand beside; dataset, ipc: its own block.
+    methods: those of the study that they stand beside; dataset, ipc: its own block; rules: of its rows.
     Raises: InputError for a folder that is no finished baselines study, has other methods or rules, or is there twice.
     """
     taken: dict[tuple[str, int], str] = {(dataset, ipc): "this study"}
     found = []
     for path in paths:
         folder = _read(path)
-        _require_fit(folder, methods)
+        _require_fit(folder, methods, rules)
         if folder.place in taken:
             name, images = folder.place
             raise InputError(
@@ -70,11 +72,11 @@ def _read(path: Path) -> Folder:
     return folder
 
 
-def _require_fit(folder: Folder, methods: Sequence[str]) -> None:
+def _require_fit(folder: Folder, methods: Sequence[str], rules: str) -> None:
     """Raises: InputError when it cannot be a block of a comparison of these methods."""
-    if folder.identity["rules"] != PROTOCOL:
+    if folder.identity["rules"] != rules:
         raise InputError(
-            f"--beside {folder.path} was made with rules {folder.identity['rules']}, these are rules {PROTOCOL}; "
+            f"--beside {folder.path} was made with rules {folder.identity['rules']}, these are rules {rules}; "
             "run it again"
         )
     held = [setting.role for setting in folder.settings]

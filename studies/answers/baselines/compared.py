@@ -202,7 +202,8 @@ def compare(evidence: Evidence) -> Compared:
     identity = evidence.identity
     methods = [setting.role for setting in evidence.settings]
     paths = [Path(path) for path in identity.get("beside", [])]
-    folders = read_beside(paths, methods, str(identity["dataset"]), int(identity["configuration"]["ipc"]))
+    place = str(identity["dataset"]), int(identity["configuration"]["ipc"])
+    folders = read_beside(paths, methods, *place, rules=str(identity["rules"]))
     return Compared(evidence, Findings(evidence), folders)
 
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import sys
 
-from studies.answers.baselines import answer_baselines, plan_baselines
+from studies.answers.baselines.plan import plan_baselines
 from studies.answers.comparing.plan import shared_configuration
 from studies.engine.asked import Blocks
-from studies.engine.study import Study, main
+from studies.engine.study import Study, main, written_by
 
 STUDY = Study(
     name="baselines",
@@ -31,7 +31,7 @@ STUDY = Study(
     asks=Blocks,
     configure=shared_configuration,
     plan=plan_baselines,
-    answer=answer_baselines,
+    answer=written_by("studies.answers.baselines.verdict"),
 )
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from __future__ import annotations
 import sys
 
 from studies.answers.comparing.plan import shared_configuration
-from studies.answers.fidelity import answer_fidelity, plan_fidelity
+from studies.answers.fidelity.plan import plan_fidelity
 from studies.engine.asked import Comparison
-from studies.engine.study import Study, main
+from studies.engine.study import Study, main, written_by
 
 STUDY = Study(
     name="fidelity",
@@ -29,7 +29,7 @@ STUDY = Study(
     asks=Comparison,
     configure=shared_configuration,
     plan=plan_fidelity,
-    answer=answer_fidelity,
+    answer=written_by("studies.answers.fidelity.verdict"),
 )
 
 if __name__ == "__main__":

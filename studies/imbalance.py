@@ -15,10 +15,19 @@ the imbalance factor, recall of head, medium and tail classes, the paired gain o
 from __future__ import annotations
 
 import sys
+from functools import partial
 
-from studies.answers.stress import answer_stress, plan_imbalance
+from studies.answers.stress.plan import Sweep, plan_stress
 from studies.engine.asked import Suite
-from studies.engine.study import Study, main, term_on_base
+from studies.engine.study import Study, main, term_on_base, written_by
+
+IMBALANCE = Sweep(
+    stage="imbalance",
+    kinds=(("exponential", (10, 50, 100, 200)), ("step", (10, 100))),
+    quick=(("exponential", (10, 100)), ("step", (100,))),
+    own=("exponential:factor=10", "exponential:factor=50"),
+    crossed=("symmetric:rate=0.2", "symmetric:rate=0.4"),
+)
 
 STUDY = Study(
     name="imbalance",
@@ -30,8 +39,8 @@ STUDY = Study(
     description=__doc__ or "",
     asks=Suite,
     configure=term_on_base,
-    plan=plan_imbalance,
-    answer=answer_stress,
+    plan=partial(plan_stress, sweep=IMBALANCE),
+    answer=written_by("studies.answers.stress.verdict"),
 )
 
 if __name__ == "__main__":

@@ -16,10 +16,24 @@ gain of the MI term at each rate, what selecting on noisy validation labels does
 from __future__ import annotations
 
 import sys
+from functools import partial
 
-from studies.answers.stress import answer_stress, plan_noise
+from studies.answers.stress.plan import Sweep, plan_stress
 from studies.engine.asked import Suite
-from studies.engine.study import Study, main, term_on_base
+from studies.engine.study import Study, main, term_on_base, written_by
+
+NOISE = Sweep(
+    stage="label noise",
+    kinds=(
+        ("symmetric", (0.2, 0.4, 0.6, 0.8)),
+        ("pairflip", (0.2, 0.4)),
+        ("asymmetric", (0.2, 0.4)),
+        ("instance", (0.2, 0.4)),
+    ),
+    quick=(("symmetric", (0.2, 0.4, 0.8)), ("pairflip", (0.4,))),
+    own=("symmetric:rate=0.2", "symmetric:rate=0.4"),
+    crossed=("exponential:factor=10", "exponential:factor=50"),
+)
 
 STUDY = Study(
     name="noisy_labels",
@@ -31,8 +45,8 @@ STUDY = Study(
     description=__doc__ or "",
     asks=Suite,
     configure=term_on_base,
-    plan=plan_noise,
-    answer=answer_stress,
+    plan=partial(plan_stress, sweep=NOISE),
+    answer=written_by("studies.answers.stress.verdict"),
 )
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import sys
 
-from studies.answers.sensitivity import answer_sensitivity, plan_sensitivity
+from studies.answers.sensitivity.plan import plan_sensitivity
 from studies.engine.asked import Design
-from studies.engine.study import Study, main, term_on_base
+from studies.engine.study import Study, main, term_on_base, written_by
 
 STUDY = Study(
     name="sensitivity",
@@ -30,7 +30,7 @@ STUDY = Study(
     asks=Design,
     configure=term_on_base,
     plan=plan_sensitivity,
-    answer=answer_sensitivity,
+    answer=written_by("studies.answers.sensitivity.verdict"),
 )
 
 if __name__ == "__main__":

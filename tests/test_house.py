@@ -65,6 +65,7 @@ ONLY_IN = {
     "mlflow": ["studies/engine/tracking/"],
     "optuna": ["studies/engine/"],
     "torchvision": ["mim4dd/data/"],
+    "xarray": ["studies/answers/"],
     "tensorboard": [],
     "wandb": [],
 }

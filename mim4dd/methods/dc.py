@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from mim4dd.data.operations import SIAMESE, check_augment
 from mim4dd.methods.catalogue import METHODS, Learnable, Match, Term
@@ -33,6 +33,8 @@ class DC(LearnedPixels):
     images than the batch repeats some (there: a smaller batch, as the tail policy `cap`); the network is
     trained without momentum, as in the current public code (its first version: 0.5).
     """
+
+    label: ClassVar[str] = "DC"
 
     iterations: int = knob(1000, low=1, search=(50, 1000), log=True, help="networks that are drawn and trained")
     outer: int = knob(0, low=0, search=(1, 10), help="image updates an iteration; 0 follows ipc (1 to 50)")
@@ -123,6 +125,8 @@ class DSA(DC):
     its public code: real images at the start, and the network's training between updates is augmented too.
     Differs: as DC.
     """
+
+    label: ClassVar[str] = "DSA"
 
     init: str = knob("real", choices=("real", "noise"), help="first images: random real ones, or Gaussian noise")
     augment: str = knob(SIAMESE, help="Siamese operations, or none")

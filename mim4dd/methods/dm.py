@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from mim4dd.data.operations import SIAMESE, check_augment
 from mim4dd.methods.catalogue import METHODS, Learnable, Match, Term
@@ -30,6 +30,8 @@ class DM(LearnedPixels):
     towards one draw of network, real batch and augmentation (there: once), whose real side is then computed once; a
     batch norm takes the statistics of 16 real images a class, as DC's (there: those of each side's own images).
     """
+
+    label: ClassVar[str] = "DM"
 
     iterations: int = knob(
         20_000, low=1, search=(100, 20_000), log=True, help="networks and real batches that are drawn"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from mim4dd.data.operations import SIAMESE, check_augment
 from mim4dd.errors import KnobError
@@ -58,6 +58,8 @@ class MTT(LearnedPixels):
     setting; the last set counts (there: the best by test accuracy), and it is evaluated with the recipe's learning rate
     (there: the learned one). batch_real is what an added term sees, MTT itself draws no real batch.
     """
+
+    label: ClassVar[str] = "MTT"
 
     iterations: int = knob(5000, low=1, search=(50, 5000), log=True, help="image updates")
     experts: int = knob(100, low=1, high=10_000, help="networks trained on the real images, once for all trials")

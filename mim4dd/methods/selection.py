@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from mim4dd.methods.catalogue import METHODS, Learnable, Match
 from mim4dd.registry import knob
@@ -52,6 +52,8 @@ class RandomReal(Selection):
     Source: the "Random" row of the field's tables.
     """
 
+    label: ClassVar[str] = "random real images"
+
     def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
 
         return problem.take(problem.random_rows()), problem.labels()
@@ -64,6 +66,8 @@ class FullData(Selection):
 
     Source: the "Whole" row of the field's tables.
     """
+
+    label: ClassVar[str] = "full data"
 
     def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
         import torch
@@ -133,6 +137,8 @@ class KCenter(Coreset):
     Source: Sener & Savarese 2018. A baseline of DC and DM.
     """
 
+    label: ClassVar[str] = "k-center"
+
     def choose(self, embeddings: Floats, count: int, problem: Problem) -> Integers:
         from mim4dd.coresets import k_center
 
@@ -146,6 +152,8 @@ class KMedoids(Coreset):
 
     Source: a usual coreset; the real images stand for the centres.
     """
+
+    label: ClassVar[str] = "k-medoids"
 
     def choose(self, embeddings: Floats, count: int, problem: Problem) -> Integers:
         from mim4dd.coresets import k_medoids

@@ -1,9 +1,9 @@
-"""An answer as data: sentences, tables and figures, to be written as Markdown, HTML, CSV and PNG."""
+"""An answer as data: sentences with their claims, tables and figures; written as Markdown, HTML, CSV, PNG and JSON."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -11,6 +11,57 @@ if TYPE_CHECKING:
     from studies.engine.statistics import Interval
 
 Cell = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A number that an answer states, with all that a reader needs to check it.
+
+    id: unique in the answer; kind: `mean`, `contrast` or `estimate`; what: in words. terms: of a contrast, (weight,
+    arm, levels). unit: `percent` and `points` are fractions times 100; else the estimate's own. planned: sets or pairs
+    that the plan has. p, p_adjusted: of the difference, raw and by Holm over the family. decision: by the rule, "" for
+    what is no contrast; size: `beyond` the margin or `below` it. needed: pairs that would decide, from and to.
+    """
+
+    id: str
+    kind: str
+    what: str
+    metric: str
+    unit: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    n: int
+    planned: int = 0
+    terms: tuple[tuple[float, str, tuple[str, ...]], ...] = ()
+    margin: float | None = None
+    p: float | None = None
+    p_adjusted: float | None = None
+    family: str = ""
+    family_size: int = 0
+    decision: str = ""
+    size: str = ""
+    needed: tuple[int, int | None] | None = None
+    trials: tuple[str, ...] = ()
+
+    @property
+    def split(self) -> str:
+        """What the metric was measured on."""
+        return "validation" if "validation" in self.metric else "test" if self.metric in ("test", "balanced") else ""
+
+    def json(self) -> dict[str, Any]:
+        return {**asdict(self), "split": self.split}
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the answer, and the claims that its numbers are."""
+
+    text: str
+    claims: tuple[Claim, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True)
@@ -26,26 +77,30 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A figure of the report and of figures/NAME.png, with a caption that can stand in a rebuttal."""
+    """A figure of the report and of figures/NAME.png, with a caption that can stand in a rebuttal.
+
+    drawing: None where it stands in figures/ already and cannot be drawn again (the trials' pictures are gone).
+    """
 
     name: str
     title: str
     caption: str
-    drawing: Drawing
+    drawing: Drawing | None
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What a study says.
 
-    verdict: sentences with intervals; summary: the numbers that MLflow's parent run shows; failed: the failure modes
-    that only paired trials show, by trial.
+    sentences: each with its claims; claims: all of the answer's, those of its tables and figures too; summary: the
+    numbers that MLflow's parent run shows; failed: the failure modes that only paired trials show, by trial.
     """
 
-    verdict: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     notes: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
     summary: dict[str, float] = field(default_factory=dict)
     failed: dict[str, list[str]] = field(default_factory=dict)
 
@@ -60,10 +115,18 @@ def percent(interval: Interval) -> str:
     return f"{100 * interval.mean:.1f}% [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def points(interval: Interval) -> str:
-    """A difference of accuracies as `+0.4 points [-0.3, 1.1]`."""
+def points(interval: Interval, *, cost: bool = False) -> str:
+    """A difference of accuracies as `+0.4 points [-0.3, +1.1]`; cost: what is lost, `5.9 points [5.3, 6.6]`."""
     if interval.mean is None:
-        return "–"
+        return "unknown" if cost else "–"
+    scale, sign = (-100, "") if cost else (100, "+")
+    told = f"{scale * interval.mean:{sign}.1f} points"
     if interval.low is None or interval.high is None:
-        return f"{100 * interval.mean:+.1f} points (no interval from {interval.n})"
-    return f"{100 * interval.mean:+.1f} points [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+        return f"{told} (no interval from {interval.n})"
+    low, high = (interval.high, interval.low) if cost else (interval.low, interval.high)
+    return f"{told} [{scale * low:{sign}.1f}, {scale * high:{sign}.1f}]"
+
+
+def images(count: int) -> str:
+    """`1 image a class`, `10 images a class`."""
+    return f"{count} image{'' if count == 1 else 's'} a class"

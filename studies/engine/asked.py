@@ -5,12 +5,33 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from mim4dd.configuration import assignments
 from mim4dd.errors import InputError
 from mim4dd.registry import unknown
 from studies.engine.design import FIXED, SEARCHES
+
+
+class Asked(Protocol):
+    """What a study's command line has besides what all studies have: its flags, and the record that they become.
+
+    seeds: the default, and that of `--quick`; adaptive: an optimizer suggests settings while the study runs; told: in
+    words, for study.json and the report; of: the parsed flags, checked.
+    """
+
+    seeds: ClassVar[tuple[str, str]]
+
+    @property
+    def adaptive(self) -> bool: ...
+
+    def told(self) -> str: ...
+
+    @staticmethod
+    def flags(parser: argparse.ArgumentParser) -> None: ...
+
+    @staticmethod
+    def of(found: argparse.Namespace) -> Asked: ...
 
 
 @dataclass(frozen=True)

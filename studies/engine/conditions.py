@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat, component_fields, default_of, name_of
 from perturbations import PERTURBATIONS, Perturbation, parse_chain, text_of
 from perturbations.catalogue import check_chain
+from studies.engine.arms import Curve, Factor, Level
 
 # What a perturbation's curve is drawn over; one without such a knob is a single point.
 SEVERITIES = ("rate", "factor", "severity")
@@ -20,6 +22,7 @@ class Condition:
     """One kind of training data. text: the chain's canonical form, "" for clean data; it is what a trial holds.
 
     family: what the conditions of one curve share; severity: the condition's place on it (None: no such knob).
+    parts: the labels of the conditions that it joins, each of a single stage; none for those.
     """
 
     text: str = ""
@@ -27,6 +30,7 @@ class Condition:
     family: str = ""
     severity: float | None = None
     stages: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     perturbations: tuple[Perturbation, ...] = field(default=(), compare=False, repr=False)
 
     @property
@@ -48,10 +52,33 @@ class Condition:
     def read(held: dict[str, Any]) -> Condition:
         """The inverse of `json`, without the perturbations themselves."""
         stages = tuple(held["stages"])
-        return Condition(held["text"], held["label"], held["family"], held["severity"], stages)
+        parts = tuple(held["label"].split(" + ")) if len(stages) > 1 else ()
+        return Condition(held["text"], held["label"], held["family"], held["severity"], stages, parts)
 
 
 CLEAN = Condition()
+TRAINING_DATA = "training data"
+# The axis of each stage; the noun of a curve is its own kind with the stage's.
+CURVES = {
+    "label noise": Curve(
+        "", "wrong labels (realised)", "noise", "share", 0.0, "10% of wrong labels", 10.0, 0.5, realised="rate"
+    ),
+    "imbalance": Curve("", "imbalance factor", "imbalance", "log", 1.0, "factor of ten"),
+    "pixel corruption": Curve("", "severity", "corruption"),
+}
+
+
+def training_data(conditions: Sequence[Condition]) -> Factor:
+    """Conditions as the levels of a factor: those of one stage and family lie on a curve, if they have a place."""
+    levels, curves = [], {}
+    for one in conditions:
+        curve = ""
+        if len(one.stages) == 1 and (one.severity is not None or one.stages == ("label noise",)):
+            kind = CURVES[one.stages[0]]
+            curve = one.family
+            curves[curve] = replace(kind, name=curve, noun=f"{curve} {kind.noun}")
+        levels.append(Level(one.label, one.entry, one.severity, curve, one.parts))
+    return Factor(TRAINING_DATA, tuple(levels), tuple(curves.values()))
 
 
 def condition(*texts: str) -> Condition:
@@ -76,6 +103,7 @@ def condition(*texts: str) -> Condition:
         " + ".join(families) if len(families) == 1 else "combined",
         severities[0] if len(severities) == 1 else None,
         tuple(one.stage for one in perturbations),
+        labels if len(labels) > 1 else (),
         perturbations,
     )
 

@@ -9,10 +9,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studies.engine.design import Setting
-from studies.engine.journal import Row
+from studies.engine.arms import Setting
+from studies.engine.rows import Row
 from studies.engine.space import inside
-from studies.engine.trial import validation_mean
 
 if TYPE_CHECKING:
     from studies.engine.study import Plan
@@ -26,8 +25,11 @@ class Live:
 
     def __init__(self, out: Path, name: str, plan: Plan, rows: dict[str, Row]) -> None:
         self.rows, self.space = rows, plan.space
-        tried = [one for one in plan.settings if one.role in TRIED and not one.condition]
-        tried = [one for one in tried if plan.space and inside(plan.space, one.knobs)]
+        clean = {factor.name: factor.reference.label for factor in plan.factors}
+        tried = [one for one in plan.settings if one.arm.role in TRIED and one.levels == clean]
+        configs = {trial.hash: trial.config for trial in plan.trials}
+        self.knobs = {one.setting: configs[one.trials[0]] for one in tried}
+        tried = [one for one in tried if plan.space and inside(plan.space, self.knobs[one.setting])]
         self.place = {trial: setting for setting in tried for trial in setting.trials}
         self.study = opened(out / STORAGE, name) if tried else None
         self.there = (
@@ -38,7 +40,7 @@ class Live:
 
     def add(self, row: Row) -> None:
         """Show the setting of a row when it was the last of its seeds."""
-        setting = self.place.get(row["trial"])
+        setting = self.place.get(row.trial)
         if setting is not None:
             self._show(setting)
 
@@ -47,14 +49,14 @@ class Live:
             return
         from optuna.trial import TrialState, create_trial
 
-        found = [validation_mean(self.rows[h]["result"]) for h in setting.trials]
+        found = [self.rows[h].validation_mean for h in setting.trials]
         mean = sum(found) / len(found)
-        axes = [axis for axis in self.space if axis.key in setting.knobs]
+        knobs = self.knobs[setting.setting]
         self.study.add_trial(
             create_trial(
-                params={axis.key: axis.sampled(setting.knobs[axis.key]) for axis in axes},
-                distributions={axis.key: axis.distribution() for axis in axes},
-                user_attrs={"setting": setting.setting, "role": setting.role},
+                params={axis.key: axis.sampled(knobs[axis.key]) for axis in self.space},
+                distributions={axis.key: axis.distribution() for axis in self.space},
+                user_attrs={"setting": setting.setting, "role": setting.arm.role},
                 value=None if math.isnan(mean) else mean,
                 state=TrialState.FAIL if math.isnan(mean) else TrialState.COMPLETE,
             )

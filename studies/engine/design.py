@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mim4dd.registry import Flat
 from mim4dd.seeding import integer
@@ -15,27 +14,6 @@ if TYPE_CHECKING:
 
 FIXED = ("qmc", "random", "grid")
 SEARCHES = ("tpe", "gp")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One point that is judged over its seeds.
-
-    role: what it is for (`default`, `variant`, `base`, `random`, `full`, `design`, `search`, or `stopped` early by a
-    scheduler);
-    knobs: what varies, by dotted name; dummy: its place on the axis that nothing reads; trials: each seed's hash;
-    condition: the perturbations of the training data, "" for clean ones.
-    """
-
-    setting: int
-    role: str
-    knobs: Flat
-    dummy: float | None
-    trials: tuple[str, ...] = ()
-    condition: str = ""
-
-    def json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tuple[Flat, float | None]]:

@@ -51,7 +51,7 @@ class Driver:
         except (StorageError, OSError) as error:
             if isinstance(error, OSError) and error.errno not in REFUSED:
                 raise
-            done = sum(row["result"]["status"] != "error" for row in self.journal.rows.values())
+            done = sum(row.status != "error" for row in self.journal.rows.values())
             told = str(error) if isinstance(error, StorageError) else error.strerror
             raise StorageError(
                 f"{self.journal.out} takes no more ({told}); {done} finished trials are safe there, and once it is "
@@ -179,29 +179,29 @@ class Driver:
         path = self.journal.out / "inputs" / "reference.safetensors"
         if path.exists():
             try:
-                return Reference.load(path)
+                reference = Reference.load(path)
+                self.journal.write_reference(reference.accuracy)
+                return reference
             except InputError as error:
                 say(f"{error}; it is trained again")
         reference = reference_on_cluster(self.splits, ConvNet(width=32), device)
         reference.save(path)
+        self.journal.write_reference(reference.accuracy)
         say(f"reference network for the information estimate: {reference.accuracy:.1%} on validation")
         return reference
 
     def _answer(self, tracker: Tracker | Untracked, interrupted: str) -> int:
-        from studies.engine.evidence import Evidence
-        from studies.engine.journal import read_json
+        from studies.engine.folder import StudyFolder
         from studies.engine.report import write_report
 
-        identity = read_json(self.journal.out / "study.json")
-        evidence = Evidence(
-            self.journal.out, identity, self.plan.space, self.plan.settings, self.journal.rows, interrupted
-        )
-        answer = self.study.answer(evidence)
-        write_report(answer, evidence)
+        journal = self.journal
+        folder = StudyFolder(journal.out, journal.study, self.plan.settings, journal.rows, interrupted)
+        answer = self.study.answer(folder)
+        write_report(answer, folder)
         tracker.finish("killed" if interrupted else "finished")
         say("")
-        for sentence in answer.verdict:
-            say(sentence)
+        for sentence in answer.sentences:
+            say(str(sentence))
         say(f"\nreport: {self.journal.out / 'report.html'}   numbers: {self.journal.out / 'answer.md'}")
         if not self.options.offline and self.uri.startswith("sqlite"):
             say(f"runs, curves and pictures: mlflow ui --backend-store-uri {self.uri}")

@@ -10,9 +10,9 @@ from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, unflatten
 from mim4dd.train import RECIPES
 from studies.engine.asked import Design
-from studies.engine.journal import read_rows
 from studies.engine.options import Options
 from studies.engine.progress import clock
+from studies.engine.rows import read_rows
 from studies.engine.study import Plan
 from studies.engine.trial import RUNG_NETWORKS, RUNGS
 
@@ -37,23 +37,21 @@ def describe(plan: Plan, options: Options, out: Path) -> str:
     """The trials of a plan, a line a setting, and an estimate of the time."""
     lines = [f"{len(plan.trials)} trials of {len(plan.settings)} settings, to {out}"]
     lines += plan.notes
-    labels = {one.text: one.label for one in plan.conditions}
     for setting in plan.settings:
-        knobs = [f"{axis.symbol}={setting.knobs[axis.key]}" for axis in plan.space if axis.key in setting.knobs]
-        told = " ".join([labels[setting.condition], *knobs] if len(labels) > 1 else knobs)
-        lines.append(f"{setting.setting:>4} {setting.role:<8} {len(setting.trials)} seeds  {told}")
+        seeds = len(setting.trials)
+        lines.append(f"{setting.setting:>4} {seeds} seed{'' if seeds == 1 else 's'}  {setting.name}")
     suggested = 0
     if isinstance(options.asked, Design) and options.asked.adaptive:
         suggested = options.asked.settings * len(options.seeds)
         lines.append(f"then what {options.asked.told()} suggests, {len(options.seeds)} seeds each")
-    measured = [row["measured"]["seconds"] for row in read_rows(out) if row["result"]["status"] == "ok"]
+    measured = [row.measured["seconds"] for row in read_rows(out).values() if row.status == "ok"]
     if measured:
         seconds = statistics.fmean(measured) * (len(plan.trials) + suggested)
         basis = f"the {len(measured)} trials that have run"
     else:
         known = {trial.hash: trial_seconds(trial.config) for trial in plan.trials}
         # What a search suggests costs about what the default does.
-        each = next((known[s.trials[0]] for s in plan.settings if s.role == "default"), 0.0)
+        each = next((known[s.trials[0]] for s in plan.settings if s.arm.role == "default"), 0.0)
         seconds = sum(known.values()) + prepared_seconds(plan) + suggested * each
         basis = "operation counts"
     lines.append(f"about {clock(seconds)} of one worker's time, from {basis}; divide by the trials that run at once")

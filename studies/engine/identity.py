@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,8 @@ def identify(study: Study, options: Options, configuration: Configuration, plan:
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
         "git_commit": git_commit(),
         "versions": versions(),
+        "axes": [asdict(axis) for axis in plan.space],
+        "factors": [factor.json() for factor in plan.factors],
         "fixed": list(configuration.fixed),
         "knobs": {
             axis.key: {"symbol": axis.symbol, "help": configuration.knobs[axis.key].help, "log": axis.log}

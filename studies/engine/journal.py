@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from mim4dd.errors import InputError
-from studies.engine.design import Setting
+from studies.engine.arms import Setting
+from studies.engine.folder import read_json
+from studies.engine.rows import Row, read_rows
 from studies.engine.trial import Outcome
 
-Row = dict[str, Any]
+# What a run finds out about a study, and a later one need not.
+FOUND = "reference_accuracy"
 
 
 class Journal:
@@ -80,13 +83,15 @@ class Journal:
                 f"{out} was made from other images under the name {identity['dataset']}; give the same data, or "
                 "another --out"
             )
-        write_json(out / "study.json", {**identity, "created": (held or identity)["created"]})
+        kept = {key: held[key] for key in ("created", FOUND) if key in held} if held else {}
+        self.study = {**identity, **kept}
+        write_json(out / "study.json", self.study)
         self.notes: list[str] = []
-        self.rows = {row["trial"]: row for row in self._repair()}
+        self.rows = self._repair()
         # Unbuffered: what a full disk refuses must not be tried again when the file is closed.
         self._file = open(out / "rows.jsonl", "ab", buffering=0)
 
-    def _repair(self) -> list[Row]:
+    def _repair(self) -> dict[str, Row]:
         """The rows, after cutting off a last line that a crash left unfinished."""
         path = self.out / "rows.jsonl"
         data = path.read_bytes() if path.exists() else b""
@@ -100,7 +105,7 @@ class Journal:
 
     def finished(self, hashes: Iterable[str]) -> set[str]:
         """Those of these trials that need not run again: all with a row that is not an error."""
-        return {h for h in hashes if h in self.rows and self.rows[h]["result"]["status"] != "error"}
+        return {h for h in hashes if h in self.rows and self.rows[h].status != "error"}
 
     def add(self, outcome: Outcome, retries: int) -> Row:
         """Write a trial's files, then its row, and flush both to disk.
@@ -113,10 +118,11 @@ class Journal:
             durably(folder / "synthetic.safetensors", outcome.synthetic.to_bytes())
         if outcome.picture:
             durably(folder / "synthetic.png", outcome.picture)
-        row = finite(outcome.row)
-        row["measured"]["retries"] = retries
-        self._append((json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode())
-        self.rows[row["trial"]] = row
+        held = finite(outcome.row)
+        held["measured"]["retries"] = retries
+        row = Row.read(held)
+        self._append((json.dumps(held, ensure_ascii=False, allow_nan=False) + "\n").encode())
+        self.rows[row.trial] = row
         checkpoint_path(self.out, outcome.trial.hash).unlink(missing_ok=True)
         return row
 
@@ -135,6 +141,12 @@ class Journal:
         """Save the design: one line a setting."""
         text = "".join(json.dumps(setting.json(), ensure_ascii=False) + "\n" for setting in settings)
         durably(self.out / "settings.jsonl", text.encode())
+
+    def write_reference(self, accuracy: float) -> None:
+        """Add to study.json what the reference network reaches on validation."""
+        if self.study.get(FOUND) != accuracy:
+            self.study = {**self.study, FOUND: accuracy}
+            write_json(self.out / "study.json", self.study)
 
     def close(self) -> None:
         self._file.close()
@@ -155,47 +167,6 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
     return value
-
-
-def read_rows(out: Path, *, unfinished: bool = False) -> list[Row]:
-    """The rows of a study folder; of two rows of one trial the later stands.
-
-    unfinished: a last line without its end is being written, and left out.
-    Raises: InputError when a line is no row.
-    """
-    rows: dict[str, Row] = {}
-    path = out / "rows.jsonl"
-    data = path.read_bytes() if path.exists() else b""
-    if unfinished:
-        data = data[: data.rfind(b"\n") + 1]
-    # By the newline byte alone: text knows other ends of a line, and JSON may hold them.
-    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n") if data else [], 1):
-        try:
-            row = json.loads(line)
-            rows[row["trial"]] = row
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}:{number} is no row ({error}); repair or remove that line") from error
-    return list(rows.values())
-
-
-def read_settings(out: Path) -> list[Setting]:
-    """The settings of a study folder."""
-    path = out / "settings.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [Setting(**{**(held := json.loads(line)), "trials": tuple(held["trials"])}) for line in lines]
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file holds; None when there is no such file.
-
-    Raises: InputError when it is no JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON file: {error}") from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -14,10 +14,8 @@ from mim4dd.configuration import assignments
 from mim4dd.errors import InputError
 from mim4dd.methods.catalogue import TAILS
 from mim4dd.protocol import PROTOCOLS
-from studies.engine.asked import Blocks, Comparison, Design, Suite
+from studies.engine.asked import Asked
 from studies.engine.tracking.server import shown
-
-Asked = Blocks | Comparison | Design | Suite
 
 
 @dataclass(frozen=True)

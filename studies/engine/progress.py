@@ -7,9 +7,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from studies.engine.design import Setting
-from studies.engine.journal import Row
-from studies.engine.trial import validation_mean
+from studies.engine.arms import Setting, unplanned
+from studies.engine.rows import Row
 
 if TYPE_CHECKING:
     from studies.engine.study import Plan
@@ -29,7 +28,6 @@ class Progress:
         self.total = len(plan.trials) + suggested
         self.arrivals = deque([time.monotonic()], maxlen=13)
         self.place = {h: setting for setting in plan.settings for h in setting.trials}
-        self.labels = {one.text: one.label for one in plan.conditions}
         self.best, self.best_name = -1.0, ""
         for setting in plan.settings:
             self._compare(setting)
@@ -41,44 +39,33 @@ class Progress:
         # The pace of the last dozen: the first trials waited for their workers.
         pace = (self.arrivals[-1] - self.arrivals[0]) / (len(self.arrivals) - 1)
         left = max(0, self.total - done) * pace
-        accuracy = validation_mean(row["result"])
-        found = row["result"]["status"] if math.isnan(accuracy) else f"{accuracy:.1%}"
-        if row["result"]["status"] == "error":
-            found += f" ({row['result']['reason'][:120]})"
-        name = self.describe(row)
-        told = [f"[{done:>{len(str(self.total))}}/{self.total}] {found} {name}"]
-        told += [f"failed by {', '.join(failed)}"] if (failed := row["result"].get("failed_by")) else []
+        found = row.status if math.isnan(row.validation_mean) else f"{row.validation_mean:.1%}"
+        if row.status == "error":
+            found += f" ({row.reason[:120]})"
+        told = [f"[{done:>{len(str(self.total))}}/{self.total}] {found} {self.describe(row)}"]
+        told += [f"failed by {', '.join(row.failed_by)}"] if row.failed_by else []
         # Under different conditions the best is no more than the easiest.
-        if len(self.labels) == 1:
-            self._compare(self.place.get(row["trial"]))
+        if not self.plan.factors:
+            self._compare(self.place.get(row.trial))
             told.append(f"best {self.best:.1%} ({self.best_name})" if self.best_name else "no setting complete yet")
         say("; ".join([*told, f"{clock(left)} left"]))
 
     def describe(self, row: Row) -> str:
-        setting, config = self.place.get(row["trial"]), row["config"]
-        seed = f"seed {config['seed']}"
-        if len(self.labels) > 1:
-            seed += f", {self.labels[str(config.get('perturb', ''))]}"
-        if setting is None or setting.role in ("design", "search"):
-            knobs = [f"{axis.symbol}={config[axis.key]}" for axis in self.plan.space if axis.key in config]
-            return f"{' '.join(knobs)} {seed}"
-        names = {
-            "default": "the default",
-            "variant": "the variant",
-            "base": "the base alone",
-            "random": "random real images",
-            "full": "full data",
-        }
-        return f"{names.get(setting.role, setting.role)}, {seed}"
+        """`DM + MIM4DD (default) · seed 0`."""
+        setting = self.place.get(row.trial)
+        if setting is None:
+            arms, varied = (one.arm for one in self.plan.settings), (axis.key for axis in self.plan.space)
+            return f"{unplanned(arms, row.config, varied).name} · seed {row.config['seed']}"
+        return f"{setting.name} · seed {row.config['seed']}"
 
     def _compare(self, setting: Setting | None) -> None:
         """Keep the best setting so far, once all its seeds have rows; NaN is never the best."""
-        if setting is None or setting.role == "full" or any(h not in self.rows for h in setting.trials):
+        if setting is None or setting.arm.role == "full" or any(h not in self.rows for h in setting.trials):
             return
-        held = [validation_mean(self.rows[h]["result"]) for h in setting.trials]
+        held = [self.rows[h].validation_mean for h in setting.trials]
         if held and sum(held) / len(held) > self.best:
             self.best = sum(held) / len(held)
-            self.best_name = setting.role if setting.role not in ("design", "search") else f"setting {setting.setting}"
+            self.best_name = setting.name
 
 
 def clock(seconds: float) -> str:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mim4dd.registry import Flat
 from mim4dd.seeding import integer
+from studies.engine.arms import Setting, changed
 from studies.engine.asked import Design
 from studies.engine.dashboard import STORAGE, opened
-from studies.engine.design import Setting
 from studies.engine.journal import Journal
 from studies.engine.space import inside
-from studies.engine.trial import validation_mean
 
 if TYPE_CHECKING:
     from studies.engine.study import Plan
-    from studies.engine.tuning import Sink, Studio
+    from studies.engine.tuning import Search, Sink, Studio
 
 
 def search_settings(
@@ -39,7 +38,7 @@ def search_settings(
     """
     from studies.engine.tuning import Search, run_search
 
-    default = next(setting for setting in plan.settings if setting.role == "default")
+    default = next(setting for setting in plan.settings if setting.arm.role == "default")
     template = next(trial.config for trial in plan.trials if trial.hash == default.trials[0])
     storage = journal.out / STORAGE
     tried = _tried(storage, design)
@@ -52,7 +51,7 @@ def search_settings(
         space=plan.space,
         template={key: value for key, value in template.items() if key != "seed"},
         seeds=seeds,
-        known={hash_: validation_mean(row["result"]) for hash_, row in journal.rows.items() if _accurate(row)},
+        known={row.trial: row.validation_mean for row in journal.rows.values() if not math.isnan(row.validation_mean)},
         start=running or (() if tried else _start(plan, template)),
         asha=design.asha,
         storage=str(storage),
@@ -60,16 +59,22 @@ def search_settings(
     )
     if search.count:
         run_search(search, studio, sink, interrupted)
-    settings = list(plan.settings)
     tried = _tried(storage, design)
+    return _with_tried(plan, search, tried, journal.rows), max(0, design.settings + 1 - len(tried))
+
+
+def _with_tried(plan: Plan, search: Search, tried: Sequence[dict[str, Any]], rows: Container[str]) -> Plan:
+    """The plan with a setting for all that was tried: `stopped` where no seed has a row."""
+    default = next(setting.arm for setting in plan.settings if setting.arm.role == "default")
+    settings = list(plan.settings)
     for params in tried:
-        trials = search.trials(params)
-        if any(setting.trials == tuple(trial.hash for trial in trials) for setting in settings):
+        trials = tuple(trial.hash for trial in search.trials(params))
+        if any(setting.trials == trials for setting in settings):
             continue
         knobs = {axis.key: axis.value(params[axis.key]) for axis in plan.space}
-        role = "search" if any(trial.hash in journal.rows for trial in trials) else "stopped"
-        settings.append(Setting(len(settings), role, knobs, None, tuple(trial.hash for trial in trials)))
-    return replace(plan, settings=tuple(settings)), max(0, design.settings + 1 - len(tried))
+        role = "search" if any(trial in rows for trial in trials) else "stopped"
+        settings.append(Setting(len(settings), changed(default, role, knobs), trials=trials))
+    return replace(plan, settings=tuple(settings))
 
 
 def _start(plan: Plan, template: Flat) -> tuple[dict[str, float], ...]:
@@ -90,10 +95,6 @@ def _settle(storage: Path, design: Design) -> tuple[int, tuple[dict[str, float],
     for trial in running:
         study.tell(trial.number, state=TrialState.FAIL)
     return len(study.trials), tuple(dict(trial.params) for trial in running if trial.params)
-
-
-def _accurate(row: dict[str, Any]) -> bool:
-    return not math.isnan(validation_mean(row["result"]))
 
 
 def _tried(storage: Path, design: Design) -> list[dict[str, Any]]:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from mim4dd.errors import InputError
-from studies.engine.journal import Row, read_json, read_rows, read_settings
+from studies.engine.folder import StudyFolder, read_json
 from studies.engine.progress import clock
+from studies.engine.rows import Row
 
 FINISHED, RUNNING, STANDING = 0, 3, 4
 RECENT = 12
@@ -40,19 +41,16 @@ def look(out: Path, now: float) -> tuple[int, list[str]]:
 
     Raises: InputError when it holds no study.
     """
-    identity = read_json(out / "study.json")
-    if identity is None:
-        raise InputError(f"{out} holds no study: there is no study.json")
-    rows = {row["trial"]: row for row in read_rows(out, unfinished=True)}
-    planned = {trial for setting in read_settings(out) for trial in setting.trials}
+    folder = StudyFolder.read(out, unfinished=True)
+    rows, planned = folder.rows, set(folder.planned)
     holder = held_by(out)
-    lines = [f"{identity['title']}  ({out})", identity["command"]]
+    lines = [f"{folder.study['title']}  ({out})", folder.study["command"]]
     lines.append(f"driver: {holder} holds the folder" if holder else "driver: none runs")
-    statuses = Counter(row["result"]["status"] for row in rows.values())
+    statuses = Counter(row.status for row in rows.values())
     done = len(planned & set(rows)) if planned else len(rows)
     told = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items())) or "none"
     lines.append(f"trials: {done} of {len(planned)} planned have a row ({told})")
-    retried = sum(row["measured"].get("retries", 0) for row in rows.values())
+    retried = sum(row.measured.get("retries", 0) for row in rows.values())
     if retried:
         lines.append(f"workers lost under trials: {retried}")
     left = len(planned - set(rows))
@@ -60,18 +58,13 @@ def look(out: Path, now: float) -> tuple[int, list[str]]:
     if holder and left:
         lines += paced(list(rows.values()), left)
     lines += [line_of(one, now) for one in (running or {}).get("running", [])]
-    lines += [f"error: {row['trial']} {row['result']['reason'][:160]}" for row in rows.values() if is_error(row)][-5:]
+    lines += [f"error: {row.trial} {row.reason[:160]}" for row in rows.values() if row.status == "error"][-5:]
     if left == 0 and planned:
         return (RUNNING if holder else FINISHED), lines
     if holder:
         return RUNNING, lines
     lines.append("the same command goes on from here")
     return STANDING, lines
-
-
-def is_error(row: Row) -> bool:
-    """Whether a trial has no result of its own."""
-    return bool(row["result"]["status"] == "error")
 
 
 def held_by(out: Path) -> str:
@@ -86,7 +79,7 @@ def held_by(out: Path) -> str:
 
 def paced(rows: list[Row], left: int) -> list[str]:
     """The pace of the last trials, and how long the rest takes at it."""
-    ended = sorted(row["measured"]["ended"] for row in rows if "ended" in row["measured"])[-RECENT:]
+    ended = sorted(row.measured["ended"] for row in rows if "ended" in row.measured)[-RECENT:]
     if len(ended) < 2 or ended[-1] == ended[0]:
         return []
     pace = (ended[-1] - ended[0]) / (len(ended) - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ from mim4dd.configuration import Configuration, configure
 from mim4dd.data import load
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
+from studies.engine.arms import Factor, Setting
 from studies.engine.conditions import CLEAN, Condition
-from studies.engine.design import Setting
 from studies.engine.identity import identify, shared_entries
 from studies.engine.journal import Journal
 from studies.engine.options import Asked, Options, fail, parse_options
@@ -26,20 +27,22 @@ from studies.engine.trial import StorageError, Trial
 
 if TYPE_CHECKING:
     from studies.engine.answer import Answer
-    from studies.engine.evidence import Evidence
+    from studies.engine.folder import StudyFolder
 
 
 @dataclass(frozen=True)
 class Plan:
     """The settings of a study and every trial they need, in the order in which they are run.
 
-    notes: what a reader of its log must know, such as kinds that were left out.
+    conditions: the training data, the clean ones first; factors: what varies besides the arms, those among it. notes:
+    what a reader of its log must know, such as kinds that were left out.
     """
 
     space: Space
     settings: tuple[Setting, ...]
     trials: tuple[Trial, ...]
     conditions: tuple[Condition, ...] = (CLEAN,)
+    factors: tuple[Factor, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -58,7 +61,7 @@ class Study:
     asks: type[Asked]
     configure: Callable[[Options], Configuration]
     plan: Callable[[Options, Configuration], Plan]
-    answer: Callable[[Evidence], Answer]
+    answer: Callable[[StudyFolder], Answer]
     work: Work = run_trial
 
     @property
@@ -86,6 +89,16 @@ def term_on_base(options: Options) -> Configuration:
     return configured(options, {"method": "mim", "method.base": options.base})
 
 
+def written_by(module: str) -> Callable[[StudyFolder], Answer]:
+    """The `write_answer` of a module that is imported when it is called: a plan needs no scipy and no matplotlib."""
+
+    def answer(folder: StudyFolder) -> Answer:
+        found: Answer = import_module(module).write_answer(folder)
+        return found
+
+    return answer
+
+
 def main(study: Study, words: Sequence[str] | None = None) -> int:
     """Run a study from its command line.
 
@@ -104,16 +117,24 @@ def main(study: Study, words: Sequence[str] | None = None) -> int:
         return 130
 
 
+def configuration_of(study: Study, options: Options) -> Configuration:
+    """What the trials of a study share, data set and results version included.
+
+    Raises: InputError, UnknownNameError or KnobError.
+    """
+    components = study.configure(options)
+    if "source" in components.fixed:
+        raise InputError("--set source is not for data sets; name one with --dataset")
+    return replace(components, flat={**shared_entries(options), **components.flat})
+
+
 def run(study: Study, options: Options) -> int:
     """Plan, then run what has no row yet, then answer.
 
     Raises: InputError before any trial starts, for whatever cannot be used.
     """
     cluster_address = resolve_address(options.address)
-    components = study.configure(options)
-    if "source" in components.fixed:
-        raise InputError("--set source is not for data sets; name one with --dataset")
-    configuration = replace(components, flat={**shared_entries(options), **components.flat})
+    configuration = configuration_of(study, options)
     plan = study.plan(options, configuration)
     identity = identify(study, options, configuration, plan)
     out = options.out or Path.cwd() / "runs" / f"{study.name}-{identity['hash']}"

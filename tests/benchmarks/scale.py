@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from mim4dd.configuration import Configuration
-from studies.engine.answer import Answer
+from studies.engine.answer import Answer, Sentence
+from studies.engine.arms import Arm, Setting
 from studies.engine.asked import Design
-from studies.engine.design import Setting
-from studies.engine.evidence import Evidence
+from studies.engine.folder import StudyFolder
 from studies.engine.options import Options
 from studies.engine.running import Saved
-from studies.engine.study import Plan, Study, main
+from studies.engine.study import Plan, Study, configured, main
 from studies.engine.trial import Inputs, Outcome, Trial
 
 SIZES = (50, 500, 5_000)
@@ -57,12 +57,13 @@ def plan(options: Options, configuration: Configuration) -> Plan:
     assert isinstance(options.asked, Design)
     trials = [Trial.of(configuration.flat | {"seed": i}) for i in range(options.asked.settings)]
     hashes = [trial.hash for trial in trials]
-    settings = [Setting(i, "random", {}, None, tuple(hashes[5 * i : 5 * i + 5])) for i in range(len(trials) // 5)]
+    arms = [Arm(f"random-{i}", "random") for i in range(len(trials) // 5)]
+    settings = [Setting(i, arm, trials=tuple(hashes[5 * i : 5 * i + 5])) for i, arm in enumerate(arms)]
     return Plan((), tuple(settings), tuple(trials))
 
 
-def answer(evidence: Evidence) -> Answer:
-    return Answer(verdict=(f"{len(evidence.rows)} rows",))
+def answer(folder: StudyFolder) -> Answer:
+    return Answer(sentences=(Sentence(f"{len(folder.rows)} rows"),))
 
 
 STUDY = Study(
@@ -71,7 +72,7 @@ STUDY = Study(
     question="How long does a trial take that does nothing?",
     description=__doc__ or "",
     asks=Design,
-    method=lambda options: {"method": "random"},
+    configure=lambda options: configured(options, {"method": "random"}),
     plan=plan,
     answer=answer,
     work=at_once,
@@ -81,7 +82,7 @@ STUDY = Study(
 def run(count: int, offline: bool) -> dict[str, float]:
     """One study in this process; what it took between the first row and the last, and what it left."""
     out = Path("out")
-    words = ["--settings", str(count), "--out", str(out), *(["--offline"] if offline else [])]
+    words = ["--settings", str(count), "--seeds", "0-4", "--out", str(out), *(["--offline"] if offline else [])]
     began = time.time()
     assert main(STUDY, words) == 0
     took = time.time() - began

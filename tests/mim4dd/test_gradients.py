@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
@@ -95,5 +97,5 @@ def test_loops_follow_ipc(ipc: int, loops: tuple[int, int]) -> None:
 
 def test_dc_and_dsa_differ_in_two_defaults() -> None:
     dc, dsa = DC(), DSA()
-    changed = {name for name in dc.__dataclass_fields__ if getattr(dc, name) != getattr(dsa, name)}
+    changed = {item.name for item in fields(dc) if getattr(dc, item.name) != getattr(dsa, item.name)}
     assert changed == {"init", "augment"}

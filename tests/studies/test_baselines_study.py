@@ -8,34 +8,33 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from made_rows import lost, replaced
 
 from mim4dd.data import load
 from mim4dd.information import Reference, train_reference
 from mim4dd.methods import METHODS
 from mim4dd.networks import ConvNet
-from studies.answers.baselines.compared import Compared, compare
-from studies.answers.baselines.plan import own_methods, plan_baselines
+from studies.answers.baselines.plan import plan_baselines
 from studies.answers.baselines.verdict import write_answer
-from studies.answers.comparing.findings import Findings
-from studies.answers.comparing.plan import shared_configuration
+from studies.answers.comparing.plan import own_methods
 from studies.answers.stress.plan import FULL_NETWORKS, FULL_STEPS
 from studies.baselines import STUDY
 from studies.engine.answer import Answer, Table
 from studies.engine.asked import Blocks
-from studies.engine.design import Setting
-from studies.engine.evidence import Evidence
-from studies.engine.identity import identify, shared_entries
-from studies.engine.journal import Journal, read_json, read_rows, read_settings
+from studies.engine.folder import StudyFolder, read_json
+from studies.engine.identity import identify
+from studies.engine.journal import Journal
 from studies.engine.options import Options, parse_options
 from studies.engine.report import write_report
 from studies.engine.running import run_trial
-from studies.engine.study import Plan, main
+from studies.engine.study import Plan, configuration_of, main
 from studies.engine.trial import Inputs
 
 SCRIPT = Path(__file__).parents[2] / "studies" / "baselines.py"
@@ -52,14 +51,7 @@ def asked(*words: str) -> Options:
 
 def planned(*words: str) -> Plan:
     options = asked(*words)
-    return plan_baselines(options, with_shared(options))
-
-
-def with_shared(options: Options) -> Any:
-    from dataclasses import replace
-
-    found = shared_configuration(options)
-    return replace(found, flat={**shared_entries(options), **found.flat})
+    return plan_baselines(options, configuration_of(STUDY, options))
 
 
 @cache
@@ -70,7 +62,7 @@ def reference() -> Reference:
 def made(out: Path, *words: str) -> Path:
     """The folder of a study whose trials the plain function has run."""
     options = asked(*words)
-    configuration = with_shared(options)
+    configuration = configuration_of(STUDY, options)
     plan = plan_baselines(options, configuration)
     journal = Journal(out, {**identify(STUDY, options, configuration, plan), "data_digest": ""})
     inputs = Inputs(load("digits"), reference())
@@ -88,9 +80,19 @@ def blocks(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [made(folder / f"ipc{ipc}", *SMALL, *FEW, "--seeds", "0-2", "--ipc", str(ipc)) for ipc in (1, 2)]
 
 
-def evidence_of(out: Path, *beside: Path) -> Evidence:
-    identity = {**read_json(out / "study.json"), **({"beside": [str(path) for path in beside]} if beside else {})}
-    return Evidence(out, identity, (), read_settings(out), {row["trial"]: row for row in read_rows(out)})
+def folder_of(out: Path, *beside: Path) -> StudyFolder:
+    """The folder as its answer reads it, in memory: rows may be replaced."""
+    held = StudyFolder.read(out)
+    return replace(held, study={**held.study, **({"beside": [str(path) for path in beside]} if beside else {})})
+
+
+def told_by(answer: Answer) -> str:
+    return "\n".join(map(str, answer.sentences))
+
+
+def trials_of(folder: StudyFolder) -> dict[str, tuple[str, ...]]:
+    """The trials of each arm by its key."""
+    return {setting.arm.key: setting.trials for setting in folder.settings}
 
 
 def table(answer: Answer, name: str) -> list[dict[str, Any]]:
@@ -130,7 +132,7 @@ def test_what_stands_beside_decides_no_trial_and_no_identity(blocks: list[Path])
     words = [*SMALL, *FEW, "--seeds", "0-2"]
     found = []
     for options in (asked(*words), asked(*words, "--beside", str(blocks[1]))):
-        configuration = with_shared(options)
+        configuration = configuration_of(STUDY, options)
         plan = plan_baselines(options, configuration)
         found.append((identify(STUDY, options, configuration, plan), [trial.hash for trial in plan.trials]))
     (alone, trials), (joined, same) = found
@@ -141,60 +143,76 @@ def test_what_stands_beside_decides_no_trial_and_no_identity(blocks: list[Path])
 
 
 def test_numbers_of_the_answer_are_those_of_the_rows(blocks: list[Path]) -> None:
-    answer = write_answer(evidence_of(blocks[0]))
+    folder = folder_of(blocks[0])
+    answer = write_answer(folder)
     sets: dict[str, list[float]] = {}
     balanced: dict[str, list[float]] = {}
-    for row in sorted(read_rows(blocks[0]), key=lambda row: row["config"]["seed"]):
-        sets.setdefault(row["config"]["method"], []).append(float(np.mean(row["report_only"]["test_accuracy"])))
-        balanced.setdefault(row["config"]["method"], []).append(float(np.mean(row["report_only"]["test_recall"])))
+    for row in sorted(folder.rows.values(), key=lambda row: row.config["seed"]):
+        held = row.held["report_only"]
+        sets.setdefault(row.config["method"], []).append(float(np.mean(held["test_accuracy"])))
+        balanced.setdefault(row.config["method"], []).append(float(np.mean(held["test_recall"])))
+    methods = {arm.name: arm.method for arm in folder.arms}
     for line in table(answer, "accuracy"):
-        method = "mim" if "mim" in line["method"] else line["method"]
+        method = methods[line["method"]]
         assert line["test accuracy %"] == round(100 * np.mean(sets[method]), 1)
         assert line["balanced %"] == round(100 * np.mean(balanced[method]), 1)
         assert line["sets × networks"] == f"3 × {FULL_NETWORKS if method == 'full' else 2} of 3"
     (gain,) = table(answer, "gains")
     mean = np.mean(np.array(sets["mim"]) - np.array(sets["dm"]))
     assert gain["paired gain"].startswith(f"{100 * mean:+.1f} points [")
+    (claim,) = (one for one in answer.claims if one.family == "gains over the base")
+    assert claim.estimate == pytest.approx(mean)
     wins = sum(a > b for a, b in zip(sets["dm"], sets["random"], strict=True))
     ties = sum(a == b for a, b in zip(sets["dm"], sets["random"], strict=True))
-    cell = next(line for line in table(answer, "beats") if line["method"] == "dm")["random"]
+    cell = next(line for line in table(answer, "beats") if line["method"] == "DM")["random real images"]
     assert cell.startswith(f"{(wins + ties / 2) / 3:.2f} [")
 
 
+def test_three_seeds_decide_nothing(blocks: list[Path]) -> None:
+    answer = write_answer(folder_of(blocks[0]))
+    contrasts = [claim for claim in answer.claims if claim.kind == "contrast"]
+    assert len(contrasts) == 6  # every pair of four methods, each in one family
+    assert {claim.decision for claim in contrasts} == {"undecided"}
+    for name in ("gains", "random"):
+        assert {(line["decision"], line["p (Holm)"]) for line in table(answer, name)} == {("undecided", None)}
+    assert "3 pairs decide nothing" in told_by(answer)
+    (more,) = (note for note in answer.notes if "More seeds are a study of their own" in note)
+    first, last = map(int, re.findall(r"--seeds (\d+)-(\d+)`", more)[0])
+    asked_for = [claim.needed[1] or claim.needed[0] for claim in contrasts if claim.needed]
+    assert (first, last - first + 1) == (3, min(40, max([5, *asked_for])))
+
+
 def test_the_best_is_chosen_by_validation_alone(blocks: list[Path]) -> None:
-    evidence = evidence_of(blocks[0])
+    folder = folder_of(blocks[0])
     validation: dict[str, list[float]] = {}
-    for setting in evidence.settings:
+    for setting in folder.settings:
         for trial in setting.trials:
-            row = evidence.rows[trial]
-            validation.setdefault(setting.role, []).append(np.mean(row["result"]["validation_accuracy"]))
+            row = folder.rows[trial]
+            validation.setdefault(setting.arm.name, []).append(np.mean(row.held["result"]["validation_accuracy"]))
             # Whatever test says, the choice stays.
-            wrong = [float(setting.role == "random")] * 2
-            evidence.rows[trial] = {**row, "report_only": {**row["report_only"], "test_accuracy": wrong}}
-    entrants = {role: np.mean(values) for role, values in validation.items() if role != "full"}
-    best = max(entrants, key=lambda role: entrants[role])
-    compared = compare(evidence)
-    assert compared.best is not None
-    assert compared.found.arms[compared.best].role == best
+            folder.rows[trial] = replaced(row, {"test_accuracy": [float(setting.arm.method == "random")] * 2})
+    entrants = {name: np.mean(values) for name, values in validation.items() if name != "full data"}
+    best = max(entrants, key=lambda name: entrants[name])
+    assert f"Validation chooses {best}: " in told_by(write_answer(folder))
 
 
 def test_one_block_has_no_ranks_and_says_why(blocks: list[Path]) -> None:
-    answer = write_answer(evidence_of(blocks[0]))
+    answer = write_answer(folder_of(blocks[0]))
     assert {figure.name for figure in answer.figures} == {"accuracy", "beats"}
     assert {one.name for one in answer.tables} == {"accuracy", "gains", "random", "beats"}
-    (why,) = (line for line in answer.verdict if line.startswith("No ranks"))
+    told = told_by(answer)
+    (why,) = (line for line in told.splitlines() if line.startswith("No ranks"))
     assert "at least 2 blocks" in why
     assert "3 methods want 11 blocks" in why
-    told = "\n".join(answer.verdict)
-    assert "The MI term on dm: " in told
+    assert "DM + MIM4DD (equal strength) over DM: " in told
     assert "n = 3 pairs" in told
     assert "Against random real images" in told
 
 
 def test_two_blocks_are_ranked_and_named(blocks: list[Path], tmp_path: Path) -> None:
-    evidence = evidence_of(blocks[0], blocks[1])
-    answer = write_answer(evidence)
-    told = "\n".join(answer.verdict)
+    folder = folder_of(blocks[0], blocks[1])
+    answer = write_answer(folder)
+    told = told_by(answer)
     assert "Average ranks over 2 blocks" in told
     # 2.343 sqrt(3 * 4 / (6 * 2)) = 2.34, and three ranks are at most 2 apart.
     assert "when 2.34 apart, and 3 methods' can be at most 2 apart" in told
@@ -209,30 +227,32 @@ def test_two_blocks_are_ranked_and_named(blocks: list[Path], tmp_path: Path) -> 
     assert {line["differs from this study in"] for line in named} == {"nothing"}
     out = tmp_path / "out"
     out.mkdir()
-    write_report(answer, Evidence(out, evidence.identity, (), evidence.settings, evidence.rows))
+    write_report(answer, replace(folder, path=out))
     drawn = {path.stem for path in (out / "figures").glob("*.png")}
     assert drawn == {"accuracy", "beats", "ranks"}
     assert str(blocks[1]) in (out / "answer.md").read_text()
     # MLflow takes no other characters in the name of a number.
-    assert all(re.fullmatch(r"[\w./ -]+", name) for name in json.loads((out / "summary.json").read_text()))
+    summary = json.loads((out / "summary.json").read_text())
+    assert all(re.fullmatch(r"[\w./ -]+", name) for name in summary)
+    assert len(summary) == 4 + 1 + 3
 
 
 def test_lost_failed_and_diverged_trials_are_counted_and_named_and_end_no_answer(blocks: list[Path]) -> None:
-    evidence = evidence_of(blocks[0], blocks[1])
-    trials = {setting.role: setting.trials for setting in evidence.settings}
-    term = next(role for role in trials if "mim" in role)
-    for role, seed, status in (("dm", 0, "diverged"), (term, 1, "error")):
-        row = evidence.rows[trials[role][seed]]
-        gone = {"status": status, "reason": "at 3", "validation_accuracy": None}
-        evidence.rows[trials[role][seed]] = {**row, "result": {**row["result"], **gone}, "report_only": {}}
-    del evidence.rows[trials["random"][2]]
-    answer = write_answer(evidence)
-    told = "\n".join(answer.verdict)
-    for words in ("1 of 3 diverged (dm)", "1 of 3 error (dm + mim)", "1 of 3 missing (random)"):
+    folder = folder_of(blocks[0], blocks[1])
+    trials = trials_of(folder)
+    for key, seed, status in (("dm", 0, "diverged"), (TERM, 1, "error")):
+        trial = trials[key][seed]
+        folder.rows[trial] = lost(folder.rows[trial], status)
+    del folder.rows[trials["random"][2]]
+    answer = write_answer(folder)
+    told = told_by(answer)
+    strong = "DM + MIM4DD (equal strength)"
+    for words in ("1 of 3 diverged (DM)", f"1 of 3 error ({strong})", "1 of 3 missing (random real images)"):
         assert words in told
     lines = {line["method"]: line for line in table(answer, "accuracy")}
-    assert (lines["dm"]["diverged"], lines[term]["failed"], lines["random"]["missing"]) == (1, 1, 1)
-    assert lines["dm"]["sets × networks"] == "2 × 2 of 3"
+    counts = (lines["DM"]["diverged"], lines[strong]["failed"], lines["random real images"]["missing"])
+    assert counts == (1, 1, 1)
+    assert lines["DM"]["sets × networks"] == "2 × 2 of 3"
     (gain,) = table(answer, "gains")
     assert (gain["pairs"], gain["pairs lost"]) == (1, 2)
     # No seed is left that every method has: this study is no block, and only one remains.
@@ -241,31 +261,40 @@ def test_lost_failed_and_diverged_trials_are_counted_and_named_and_end_no_answer
 
 
 def test_a_method_without_any_accuracy_is_said_and_not_drawn(blocks: list[Path]) -> None:
-    evidence = evidence_of(blocks[0])
-    for setting in evidence.settings:
-        if setting.role == "dm":
-            for trial in setting.trials:
-                del evidence.rows[trial]
-    answer = write_answer(evidence)
-    assert "3 of 3 missing (dm)" in "\n".join(answer.verdict)
-    assert all("not drawn: dm." in figure.caption for figure in answer.figures)
-    assert any("No paired gain for dm + mim" in note for note in answer.notes)
-    for rows in evidence.rows.values():
-        rows["report_only"] = {}
-    assert write_answer(evidence).verdict[0].startswith("Nothing can be said before")
+    folder = folder_of(blocks[0])
+    for trial in trials_of(folder)["dm"]:
+        del folder.rows[trial]
+    answer = write_answer(folder)
+    told = told_by(answer)
+    assert "3 of 3 missing (DM)" in told
+    assert "not drawn: DM." in " ".join(figure.caption for figure in answer.figures)
+    assert all("not drawn: DM." in figure.caption for figure in answer.figures)
+    # The gain is one of the plan: it stands there with what it lacks.
+    (gain,) = table(answer, "gains")
+    assert (gain["paired gain"], gain["decision"], gain["pairs lost"]) == ("–", "undecided", 3)
+    assert "undecided, for 3 of 3 pairs have not run yet" in told
+    for trial, row in folder.rows.items():
+        folder.rows[trial] = replaced(row, {"test_accuracy": None, "test_recall": None})
+    assert told_by(write_answer(folder)).startswith("Nothing can be said before")
 
 
-def test_two_terms_on_one_base_keep_their_whole_names() -> None:
-    plan = planned("--quick", "--method", "dm", "--method", "mim:base=dm,weight=1", "--method", "mim:base=dm")
-    assert [setting.role for setting in plan.settings] == ["dm", "dm + mim (weight=1)", "dm + mim"]
+def test_a_term_whose_base_is_not_compared_has_no_gain_and_that_is_said(blocks: list[Path]) -> None:
+    folder = folder_of(blocks[0])
+    settings = [replace(one, arm=replace(one.arm, control="")) for one in folder.settings if one.arm.key != "dm"]
+    answer = write_answer(replace(folder, settings=settings))
+    assert any("No paired gain for DM + MIM4DD (equal strength)" in note for note in answer.notes)
+    assert "gains" not in {one.name for one in answer.tables}
 
 
-def test_methods_of_one_name_show_the_knobs_that_tell_them_apart(tmp_path: Path) -> None:
-    roles = ("random", "dm", "dm (iterations=25)", "dm + mim (iterations=25, weight=1)", "dm + mim (weight=1)")
-    settings = tuple(Setting(i, role, {}, None, ()) for i, role in enumerate(roles))
-    evidence = Evidence(tmp_path, {}, (), settings, {})
-    found = Compared(evidence, Findings(evidence), ())
-    assert found.names == ["random", "dm", "dm (iterations=25)", "dm + mim (iterations=25)", "dm + mim"]
+def test_methods_of_one_name_show_the_knobs_that_tell_them_apart() -> None:
+    words = ("random", "dm", "dm:iterations=25", "mim:base=dm,iterations=25,weight=1", "mim:base=dm,weight=1", "mim")
+    plan = planned("--quick", *(word for method in words for word in ("--method", method)))
+    assert [setting.arm.name for setting in plan.settings] == [
+        *("random real images", "DM", "DM (iterations=25)", "DM + MIM4DD (iterations=25, λ=1)"),
+        *("DM + MIM4DD (λ=1)", "DM + MIM4DD (default)"),
+    ]
+    controls = [setting.arm.control for setting in plan.settings]
+    assert controls == ["", "", "", "dm:iterations=25", "dm", "dm"]
 
 
 def test_a_folder_that_has_changed_since_is_refused_by_the_answer_too(blocks: list[Path], tmp_path: Path) -> None:
@@ -273,7 +302,7 @@ def test_a_folder_that_has_changed_since_is_refused_by_the_answer_too(blocks: li
     shutil.copytree(blocks[1], other)
     (other / "rows.jsonl").write_text("")
     with pytest.raises(ValueError, match="not finished"):
-        write_answer(evidence_of(blocks[0], other))
+        write_answer(folder_of(blocks[0], other))
 
 
 @pytest.mark.parametrize(
@@ -285,7 +314,7 @@ def test_a_folder_that_has_changed_since_is_refused_by_the_answer_too(blocks: li
         (["--method", "dm:epochs=7", "--method", "random"], "--method is for the method's own knobs"),
         (["--base", "dsa"], "--method mim:base=dsa"),
         (["--set", "itertions=4"], "did you mean"),
-        (["--beside", "{none}"], "no study.json there"),
+        (["--beside", "{none}"], "there is no study.json"),
         (["--beside", "{other_study}"], "it holds sensitivity"),
         (["--beside", "{rules}"], "was made with rules 0"),
         (["--beside", "{broken}"], "is no JSON file"),
@@ -353,7 +382,7 @@ def test_a_study_as_a_user_runs_it_and_again_with_a_block_beside_it(blocks: list
     with (tmp_path / "out" / "tables" / "accuracy.csv").open() as file:
         here = {line["method"]: line for line in csv.DictReader(file)}
     # Ray's workers found what the plain function found.
-    for line in table(write_answer(evidence_of(blocks[0])), "accuracy"):
+    for line in table(write_answer(folder_of(blocks[0])), "accuracy"):
         assert float(here[line["method"]]["test accuracy %"]) == line["test accuracy %"]
     told = run("--beside", str(blocks[1]), "--offline")
     assert "12 trials have a row already" in told
@@ -366,4 +395,4 @@ def test_a_study_as_a_user_runs_it_and_again_with_a_block_beside_it(blocks: list
     (experiment,) = (one for one in client.search_experiments() if one.name == "mim4dd-baselines")
     (parent,) = client.search_runs([experiment.experiment_id], "tags.role = 'study'")
     assert parent.info.status == "FINISHED"
-    assert "dm_mim/gain_over_base" in parent.data.metrics
+    assert "DM_MIM4DD_equal_strength/gain_over_base" in parent.data.metrics

@@ -15,10 +15,11 @@ from mim4dd.information import train_reference
 from mim4dd.networks import ConvNet
 from mim4dd.registry import Flat
 from studies.engine.conditions import CLEAN, condition
-from studies.engine.failures import FAILED, FAILURES, HEALTHY, UNDECIDED, Finding, Pairs
+from studies.engine.failures import FAILED, FAILURES, HEALTHY, UNDECIDED, Finding, Group
 from studies.engine.failures.groups import head_and_tail, many_medium_few, thirds
 from studies.engine.failures.measures import effective_rank, mean_cosine, outside_share
 from studies.engine.running import run_trial
+from studies.engine.statistics.contrasts import MARGIN, Decision, Judged, judge, three_tests
 from studies.engine.trial import Inputs, Outcome, Trial
 
 SMALL = {"method.iterations": 40, "method.batch_real": 16, "network.width": 8, "epochs": 60, "networks": 2}
@@ -122,7 +123,7 @@ def test_noise_does_not_hide_a_tail() -> None:
 def test_random_images_are_unstable_under_heavy_noise_and_not_on_clean_data() -> None:
     def unstable(ratio: float, **words: object) -> Finding:
         runs = [ran(**one).result["validation_accuracy"] for one in over_seeds(8, **words)]  # type: ignore[arg-type]
-        found: Finding = FAILURES.build("unstable", {"ratio": ratio})(Pairs(np.array(runs)))
+        found: Finding = FAILURES.build("unstable", {"ratio": ratio})(Group(np.array(runs)))
         return found
 
     noisy = {"method": "random", "perturb": "symmetric:rate=0.6", "assigned": "networks=5 epochs=100"}
@@ -144,9 +145,15 @@ def test_networks_say_what_they_make_of_flipped_images() -> None:
     assert "flipped_agreement" not in ran(assigned=BALANCED, ipc=10).result["measures"]
 
 
-def judged(name: str, pairs: Pairs) -> Finding:
-    finding: Finding = FAILURES.build(name)(pairs)
+def found_by(name: str, group: Group) -> Finding:
+    finding: Finding = FAILURES.build(name)(group)
     return finding
+
+
+def ruled(differences: np.ndarray, margin: float = MARGIN) -> Judged:
+    """A contrast that is a family of its own."""
+    (judged,) = judge("alone", [three_tests(differences, margin=margin)])
+    return judged
 
 
 def accuracies(*words: dict[str, object]) -> np.ndarray:
@@ -157,62 +164,124 @@ def over_seeds(seeds: int = 5, **words: object) -> list[dict[str, object]]:
     return [{**words, "seed": seed} for seed in range(seeds)]
 
 
+def spread(mean: float, sd: float, n: int = 8) -> np.ndarray:
+    """n differences of exactly this mean and standard deviation."""
+    raw = np.linspace(-1, 1, n)
+    return mean + sd * raw / raw.std(ddof=1)
+
+
+SCORE = np.ones((8, 2))
+MARGINS = {"below_random": MARGIN, "no_gain": MARGIN, "memorised_noise": 0.1}
+READ = {"below_random": "over_random", "no_gain": "gain", "memorised_noise": "rejected"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "mean", "sd", "decision", "state"),
+    [
+        # Means and spreads in margins of the mode.
+        ("below_random", 4, 1, Decision.GAIN, HEALTHY),
+        ("below_random", -4, 1, Decision.LOSS, FAILED),
+        ("below_random", -0.4, 0.2, Decision.LOSS, FAILED),  # smaller than the margin, and a loss all the same
+        ("below_random", 0.2, 0.4, Decision.NEGLIGIBLE, HEALTHY),
+        ("below_random", -0.8, 2, Decision.UNDECIDED, UNDECIDED),
+        ("no_gain", 4, 1, Decision.GAIN, HEALTHY),
+        ("no_gain", 0.4, 0.2, Decision.GAIN, HEALTHY),
+        ("no_gain", -4, 1, Decision.LOSS, FAILED),
+        ("no_gain", 0.2, 0.4, Decision.NEGLIGIBLE, FAILED),
+        ("no_gain", 0.8, 2, Decision.UNDECIDED, UNDECIDED),
+        ("memorised_noise", 4, 1, Decision.GAIN, FAILED),
+        ("memorised_noise", 0.4, 0.2, Decision.GAIN, HEALTHY),  # more than without noise, and less than is allowed
+        ("memorised_noise", 1, 0.4, Decision.GAIN, UNDECIDED),  # more than without noise, by more or less than allowed
+        ("memorised_noise", -4, 1, Decision.LOSS, HEALTHY),
+        ("memorised_noise", 0.2, 0.4, Decision.NEGLIGIBLE, HEALTHY),
+        ("memorised_noise", 0.8, 2, Decision.UNDECIDED, UNDECIDED),
+    ],
+)
+def test_a_mode_of_groups_follows_the_rules_decision(
+    mode: str, mean: float, sd: float, decision: Decision, state: str
+) -> None:
+    margin = MARGINS[mode]
+    one = ruled(spread(mean * margin, sd * margin), margin)
+    assert one.decision is decision
+    found = found_by(mode, Group(SCORE, **{READ[mode]: one}))
+    assert found.state == state
+    assert found.value == pytest.approx(mean * margin)
+    assert found.evidence.startswith(f"{100 * mean * margin:+.1f} [")
+    assert found.evidence.endswith("n = 8")
+
+
+@pytest.mark.parametrize("mode", MARGINS)
+@pytest.mark.parametrize("sign", [-1, 0, 1])
+def test_a_mode_of_groups_decides_nothing_below_five_pairs_however_clear_they_are(mode: str, sign: int) -> None:
+    margin = MARGINS[mode]
+    clear = spread(9 * sign * margin, 0.01 * margin, 4)
+    found = found_by(mode, Group(SCORE[:4], **{READ[mode]: ruled(clear, margin)}))
+    assert found.state == UNDECIDED
+    assert found.evidence.endswith("n = 4 (4 pairs decide nothing)")
+    fifth = found_by(mode, Group(SCORE[:5], **{READ[mode]: ruled(np.append(clear, clear.mean()), margin)}))
+    assert fifth.state != UNDECIDED
+
+
+def test_a_mode_that_cannot_occur_is_not_looked_for() -> None:
+    for mode in MARGINS:
+        assert FAILURES.build(mode)(Group(SCORE)) is None
+
+
 def test_below_random_is_found_for_a_learning_rate_too_large_and_not_for_a_healthy_one() -> None:
     random = accuracies(*over_seeds(method="random")).mean(1)
     ruined = accuracies(*over_seeds(method="dm", assigned="method.lr=1e5"))
-    assert judged("below_random", Pairs(ruined, random=random)).state == FAILED
+    over = ruled(ruined.mean(1) - random)
+    assert found_by("below_random", Group(ruined, over_random=over)).state == FAILED
     healthy = accuracies(*over_seeds(method="dm"))
-    assert judged("below_random", Pairs(healthy, random=random)).state == HEALTHY
-    assert judged("below_random", Pairs(ruined[:1], random=random[:1])).state == UNDECIDED
+    assert found_by("below_random", Group(healthy, over_random=ruled(healthy.mean(1) - random))).state == HEALTHY
+    assert found_by("below_random", Group(ruined[:4], over_random=ruled((ruined.mean(1) - random)[:4]))).state == (
+        UNDECIDED
+    )
 
 
 def test_no_gain_is_found_for_an_idle_term_and_undecided_with_few_pairs() -> None:
     base = accuracies(*over_seeds(method="dm"))
     idle = accuracies(*over_seeds(assigned="method.weight=1e-6"))
-    found = judged("no_gain", Pairs(idle, base=base.mean(1)))
+    gain = (idle - base).mean(1)
+    found = found_by("no_gain", Group(idle, gain=ruled(gain)))
     assert found.state == FAILED
     assert found.value == pytest.approx(0, abs=0.01)
-    better = base + 0.05
-    assert judged("no_gain", Pairs(better, base=base.mean(1))).state == HEALTHY
-    wide = base + np.array([0.1, -0.1, 0.1, -0.1, 0.1])[:, None]
-    assert judged("no_gain", Pairs(wide, base=base.mean(1))).state == UNDECIDED
-    assert judged("no_gain", Pairs(idle[:1], base=base.mean(1)[:1])).state == UNDECIDED
+    assert found_by("no_gain", Group(idle[:4], gain=ruled(gain[:4]))).state == UNDECIDED
 
 
 def test_memorised_noise_is_found_under_heavy_noise_and_not_under_none() -> None:
     def rejected(**words: object) -> np.ndarray:
-        shares = [ran(**one).result["measures"]["rejected_share"] for one in over_seeds(3, **words)]  # type: ignore[arg-type]
+        shares = [ran(**one).result["measures"]["rejected_share"] for one in over_seeds(**words)]  # type: ignore[arg-type]
         return np.array(shares)
 
     clean, noisy = rejected(method="dm"), rejected(method="dm", perturb="symmetric:rate=0.8")
-    score = np.ones((3, 2))
-    assert judged("memorised_noise", Pairs(score, rejected=noisy, rejected_clean=clean)).state == FAILED
-    assert judged("memorised_noise", Pairs(score, rejected=clean, rejected_clean=clean)).state == HEALTHY
-    lone = Pairs(score[:1], rejected=noisy[:1], rejected_clean=clean[:1])
-    assert judged("memorised_noise", lone).state == UNDECIDED
-    agreed = Pairs(score, rejected=noisy, rejected_clean=clean, flipped_agreement=np.array([0.2, 0.4, np.nan]))
-    assert "30% of the flipped images" in judged("memorised_noise", agreed).evidence
+    excess, none = ruled(noisy - clean, 0.1), ruled(clean - clean, 0.1)
+    assert found_by("memorised_noise", Group(SCORE, rejected=excess)).state == FAILED
+    assert found_by("memorised_noise", Group(SCORE, rejected=none)).state == HEALTHY
+    assert found_by("memorised_noise", Group(SCORE, rejected=ruled((noisy - clean)[:4], 0.1))).state == UNDECIDED
+    agreed = Group(SCORE, rejected=excess, flipped_agreement=np.array([0.2, 0.4, np.nan]))
+    assert "30% of the flipped images" in found_by("memorised_noise", agreed).evidence
 
 
 def test_groups_without_a_pair_are_undecided_and_not_silent() -> None:
-    gone = np.full((3, 2), np.nan)
-    lost = Pairs(gone, random=np.ones(3), base=np.ones(3), rejected=np.ones(3), rejected_clean=np.full(3, np.nan))
+    none = ruled(np.full(8, np.nan))
+    gone = Group(np.full((8, 2), np.nan), over_random=none, gain=none, rejected=none)
     for mode in ("below_random", "no_gain", "memorised_noise", "unstable"):
-        assert judged(mode, lost).state == UNDECIDED
+        assert found_by(mode, gone).state == UNDECIDED
 
 
 def test_unstable_is_the_spread_of_sets_over_that_of_networks() -> None:
     sets = np.linspace(0.2, 0.8, 8)[:, None]
     networks = 0.01 * np.array([-1.0, 0.0, 1.0])[None]
-    found = judged("unstable", Pairs(sets + networks))
+    found = found_by("unstable", Group(sets + networks))
     assert found.state == FAILED
     # sd between sets 0.21, between networks 0.01
     assert found.value == pytest.approx(sets.std(ddof=1) / 0.01, rel=0.01)
-    assert judged("unstable", Pairs(0.001 * sets + networks)).state == HEALTHY
-    assert judged("unstable", Pairs(sets[:3] * 0.1 + networks)).state == UNDECIDED
-    assert judged("unstable", Pairs(sets[:1] + networks)).state == UNDECIDED
+    assert found_by("unstable", Group(0.001 * sets + networks)).state == HEALTHY
+    assert found_by("unstable", Group(sets[:3] * 0.1 + networks)).state == UNDECIDED
+    assert found_by("unstable", Group(sets[:1] + networks)).state == UNDECIDED
     lost = np.vstack([sets + networks, np.full((1, 3), np.nan)])
-    assert judged("unstable", Pairs(lost)).value == found.value
+    assert found_by("unstable", Group(lost)).value == found.value
 
 
 def test_the_interval_of_unstable_covers_the_true_ratio() -> None:
@@ -220,7 +289,7 @@ def test_the_interval_of_unstable_covers_the_true_ratio() -> None:
     states = []
     for _ in range(400):
         accuracy = rng.normal(0, 2, (6, 1)) + rng.normal(0, 1, (6, 4))
-        states.append(detector(Pairs(accuracy)).state)
+        states.append(detector(Group(accuracy)).state)
     hits = states.count(UNDECIDED)
     assert hits / 400 == pytest.approx(0.95, abs=0.03)
 

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_rows import made_folder, made_row
 
 from mim4dd.data import load
 from mim4dd.errors import InputError
 from mim4dd.information import train_reference
 from mim4dd.methods import METHODS as REGISTERED
 from mim4dd.networks import ConvNet
-from mim4dd.registry import Flat, flatten
-from studies.answers.comparing.findings import Findings
+from mim4dd.registry import flatten
 from studies.answers.fidelity.published import PUBLISHED, published, published_recipe
-from studies.answers.fidelity.verdict import schedule, write_answer
-from studies.engine.design import Setting
-from studies.engine.evidence import Evidence
+from studies.answers.fidelity.verdict import CLOSE, schedule, write_answer
+from studies.engine.folder import StudyFolder
 from studies.engine.identity import identify
 from studies.engine.options import parse_options
+from studies.engine.rows import Row
 from studies.engine.running import run_trial
-from studies.engine.study import Plan
+from studies.engine.study import Plan, configuration_of
 from studies.engine.trial import Inputs
 from studies.fidelity import STUDY
 
@@ -42,7 +42,7 @@ def planned(*words: str) -> Plan:
 def test_every_method_has_the_recipe_of_its_published_number() -> None:
     plan = planned("--dataset", "mnist", "--seeds", "0")
     configs = {
-        setting.role: next(t.config for t in plan.trials if t.hash in setting.trials) for setting in plan.settings
+        setting.arm.key: next(t.config for t in plan.trials if t.hash in setting.trials) for setting in plan.settings
     }
     assert list(configs) == ["random", "dc", "dsa", "dm", "mtt"]
     assert configs["dc"]["evaluation.augment"] == "crop_scale_rotate"
@@ -62,7 +62,8 @@ def test_a_base_with_the_term_is_evaluated_as_its_base() -> None:
     first, last = (next(t.config for t in plan.trials if t.hash in s.trials) for s in plan.settings)
     recipes = [{k: v for k, v in config.items() if k.startswith("evaluation")} for config in (first, last)]
     assert recipes[0] == recipes[1]
-    assert [s.role for s in plan.settings] == ["dc", "dc + mim"]
+    assert [s.arm.name for s in plan.settings] == ["DC", "DC + MIM4DD (default)"]
+    assert [s.arm.control for s in plan.settings] == ["", "dc"]
 
 
 @pytest.mark.parametrize(
@@ -92,49 +93,75 @@ def test_published_numbers_are_those_of_the_specification() -> None:
     assert published_recipe({"method": "dm"}, "cifar10") == {"evaluation.restart_momentum": "true"}
 
 
-def test_table_tells_ours_from_published_and_names_the_schedule(tmp_path: Path) -> None:
-    words = (*WORDS, *(word for method in METHODS for word in ("--method", method)))
+def finished(path: Path, *words: str) -> StudyFolder:
+    """A folder, in memory, whose trials the plain function has run."""
     options = parse_options("", STUDY.script, STUDY.asks, words)
-    configuration = STUDY.configure(options)
+    configuration = configuration_of(STUDY, options)
     plan = STUDY.plan(options, configuration)
     splits = load("digits")
     inputs = Inputs(splits, train_reference(splits, ConvNet(width=4), steps=5))
-    rows = {trial.hash: run_trial(trial, inputs).row for trial in plan.trials}
-    lost = plan.settings[1].trials[1]
-    del rows[lost]
-    evidence = Evidence(tmp_path, identify(STUDY, options, configuration, plan), (), plan.settings, rows)
-    answer = write_answer(evidence)
+    rows = {trial.hash: Row.read(run_trial(trial, inputs).row) for trial in plan.trials}
+    return StudyFolder(path, identify(STUDY, options, configuration, plan), plan.settings, rows)
+
+
+def test_table_tells_ours_from_published_and_names_the_schedule(tmp_path: Path) -> None:
+    folder = finished(tmp_path, *WORDS, *(word for method in METHODS for word in ("--method", method)))
+    del folder.rows[folder.settings[1].trials[1]]
+    answer = write_answer(folder)
     (table,) = answer.tables
     columns = {name: [row[i] for row in table.rows] for i, name in enumerate(table.columns)}
-    assert columns["method"][0] == "random"
+    assert columns["method"][0] == "random real images"
     assert columns["published %"] == [None] * 4
     assert columns["sets × networks"] == ["2 × 2 of 2", "1 × 2 of 2", "2 × 2 of 2", "2 × 2 of 2"]
     assert columns["95% interval"][1] is None
     assert "batch_real 4 (256)" in str(columns["schedule (published)"][1])
     assert "network width 16 (128)" in str(columns["schedule (published)"][2])
     assert any("From a single set" in note for note in answer.notes)
-    term, base = (np.mean([rows[t]["report_only"]["test_accuracy"] for t in s.trials]) for s in plan.settings[2:])
+    pair = [[folder.rows[trial].test for trial in setting.trials] for setting in folder.settings[2:]]
+    term, base = map(np.mean, pair)
     gains = columns["paired gain over its base"]
     assert str(gains[2]).startswith(f"{100 * (term - base):+.1f} points [")
     assert [gains[i] for i in (0, 1, 3)] == [None] * 3
-    assert f"{gains[2]} against its base alone on the same 2 seed(s)" in answer.verdict[2]
-    assert len(answer.verdict) == 4
+    told = [str(sentence) for sentence in answer.sentences]
+    assert f"{gains[2]} against its base alone on the same 2 seeds (undecided" in told[2]
+    assert len(told) == 4
     (figure,) = answer.figures
+    assert figure.drawing is not None
     assert len(figure.drawing.axes[0].lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "words"),
+    [
+        ([0.917, 0.919, 0.915, 0.918, 0.916], "no difference beyond 1.5 points"),
+        ([0.867, 0.869, 0.865, 0.868, 0.866], "below it"),
+        ([0.967, 0.969, 0.965, 0.968, 0.966], "above it"),
+        ([0.7, 0.99, 0.85, 0.95, 0.9], "undecided"),
+        ([0.867, 0.869, 0.865, 0.868], "undecided"),
+    ],
+)
+def test_ours_is_judged_against_the_published_number(accuracies: list[float], words: str, tmp_path: Path) -> None:
+    """DC on MNIST with 1 image a class has 91.7 % in its paper."""
+    plan = planned("--dataset", "mnist", "--method", "dc", "--seeds", f"0-{len(accuracies) - 1}")
+    rows = {
+        trial.hash: made_row(trial.hash, trial.config, [accuracy] * 2)
+        for trial, accuracy in zip(plan.trials, accuracies, strict=True)
+    }
+    answer = write_answer(made_folder(tmp_path, plan.settings, rows, range(len(accuracies)), dataset="mnist"))
+    (claim,) = (claim for claim in answer.claims if claim.kind == "contrast")
+    assert claim.estimate == pytest.approx(np.mean(accuracies) - 0.917)
+    assert claim.margin == pytest.approx(CLOSE / 100)
+    (told,) = map(str, answer.sentences)
+    assert f"beside 91.7 published ({100 * np.mean(accuracies) - 91.7:+.1f}, {words})" in told
+    far = any("More than 1.5 points from the published number: DC" in note for note in answer.notes)
+    assert far == (abs(100 * np.mean(accuracies) - 91.7) > CLOSE)
 
 
 def test_schedule_of_trajectories_names_what_no_knob_says() -> None:
     grey = flatten(REGISTERED.build("mtt"), "method") | {"dataset": "mnist", "ipc": 1}
-    assert told_of(grey) == ["rate of the recipe (the learned one)", "CIFAR-10's settings"]
+    assert schedule(grey) == ["rate of the recipe (the learned one)", "CIFAR-10's settings"]
     colour = grey | {"dataset": "npz:cifar10_20k"}
-    assert told_of(colour) == ["rate of the recipe (the learned one)", "no ZCA (ZCA)"]
-    assert told_of(colour | {"ipc": 50}) == ["rate of the recipe (the learned one)"]
+    assert schedule(colour) == ["rate of the recipe (the learned one)", "no ZCA (ZCA)"]
+    assert schedule(colour | {"ipc": 50}) == ["rate of the recipe (the learned one)"]
     wrapped = flatten(REGISTERED.build("mim", {"base": "mtt"}), "method") | {"dataset": "svhn", "ipc": 1}
-    assert "CIFAR-10's settings" in told_of(wrapped)
-
-
-def told_of(config: Flat) -> list[str]:
-    """The schedule of a method with one row."""
-    row = {"config": config, "result": {"status": "ok"}, "report_only": {}, "measured": {}}
-    setting = Setting(0, "mtt", {}, None, ("row",))
-    return schedule(Findings(Evidence(Path("out"), {}, (), (setting,), {"row": row})), 0)
+    assert "CIFAR-10's settings" in schedule(wrapped)

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from mim4dd.errors import InputError
-from studies.engine.design import Setting
-from studies.engine.journal import Journal, read_rows, read_settings
+from studies.engine.arms import Arm, Setting
+from studies.engine.folder import read_settings
+from studies.engine.journal import Journal
+from studies.engine.rows import read_rows
 from studies.engine.trial import Outcome, Trial
 
 IDENTITY = {"study": "s", "hash": "abc", "created": "now", "dataset": "digits"}
@@ -27,19 +29,19 @@ def test_rows_are_on_disk_before_add_returns_and_are_read_back(tmp_path: Path) -
     journal = Journal(tmp_path, IDENTITY)
     row = journal.add(outcome(0), retries=2)
     assert json.loads((tmp_path / "rows.jsonl").read_text())["measured"]["retries"] == 2
-    assert (tmp_path / "trials" / row["trial"] / "history.json").exists()
+    assert (tmp_path / "trials" / row.trial / "history.json").exists()
     journal.close()
     again = Journal(tmp_path, IDENTITY)
-    assert again.finished([row["trial"], "other"]) == {row["trial"]}
+    assert again.finished([row.trial, "other"]) == {row.trial}
     again.close()
 
 
 def test_a_row_with_an_error_runs_again_and_the_later_row_stands(tmp_path: Path) -> None:
     journal = Journal(tmp_path, IDENTITY)
     failed = journal.add(outcome(0, "error"), 0)
-    assert journal.finished([failed["trial"]]) == set()
+    assert journal.finished([failed.trial]) == set()
     journal.add(outcome(0), 0)
-    assert [row["result"]["status"] for row in read_rows(tmp_path)] == ["ok"]
+    assert [row.status for row in read_rows(tmp_path).values()] == ["ok"]
     journal.close()
 
 
@@ -58,7 +60,11 @@ def test_a_torn_last_line_is_cut_off_with_a_word(tmp_path: Path) -> None:
 
 
 def test_a_line_that_is_no_row_is_refused_by_its_number(tmp_path: Path) -> None:
-    (tmp_path / "rows.jsonl").write_text('{"trial": "a"}\nnonsense\n')
+    journal = Journal(tmp_path, IDENTITY)
+    journal.add(outcome(0), 0)
+    journal.close()
+    with open(tmp_path / "rows.jsonl", "a") as file:
+        file.write("nonsense\n")
     with pytest.raises(InputError, match=r"rows.jsonl:2 is no row"):
         read_rows(tmp_path)
 
@@ -85,10 +91,24 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 def test_settings_survive_the_disk(tmp_path: Path) -> None:
     journal = Journal(tmp_path, IDENTITY)
-    settings = [Setting(0, "default", {"method.temperature": 0.1}, None, ("a", "b")), Setting(1, "design", {}, 0.5)]
+    arm = Arm("mim:base=dm,temperature=0.1", "mim", {"method.base": "dm", "method.temperature": 0.1}, "dm", "default")
+    settings = [
+        Setting(0, arm, {"training data": "clean"}, ("a", "b")),
+        Setting(1, Arm("random", "random", role="random"), dummy=0.5),
+    ]
     journal.write_settings(settings)
     journal.close()
-    assert read_settings(tmp_path) == settings
+    assert read_settings(tmp_path, {}) == settings
+
+
+def test_what_the_reference_reaches_is_kept_in_study_json(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, IDENTITY)
+    journal.write_reference(0.9)
+    journal.close()
+    again = Journal(tmp_path, {**IDENTITY, "created": "later"})
+    again.close()
+    held = json.loads((tmp_path / "study.json").read_text())
+    assert held == again.study == {**IDENTITY, "reference_accuracy": 0.9}
 
 
 def test_numbers_that_are_not_finite_become_null_and_stop_nothing(tmp_path: Path) -> None:
@@ -98,9 +118,7 @@ def test_numbers_that_are_not_finite_become_null_and_stop_nothing(tmp_path: Path
     )
     row = journal.add(made, 0)
     journal.close()
-    assert json.loads((tmp_path / "trials" / row["trial"] / "history.json").read_text()) == [
-        {"loss/dm": None, "x": None}
-    ]
+    assert json.loads((tmp_path / "trials" / row.trial / "history.json").read_text()) == [{"loss/dm": None, "x": None}]
 
 
 def test_other_images_under_the_same_name_are_refused(tmp_path: Path) -> None:

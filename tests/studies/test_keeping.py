@@ -125,15 +125,20 @@ IDENTITY = {
     "dataset": "digits",
     "title": "How sensitive is it?",
     "command": "python studies/s.py",
+    "question": "How sensitive?",
+    "protocol": "digits",
+    "rules": "1",
+    "seeds": [0, 1, 2, 3],
+    "configuration": {},
 }
 
 
 def journal_with(out: Path, planned: int, done: int) -> Journal:
-    from studies.engine.design import Setting
+    from studies.engine.arms import Arm, Setting
 
     journal = Journal(out, IDENTITY)
     hashes = tuple(trial.hash for trial in trials(planned))
-    journal.write_settings([Setting(0, "design", {}, None, hashes)])
+    journal.write_settings([Setting(0, Arm("dm", "dm"), trials=hashes)])
     for seed in range(done):
         measured = {"seconds": 1.0, "ended": 100.0 + 2 * seed}
         journal.add(Outcome(trials(planned)[seed], {"status": "ok"}, measured=measured), 1 if seed == 0 else 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from harness import SMALL, rows  # type: ignore[import-not-found]
 
-from studies.engine.journal import read_settings
+from studies.engine.folder import StudyFolder
 from studies.engine.study import main
 from studies.sensitivity import STUDY
 
@@ -35,7 +35,10 @@ def test_every_trial_is_a_row_and_the_answer_stands_in_out(undisturbed: Path) ->
     report = (out / "report.html").read_text()
     assert report.count("data:image/png;base64,") == len(list((out / "figures").glob("*.png"))) >= 3
     assert "http" not in report.split("<body>")[0], "the report loads nothing from elsewhere"
-    assert "points [" in (out / "answer.md").read_text()
+    answer = (out / "answer.md").read_text()
+    assert "DM + MIM4DD (default) gains" in answer
+    assert "points [" in answer
+    assert "2 pairs decide nothing" in answer
     assert "/13]" in (undisturbed / "log").read_text()
 
 
@@ -63,7 +66,7 @@ def test_optuna_has_every_setting_with_its_mean_once(undisturbed: Path) -> None:
 
     found = opened(undisturbed / "out" / "optuna.journal", "sensitivity").get_trials()
     assert sorted(one.user_attrs["role"] for one in found) == ["default", "design", "design", "design"]
-    by_setting = {setting.setting: setting for setting in read_settings(undisturbed / "out")}
+    by_setting = {setting.setting: setting for setting in StudyFolder.read(undisturbed / "out").settings}
     kept = rows(undisturbed / "out")
     for one in found:
         trials = by_setting[one.user_attrs["setting"]].trials

@@ -3,88 +3,99 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from made_rows import factors_of, made_folder, made_row
 
 from mim4dd.errors import InputError
 from mim4dd.methods import METHODS
-from studies.answers.stress.findings import Findings, find
-from studies.answers.stress.methods import draw_bases, draw_methods, method_tables
+from studies.answers.ledger import Ledger
+from studies.answers.parts.response import Response
+from studies.answers.results import Results
+from studies.answers.stress.verdict import write_answer
 from studies.engine.asked import Suite
-from studies.engine.evidence import Evidence
-from studies.engine.identity import shared_entries
+from studies.engine.folder import StudyFolder
 from studies.engine.options import parse_options
-from studies.engine.study import Plan
+from studies.engine.study import Plan, configuration_of
 from studies.noisy_labels import STUDY
 
 STRONG = "balance=gradnorm,weight=1"
 WORDS = ["--kinds", "symmetric", "--severities", "0.4", "--seeds", "0-2"]
 
 
-def planned(*words: str) -> tuple[Plan, dict[str, Any]]:
+def planned(*words: str) -> tuple[Plan, StudyFolder]:
+    """A plan, and a folder whose accuracies are the setting's number in percent plus the seed in thousandths."""
     options = parse_options("", "noisy_labels.py", Suite, [*WORDS, *words])
-    configuration = STUDY.configure(options)
-    flat = {**shared_entries(options), **configuration.flat}
-    plan = STUDY.plan(options, type(configuration)(**(vars(configuration) | {"flat": flat})))
-    return plan, {"configuration": flat, "conditions": [one.json() for one in plan.conditions]}
-
-
-def found_of(plan: Plan, identity: dict[str, Any]) -> Findings:
-    """Rows whose test accuracy is the setting's number in percent plus the seed in thousandths."""
-    rows: dict[str, Any] = {}
+    configuration = configuration_of(STUDY, options)
+    plan = STUDY.plan(options, configuration)
+    configs, rows = {trial.hash: trial.config for trial in plan.trials}, {}
     for setting in plan.settings:
         for seed, trial in enumerate(setting.trials):
             accuracy = setting.setting / 100 + seed * setting.setting / 1000
-            result = {"status": "ok", "train_counts": [9] * 10, "perturbed": {}}
-            rows[trial] = {"trial": trial, "result": result, "report_only": {"test_recall": [[accuracy] * 10] * 2}}
-    return find(Evidence(Path("out"), identity, (), plan.settings, rows))
+            rows[trial] = made_row(trial, configs[trial], [accuracy] * 2)
+    conditions = [one.json() for one in plan.conditions]
+    held = {"configuration": configuration.flat, "conditions": conditions, **factors_of(*plan.factors)}
+    return plan, made_folder(Path("out"), plan.settings, rows, options.seeds, **held)
+
+
+def response(folder: StudyFolder) -> Response:
+    ledger = Ledger(Results(folder))
+    return Response(ledger, "balanced", list(ledger.results.arms))
+
+
+def names_of(folder: StudyFolder) -> list[str]:
+    return [arm.name for arm in folder.arms]
 
 
 def test_every_is_each_base_alone_and_with_the_term_and_each_coreset_once() -> None:
-    plan, identity = planned("--method", "every")
-    found = found_of(plan, identity)
+    plan, folder = planned("--method", "every")
     bases = [name for name in METHODS.names() if name != "mim" and METHODS.build(name).iterations]
     coresets = [n for n in METHODS.names() if n not in (*bases, "mim", "random", "full")]
-    names = [arm.name for arm in found.arms]
+    names = names_of(folder)
     assert len(set(names)) == len(names)
-    expected = {"random real images", "full data", "DM + MIM4DD", *coresets}
-    expected |= {base.upper() for base in bases} | {f"{base.upper()} + MIM4DD (gradnorm, λ=1)" for base in bases}
+    expected = {"random real images", "full data", "DM + MIM4DD (default)"}
+    expected |= {coreset.replace("_", "-") for coreset in coresets}
+    expected |= {base.upper() for base in bases} | {f"{base.upper()} + MIM4DD (equal strength)" for base in bases}
     assert set(names) == expected
     assert len(plan.trials) == 2 * 3 * len(names)
 
 
 def test_a_gain_is_over_the_same_base_with_the_same_knobs() -> None:
     asked = ["dc", "dc:lr=1", f"mim:base=dc,{STRONG}", f"mim:base=dc,lr=1,{STRONG}", "mim:weight=50", "mim:base=dsa"]
-    found = found_of(*planned(*(word for spec in asked for word in ("--method", spec))))
-    place = {arm.name: j for j, arm in enumerate(found.arms)}
-    over = {arm.name: found.arms[arm.base].name for arm in found.arms if arm.base is not None}
+    _, folder = planned(*(word for spec in asked for word in ("--method", spec)))
+    arms = {arm.key: arm for arm in folder.arms}
+    over = {arm.name: arms[arm.control].name for arm in arms.values() if arm.control}
     assert over == {
-        "DM + MIM4DD": "DM",
-        "DM + MIM4DD (gradnorm, λ=1)": "DM",
-        "DC + MIM4DD (gradnorm, λ=1)": "DC",
-        "DC + MIM4DD (gradnorm, lr=1, λ=1)": "DC (lr=1)",
+        "DM + MIM4DD (default)": "DM",
+        "DM + MIM4DD (equal strength)": "DM",
+        "DC + MIM4DD (equal strength)": "DC",
+        "DC + MIM4DD (lr=1, equal strength)": "DC (lr=1)",
         "DM + MIM4DD (λ=50)": "DM",
     }
-    term, base = place["DC + MIM4DD (gradnorm, λ=1)"], place["DC"]
-    for condition in range(2):
-        numbers = [found.settings[condition][j].setting for j in (term, base)]
+    found, key = response(folder), {arm.name: arm.key for arm in arms.values()}
+    term = key["DC + MIM4DD (equal strength)"]
+    for levels in found.results.levels:
+        settings = [one for one in folder.settings if tuple(one.levels.values()) == levels]
+        numbers = [one.setting for name in (term, key["DC"]) for one in settings if one.arm.key == name]
         expected = (numbers[0] - numbers[1]) * np.mean([1 / 100 + seed / 1000 for seed in range(3)])
-        assert found.gain(condition, term).mean == pytest.approx(expected)
-    assert not found.arms[place["DSA + MIM4DD"]].has_term  # its base was not asked for
+        gain = found.gain(term, levels)
+        assert gain.interval.mean == pytest.approx(expected)
+        assert gain.words == "undecided, for 3 pairs decide nothing"
+    assert key["DSA + MIM4DD (default)"] not in found.terms  # its base was not asked for
 
 
 def test_tables_and_figures_hold_every_method_and_a_suite_of_one_base_has_none() -> None:
-    found = found_of(*planned("--method", "herding", "--method", "dc", "--method", f"mim:base=dc,{STRONG}"))
-    methods, bases = method_tables(found)
-    assert [row[0] for row in methods.rows] == [arm.name for arm in found.arms]
-    assert [row[0] for row in bases.rows] == [arm.name for arm in found.arms if arm.has_term]
-    assert draw_methods(found) is not None
-    assert draw_bases(found) is not None
-    alone = found_of(*planned())
-    assert method_tables(alone) == []
-    assert draw_methods(alone) is None
+    _, folder = planned("--method", "herding", "--method", "dc", "--method", f"mim:base=dc,{STRONG}")
+    answer = write_answer(folder)
+    tables = {table.name: [row[0] for row in table.rows] for table in answer.tables}
+    assert tables["methods"] == names_of(folder)
+    assert tables["bases"] == [arm.name for arm in folder.arms if arm.has_term]
+    drawn = {figure.name for figure in answer.figures if figure.drawing is not None}
+    assert {"methods", "bases"} <= drawn
+    alone = write_answer(planned()[1])
+    assert {"methods", "bases"}.isdisjoint([one.name for one in (*alone.tables, *alone.figures)])
+    assert "degradation" in {table.name for table in alone.tables}
 
 
 @pytest.mark.parametrize(
@@ -103,9 +114,9 @@ def test_a_method_that_cannot_be_is_told_in_a_line(spec: str, told: str) -> None
 
 
 def test_variants_given_by_hand_are_not_run_twice() -> None:
-    plan, identity = planned("--variant", STRONG, "--variant", "weight=3", "--method", "every")
+    plan, folder = planned("--variant", STRONG, "--variant", "weight=3", "--method", "every")
     assert len(plan.trials) == sum(len(setting.trials) for setting in plan.settings)
-    names = [arm.name for arm in found_of(plan, identity).arms]
+    names = names_of(folder)
     assert len(set(names)) == len(names)
 
 

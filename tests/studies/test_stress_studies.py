@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_rows import lost, replaced
 
 from studies.answers.stress.verdict import write_answer
-from studies.engine.design import Setting
-from studies.engine.evidence import Evidence
+from studies.engine.arms import Setting
+from studies.engine.conditions import TRAINING_DATA
+from studies.engine.folder import StudyFolder
 from studies.engine.study import main
 from studies.imbalance import STUDY as IMBALANCE
 from studies.noisy_labels import STUDY as NOISE
@@ -82,10 +84,17 @@ def test_rows_hold_what_was_realised_and_all_methods_of_a_seed_met_the_same_data
 def test_the_answer_names_costs_gains_selection_and_failures(noise: Path) -> None:
     out = noise / "out"
     answer = (out / "answer.md").read_text()
-    for words in ("per 10% of wrong labels", "The gain of DM + MIM4DD", "noisy instead of clean validation labels"):
+    for words in (
+        "per 10% of wrong labels",
+        "DM + MIM4DD (default) over DM: ",
+        "noisy instead of clean validation labels",
+    ):
         assert words in answer
     assert "Noise and imbalance together" in answer
     assert "Nothing can be said" not in answer
+    assert "2 pairs decide nothing" in answer
+    held = [json.loads(line) for line in (out / "claims.jsonl").read_text().splitlines()]
+    assert {one["decision"] for one in held if one["kind"] == "contrast"} == {"undecided"}
     drawn = {path.stem for path in (out / "figures").glob("*.png")}
     assert drawn >= {"degradation", "failures", "recall", "transitions", "images", "examples"}
     assert (out / "report.html").read_text().count("data:image/png;base64,") == len(drawn)
@@ -108,7 +117,7 @@ def test_numbers_of_the_answer_are_those_of_the_rows(noise: Path) -> None:
         if config["method.balance"] == "none":
             sets[role][config["seed"]] = float(np.mean(row["report_only"]["test_recall"]))
     accuracy, gain = np.mean(list(sets["default"].values())), sets["default"][0] - sets["base"][0]
-    line = table["pairflip 0.4", "DM + MIM4DD"]
+    line = table["pairflip 0.4", "DM + MIM4DD (default)"]
     assert line["balanced test accuracy"].startswith(f"{100 * accuracy:.1f}%")
     mean = (gain + sets["default"][1] - sets["base"][1]) / 2
     assert line["paired gain over its base"].startswith(f"{100 * mean:+.1f} points")
@@ -127,10 +136,8 @@ def test_mlflow_can_be_filtered_by_condition_and_failure(noise: Path) -> None:
     expected = [row for row in rows(noise / "out") if "term_dominates" in row["result"]["failed_by"]]
     assert len(failed) == len(expected) > 0
     assert "failure/term_dominates" in failed[0].data.metrics
-    groups = json.loads((noise / "out" / "failures.json").read_text())
-    for mode in {mode for modes in groups.values() for mode in modes}:
-        tagged = client.search_runs(ids, f"tags.failed_by LIKE '%{mode}%'")
-        assert len(tagged) == sum(mode in modes for modes in groups.values())
+    # Two seeds decide nothing of the modes that only paired trials show; how those are tagged is tracking's to test.
+    assert json.loads((noise / "out" / "failures.json").read_text()) == {}
 
 
 @pytest.mark.slow
@@ -176,7 +183,8 @@ def test_sensitivity_on_perturbed_data_is_compared_with_the_clean_study(tmp_path
     assert {row["result"]["selection"] for row in perturbed} == {"noisy"}
     assert {row["result"]["selection"] for row in found if not row["config"].get("perturb")} == {"clean"}
     answer = (tmp_path / "out" / "answer.md").read_text()
-    assert "Clean against symmetric 0.4, the default's gain" in answer
+    assert "Clean against symmetric 0.4, the gain of DM + MIM4DD (" in answer
+    assert "its change is" in answer
     assert "On clean data: Failure modes" in answer
     assert "rank correlation" in answer
     assert "What each knob does, clean and perturbed" in answer
@@ -232,71 +240,60 @@ def test_dry_run_imports_neither_torch_nor_scipy(script: str, tmp_path: Path) ->
     assert not any(tmp_path.iterdir())
 
 
-def evidence_of(out: Path) -> Evidence:
-    """A study folder as its answer reads it."""
-    identity = json.loads((out / "study.json").read_text())
-    settings = [json.loads(line) for line in (out / "settings.jsonl").read_text().splitlines()]
-    named = [Setting(**{**held, "trials": tuple(held["trials"])}) for held in settings]
-    return Evidence(out, identity, (), named, {row["trial"]: row for row in rows(out)})
+def of(folder: StudyFolder, role: str, start: str) -> Setting:
+    """The first setting of a role under the training data whose label begins so."""
+    return next(s for s in folder.settings if s.arm.role == role and s.levels[TRAINING_DATA].startswith(start))
 
 
 @pytest.mark.slow
 def test_lost_failed_and_diverged_trials_are_counted_and_named_and_end_no_answer(noise: Path) -> None:
-    evidence = evidence_of(noise / "out")
-    of_variant = next(s for s in evidence.settings if s.role == "variant" and s.condition.startswith("symmetric"))
-    of_base = next(s for s in evidence.settings if s.role == "base" and s.condition.startswith("pairflip"))
-    of_random = next(s for s in evidence.settings if s.role == "random" and s.condition.startswith("exponential"))
-    for trial in of_variant.trials:
-        row = evidence.rows[trial]
-        gone = {"status": "diverged", "reason": "at 3", "diverged_at": 3, "validation_accuracy": None}
-        evidence.rows[trial] = {**row, "result": {**row["result"], **gone}, "report_only": {}}
-    del evidence.rows[of_base.trials[0]]
-    failed = {"status": "error", "reason": "ValueError: no"}
-    evidence.rows[of_random.trials[1]] = {**evidence.rows[of_random.trials[1]], "result": failed, "report_only": {}}
-    answer = write_answer(evidence)
-    told = "\n".join(answer.verdict)
-    assert "2 of 2 diverged (DM + MIM4DD (gradnorm, λ=1), symmetric 0.4)" in told
-    assert "1 of 2 error (random real images, exponential 20 + symmetric 0.4)" in told
-    assert "1 missing" in told
+    folder = StudyFolder.read(noise / "out")
+    for trial in of(folder, "variant", "symmetric").trials:
+        folder.rows[trial] = lost(folder.rows[trial], "diverged")
+    del folder.rows[of(folder, "base", "pairflip").trials[0]]
+    failed = of(folder, "random", "exponential").trials[1]
+    folder.rows[failed] = lost(folder.rows[failed], "error")
+    answer = write_answer(folder)
+    told = "\n".join(map(str, answer.sentences))
+    assert "2 of 2 diverged (DM + MIM4DD (equal strength) · symmetric 0.4)" in told
+    assert "1 of 2 error (random real images · exponential 20 + symmetric 0.4)" in told
+    assert "1 of 2 missing (DM · pairflip 0.4)" in told
     (table,) = (table for table in answer.tables if table.name == "degradation")
     held = {row[:2]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
-    assert held["symmetric 0.4", "DM + MIM4DD (gradnorm, λ=1)"]["diverged"] == 2
+    assert held["symmetric 0.4", "DM + MIM4DD (equal strength)"]["diverged"] == 2
     assert held["pairflip 0.4", "DM"]["lost"] == 1
-    assert held["pairflip 0.4", "DM + MIM4DD"]["pairs"] == 1
+    assert held["pairflip 0.4", "DM + MIM4DD (default)"]["pairs"] == 1
     # An arm without an accuracy cannot be compared: that is said, and not passed over.
-    undecided = "\n".join(line for line in answer.verdict if line.startswith("Undecided"))
+    undecided = "\n".join(line for line in told.splitlines() if line.startswith("Undecided"))
     assert "no_gain" in undecided
 
 
 @pytest.mark.slow
 def test_nothing_is_said_before_the_clean_control_is_there(noise: Path) -> None:
-    evidence = evidence_of(noise / "out")
-    clean = next(s for s in evidence.settings if s.role == "base" and not s.condition)
-    for trial in clean.trials:
-        del evidence.rows[trial]
-    assert write_answer(evidence).verdict[0].startswith("Nothing can be said before the clean control is complete")
+    folder = StudyFolder.read(noise / "out")
+    first, last = of(folder, "base", "clean").trials
+    del folder.rows[first]
+    assert not str(write_answer(folder).sentences[0]).startswith("Nothing")
+    del folder.rows[last]
+    (only,) = map(str, write_answer(folder).sentences)
+    assert only.startswith("Nothing can be said before a trial of the control has an accuracy: ")
+    assert only.endswith("2 missing, 38 ok.")
 
 
 @pytest.mark.slow
 def test_random_order_groups_each_seed_by_its_own_rare_classes(noise: Path) -> None:
-    from studies.answers.stress.costs import _tail
-    from studies.answers.stress.findings import find
-
-    evidence = evidence_of(noise / "out")
-    text = next(s.condition for s in evidence.settings if s.condition.startswith("exponential"))
+    folder = StudyFolder.read(noise / "out")
+    label = of(folder, "base", "exponential").levels[TRAINING_DATA]
     for seed, place in ((0, 0), (1, 5)):
         counts = [100] * 10
         counts[place : place + 3] = [3, 2, 1]
         recall = [[0.0 if count < 10 else 1.0 for count in counts]]
-        for setting in evidence.settings:
-            if setting.condition == text:
-                row = evidence.rows[setting.trials[seed]]
-                result = {**row["result"], "clean_counts": counts}
-                evidence.rows[setting.trials[seed]] = {
-                    **row,
-                    "result": result,
-                    "report_only": {**row["report_only"], "test_recall": recall},
-                }
-    found = find(evidence)
-    condition = next(i for i, one in enumerate(found.conditions) if one.text == text)
-    assert found.group_recall(condition, found.base, _tail).tolist() == [[0.0, 0.0]]
+        for setting in folder.settings:
+            if setting.levels[TRAINING_DATA] == label:
+                trial = setting.trials[seed]
+                folder.rows[trial] = replaced(folder.rows[trial], {"test_recall": recall}, clean_counts=counts)
+    (table,) = (table for table in write_answer(folder).tables if table.name == "groups")
+    (line,) = (dict(zip(table.columns, row, strict=True)) for row in table.rows if row[:2] == (label, "DM"))
+    # Were the classes of one seed taken for those of both, neither third were all of one kind.
+    assert str(line["tail third"]).startswith("0.0%")
+    assert str(line["head third"]).startswith("100.0%")

@@ -3,91 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mim4dd.errors import InputError
 from mim4dd.protocol import PROTOCOL
-from studies.engine.design import Setting
-from studies.engine.journal import Row, read_json, read_rows, read_settings
+from studies.engine.folder import StudyFolder
 
 NAME = "baselines"
 
 
-@dataclass(frozen=True, eq=False)
-class Folder:
-    """A study folder as it lies there. path: as it was given; rows: by trial hash."""
+def place_of(folder: StudyFolder) -> tuple[str, int]:
+    """What makes a study a block of its own: data set and images a class."""
+    return str(folder.study["dataset"]), int(folder.configuration["ipc"])
 
-    path: Path
-    identity: dict[str, Any]
-    settings: tuple[Setting, ...]
-    rows: dict[str, Row]
 
-    @property
-    def place(self) -> tuple[str, int]:
-        """What makes it a block of its own: data set and images a class."""
-        return str(self.identity["dataset"]), int(self.identity["configuration"]["ipc"])
+def beside(folder: StudyFolder) -> list[StudyFolder]:
+    """The studies that stand beside a finished one, made with its rules.
+
+    Raises: InputError for one that is no block of it any more.
+    """
+    paths = [_found(Path(text), folder.path) for text in folder.study.get("beside", ())]
+    return read_beside(paths, [arm.key for arm in folder.arms], *place_of(folder), folder.version)
+
+
+def _found(path: Path, out: Path) -> Path:
+    """A path as the study was given it; folders that were moved together are still beside each other."""
+    return path if path.exists() or path.is_absolute() else out.parent / path.name
 
 
 def read_beside(
-    paths: Sequence[Path], methods: Sequence[str], dataset: str, ipc: int, rules: str = PROTOCOL
-) -> list[Folder]:
+    paths: Sequence[Path], arms: Sequence[str], dataset: str, ipc: int, rules: str = PROTOCOL
+) -> list[StudyFolder]:
     """The folders, each a block that no other is.
 
-    methods: those of the study that they stand beside; dataset, ipc: its own block; rules: of its rows.
+    arms: the keys of those that they stand beside; dataset, ipc: their own block; rules: of its rows.
     Raises: InputError for a folder that is no finished baselines study, has other methods or rules, or is there twice.
     """
     taken: dict[tuple[str, int], str] = {(dataset, ipc): "this study"}
     found = []
     for path in paths:
         folder = _read(path)
-        _require_fit(folder, methods, rules)
-        if folder.place in taken:
-            name, images = folder.place
+        _require_fit(path, folder, arms, rules)
+        place = place_of(folder)
+        if place in taken:
             raise InputError(
-                f"--beside {path} is {name} with {images} image(s) a class, as {taken[folder.place]} is; a block is "
+                f"--beside {path} is {place[0]} with {place[1]} image(s) a class, as {taken[place]} is; a block is "
                 "another data set or ipc"
             )
-        taken[folder.place] = f"--beside {path}"
+        taken[place] = f"--beside {path}"
         found.append(folder)
     return found
 
 
-def _read(path: Path) -> Folder:
+def _read(path: Path) -> StudyFolder:
     """Raises: InputError when it holds no baselines study that can be read."""
     try:
-        identity = read_json(path / "study.json")
-        if not isinstance(identity, dict) or identity.get("study") != NAME:
-            held = identity.get("study") if isinstance(identity, dict) else None
-            raise InputError(
-                f"--beside {path} is no {NAME} study folder ({f'it holds {held}' if held else 'no study.json there'})"
-            )
-        folder = Folder(path, identity, tuple(read_settings(path)), {row["trial"]: row for row in read_rows(path)})
-        _ = folder.place, identity["rules"], identity["hash"], [row["result"]["status"] for row in folder.rows.values()]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"--beside {path} cannot be read ({type(error).__name__}: {error})") from error
+        folder = StudyFolder.read(path)
+    except InputError as error:
+        raise InputError(f"--beside {path} cannot be read: {error}") from error
+    if folder.name != NAME:
+        raise InputError(f"--beside {path} is no {NAME} study folder (it holds {folder.name})")
+    if not isinstance(folder.configuration.get("ipc"), int):
+        raise InputError(f"--beside {path} is no {NAME} study folder (its study.json has no ipc)")
     return folder
 
 
-def _require_fit(folder: Folder, methods: Sequence[str], rules: str) -> None:
-    """Raises: InputError when it cannot be a block of a comparison of these methods."""
-    if folder.identity["rules"] != rules:
-        raise InputError(
-            f"--beside {folder.path} was made with rules {folder.identity['rules']}, these are rules {rules}; "
-            "run it again"
-        )
-    held = [setting.role for setting in folder.settings]
-    if set(held) != set(methods):
-        lacks, more = [m for m in methods if m not in held], [m for m in held if m not in methods]
+def _require_fit(path: Path, folder: StudyFolder, arms: Sequence[str], rules: str) -> None:
+    """Raises: InputError when it cannot be a block of a comparison of these arms."""
+    if folder.version != rules:
+        raise InputError(f"--beside {path} was made with rules {folder.version}, these are rules {rules}; run it again")
+    held = [arm.key for arm in folder.arms]
+    if set(held) != set(arms):
+        lacks, more = [key for key in arms if key not in held], [key for key in held if key not in arms]
         told = [f"lacks {', '.join(lacks)}"] * bool(lacks) + [f"has {', '.join(more)} besides"] * bool(more)
         raise InputError(
-            f"--beside {folder.path} has other methods (it {' and '.join(told)}); run both with the same --method"
+            f"--beside {path} has other methods (it {' and '.join(told)}); run both with the same --method"
         )
-    missing = sum(trial not in folder.rows for setting in folder.settings for trial in setting.trials)
+    missing = folder.status().get("missing", 0)
     if missing:
-        raise InputError(
-            f"--beside {folder.path} is not finished: {missing} trials have no row; run its own command again"
-        )
+        raise InputError(f"--beside {path} is not finished: {missing} trials have no row; run its own command again")

@@ -9,8 +9,9 @@ from mim4dd.configuration import Configuration
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from studies.answers.baselines.beside import read_beside
-from studies.answers.comparing.plan import Arm, own_methods, plan_arms
+from studies.answers.comparing.plan import own_methods, plan_arms
 from studies.answers.stress.plan import FULL_NETWORKS, FULL_STEPS
+from studies.engine.arms import Planned
 from studies.engine.asked import Blocks
 from studies.engine.options import Options
 from studies.engine.study import Plan
@@ -27,10 +28,9 @@ def plan_baselines(options: Options, configuration: Configuration) -> Plan:
     assert isinstance(asked, Blocks)
     if options.base != "dm":
         raise InputError(f"every base is compared; name one as --method mim:base={options.base} instead of --base")
-    arms, plan = plan_arms(options, asked.methods or own_methods(), cap=_cap)
-    _require_different(arms)
-    names = [arm.name for arm in arms]
-    read_beside(asked.beside, names, str(configuration.flat["dataset"]), options.ipc)
+    planned, plan = plan_arms(options, asked.methods or own_methods(), cap=_cap)
+    _require_different(planned)
+    read_beside(asked.beside, [one.arm.key for one in planned], str(configuration.flat["dataset"]), options.ipc)
     return plan
 
 
@@ -38,11 +38,13 @@ def _cap(flat: Flat) -> dict[str, str]:
     return dict(CAPPED) if flat["method"] == "full" else {}
 
 
-def _require_different(arms: Sequence[Arm]) -> None:
+def _require_different(planned: Sequence[Planned]) -> None:
     """Refuse a comparison of a method with itself.
 
     Raises: InputError.
     """
-    for one, other in combinations(arms, 2):
+    for one, other in combinations(planned, 2):
         if one.config == other.config:
-            raise InputError(f"{one.name} and {other.name} are the same method with the same knobs; give one of them")
+            raise InputError(
+                f"{one.arm.key} and {other.arm.key} are the same method with the same knobs; give one of them"
+            )

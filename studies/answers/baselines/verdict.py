@@ -1,206 +1,155 @@
-"""A comparison of baselines in words: each claim with its interval, and what this n cannot decide said so."""
+"""A comparison of baselines: accuracies, the term's gains, who is above random images, ranks over blocks."""
 
 from __future__ import annotations
 
 import re
+from itertools import combinations
 
 import numpy as np
 
-from studies.answers.baselines.compared import LEVEL, Compared, Contrast, compare, knobs_of
-from studies.answers.baselines.figures import draw_figures
-from studies.answers.baselines.tables import tables
-from studies.engine.answer import Answer, percent, points
-from studies.engine.evidence import Evidence
-from studies.engine.statistics import paired_interval, probability_of_improvement
+from studies.answers.baselines.blocks import Blocks
+from studies.answers.baselines.pairs import wins_figure, wins_table
+from studies.answers.ledger import Ledger, Part, Ruling
+from studies.answers.parts.contrasts import contrast_table, forest, wins
+from studies.answers.parts.overview import losses, more_seeds, overview, unready
+from studies.answers.parts.wording import ADVANTAGES, chance, grouped
+from studies.answers.results import Results
+from studies.engine.answer import Answer, Sentence, Table, percent
+from studies.engine.arms import CEILING, FLOOR
+from studies.engine.folder import StudyFolder
+from studies.engine.statistics import Interval, mean_interval
 
 # Demsar's rule of thumb for Friedman's chi-squared.
 ENOUGH_BLOCKS = 10
 
 
-def write_answer(evidence: Evidence) -> Answer:
-    """The verdict, the tables and the figures."""
-    compared = compare(evidence)
-    if not np.isfinite(compared.found.sets).any():
-        counts = ", ".join(f"{n} {status}" for status, n in evidence.status().items())
-        return Answer((f"Nothing can be said before a trial has an accuracy: {counts}.",))
-    sentences = [
-        _overview(compared),
-        _best(compared),
-        *(_gain(compared, one) for one in compared.gains),
-        _over_random(compared),
-        *_ranks(compared),
-        _losses(compared),
+def write_answer(folder: StudyFolder) -> Answer:
+    """The sentences, the tables and the figures."""
+    ledger = Ledger(Results(folder))
+    results, blocks = ledger.results, Blocks(ledger.results)
+    if (why := unready(ledger, list(results.arms), "test")) is not None:
+        return ledger.compose(why)
+    gains = ledger.family(
+        "gains over the base", [results.gain(arm.key) for arm in results.arms.values() if arm.control]
+    )
+    floor = [results.against(arm, FLOOR) for arm in blocks.entrants if arm != FLOOR and FLOOR in results.arms]
+    over = ledger.family("over random real images", floor)
+    ledger.rest("other pairs of methods", [results.against(a, b) for a, b in combinations(results.arms, 2)])
+    anchors = [arm for arm in (FLOOR, CEILING) if arm in results.arms]
+    order = [*anchors, *(arm for arm in results.arms if arm not in anchors)]
+    words = [overview(ledger, order, "test"), _chosen(ledger, blocks), *(_gain(ledger, one) for one in gains)]
+    tables = [
+        _accuracy(ledger),
+        contrast_table(ledger, "gains", "What the MI term adds to each base", GAINS, gains),
+        contrast_table(ledger, "random", "What each method adds to random real images", OVER, over),
+        wins_table(results),
+        blocks.rank_table(),
+        blocks.table(),
     ]
-    return Answer(
-        verdict=tuple(sentence for sentence in sentences if sentence),
-        tables=tables(compared),
-        figures=draw_figures(compared),
-        notes=_notes(compared),
-        summary=_summary(compared),
+    return ledger.compose(
+        Part([*words, _over_random(ledger, over), *blocks.sentences(), losses(ledger)]),
+        Part(tables=tables, figures=[forest(ledger, "test"), wins_figure(ledger), blocks.figure()]),
+        Part(notes=[*_notes(ledger, blocks), more_seeds(ledger)], summary=_summary(ledger, blocks, gains)),
     )
 
 
-def _overview(compared: Compared) -> str:
-    found, identity = compared.found, compared.evidence.identity
-    told = [
-        f"{name} {percent(found.mean(i))}"
-        for i, name in enumerate(compared.names)
-        if i not in (compared.random, compared.full)
-    ]
-    ends = [
-        f"{name} {compared.names[arm]} {percent(found.mean(arm))}"
-        for arm, name in ((compared.random, "floor"), (compared.full, "ceiling"))
-        if arm is not None
-    ]
-    return (
-        f"On {identity['dataset']} at {identity['configuration']['ipc']} image(s) a class, protocol "
-        f"{identity['protocol']}, {len(identity['seeds'])} sets each, test accuracy: {'; '.join([*ends, *told])}."
-    )
+GAINS = ("with the term", "the base alone", "paired gain")
+OVER = ("method", "floor", "paired difference")
 
 
-def _best(compared: Compared) -> str:
-    """The method that validation chooses, against its base and random images."""
-    best, found = compared.best, compared.found
+def _chosen(ledger: Ledger, blocks: Blocks) -> Sentence | None:
+    """The method that validation chooses, against random images and its base."""
+    results, best = ledger.results, _best(ledger.results, blocks.entrants)
     if best is None:
-        return ""
-    told = []
-    for other, name in ((compared.random, "over random real images"), (found.alone(best), "over its base alone")):
-        if other is not None and other != best:
-            difference = paired_interval(found.sets[best], found.sets[other])
-            told.append(f"{points(difference)} {name} (n = {difference.n} pairs)")
-    share = _share_of_the_way(compared, best)
-    return (
-        f"Validation chooses {compared.names[best]}: {percent(found.mean(best))} on test"
-        f"{', ' if told else ''}{', '.join(told)}{share}."
-    )
+        return None
+    others = [(FLOOR, "over random real images"), (results.arms[best].control, "over its base alone")]
+    rulings = [
+        (ledger[results.against(best, arm)], name) for arm, name in others if arm in results.arms and arm != best
+    ]
+    told = "".join(f", {one.points} {name} ({one.word}, n = {one.interval.n} pairs)" for one, name in rulings)
+    mean, claim = ledger.claimed_mean(results.cell(best))
+    text = f"Validation chooses {results.arms[best].name}: {percent(mean)} on test{told}{_way(results, best)}."
+    return Sentence(text, (claim, *(one.claim for one, _ in rulings)))
 
 
-def _share_of_the_way(compared: Compared, arm: int) -> str:
-    if compared.random is None or compared.full is None:
+def _best(results: Results, entrants: list[str]) -> str | None:
+    """The entrant with the highest mean validation accuracy, over the seeds that all of them have if there are."""
+    sets = np.array([results.sets(results.cell(arm), "validation") for arm in entrants])
+    whole = np.isfinite(sets).all(axis=0)
+    means = [mean_interval(row[whole] if whole.any() else row).mean for row in sets]
+    known = [(mean, arm) for mean, arm in zip(means, entrants, strict=True) if mean is not None]
+    return max(known, key=lambda pair: pair[0])[1] if known else None
+
+
+def _way(results: Results, arm: str) -> str:
+    """How far an arm's mean lies on the way from the floor to the ceiling."""
+    if arm == FLOOR or FLOOR not in results.arms or CEILING not in results.arms:
         return ""
-    floor, own, ceiling = (compared.found.mean(i).mean for i in (compared.random, arm, compared.full))
-    if floor is None or own is None or ceiling is None or ceiling <= floor or arm == compared.random:
+    floor, own, ceiling = (results.mean(results.cell(one)).mean for one in (FLOOR, arm, CEILING))
+    if floor is None or own is None or ceiling is None or ceiling <= floor:
         return ""
     return f"; that is {100 * (own - floor) / (ceiling - floor):.0f}% of the way from random images to full data"
 
 
-def _gain(compared: Compared, one: Contrast) -> str:
-    label = compared.names[one.a]
-    start = f"The MI term on {compared.names[one.b]} ({label})" if label.count("(") else f"The MI term on {label[:-6]}"
-    text = f"{start}: {points(one.difference)}, {_won(one)}"
-    return f"{text}; {_decision(one, len(compared.gains))}."
+def _gain(ledger: Ledger, one: Ruling) -> Sentence:
+    (_, a), (_, b) = one.contrast.terms
+    results, won = ledger.results, wins(ledger.results, a, b, "test")
+    better = "no whole pair" if won.value is None else f"P(better) {chance(won)}, n = {won.n} pairs"
+    p = one.judged.difference
+    told = "" if p is None else f" (p = {p:.2g} after Holm over {one.judged.family_size})"
+    text = f"{results.arms[a.arm].name} over {results.arms[b.arm].name}: {one.points}, {better}; {one.words}{told}."
+    return Sentence(text, (one.claim,))
 
 
-def _won(one: Contrast) -> str:
-    wins = one.wins
-    if wins.value is None:
-        return "no whole pair"
-    interval = "" if wins.low is None else f" [{wins.low:.2f}, {wins.high:.2f}]"
-    return f"P(better) {wins.value:.2f}{interval}, n = {wins.n} pairs"
+def _over_random(ledger: Ledger, over: list[Ruling]) -> Sentence | None:
+    if not over:
+        return None
+    names = [ledger.results.arms[one.contrast.terms[0][1].arm].name for one in over]
+    text = f"Against random real images, Holm over {len(over)}: {grouped(over, names, ADVANTAGES)}."
+    return Sentence(text, tuple(one.claim for one in over))
 
 
-def _decision(one: Contrast, tests: int) -> str:
-    """What the corrected test says, and how many pairs would say more."""
-    n = one.difference.n
-    if one.adjusted is None:
-        if n >= 2:
-            return "every pair differs by the same, so there is nothing to test against"
-        return "not decided: a test needs two whole pairs"
-    told = f"p = {one.adjusted:.2g} after Holm over {tests}"
-    if one.decided:
-        return f"decided, {told}"
-    return f"not decided at n = {n} ({told}); {_forecast(one)}"
-
-
-def _forecast(one: Contrast) -> str:
-    if one.needed is None:
-        return "no number of pairs up to 10,000 would decide it, were its mean and spread to stay"
-    return f"about {max(one.needed, one.difference.n + 1):,} pairs would decide, were its mean and spread to stay"
-
-
-def _over_random(compared: Compared) -> str:
-    contrasts, names = compared.over_random, compared.names
-    if not contrasts:
-        return ""
-    above = [one for one in contrasts if one.decided and (one.difference.mean or 0) > 0]
-    below = [one for one in contrasts if one.decided and (one.difference.mean or 0) < 0]
-    open_ = [one for one in contrasts if not one.decided]
-    told = []
-    if above:
-        told.append(f"above them: {', '.join(f'{names[one.a]} {points(one.difference)}' for one in above)}")
-    if below:
-        told.append(f"below them: {', '.join(f'{names[one.a]} {points(one.difference)}' for one in below)}")
-    if open_:
-        each = (
-            f"{names[one.a]} {points(one.difference) if one.difference.n else 'no pair'}"
-            + (f" (about {max(one.needed, one.difference.n + 1):,} pairs would decide)" if one.needed else "")
-            for one in open_
+def _accuracy(ledger: Ledger) -> Table:
+    results, rows = ledger.results, []
+    for arm in results.arms.values():
+        cell = results.cell(arm.key)
+        plain, balanced, parts = ledger.mean(cell), ledger.mean(cell, "balanced"), results.spread(cell)
+        rows.append(
+            (
+                arm.name,
+                *(_mean_and_bounds(plain)),
+                *(_mean_and_bounds(balanced)),
+                None if parts.sets is None else round(100 * parts.sets.value, 2),
+                None if parts.networks is None else round(100 * parts.networks.value, 2),
+                f"{plain.n} × {results.judges(cell)} of {len(results.trials(cell))}",
+                *(results.ended(cell, status) for status in ("diverged", "error", "missing")),
+            )
         )
-        told.append(f"not decided: {', '.join(each)}")
-    pairs = {one.difference.n for one in contrasts}
-    n = f"{min(pairs)}" if len(pairs) == 1 else f"{min(pairs)} to {max(pairs)}"
-    return f"Against random real images, n = {n} pairs, Holm over {len(contrasts)} at level {LEVEL}: {'; '.join(told)}."
+    return Table(
+        "accuracy",
+        "Every method under one recipe",
+        (
+            *("method", "test accuracy %", "95% interval", "balanced %", "95% interval of balanced"),
+            *("between sets", "between networks", "sets × networks", "diverged", "failed", "missing"),
+        ),
+        tuple(rows),
+        "Mean over the synthetic sets (seeds) that have an accuracy, 95% t interval over sets; balanced accuracy is "
+        "the mean recall of the classes. Spreads are standard deviations in points, that between sets with network "
+        "noise removed (in it where a set has one network). Diverged, failed and missing trials have no accuracy: a "
+        "mean beside them is of the others.",
+    )
 
 
-def _ranks(compared: Compared) -> list[str]:
-    ranks, names = compared.ranks, [compared.names[i] for i in compared.entrants]
-    lost = [block.label for block in compared.blocks if not np.isfinite(block.scores).all()]
-    left = f" Left out, for no seed has every method: {'; '.join(lost)}." if lost else ""
-    if ranks.average is None or ranks.critical_difference is None:
-        needed = (
-            f"; {ranks.methods} methods want {ranks.blocks_for_one_rank} blocks for a critical difference below one "
-            "rank (add finished studies of other data or ipc with --beside OUT)"
-            if ranks.blocks_for_one_rank
-            else ""
-        )
-        return [f"No ranks and no critical-difference diagram: {ranks.reason}{needed}.{left}"]
-    order = sorted(range(ranks.methods), key=lambda i: ranks.average[i] if ranks.average else 0.0)
-    told = ", ".join(f"{names[i]} {ranks.average[i]:.2f}" for i in order)
-    tested = ""
-    if ranks.friedman is not None and ranks.friedman_p is not None:
-        tested = f" (Friedman's chi-squared {ranks.friedman:.2f}, p = {ranks.friedman_p:.2g})"
-    return [
-        f"Average ranks over {ranks.blocks} blocks: {told}{tested}.{left}",
-        _told_apart(compared, order),
-    ]
+def _mean_and_bounds(one: Interval) -> tuple[float | None, str | None]:
+    """An accuracy in percent and its interval; a t interval of few sets knows no bounds, an accuracy does."""
+    mean = None if one.mean is None else round(100 * one.mean, 1)
+    if one.low is None or one.high is None:
+        return mean, None
+    return mean, f"[{100 * max(0.0, one.low):.1f}, {100 * min(1.0, one.high):.1f}]"
 
 
-def _told_apart(compared: Compared, order: list[int]) -> str:
-    """Which ranks differ by the critical difference, or how many blocks would let them."""
-    ranks, names = compared.ranks, [compared.names[i] for i in compared.entrants]
-    assert ranks.average is not None
-    assert ranks.critical_difference is not None
-    start = f"Two average ranks differ (level {LEVEL}) when {ranks.critical_difference:.2f} apart"
-    better: list[str] = []
-    for i in order:
-        worse = [names[j] for j in order if ranks.average[j] - ranks.average[i] >= ranks.critical_difference]
-        if worse:
-            better.append(f"{names[i]} ranks above {', '.join(worse)}")
-    more = f"{ranks.blocks_for_one_rank} blocks would bring that below one rank"
-    if better:
-        return f"{start}: {'; '.join(better)}; all else is not decided at {ranks.blocks} blocks ({more})."
-    most = ranks.methods - 1
-    if ranks.critical_difference > most:
-        return f"{start}, and {ranks.methods} methods' can be at most {most} apart: {ranks.blocks} blocks decide " + (
-            f"nothing ({more})."
-        )
-    return f"{start}: none are, so nothing is decided at {ranks.blocks} blocks ({more})."
-
-
-def _losses(compared: Compared) -> str:
-    """Which trials have no accuracy, so that a mean over the others is not taken for one over all."""
-    found, told = compared.found, []
-    for i, arm in enumerate(found.arms):
-        for status in ("diverged", "error"):
-            if count := found.ended(i, status):
-                told.append(f"{count} of {len(arm.trials)} {status} ({compared.names[i]})")
-        if missing := len(arm.trials) - len(found.rows(i)):
-            told.append(f"{missing} of {len(arm.trials)} missing ({compared.names[i]})")
-    return f"Not every trial ended well; means and pairs are of those that did: {'; '.join(told)}." if told else ""
-
-
-def _notes(compared: Compared) -> tuple[str, ...]:
-    found = compared.found
+def _notes(ledger: Ledger, blocks: Blocks) -> list[str]:
+    results = ledger.results
     notes = [
         "All methods of one seed share the split, the initial real images where they start from them, and the "
         "evaluation networks' initial weights; data, network and recipe are the same for all.",
@@ -208,25 +157,20 @@ def _notes(compared: Compared) -> tuple[str, ...]:
         "called chosen is so by validation. Its test accuracy is that of the best of several, chosen on other images.",
         "Each method runs its own schedule: the protocol's where it has one, else its paper's defaults. Methods are "
         "not tuned here, so a gap may be one of tuning.",
+        "(equal strength): the MI term scaled until its pixel gradient is as large as the base's; (default): the "
+        "paper's weight; other knobs at defaults where none is named.",
     ]
-    knobs = {
-        ", ".join(knob for knob in knobs_of(arm.role) if knob not in knobs_of(compared.names[i]))
-        for i, arm in enumerate(found.arms)
-        if compared.has_term(i) and compared.names[i] != arm.role
-    }
-    if knobs:
-        notes.append(f"“+ mim” is the MI term of MIM4DD with {' or '.join(sorted(knobs))}, other knobs at defaults.")
-    alone = [compared.names[i] for i in compared.entrants if compared.has_term(i) and compared.found.alone(i) is None]
+    alone = [arm.name for arm in results.arms.values() if arm.has_term and not arm.control]
     if alone:
-        told = "the base alone with the same knobs is not among the methods, or has no row"
-        notes.append(f"No paired gain for {', '.join(alone)}: {told}.")
-    if compared.full is not None and (config := found.config(compared.full)):
+        notes.append(
+            f"No paired gain for {', '.join(alone)}: the base alone with the same knobs is not among the methods."
+        )
+    if CEILING in results.arms and (config := results.config(CEILING)):
         notes.append(
             f"Full data: the same recipe on all training images, {config['evaluation.networks']} network(s) a seed, at "
             f"most {config['evaluation.max_steps']} steps: an early stopped ceiling. It is no entrant of the ranks."
         )
-    notes += _floor(compared)
-    ranks = compared.ranks
+    ranks = blocks.ranks
     if ranks.iman_davenport is not None and ranks.iman_davenport_p is not None:
         notes.append(f"Iman and Davenport's F {ranks.iman_davenport:.2f}, p = {ranks.iman_davenport_p:.2g}.")
     if ranks.friedman is not None and ranks.blocks <= ENOUGH_BLOCKS:
@@ -234,32 +178,14 @@ def _notes(compared: Compared) -> tuple[str, ...]:
             "The p of Friedman's test, and of Iman and Davenport's more so, are approximations that want more than "
             f"{ENOUGH_BLOCKS} blocks; with {ranks.blocks} they are too small or too large by an unknown factor."
         )
-    return tuple(notes)
+    return notes
 
 
-def _floor(compared: Compared) -> list[str]:
-    """What so few pairs cannot show whatever happens."""
-    n = max((one.difference.n for one in (*compared.gains, *compared.over_random)), default=0)
-    if not n:
-        return []
-    sweep = probability_of_improvement(np.ones(n), np.zeros(n)).low
-    if sweep is None or sweep > 0.5:
-        return []
-    return [
-        f"With {n} pairs even winning all of them leaves P(A beats B) above {sweep:.2f} only; at least 6 pairs are "
-        "needed for an exact interval that excludes 0.5. What is called decided rests on the t test, which takes the "
-        "paired differences for normal."
-    ]
-
-
-def _summary(compared: Compared) -> dict[str, float]:
+def _summary(ledger: Ledger, blocks: Blocks, gains: list[Ruling]) -> dict[str, float | None]:
     """The numbers that MLflow's parent run shows, under names that it takes."""
-    names = [re.sub(r"[^\w.-]+", "_", name).strip("_") for name in compared.names]
-    held: dict[str, float | None] = {
-        f"{names[i]}/test_accuracy": compared.found.mean(i).mean for i in range(len(names))
-    }
-    held |= {f"{names[one.a]}/gain_over_base": one.difference.mean for one in compared.gains}
-    if compared.ranks.average is not None:
-        ranked = zip(compared.entrants, compared.ranks.average, strict=True)
-        held |= {f"{names[i]}/average_rank": rank for i, rank in ranked}
-    return {name: float(value) for name, value in held.items() if value is not None}
+    results = ledger.results
+    names = {arm.key: re.sub(r"[^\w.-]+", "_", arm.name).strip("_") for arm in results.arms.values()}
+    held = {f"{name}/test_accuracy": results.mean(results.cell(arm)).mean for arm, name in names.items()}
+    held |= {f"{names[one.contrast.terms[0][1].arm]}/gain_over_base": one.interval.mean for one in gains}
+    ranked = zip(blocks.entrants, blocks.average, strict=False)
+    return held | {f"{names[arm]}/average_rank": rank for arm, rank in ranked}

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from mim4dd.configuration import Configuration, assignments
 from mim4dd.errors import InputError, KnobError
 from mim4dd.methods import METHODS, Mim
 from mim4dd.registry import Flat, matching, resolve, unknown
-from studies.engine.asked import TERM
-from studies.engine.design import Setting
+from studies.engine.arms import CEILING, EQUAL_STRENGTH, FLOOR, TERM, Arm, Planned, cross, spec, with_controls
 from studies.engine.identity import shared_entries
 from studies.engine.options import Options
 from studies.engine.study import Plan, configured
-from studies.engine.trial import Trial
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A method of a comparison: how it is called, and everything that decides its trials but the seed.
-
-    knobs: `method`, and those that were named with it, under their whole names.
-    """
-
-    name: str
-    config: Flat
-    knobs: Flat
-
-    @property
-    def base(self) -> str:
-        """The registered name of the method, or of the base that the MI term is added to."""
-        return str(self.config.get("method.base", self.config["method"]))
-
-    @property
-    def has_term(self) -> bool:
-        """Whether the MI term is on."""
-        return self.config["method"] == "mim" and float(self.config["method.weight"]) > 0
-
 
 Extra = Callable[[Flat], Mapping[str, str]]
 """Further assignments for an arm by its configuration, such as the recipe it was published with."""
@@ -53,7 +28,7 @@ def own_methods() -> tuple[str, ...]:
     found = sorted(selections, key=lambda name: (name != "random", name))
     for name, method in built.items():
         if method.iterations:
-            found += [name, f"mim:base={name},{TERM}"] if _takes_the_term(name) else [name]
+            found += [name, spec(TERM, {"method.base": name, **EQUAL_STRENGTH})] if _takes_the_term(name) else [name]
     return (*found, "full")
 
 
@@ -67,28 +42,26 @@ def _takes_the_term(base: str) -> bool:
 
 def plan_arms(
     options: Options, specs: Sequence[str], extra: Extra | None = None, cap: Extra | None = None
-) -> tuple[list[Arm], Plan]:
+) -> tuple[list[Planned], Plan]:
     """Every method of `specs` (`NAME[:knob=value,...]`) for every seed.
 
     What `--set` assigns goes to each method that has such a knob: over what `extra` assigns, under what `cap` does.
     Raises: InputError, UnknownNameError or KnobError.
     """
-    arms = [arm_of(options, spec, extra, cap) for spec in specs]
+    planned = [arm_of(options, text, extra, cap) for text in specs]
+    twice = [key for key, count in Counter(one.arm.key for one in planned).items() if count > 1]
+    if twice:
+        raise InputError(f"{twice[0]} is given twice; give one of them")
     for key in options.assigned:
-        if not any(_meant(key, arm.config) for arm in arms):
-            raise unknown("knob", key, [name for arm in arms for name in arm.config])
-    settings: list[Setting] = []
-    trials: dict[str, Trial] = {}
-    for arm in arms:
-        own = [Trial.of({**arm.config, "seed": seed}) for seed in options.seeds]
-        settings.append(Setting(len(settings), arm.name, {}, None, tuple(trial.hash for trial in own)))
-        trials |= {trial.hash: trial for trial in own}
-    return arms, Plan((), tuple(settings), tuple(trials.values()))
+        if not any(_meant(key, one.config) for one in planned):
+            raise unknown("knob", key, [name for one in planned for name in one.config])
+    settings, trials = cross(planned, (), options.seeds)
+    return planned, Plan((), tuple(with_controls(settings)), trials)
 
 
-def arm_of(options: Options, spec: str, extra: Extra | None = None, cap: Extra | None = None) -> Arm:
-    """One method as it is given on a command line."""
-    name, _, knobs = spec.partition(":")
+def arm_of(options: Options, text: str, extra: Extra | None = None, cap: Extra | None = None) -> Planned:
+    """One method as it is given on a command line; its control is known among the others only."""
+    name, _, knobs = text.partition(":")
     METHODS.get(name)
     given = assignments([text.strip() for text in knobs.split(",") if text.strip()], "--method")
     base = {key: text for key, text in given.items() if key in ("base", "method.base")}
@@ -99,8 +72,9 @@ def arm_of(options: Options, spec: str, extra: Extra | None = None, cap: Extra |
     assigned |= {knob: text for key, text in options.assigned.items() if (knob := _meant(key, first))}
     assigned |= (dict(cap(first)) if cap else {}) | own
     config = {**shared_entries(options), **configured(options, {"method": name}, assigned).flat}
-    told = ["method", *(["method.base"] if name == "mim" else []), *own]
-    return Arm(arm_name(spec), config, {key: config[key] for key in told})
+    told: Flat = {key: config[key] for key in [*(["method.base"] if name == TERM else []), *own]}
+    role = name if name in (FLOOR, CEILING) and not told else "method"
+    return Planned(Arm(spec(name, told), name, told, role=role), config)
 
 
 def _of_the_method(key: str, config: Flat) -> str:
@@ -112,16 +86,6 @@ def _of_the_method(key: str, config: Flat) -> str:
     if not matching(key, knobs) and matching(key, config):
         raise InputError(f"--method is for the method's own knobs, got {key}; set {resolve(key, config)} with --set")
     return resolve(key, knobs)
-
-
-def arm_name(spec: str) -> str:
-    """`dc:batch_real=32` as `dc (batch_real=32)`, `mim:base=dsa,weight=1` as `dsa + mim (weight=1)`."""
-    name, _, knobs = spec.partition(":")
-    told = [text.strip() for text in knobs.split(",") if text.strip()]
-    if name == "mim":
-        base = next((text.partition("=")[2] for text in told if text.startswith("base=")), "dm")
-        name, told = f"{base} + mim", [text for text in told if not text.startswith("base=")]
-    return f"{name} ({', '.join(told)})" if told else name
 
 
 def shared_configuration(options: Options) -> Configuration:

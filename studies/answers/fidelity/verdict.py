@@ -2,59 +2,83 @@
 
 from __future__ import annotations
 
+import statistics
+
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import PercentFormatter
 
 from mim4dd.methods import METHODS
 from mim4dd.registry import Scalar, flatten
-from studies.answers.comparing.findings import Findings
 from studies.answers.fidelity.published import SAME, Published, published
-from studies.engine.answer import Answer, Cell, Figure, Table, percent, points
-from studies.engine.evidence import Evidence
+from studies.answers.ledger import Ledger, Part, Ruling
+from studies.answers.parts.overview import more_seeds, unready
+from studies.answers.results import Contrast, Results, slug
+from studies.engine.answer import Answer, Cell, Figure, Sentence, Table, images, percent
+from studies.engine.arms import TERM
+from studies.engine.folder import StudyFolder
 from studies.engine.progress import clock
-from studies.engine.statistics import PairedInterval, paired_interval
+from studies.engine.statistics import Interval, mean_interval
+from studies.engine.statistics.contrasts import Decision
 
-# What method.md asks of a recipe that is run in full.
+# What method.md asks of a recipe that is run in full, in points.
 CLOSE = 1.5
+FROM_PUBLISHED = {
+    Decision.GAIN: "above it",
+    Decision.LOSS: "below it",
+    Decision.NEGLIGIBLE: f"no difference beyond {CLOSE} points",
+    Decision.UNDECIDED: "undecided",
+}
 
 
-def write_answer(evidence: Evidence) -> Answer:
-    """The verdict, the table and the curves."""
-    found = Findings(evidence)
-    told = [_sentence(found, i) for i in range(len(found.arms)) if found.rows(i)]
-    if not told:
-        return Answer(("Nothing can be said before the first trial is finished.",))
-    return Answer(
-        verdict=tuple(told),
-        tables=(_table(found),),
-        figures=tuple(figure for figure in (_curves(found),) if figure),
-        notes=_notes(found),
-        summary={
-            f"{arm.role}/test_accuracy": float(mean)
-            for i, arm in enumerate(found.arms)
-            if (mean := found.mean(i).mean) is not None
-        },
+class Beside:
+    """The rulings of a fidelity study: each base against its published number, each term against its base."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger, self.results = ledger, ledger.results
+        self.cells = {arm: cell for arm in self.results.arms if (cell := self._published(arm)) is not None}
+        gains = [self.results.gain(arm.key) for arm in self.results.arms.values() if arm.control]
+        self.gains = self._by_arm(ledger.family("gains over the base", gains))
+        gaps = [self._gap(arm, cell) for arm, cell in self.cells.items()]
+        self.gaps = dict(zip(self.cells, ledger.family("less the published number", gaps), strict=True))
+
+    def _published(self, arm: str) -> Published | None:
+        """The published number that an arm stands beside; none for a base with the MI term."""
+        config = self.results.config(arm)
+        if not config or config["method"] == TERM:
+            return None
+        return published(str(config["dataset"]), int(config["ipc"]), str(config["method"]))
+
+    def _gap(self, arm: str, cell: Published) -> Contrast:
+        name, place = self.results.arms[arm].name, self.results.cell(arm)
+        values, what = self.results.sets(place) - cell.accuracy / 100, f"{name} less {cell.accuracy} published"
+        return self.results.contrast(slug("published", arm), what, (1.0, place), margin=CLOSE / 100, values=values)
+
+    @staticmethod
+    def _by_arm(rulings: list[Ruling]) -> dict[str, Ruling]:
+        return {one.contrast.terms[0][1].arm: one for one in rulings}
+
+
+def write_answer(folder: StudyFolder) -> Answer:
+    """The sentences, the table and the curves."""
+    ledger = Ledger(Results(folder))
+    if not folder.rows and (why := unready(ledger, list(ledger.results.arms), "test")) is not None:
+        return ledger.compose(why)
+    found = Beside(ledger)
+    arms = list(ledger.results.arms)
+    means = {f"{ledger.results.arms[arm].name}/test_accuracy": _mean(found, arm).mean for arm in arms}
+    return ledger.compose(
+        Part([_sentence(found, arm) for arm in arms], [_table(found)], [_curves(ledger.results)]),
+        Part(notes=[*_notes(found), more_seeds(ledger)], summary=means),
     )
 
 
-def beside(found: Findings, arm: int) -> Published | None:
-    """The published number that a method stands beside; none for a base with the MI term."""
-    config = found.config(arm)
-    if not config or config["method"] == "mim":
-        return None
-    return published(str(config["dataset"]), int(config["ipc"]), str(config["method"]))
+def _mean(found: Beside, arm: str) -> Interval:
+    return found.results.mean(found.results.cell(arm))
 
 
-def gain(found: Findings, arm: int) -> PairedInterval | None:
-    """A base with the MI term less the base alone, seed by seed, where both are among the methods."""
-    base = found.alone(arm)
-    return None if base is None else paired_interval(found.sets[arm], found.sets[base])
-
-
-def schedule(found: Findings, arm: int) -> list[str]:
+def schedule(config: dict[str, Scalar]) -> list[str]:
     """What differs from the method's published defaults, as `batch_real 32 (256)`."""
-    config = found.config(arm)
     usual = _usual(config)
     told = [
         f"{key.rpartition('.')[2]} {_shown(value)} ({_shown(usual[key])})"
@@ -83,57 +107,38 @@ def _shown(value: Scalar) -> str:
 
 def _usual(config: dict[str, Scalar]) -> dict[str, Scalar]:
     """The knobs of the configured method, or of the base under it, at their defaults."""
-    if config["method"] != "mim":
+    if config["method"] != TERM:
         return flatten(METHODS.build(str(config["method"])), "method")
-    return flatten(METHODS.build("mim", {"base": config["method.base"]}), "method")
+    return flatten(METHODS.build(TERM, {"base": config["method.base"]}), "method")
 
 
-def _sentence(found: Findings, arm: int) -> str:
-    config, ours, cell = found.config(arm), found.mean(arm), beside(found, arm)
-    ended = {status: found.ended(arm, status) for status in ("diverged", "error")}
-    lost = "".join(f"; {count} {status}" for status, count in ended.items() if count)
-    start = f"{found.arms[arm].role} on {config['dataset']}, {config['ipc']} image(s) a class"
+def _sentence(found: Beside, arm: str) -> Sentence | None:
+    results, cell, config = found.results, found.results.cell(arm), found.results.config(arm)
+    if not config:
+        return None
+    ours, claim = found.ledger.claimed_mean(cell)
+    lost = "".join(f"; {n} {status}" for status in ("diverged", "error") if (n := results.ended(cell, status)))
+    start = f"{results.arms[arm].name} on {config['dataset']}, {images(int(config['ipc']))}"
     if ours.mean is None:
-        return f"{start}: no set could be scored{lost}."
-    text = f"{start}: {percent(ours)}, n = {ours.n} set(s) of {found.networks(arm)} networks{lost}"
-    if cell is not None:
-        gap = 100 * ours.mean - cell.accuracy
-        text += f", beside {cell.accuracy:.1f} published ({gap:+.1f})"
-    if (gained := gain(found, arm)) is not None and gained.mean is not None:
-        text += f", {points(gained)} against its base alone on the same {gained.n} seed(s)"
-    changed = schedule(found, arm)
-    return text + (f"; schedule: {', '.join(changed)}." if changed else "; the published schedule.")
+        return Sentence(f"{start}: no set could be scored{lost}.")
+    sets = f"{ours.n} set{'' if ours.n == 1 else 's'} of {results.judges(cell)} networks"
+    text, claims = f"{start}: {percent(ours)}, n = {sets}{lost}", [claim]
+    if arm in found.gaps:
+        gap = found.gaps[arm]
+        text += f", beside {found.cells[arm].accuracy:.1f} published ({100 * (gap.interval.mean or 0.0):+.1f}"
+        text += f", {FROM_PUBLISHED[gap.decision]})"
+        claims.append(gap.claim)
+    if arm in found.gains:
+        gain = found.gains[arm]
+        pairs = f"{gain.interval.n} seed{'' if gain.interval.n == 1 else 's'}"
+        text += f", {gain.points} against its base alone on the same {pairs} ({gain.word})"
+        claims.append(gain.claim)
+    changed = schedule(config)
+    text += f"; schedule: {', '.join(changed)}." if changed else "; the published schedule."
+    return Sentence(text, tuple(claims))
 
 
-def _table(found: Findings) -> Table:
-    rows: list[tuple[Cell, ...]] = []
-    for i, arm in enumerate(found.arms):
-        ours, cell, config = found.mean(i), beside(found, i), found.config(i)
-        if not config:
-            rows.append((arm.role, *[None] * 7, f"0 × 0 of {len(arm.trials)}", *[None] * 7))
-            continue
-        parts, gained = found.spread(i), gain(found, i)
-        peak = found.measured(i, "peak_bytes")
-        rows.append(
-            (
-                arm.role,
-                None if cell is None else f"{cell.accuracy:.1f}{'' if cell.certain else '*'}",
-                None if ours.mean is None else round(100 * ours.mean, 1),
-                None if ours.low is None or ours.high is None else f"[{100 * ours.low:.1f}, {100 * ours.high:.1f}]",
-                None if cell is None or ours.mean is None else f"{100 * ours.mean - cell.accuracy:+.1f}",
-                None if gained is None else points(gained),
-                None if parts.sets is None else round(100 * parts.sets.value, 2),
-                None if parts.networks is None else round(100 * parts.networks.value, 2),
-                f"{ours.n} × {found.networks(i)} of {len(arm.trials)}",
-                ", ".join(schedule(found, i)) or "as published",
-                _recipe(config),
-                _clock(found.measured(i, "prepared_seconds") or None),
-                _clock(found.measured(i, "distil_seconds")),
-                _clock(found.measured(i, "evaluate_seconds")),
-                None if peak is None else round(peak / 2**20),
-                found.ended(i, "diverged") + found.ended(i, "error"),
-            )
-        )
+def _table(found: Beside) -> Table:
     return Table(
         "fidelity",
         "Ours beside the published number",
@@ -143,13 +148,47 @@ def _table(found: Findings) -> Table:
             *("sets × networks", "schedule (published)", "evaluation", "preparing, once", "distilling, a set"),
             *("evaluating, a set", "peak MiB", "lost"),
         ),
-        tuple(rows),
+        tuple(_row(found, arm) for arm in found.results.arms),
         "Test accuracy; 95% t interval over synthetic sets; spreads are standard deviations in points, that between "
         "sets with network noise removed. Nothing is chosen by these numbers: the last iteration and the last epoch "
         "count. * a published number from memory of the literature, not read again. Times are medians of one worker "
         "with the threads named below; preparing: experts and the like, made once for all sets of a seed and whoever "
         "shares them. Peak memory is the worker's.",
     )
+
+
+def _row(found: Beside, arm: str) -> tuple[Cell, ...]:
+    results, config = found.results, found.results.config(arm)
+    cell, name = results.cell(arm), results.arms[arm].name
+    if not config:
+        return (name, *[None] * 7, f"0 × 0 of {len(results.trials(cell))}", *[None] * 7)
+    ours, parts = _mean(found, arm), results.spread(cell)
+    beside, peak = found.cells.get(arm), _measured(results, arm, "peak_bytes")
+    return (
+        name,
+        None if beside is None else f"{beside.accuracy:.1f}{'' if beside.certain else '*'}",
+        None if ours.mean is None else round(100 * ours.mean, 1),
+        None if ours.low is None or ours.high is None else f"[{100 * ours.low:.1f}, {100 * ours.high:.1f}]",
+        None if beside is None or ours.mean is None else f"{100 * ours.mean - beside.accuracy:+.1f}",
+        found.gains[arm].points if arm in found.gains else None,
+        None if parts.sets is None else round(100 * parts.sets.value, 2),
+        None if parts.networks is None else round(100 * parts.networks.value, 2),
+        f"{ours.n} × {results.judges(cell)} of {len(results.trials(cell))}",
+        ", ".join(schedule(config)) or "as published",
+        _recipe(config),
+        _clock(_measured(results, arm, "prepared_seconds") or None),
+        _clock(_measured(results, arm, "distil_seconds")),
+        _clock(_measured(results, arm, "evaluate_seconds")),
+        None if peak is None else round(peak / 2**20),
+        results.ended(cell, "diverged") + results.ended(cell, "error"),
+    )
+
+
+def _measured(results: Results, arm: str, key: str) -> float | None:
+    """The median of what an arm's trials measured."""
+    rows = results.rows(results.cell(arm))
+    found = [row.measured[key] for row in rows if row.measured.get(key) is not None]
+    return statistics.median(found) if found else None
 
 
 def _recipe(config: dict[str, Scalar]) -> str:
@@ -162,17 +201,29 @@ def _clock(seconds: float | None) -> str | None:
     return None if seconds is None else clock(seconds)
 
 
-def _curves(found: Findings) -> Figure | None:
-    curves = {i: curve for i in range(len(found.arms)) if len(curve := found.curve(i)) > 1}
+def curve_of(results: Results, arm: str) -> list[tuple[int, Interval]]:
+    """(iteration, validation accuracy over sets) at the interim stops and at the end."""
+    found: dict[int, list[float]] = {}
+    for row in results.rows(results.cell(arm)):
+        if row.clean_validation:
+            for iteration, accuracy in row.rungs:
+                found.setdefault(iteration, []).append(accuracy)
+            last = next((int(value) for key, value in row.config.items() if key.endswith(".iterations")), 0)
+            found.setdefault(last, []).append(statistics.fmean(row.clean_validation))
+    return [(iteration, mean_interval(values)) for iteration, values in sorted(found.items())]
+
+
+def _curves(results: Results) -> Figure | None:
+    curves = {arm: curve for arm in results.arms if len(curve := curve_of(results, arm)) > 1}
     if not curves:
         return None
     drawing = Drawing(figsize=(7.5, 4.6), layout="constrained")
     axes = drawing.subplots()
-    for i, curve in curves.items():
+    for arm, curve in curves.items():
         share = np.array([iteration for iteration, _ in curve]) / curve[-1][0]
         means = np.array([one.mean for _, one in curve], dtype=float)
-        role = found.arms[i].role
-        name = role if "iterations=" in role else f"{role}, {curve[-1][0]} iterations"
+        told = any(key.endswith(".iterations") for key in results.arms[arm].knobs)
+        name = results.arms[arm].name + ("" if told else f", {curve[-1][0]} iterations")
         (line,) = axes.plot(share, means, marker="o", label=name)
         if all(one.low is not None for _, one in curve):
             low, high = (np.array([getattr(one, side) for _, one in curve], dtype=float) for side in ("low", "high"))
@@ -193,22 +244,16 @@ def _curves(found: Findings) -> Figure | None:
     )
 
 
-def _notes(found: Findings) -> tuple[str, ...]:
-    sources = {cell.source for i in range(len(found.arms)) if (cell := beside(found, i))}
-    data = str(found.evidence.identity["dataset"])
+def _notes(found: Beside) -> list[str]:
+    results, sources = found.results, {cell.source for cell in found.cells.values()}
     notes = [f"Published numbers: {'; '.join(sorted(sources))}."] if sources else []
-    if data.startswith("npz:cifar10_20k"):
+    if str(results.folder.study["dataset"]).startswith("npz:cifar10_20k"):
         notes.append("The published numbers are of all 50,000 training images, ours of the 20,000 of this file.")
-    far = [
-        found.arms[i].role
-        for i in range(len(found.arms))
-        if (cell := beside(found, i))
-        and (mean := found.mean(i).mean) is not None
-        and abs(100 * mean - cell.accuracy) > CLOSE
-    ]
+    names = {arm: results.arms[arm].name for arm in results.arms}
+    far = [names[arm] for arm, gap in found.gaps.items() if 100 * abs(gap.interval.mean or 0.0) > CLOSE]
     if far:
         notes.append(f"More than {CLOSE} points from the published number: {', '.join(far)}.")
-    single = [found.arms[i].role for i in range(len(found.arms)) if found.mean(i).n == 1]
+    single = [name for arm, name in names.items() if _mean(found, arm).n == 1]
     if single:
         notes.append(f"From a single set, without an interval: {', '.join(single)}.")
-    return tuple(notes)
+    return notes

@@ -8,55 +8,52 @@ import numpy as np
 import numpy.typing as npt
 
 from mim4dd.seeding import generator
+from studies.answers.parts.failures import Occurrence, occurrences
 from studies.answers.sensitivity.findings import Findings
-from studies.engine.answer import Cell, Table
-from studies.engine.evidence import Array, Evidence
-from studies.engine.failures import FAILED, FAILURES, UNDECIDED, Pairs, describe, mode_of, named
-from studies.engine.space import Axis
-from studies.engine.statistics import set_means
+from studies.engine.answer import Claim, Sentence, Table
+from studies.engine.failures import Group, describe, mode_of
+from studies.engine.rows import Array
 
 # A knob is named only if it separates failing from healthy settings better than 95% of random labellings do.
 PERMUTATIONS = 500
-# The settings in a state, by group mode and state.
-States = dict[str, dict[str, list[int]]]
 
 
 @dataclass(frozen=True)
 class Break:
-    """A mode over the tried settings. begins: the knob that separates failing from healthy ones best, in words."""
+    """A mode over the tried settings: those where it fails, and where the rule decides nothing.
+
+    begins: the knob that separates failing from healthy settings best, in words; evidence: of the first that fails.
+    """
 
     mode: str
+    group: bool
     failing: tuple[int, ...]
-    settings: int
+    undecided: tuple[int, ...]
     trials: int
     begins: str
     evidence: str
 
 
-def breaks(found: Findings, evidence: Evidence) -> list[Break]:
-    """Every mode of single trials that fails in most seeds of some setting."""
-    counted: dict[str, dict[int, int]] = {}
-    told: dict[str, str] = {}
-    trials: dict[str, int] = {}
-    for i, setting in enumerate(found.tried):
-        for trial in setting.trials:
-            for mode, finding in evidence.rows.get(trial, {}).get("result", {}).get("failures", {}).items():
-                if finding["state"] != FAILED:
-                    continue
-                name = named(mode, finding["side"])
-                counted.setdefault(name, {}).setdefault(i, 0)
-                counted[name][i] += 1
-                trials[name] = trials.get(name, 0) + 1
-                told.setdefault(name, finding["evidence"])
+def breaks(found: Findings) -> list[Break]:
+    """Every mode that fails in a trial of some setting, then those of groups that fail or are undecided."""
+    groups = {}
+    for i, (cell, gain) in enumerate(zip(found.cells, found.gains, strict=True)):
+        over_random = found.over_random[i].judged if found.over_random else None
+        groups[cell] = Group(found.accuracy[i], over_random=over_random, gain=gain.judged)
+    by_name: dict[tuple[bool, str], list[Occurrence]] = {}
+    for one in occurrences(found.ledger, groups):
+        if one.cell in groups and (one.count or one.undecided):
+            by_name.setdefault((one.group, one.name), []).append(one)
     made = []
-    for name, by_setting in sorted(counted.items()):
-        failing = tuple(i for i, n in by_setting.items() if 2 * n > len(found.tried[i].trials))
-        begins = _begins(found, failing, evidence.space)
-        made.append(Break(name, failing, len(found.tried), trials[name], begins, told[name]))
+    for (group, name), seen in sorted(by_name.items()):
+        failing = tuple(found.cells.index(one.cell) for one in seen if one.failed)
+        undecided = tuple(found.cells.index(one.cell) for one in seen if one.undecided)
+        trials, begins = sum(one.count for one in seen), "" if group else _begins(found, failing)
+        made.append(Break(name, group, failing, undecided, trials, begins, seen[0].evidence))
     return made
 
 
-def _begins(found: Findings, failing: tuple[int, ...], space: tuple[Axis, ...]) -> str:
+def _begins(found: Findings, failing: tuple[int, ...]) -> str:
     """The knob whose values separate failing from healthy settings best, and the first value that fails."""
     healthy = [i for i in range(len(found.tried)) if i not in failing]
     if not failing:
@@ -70,8 +67,8 @@ def _begins(found: Findings, failing: tuple[int, ...], space: tuple[Axis, ...]) 
     chance = [np.abs(_separations(found.units, rng.permutation(failed)) - 0.5).max() for _ in range(PERMUTATIONS)]
     if np.abs(shares[k] - 0.5) <= np.quantile(chance, 0.95):
         return f"no knob tells ({len(failing)} failing settings)"
-    axis, high = space[k], shares[k] > 0.5
-    bad, good = ([found.tried[i].knobs[axis.key] for i in group] for group in (failing, healthy))
+    axis, high = found.space[k], shares[k] > 0.5
+    bad, good = ([found.value(i, axis) for i in group] for group in (failing, healthy))
     first, last = (min(bad), max(good)) if high else (max(bad), min(good))
     side = "from" if high else "down from"
     share = max(shares[k], 1 - shares[k])
@@ -88,37 +85,14 @@ def _separations(units: Array, failed: npt.NDArray[np.bool_]) -> Array:
     return shares
 
 
-def group_states(found: Findings, evidence: Evidence) -> States:
-    """Group modes over the tried settings, on validation: the settings that failed, and those undecided, by mode."""
-    random = evidence.accuracy(evidence.having("random"))
-    random_sets = set_means(random)[0] if len(random) else None
-    states: States = {}
-    for i in range(len(found.tried)):
-        pairs = Pairs(found.accuracy[i], random=random_sets, base=found.base_sets)
-        for mode in FAILURES.names():
-            detector = FAILURES.build(mode)
-            finding = detector(pairs) if detector.scope == "group" else None
-            if finding is not None and finding.state in (FAILED, UNDECIDED):
-                states.setdefault(mode, {}).setdefault(finding.state, []).append(i)
-    return states
-
-
-def table(broken: list[Break]) -> Table | None:
-    """The failure modes of the design."""
-    rows: list[tuple[Cell, ...]] = [
-        (
-            one.mode,
-            f"{len(one.failing)} of {one.settings}",
-            one.trials,
-            "yes" if 0 in one.failing else "",
-            one.begins,
-            one.evidence,
-            describe(mode_of(one.mode)),
-        )
-        for one in broken
-    ]
-    if not rows:
-        return None
+def table(found: Findings, broken: list[Break]) -> Table:
+    """The failure modes of single trials."""
+    rows = []
+    for one in broken:
+        settings, default = f"{len(one.failing)} of {len(found.tried)}", "yes" if 0 in one.failing else ""
+        meaning = describe(mode_of(one.mode))
+        if not one.group:
+            rows.append((one.mode, settings, one.trials, default, one.begins, one.evidence, meaning))
     return Table(
         "failures",
         "Failure modes over the settings",
@@ -129,23 +103,27 @@ def table(broken: list[Break]) -> Table | None:
     )
 
 
-def sentence(found: Findings, broken: list[Break], states: States) -> str:
-    """The modes in words."""
-    told = [
-        f"{one.mode} in {len(one.failing)} of {one.settings} settings ({one.begins})" for one in broken if one.failing
-    ]
-    for mode, by_state in states.items():
-        failed, open_ = (len(by_state.get(state, [])) for state in (FAILED, UNDECIDED))
-        if failed or open_:
-            told.append(f"{mode} in {failed} of {len(found.tried)} settings, undecided in {open_}")
-    return f"Failure modes: {'; '.join(told)}." if told else "No failure mode was seen in most seeds of any setting."
+def sentence(found: Findings, broken: list[Break], where: str = "") -> Sentence:
+    """The modes in words. where: a beginning such as `On clean data: `."""
+    told: list[str] = []
+    claims: list[Claim] = []
+    for one in broken:
+        where_it_fails = f"{one.mode} in {len(one.failing)} of {len(found.tried)} settings"
+        if one.group:
+            told.append(f"{where_it_fails}, undecided in {len(one.undecided)}")
+        elif one.failing:
+            told.append(f"{where_it_fails} ({one.begins})")
+        rulings = {"no_gain": found.gains, "below_random": found.over_random}.get(one.mode)
+        claims += [rulings[i].claim for i in one.failing] if rulings else []
+    text = f"Failure modes: {'; '.join(told)}." if told else "No failure mode was seen in most seeds of any setting."
+    return Sentence(f"{where}{text}", tuple(claims))
 
 
-def group_failures(found: Findings, states: States) -> dict[str, list[str]]:
+def failed_trials(found: Findings, broken: list[Break]) -> dict[str, list[str]]:
     """The group modes that failed, by trial."""
     failed: dict[str, list[str]] = {}
-    for mode, by_state in states.items():
-        for i in by_state.get(FAILED, []):
-            for trial in found.tried[i].trials:
-                failed.setdefault(trial, []).append(mode)
+    for one in broken:
+        for i in one.failing if one.group else ():
+            for trial in found.results.trials(found.cells[i]):
+                failed.setdefault(trial, []).append(one.mode)
     return failed

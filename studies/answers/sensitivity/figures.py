@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import PercentFormatter
 
-from studies.answers.sensitivity.findings import Findings
+from studies.answers.parts.drawing import FAINT, INK, legend, percent_axis
+from studies.answers.parts.pictures import picture_figure
+from studies.answers.results import Cell
+from studies.answers.sensitivity.findings import Findings, default_name, having
 from studies.engine.answer import Figure
-from studies.engine.evidence import Evidence
 from studies.engine.space import Axis
-from studies.engine.statistics import mean_interval, set_means
 
-INK, OURS, BASE, DEFAULT, FAINT = "#1d2430", "#0b6e99", "#c0392b", "#d98200", "#9aa5b1"
+OURS, BASE, DEFAULT = "#0b6e99", "#c0392b", "#d98200"
 
 
-def draw_figures(found: Findings, evidence: Evidence) -> tuple[Figure, ...]:
+def draw_figures(found: Findings) -> list[Figure | None]:
     """The figures that the rows allow, most telling first."""
-    figures = []
-    if found.curves:
-        figures.append(_responses(found, evidence))
-    figures.append(_noise(found, evidence))
-    if found.importances is not None:
-        figures.append(_importance(found))
-    if found.maps:
-        figures.append(_interactions(found, evidence))
-    pictures = _pictures(found, evidence)
-    return (*figures, *([pictures] if pictures else []))
+    return [_responses(found), _noise(found), _importance(found), _interactions(found), _pictures(found)]
 
 
-def _percent_axis(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
-    axes.spines[["top", "right"]].set_visible(False)
+def panels(count: int, columns: int, size: tuple[float, float], *, share: bool = False) -> tuple[Drawing, list[Axes]]:
+    """A drawing with a grid of `count` panels, each of a size in inches."""
+    rows = -(-count // columns)
+    drawing = Drawing(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    grid: list[Axes] = list(drawing.subplots(rows, columns, sharey=share, squeeze=False).flat)
+    for axes in grid[count:]:
+        axes.set_visible(False)
+    return drawing, grid[:count]
 
 
 def label_places(axes: Axes, axis: Axis, vertical: bool = False) -> None:
@@ -47,119 +42,104 @@ def label_places(axes: Axes, axis: Axis, vertical: bool = False) -> None:
         low, high = np.log10(axis.low), np.log10(axis.high)
         decades = [10.0**k for k in range(int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9)) + 1)]
         values = decades if len(decades) > 2 else list(np.geomspace(axis.low, axis.high, 5))
-        places, labels = (
-            np.array([axis.unit(v) for v in values]),
-            [f"{v:g}" if v in decades else f"{v:.2g}" for v in values],
-        )
+        places = np.array([axis.unit(v) for v in values])
+        labels = [f"{v:g}" if v in decades else f"{v:.2g}" for v in values]
     else:
         places = np.linspace(0, 1, 5)
         labels = [f"{axis.from_unit(p):.3g}" for p in places]
     (axes.set_yticks if vertical else axes.set_xticks)(places, labels, fontsize=8)
 
 
-def _responses(found: Findings, evidence: Evidence) -> Figure:
-    space, count = evidence.space, len(evidence.space)
-    columns = min(count, 2)
-    rows = -(-count // columns)
-    drawing = Drawing(figsize=(5 * columns, 3.4 * rows), layout="constrained")
-    grid = drawing.subplots(rows, columns, sharey=True, squeeze=False)
-    base, means = mean_interval(found.base_sets), found.means
-    for k, (axis, curve) in enumerate(zip(space, found.curves, strict=True)):
-        axes = grid.flat[k]
-        if base.mean is not None:
-            axes.axhline(base.mean, color=BASE, lw=1.2, label="base alone")
-        axes.fill_between(curve.grid, curve.low, curve.high, color=OURS, alpha=0.2, lw=0)
-        axes.plot(curve.grid, curve.mean, color=OURS, lw=2, label="mean over the other knobs, 95% band")
-        tried = [i for i, s in enumerate(found.tried) if s.role != "default"]
-        axes.plot(
-            found.units[tried, k], means[tried], "o", ms=4, color=INK, alpha=0.55, label="a setting (mean over seeds)"
-        )
-        if 0 <= found.units[0, k] <= 1:
-            axes.axvline(found.units[0, k], color=DEFAULT, lw=1, ls="--")
-            axes.plot(found.units[0, k], means[0], "D", ms=7, color=DEFAULT, label=evidence.default_name)
-        label_places(axes, axis)
-        axes.set_xlabel(f"{axis.short.replace('_', ' ')} {axis.symbol}" if axis.symbol != axis.short else axis.short)
-        _percent_axis(axes)
+def draw_knob(axes: Axes, found: Findings, k: int, tint: str, name: str, level: float = 0.0) -> None:
+    """The response curve of a knob less a level, with its band, the settings as dots, and the default's value."""
+    axis, units = found.space[k], found.units[:, k]
+    if found.curves:
+        curve = found.curves[k]
+        low, mean, high = (np.array(values) - level for values in (curve.low, curve.mean, curve.high))
+        axes.fill_between(curve.grid, low, high, color=tint, alpha=0.2, lw=0)
+        axes.plot(curve.grid, mean, color=tint, lw=2, label=name)
+    axes.plot(units[1:], found.means[1:] - level, "o", ms=4, color=tint, alpha=0.6)
+    if 0 <= units[0] <= 1:
+        axes.axvline(units[0], color=DEFAULT, lw=1, ls="--")
+        axes.plot(units[0], found.means[0] - level, "D", ms=6, color=DEFAULT, mec=tint)
+    label_places(axes, axis)
+    axes.set_xlabel(f"{axis.short.replace('_', ' ')} {axis.symbol}" if axis.symbol != axis.short else axis.short)
+    percent_axis(axes, 1)
+
+
+def _base_line(axes: Axes, found: Findings) -> None:
+    """The base's mean over seeds."""
+    axes.axhline(float(np.nanmean(found.base_sets)), color=BASE, lw=1.2, label=f"{found.base.name}, mean over seeds")
+
+
+def _responses(found: Findings) -> Figure | None:
+    if not found.curves:
+        return None
+    count, columns = len(found.space), min(len(found.space), 2)
+    drawing, grid = panels(count, columns, (5, 3.4), share=True)
+    for k, axes in enumerate(grid):
+        _base_line(axes, found)
+        draw_knob(axes, found, k, OURS, "mean over the other knobs, 95% band")
         if k % columns == 0:
             axes.set_ylabel("validation accuracy")
-    for axes in grid.flat[count:]:
-        axes.set_visible(False)
-    drawing.legend(
-        *grid.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=9
-    )
-    seeds = found.accuracy.shape[1]
+    legend(drawing, grid[0])
     return Figure(
         "response",
         "Accuracy against each knob",
-        f"Curve: a Gaussian process through {len(found.tried)} settings (each the mean over {seeds} seeds), averaged "
-        "over the other knobs, with its 95% band. Red: the base method alone on the same seeds. The band is for the "
-        "shape; the height that all settings share with their seeds has an error of its own.",
+        f"Curve: a Gaussian process through {len(found.tried)} settings (dots, each the mean over "
+        f"{len(found.base_sets)} seeds), averaged over the other knobs, with its 95% band. Red: {found.base.name} on "
+        f"the same seeds; diamond: {default_name(found.folder)}. The band is for the shape; the height that all "
+        "settings share with their seeds has an error of its own.",
         drawing,
     )
 
 
-def _noise(found: Findings, evidence: Evidence) -> Figure:
-    sets, means = set_means(found.accuracy), found.means
+def _noise(found: Findings) -> Figure:
+    sets, means = found.sets, found.means
     order = [int(i) for i in np.argsort(np.nan_to_num(means, nan=-1))]
     drawing = Drawing(figsize=(10, 4.2), layout="constrained")
     axes = drawing.subplots()
-    base = mean_interval(found.base_sets)
-    if base.mean is not None:
-        axes.axhline(base.mean, color=BASE, lw=1.2, label="base alone, mean over seeds")
+    _base_line(axes, found)
     if found.region.threshold is not None:
         axes.axhspan(found.region.threshold, axes.get_ylim()[1], color=OURS, alpha=0.08, lw=0)
         axes.axhline(found.region.threshold, color=OURS, lw=1, ls=":", label="one standard error below the best")
-    marks = "osv^Dph*X<>"
-    for seed in range(sets.shape[1]):
-        mark = marks[seed % len(marks)]
-        axes.plot(
-            range(len(order)),
-            sets[order, seed],
-            mark,
-            ms=4,
-            color=FAINT,
-            label=f"seed {evidence.identity['seeds'][seed]}",
-        )
-    axes.plot(range(len(order)), means[order], "_", ms=14, mew=2.5, color=OURS, label="mean over seeds")
-    place = order.index(0)
-    axes.plot(place, means[0], "D", ms=8, color=DEFAULT, label=evidence.default_name, zorder=4)
+    marks, places = "osv^Dph*X<>", range(len(order))
+    for k, seed in enumerate(found.results.seeds):
+        axes.plot(places, sets[order, k], marks[k % len(marks)], ms=4, color=FAINT, label=f"seed {seed}")
+    axes.plot(places, means[order], "_", ms=14, mew=2.5, color=OURS, label="mean over seeds")
+    axes.plot(order.index(0), means[0], "D", ms=8, color=DEFAULT, label="the default", zorder=4)
     finite = np.concatenate([sets[np.isfinite(sets)], found.base_sets[np.isfinite(found.base_sets)]])
     margin = max(0.005, 0.08 * float(np.ptp(finite)))
     axes.set_ylim(finite.min() - margin, finite.max() + margin)
-    names = ["default" if found.tried[i].role == "default" else str(found.tried[i].setting) for i in order]
     dense = len(order) > 30
-    axes.set_xticks(range(len(order)), names, fontsize=6 if dense else 8, rotation=90 if dense else 0)
-    axes.set_xlabel("setting, worst to best on validation")
-    axes.set_ylabel("validation accuracy")
-    _percent_axis(axes)
-    drawing.legend(loc="outside upper center", frameon=False, fontsize=8, ncols=5)
+    names = [found.label(i) for i in order]
+    axes.set_xticks(places, names, fontsize=6 if dense else 8, rotation=90 if dense else 0)
+    axes.set(xlabel="setting, worst to best on validation", ylabel="validation accuracy")
+    percent_axis(axes, 1)
+    legend(drawing, axes)
     return Figure(
         "noise",
         "What the knobs change, against what the seed changes",
         "Each grey mark is one synthetic set (mean over its evaluation networks); the spread of a column is seed "
-        "noise, the climb of the bars is the knobs. Settings above the dotted line cannot be told from the best.",
+        "noise, the climb of the bars is the knobs. Settings above the dotted line lie within one standard error of "
+        f"the best. Diamond: {default_name(found.folder)}.",
         drawing,
     )
 
 
-def _importance(found: Findings) -> Figure:
-    assert found.importances is not None
+def _importance(found: Findings) -> Figure | None:
+    if found.importances is None:
+        return None
     drawing = Drawing(figsize=(10, 3.4), layout="constrained")
     for axes, evaluator in zip(drawing.subplots(1, 2), ("fANOVA", "PED-ANOVA"), strict=True):
         findings = [f for f in found.importances.findings if f.evaluator == evaluator][::-1]
         for row, f in enumerate(findings):
-            colour = FAINT if f.knob == "dummy" else OURS
-            axes.barh(row, f.value or 0, color=colour, height=0.6)
+            axes.barh(row, f.value or 0, color=FAINT if f.knob == "dummy" else OURS, height=0.6)
             if f.low is not None and f.high is not None:
                 axes.plot([f.low, f.high], [row, row], color=INK, lw=1.5)
             if f.null95 is not None:
-                axes.plot(
-                    [f.null95] * 2,
-                    [row - 0.38, row + 0.38],
-                    color=BASE,
-                    lw=2,
-                    label="95% of permuted targets" if not row else None,
-                )
+                name = None if row else "95% of permuted targets"
+                axes.plot([f.null95] * 2, [row - 0.38, row + 0.38], color=BASE, lw=2, label=name)
         axes.set_yticks(range(len(findings)), [f.knob for f in findings])
         axes.set_xlabel("share of the variance" if evaluator == "fANOVA" else "importance for the best settings")
         axes.set_title(evaluator, fontsize=11, loc="left")
@@ -176,88 +156,57 @@ def _importance(found: Findings) -> Figure:
     )
 
 
-def _interactions(found: Findings, evidence: Evidence) -> Figure:
-    axes_of = {axis.symbol: axis for axis in evidence.space}
-    pairs = len(found.maps)
-    columns = min(3, pairs)
-    rows = -(-pairs // columns)
-    drawing = Drawing(figsize=(3.6 * columns + 0.6, 3.3 * rows), layout="constrained")
-    grid = drawing.subplots(rows, columns, squeeze=False)
-    values = np.array([m.mean for m in found.maps])
+def _interactions(found: Findings) -> Figure | None:
+    if not found.maps:
+        return None
+    columns = min(3, len(found.maps))
+    drawing, grid = panels(len(found.maps), columns, (3.6 + 0.6 / columns, 3.3))
+    values = np.array([pair.mean for pair in found.maps])
     # A colour scale of less than half a point would dramatise noise.
     half = max(float(np.ptp(values)) / 2, 0.0025)
     middle = float(values.max() + values.min()) / 2
-    shares = {share.knobs: share for share in found.shares.pairs} if found.shares else {}
-    mesh = None
-    for axes, pair in zip(grid.flat, found.maps, strict=False):
-        mesh = axes.pcolormesh(
-            pair.grid,
-            pair.grid,
-            np.array(pair.mean).T,
-            vmin=middle - half,
-            vmax=middle + half,
-            cmap="viridis",
-            shading="nearest",
-        )
-        label_places(axes, axes_of[pair.first])
-        label_places(axes, axes_of[pair.second], vertical=True)
-        axes.set_xlabel(pair.first)
-        axes.set_ylabel(pair.second)
-        i, j = (list(axes_of).index(name) for name in (pair.first, pair.second))
-        axes.plot(found.units[1:, i], found.units[1:, j], ".", ms=3, color="white", alpha=0.8)
-        if (0 <= found.units[0, [i, j]]).all() and (found.units[0, [i, j]] <= 1).all():
-            axes.plot(found.units[0, i], found.units[0, j], "D", ms=6, color=DEFAULT, mec="white")
-        share = shares.get((pair.first, pair.second))
-        if share:
-            axes.set_title(f"interaction {share.value:.0%} [{share.low:.0%}, {share.high:.0%}]", fontsize=9)
-    for axes in grid.flat[pairs:]:
-        axes.set_visible(False)
-    if mesh is not None:
-        bar = drawing.colorbar(mesh, ax=grid, shrink=0.8, format=PercentFormatter(1.0, decimals=1))
-        bar.set_label("validation accuracy")
+    scale = Normalize(middle - half, middle + half)
+    for axes, pair, shown in zip(grid, found.maps, values, strict=True):
+        mesh = axes.pcolormesh(pair.grid, pair.grid, shown.T, cmap="viridis", shading="nearest", norm=scale)
+        _mark_settings(axes, found, pair.first, pair.second)
+        for share in found.shares:
+            if share.knobs == (pair.first, pair.second):
+                told = f"interaction {share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
+                axes.set_title(told, fontsize=9)
+    bar = drawing.colorbar(mesh, ax=drawing.axes, shrink=0.8, format=PercentFormatter(1.0, decimals=1))
+    bar.set_label("validation accuracy")
     return Figure(
         "interactions",
         "Do the knobs interact?",
         "Accuracy over each pair of knobs, averaged over the others (Gaussian process). Title: the share of the "
         "surface's variance that belongs to the pair and to neither knob alone, with a 95% interval. White: settings "
-        "tried; diamond: the paper's default.",
+        f"tried; diamond: {default_name(found.folder)}.",
         drawing,
     )
 
 
-def _pictures(found: Findings, evidence: Evidence) -> Figure | None:
+def _mark_settings(axes: Axes, found: Findings, first: str, second: str) -> None:
+    """The settings tried on the plane of two knobs."""
+    space = found.space
+    i, j = ([axis.symbol for axis in space].index(name) for name in (first, second))
+    label_places(axes, space[i])
+    label_places(axes, space[j], vertical=True)
+    axes.set(xlabel=first, ylabel=second)
+    axes.plot(found.units[1:, i], found.units[1:, j], ".", ms=3, color="white", alpha=0.8)
+    x, y = found.units[0, i], found.units[0, j]
+    if 0 <= x <= 1 and 0 <= y <= 1:
+        axes.plot(x, y, "D", ms=6, color=DEFAULT, mec="white")
+
+
+def _pictures(found: Findings) -> Figure | None:
     """The synthetic images of the first seed: random, base, default, best."""
-    from PIL import Image
-
-    wanted = [("random real images", evidence.having("random")), ("base alone", evidence.having("base"))]
-    wanted.append((evidence.default_name, [found.tried[0]]))
-    if found.best:
-        wanted.append(("best on validation", [found.tried[found.best]]))
-    shown: list[tuple[str, Image.Image]] = []
-    for name, settings in wanted:
-        for setting in settings[:1]:
-            path = evidence.out / "trials" / setting.trials[0] / "synthetic.png"
-            if path.exists():
-                shown.append((name, Image.open(io.BytesIO(path.read_bytes()))))
-    if not shown:
-        return None
-    return Figure(
-        "images",
-        "What is distilled",
-        f"The synthetic images of seed {evidence.identity['seeds'][0]}; methods that start from real "
-        "images start from the random ones of that seed. Pixels outside the range of real ones are clipped.",
-        _stack(shown),
+    results, grid = found.results, []
+    best = [found.tried[found.best]] if found.best else []
+    for arm in [*having(results, "random", "base"), found.tried[0], *best]:
+        name = f"{arm.name}, best on validation" if arm in best else arm.name
+        grid += [[(name, trial)] for trial in results.trials(Cell(arm.key, found.levels))[:1]]
+    caption = (
+        f"The synthetic images of seed {results.seeds[0]}; methods that start from real images start from the random "
+        "ones of that seed. Pixels outside the range of real ones are clipped."
     )
-
-
-def _stack(shown: Sequence[tuple[str, object]]) -> Drawing:
-    sizes = [picture.size for _, picture in shown]  # type: ignore[attr-defined]
-    width, heights = max(w for w, _ in sizes), [h for _, h in sizes]
-    scale = 9 / width
-    drawing = Drawing(figsize=(9, sum(heights) * scale + 0.35 * len(shown)), layout="constrained")
-    grid = drawing.subplots(len(shown), 1, squeeze=False, height_ratios=heights)
-    for axes, (name, picture) in zip(grid.flat, shown, strict=True):
-        axes.imshow(np.asarray(picture), interpolation="nearest")
-        axes.set_title(name, loc="left", fontsize=10)
-        axes.axis("off")
-    return drawing
+    return picture_figure(found.folder, "images", "What is distilled", caption, grid, 9)

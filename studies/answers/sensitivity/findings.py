@@ -1,111 +1,135 @@
-"""Every number of the sensitivity answer, from rows alone."""
+"""Every number of the sensitivity answer, from rows alone, and what the rule says of each gain."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 import numpy as np
 
 from mim4dd.errors import InputError
-from studies.engine.design import Setting
-from studies.engine.evidence import Array, Evidence
+from mim4dd.registry import Scalar
+from studies.answers.ledger import Ledger, Ruling
+from studies.answers.results import Cell, Results, slug
+from studies.engine import statistics
+from studies.engine.answer import Claim
+from studies.engine.arms import Arm
+from studies.engine.folder import StudyFolder
+from studies.engine.rows import Array
 from studies.engine.space import DUMMY, Axis
-from studies.engine.statistics import (
-    Importances,
-    InteractionShares,
-    Region,
-    Regret,
-    ResponseCurve,
-    ResponseMap,
-    Surface,
-    VarianceComponents,
-    fit_surface,
-    interaction_shares,
-    knob_importance,
-    one_standard_error_region,
-    regret_of,
-    response_curves,
-    response_maps,
-    set_means,
-    variance_components,
-)
+from studies.engine.statistics.slopes import Agreement, Slope
+
+METRIC = "validation"  # every choice reads it
+Estimated = statistics.Estimate | statistics.Importance | Slope | Agreement
 
 
-@dataclass(frozen=True, eq=False)
+def having(results: Results, *roles: str) -> list[Arm]:
+    """The arms with one of these roles, in order."""
+    return [arm for arm in results.arms.values() if arm.role in roles]
+
+
+def default_name(folder: StudyFolder) -> str:
+    """What the default setting may be called: the paper's only when nothing of the method was set by hand."""
+    fixed = folder.study.get("fixed", ())
+    by_hand = any(key.startswith("method.") and not key.startswith("method.base") for key in fixed)
+    return "the default as set" if by_hand else "the paper's default"
+
+
 class Findings:
-    """What the rows say. tried: the default, then the settings of the design or search; accuracy [tried, R, E].
+    """What the rows say of one kind of training data; computing it takes seconds, most of them for the importances.
 
-    units: each tried setting's place on each axis, [tried, d]; importances, surface and what follows from it are None
-    where the settings are too few or an optimizer chose them.
+    tried: the default, then the settings of the design or search; accuracy, test: theirs, [tried, R, E]; means: over
+    sets and networks, NaN where a set is missing, [tried]; base_sets: the base alone, [R]; units: each tried arm's
+    place on each axis, [tried, d]; best: on validation, the default included. importances, surface and what follows
+    from it are None or empty where the settings are too few or an optimizer chose them. gains: each tried arm less the
+    base; over_random: less random real images, empty where these did not run.
     """
 
-    tried: list[Setting]
-    accuracy: Array
-    test: Array
-    base: Array
-    units: Array
-    importances: Importances | None
-    surface: Surface | None
-    curves: tuple[ResponseCurve, ...]
-    maps: tuple[ResponseMap, ...]
-    shares: InteractionShares | None
-    variance: VarianceComponents
-    region: Region
-    regret: Regret
+    def __init__(self, ledger: Ledger, levels: tuple[str, ...]) -> None:
+        results = self.results = ledger.results
+        self.ledger, self.levels = ledger, levels
+        self.folder, self.space = results.folder, results.folder.space
+        symbols = [axis.symbol for axis in self.space]
+        self.base = having(results, "base")[0]
+        self.tried = [*having(results, "default"), *having(results, "design", "search")]
+        cells = self.cells = [Cell(arm.key, levels) for arm in self.tried]
+        accuracy = self.accuracy = np.array([results.networks_of(cell, METRIC) for cell in cells])
+        self.test = np.array([results.networks_of(cell) for cell in cells])
+        self.sets = statistics.set_means(accuracy)
+        self.means = self.sets.mean(1)
+        self.base_sets = results.sets(Cell(self.base.key, levels), METRIC)
+        units = self.units = np.array([[self._unit(i, axis) for axis in self.space] for i in range(len(cells))])
+        inside = ((units >= 0) & (units <= 1)).all(1)
+        surface = statistics.fit_surface(units[inside], accuracy[inside], symbols) if inside.any() else None
+        self.surface, pairs = surface, surface if len(self.space) > 1 else None
+        self.curves = statistics.response_curves(surface) if surface else ()
+        self.maps = statistics.response_maps(pairs) if pairs else ()
+        self.shares = statistics.interaction_shares(pairs).pairs if pairs else ()
+        self.importances = self._importances(symbols)
+        self.variance = statistics.variance_components(accuracy)
+        self.region = statistics.one_standard_error_region(accuracy)
+        self.regret = statistics.regret_of(0, accuracy)
+        self.best = self.regret.best or 0
+        self.gains = self._gains()
+        self.over_random = self._over_random()
+        self.tuning = self._tuning()
 
-    @property
-    def means(self) -> Array:
-        """Each tried setting's mean over sets and networks; NaN where a set is missing, [tried]."""
-        return set_means(self.accuracy).mean(1)
+    def value(self, index: int, axis: Axis) -> Scalar:
+        """A tried arm's value of a knob: its own, or what all trials share."""
+        value: Scalar = self.tried[index].knobs.get(axis.key, self.folder.configuration[axis.key])
+        return value
 
-    @property
-    def base_sets(self) -> Array:
-        """The base alone: mean accuracy of each seed's set, [R]."""
-        return set_means(self.base[None])[0]
+    def label(self, index: int) -> str:
+        """`default`, or the setting's number: for ticks and tables that hold its knobs."""
+        setting = self.results.setting(self.cells[index])
+        return "default" if index == 0 or setting is None else str(setting.setting)
 
-    @property
-    def best(self) -> int:
-        """The best setting on validation, the default included."""
-        return self.regret.best if self.regret.best is not None else 0
+    def knobs(self, index: int) -> list[Scalar]:
+        """A tried arm's values on the axes."""
+        return [self.value(index, axis) for axis in self.space]
 
+    def estimate(self, id: str, what: str, one: Estimated, n: int, unit: str = "") -> Claim:
+        """A statistic of this training data as a claim."""
+        return self.ledger.estimate(slug(id, *self.levels), what, one.value, one.low, one.high, n, unit)
 
-def find(evidence: Evidence) -> Findings:
-    """Compute every statistic of the answer; seconds, most of them for the importances."""
-    tried = [*evidence.having("default"), *evidence.having("design", "search")]
-    accuracy, test = evidence.accuracy(tried), evidence.accuracy(tried, "test")
-    units = np.array([[_unit(setting, axis) for axis in evidence.space] for setting in tried])
-    symbols = [axis.symbol for axis in evidence.space]
-    designed = [i for i, setting in enumerate(tried) if setting.role == "design"]
-    importances = None
-    if len(designed) > 1 and all(tried[i].dummy is not None for i in designed):
-        dummies = np.array([[tried[i].dummy] for i in designed], dtype=float)
-        points = np.hstack([units[designed], dummies])
+    def _unit(self, index: int, axis: Axis) -> float:
+        """A tried arm's place on an axis; rounding of a printed value at an end of the range is undone."""
+        try:
+            place = axis.unit(self.value(index, axis))
+        except InputError:
+            return float("nan")  # a default that --range leaves out of a listed knob has no place
+        return float(np.clip(place, 0, 1)) if -1e-5 < place < 1 + 1e-5 else place
+
+    def _importances(self, symbols: list[str]) -> statistics.Importances | None:
+        designed = [i for i, arm in enumerate(self.tried) if arm.role == "design"]
+        settings = [self.results.setting(self.cells[i]) for i in designed]
+        dummies = [one.dummy for one in settings if one is not None and one.dummy is not None]
+        if len(designed) < 2 or len(dummies) < len(designed):
+            return None
+        points, names = np.column_stack([self.units[designed], dummies]), [*symbols, DUMMY]
         workers = min(8, os.cpu_count() or 1)
-        importances = knob_importance(points, accuracy[designed], [*symbols, DUMMY], dummy=DUMMY, processes=workers)
-    inside = [i for i in range(len(tried)) if ((units[i] >= 0) & (units[i] <= 1)).all()]
-    surface = fit_surface(units[inside], accuracy[inside], symbols) if inside else None
-    return Findings(
-        tried=tried,
-        accuracy=accuracy,
-        test=test,
-        base=evidence.accuracy(evidence.having("base"))[0],
-        units=units,
-        importances=importances,
-        surface=surface,
-        curves=response_curves(surface) if surface else (),
-        maps=response_maps(surface) if surface and len(symbols) > 1 else (),
-        shares=interaction_shares(surface) if surface and len(symbols) > 1 else None,
-        variance=variance_components(accuracy),
-        region=one_standard_error_region(accuracy),
-        regret=regret_of(0, accuracy),
-    )
+        return statistics.knob_importance(points, self.accuracy[designed], names, dummy=DUMMY, processes=workers)
 
+    def _gains(self) -> list[Ruling]:
+        """The default is a question of its own; the others are one family."""
+        at = self.results.at(self.levels)
+        gains = [self.results.gain(arm.key, self.levels, METRIC) for arm in self.tried]
+        default = self.ledger.family(f"the default against the base{at}", gains[:1])
+        return default + self.ledger.family(f"settings against the base{at}", gains[1:])
 
-def _unit(setting: Setting, axis: Axis) -> float:
-    """A setting's place on an axis; rounding of a printed value at an end of the range is undone."""
-    try:
-        place = axis.unit(setting.knobs[axis.key])
-    except InputError:
-        return float("nan")  # a default that --range leaves out of a listed knob has no place
-    return float(np.clip(place, 0, 1)) if -1e-5 < place < 1 + 1e-5 else place
+    def _over_random(self) -> list[Ruling]:
+        floors = [arm.key for arm in having(self.results, "random")]
+        contrasts = [self.results.against(arm.key, key, self.levels, METRIC) for key in floors for arm in self.tried]
+        return self.ledger.family(f"settings against random{self.results.at(self.levels)}", contrasts)
+
+    def _tuning(self) -> Ruling:
+        """A setting chosen without a seed less the default on that seed; each tried arm could have been chosen."""
+        seeds = range(len(self.base_sets))
+        values: Array = np.full(len(seeds), np.nan)
+        if self.regret.choices:
+            ran = [all(self.results.row(cell, seed) is not None for cell in self.cells) for seed in seeds]
+            values = np.where(ran, self.sets[list(self.regret.choices), seeds] - self.sets[0], np.nan)
+        at, terms = self.results.at(self.levels), [(1.0, cell) for cell in self.cells]
+        what = f"a setting chosen on the other seeds less {self.tried[0].name} on the seed left out{at}"
+        id = slug("tuning", *self.levels)
+        contrast = self.results.contrast(id, what, *terms, metric=METRIC, values=values)
+        return self.ledger.family(f"tuning{at}", [contrast])[0]

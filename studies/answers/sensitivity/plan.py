@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mim4dd.configuration import Configuration, apply
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
+from studies.engine.arms import Arm, Planned, base_arm, changed, cross, default_arm, with_controls
 from studies.engine.asked import Design
-from studies.engine.conditions import CLEAN, condition
-from studies.engine.design import Setting, fixed_design
+from studies.engine.conditions import CLEAN, condition, training_data
+from studies.engine.design import fixed_design
 from studies.engine.options import Options
 from studies.engine.space import make_space
 from studies.engine.study import Plan
-from studies.engine.trial import Trial
 
 KNOBS = ("method.temperature", "method.weight", "method.layer_decay", "method.embedding")
 # The ceiling trains on the whole data set: the recipe's epochs, but no more steps than these, on two networks.
@@ -31,26 +29,22 @@ def plan_sensitivity(options: Options, configuration: Configuration) -> Plan:
     space = make_space(KNOBS, asked.ranges, configuration.flat, configuration.knobs, configuration.fixed)
     if configuration.flat["method.weight"] == 0:
         raise InputError("--set weight=0 is the base alone, where no other knob does anything; leave the weight free")
-    default = {axis.key: configuration.flat[axis.key] for axis in space}
-    wanted: list[tuple[str, Flat, float | None, Flat, Sequence[int]]] = [
-        ("full", {}, None, _full(configuration), options.seeds[:1]),
-        ("default", default, None, configuration.flat, options.seeds),
-        ("base", {"method.weight": 0.0}, None, apply(configuration.flat, {"method.weight": 0.0}), options.seeds),
-        ("random", {}, None, configuration.with_method("random"), options.seeds),
+    # A step that changes nothing is the clean data.
+    conditions = tuple(dict.fromkeys([CLEAN, condition(*options.perturb)] if options.perturb else [CLEAN]))
+    factors = (training_data(conditions),) if len(conditions) > 1 else ()
+    default = default_arm(configuration.flat, configuration.fixed)
+    planned = [
+        # No seed changes the ceiling on clean data.
+        Planned(Arm("full", "full", role="full"), _full(configuration), once=options.seeds[:1]),
+        Planned(default, configuration.flat),
+        Planned(base_arm(default.base), apply(configuration.flat, {"method.weight": 0.0})),
+        Planned(Arm("random", "random", role="random"), configuration.with_method("random")),
     ]
     if not asked.adaptive:
         for knobs, dummy in fixed_design(asked.name, space, asked.settings, asked.seed):
-            wanted.append(("design", knobs, dummy, apply(configuration.flat, knobs), options.seeds))
-    settings: list[Setting] = []
-    trials: dict[str, Trial] = {}
-    conditions = (CLEAN, condition(*options.perturb)) if options.perturb else (CLEAN,)
-    for one in dict.fromkeys(conditions):
-        for role, knobs, place, config, few in wanted:
-            seeds = options.seeds if one.text else few  # a seed changes perturbed data, and then the ceiling too
-            own = [Trial.of(config | one.entry | {"seed": seed}) for seed in seeds]
-            settings.append(Setting(len(settings), role, knobs, place, tuple(trial.hash for trial in own), one.text))
-            trials |= {trial.hash: trial for trial in own}
-    return Plan(space, tuple(settings), tuple(trials.values()), tuple(dict.fromkeys(conditions)))
+            planned.append(Planned(changed(default, "design", knobs), apply(configuration.flat, knobs), dummy))
+    settings, trials = cross(planned, factors, options.seeds)
+    return Plan(space, tuple(with_controls(settings)), trials, conditions, factors)
 
 
 def _full(configuration: Configuration) -> Flat:

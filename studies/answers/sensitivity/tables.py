@@ -4,110 +4,81 @@ from __future__ import annotations
 
 import numpy as np
 
-from mim4dd.information import Reference
-from studies.answers.sensitivity.findings import Findings
-from studies.engine.answer import Cell, Table, percent, points
-from studies.engine.design import Setting
-from studies.engine.evidence import Evidence
-from studies.engine.statistics import mean_interval, paired_interval, set_means
+from studies.answers.results import Cell
+from studies.answers.sensitivity.findings import METRIC, Findings, having
+from studies.engine.answer import Cell as Entry
+from studies.engine.answer import Table, percent
+from studies.engine.arms import Arm
+
+STARRED = "A star: a gain or a loss is decided, by three paired t tests with Holm's correction over"
 
 
-def tables(found: Findings, evidence: Evidence) -> tuple[Table, ...]:
+def tables(found: Findings) -> list[Table | None]:
     """Methods side by side, importances, variance, and every setting."""
-    return tuple(
-        t for t in (_methods(found, evidence), _importances(found), _variance(found), _settings(found, evidence)) if t
-    )
+    return [_methods(found), _importances(found), _variance(found), _settings(found)]
 
 
-def _methods(found: Findings, evidence: Evidence) -> Table:
-    config = evidence.identity["configuration"]
-    named: list[tuple[str, Setting]] = []
-    base = str(config["method.base"])
-    for role, name in (
-        ("random", "random real images"),
-        ("base", f"{base} alone"),
-        ("default", f"{base} + MIM4DD, {evidence.default_name}"),
-    ):
-        named += [(name, setting) for setting in evidence.having(role)]
-    if found.best:
-        named.append((f"{base} + MIM4DD, best of {len(found.tried)} on validation", found.tried[found.best]))
-    named += [("full data", setting) for setting in evidence.having("full")]
-    rows: list[tuple[Cell, ...]] = []
-    for name, setting in named:
-        validation, test = (evidence.accuracy([setting], split)[0] for split in ("validation", "test"))
-        sets = set_means(validation[None])[0]
-        networks = int(np.isfinite(validation).sum(1).max(initial=0))
-        gain = paired_interval(sets, found.base_sets) if setting.role in ("default", "design", "search") else None
-        rows.append(
-            (
-                name,
-                percent(mean_interval(sets)),
-                percent(mean_interval(set_means(test[None])[0])),
-                points(gain) if gain else None,
-                _information(evidence, setting, "decodable_information_nats"),
-                _information(evidence, setting, "critic_information_nats"),
-                f"{int(np.isfinite(sets).sum())} × {networks}",
-            )
-        )
+def _methods(found: Findings) -> Table:
+    anchors = [*having(found.results, "random"), *having(found.results, "base"), found.tried[0]]
+    best = [found.tried[found.best]] if found.best else []
+    rows = [_method(found, arm) for arm in (*anchors, *best, *having(found.results, "full"))]
+    accuracy = found.folder.study.get("reference_accuracy")
+    reference = "of unknown accuracy" if accuracy is None else f"{accuracy:.1%} on validation"
     return Table(
         "methods",
         "The method beside its anchors",
         (
-            "",
-            "validation accuracy",
-            "test accuracy",
-            "paired gain over the base",
-            "decodable information, nats (of H(Y))",
-            "critic information, nats (of H(Y))",
-            "sets × networks",
+            *("", "validation accuracy", "test accuracy", "paired gain over the base"),
+            *("decodable information, nats (of H(Y))", "critic information, nats (of H(Y))", "sets × networks"),
         ),
         tuple(rows),
-        "Mean over synthetic sets with a 95% t interval over sets; the gain pairs sets of one seed. Full data is "
-        "trained with the same recipe, at most 1,500 steps, on one seed. Information on validation images, classes "
-        f"equally likely: decodable, what a reference network ({_reference(evidence)}) finds; critic, the "
-        "Donsker-Varadhan bound of the term's own critic under fresh networks.",
+        "Mean over synthetic sets with a 95% t interval over sets; the gain pairs sets of one seed. "
+        f"{STARRED} its family. Full data is trained with the same recipe, at most 1,500 steps, on one seed. "
+        "Information on validation images, classes equally likely: decodable, what a reference network "
+        f"({reference}) finds; critic, the Donsker-Varadhan bound of the term's own critic under fresh networks.",
     )
 
 
-def _information(evidence: Evidence, setting: Setting, key: str) -> str | None:
+def _method(found: Findings, arm: Arm) -> tuple[Entry, ...]:
+    cell = Cell(arm.key, found.levels)
+    index = found.cells.index(cell) if cell in found.cells else None
+    validation, test = (found.ledger.mean(cell, metric) for metric in (METRIC, "test"))
+    return (
+        arm.name + (f", best of {len(found.tried)} on validation" if index else ""),
+        percent(validation),
+        percent(test),
+        None if index is None else found.gains[index].starred,
+        _information(found, cell, "decodable"),
+        _information(found, cell, "critic"),
+        f"{validation.n} × {found.results.judges(cell, METRIC)}",
+    )
+
+
+def _information(found: Findings, cell: Cell, metric: str) -> str | None:
     """Mean nats over sets and their fraction of H(Y)."""
-    nats = evidence.values([setting], key)[0]
-    entropy = evidence.values([setting], "entropy_nats")[0]
+    nats, entropy = (found.results.sets(cell, one) for one in (metric, "entropy"))
     if not np.isfinite(nats).any():
         return None
     return f"{np.nanmean(nats):.3f} ({np.nanmean(nats / entropy):.0%})"
 
 
-def _reference(evidence: Evidence) -> str:
-    path = evidence.out / "inputs" / "reference.safetensors"
-    return f"{Reference.load(path).accuracy:.1%} on validation" if path.exists() else "of unknown accuracy"
+def span(low: float | None, high: float | None, scale: float = 1) -> str | None:
+    """`[0.26, 0.83]`; None without bounds."""
+    return None if low is None or high is None else f"[{scale * low:.2g}, {scale * high:.2g}]"
 
 
 def _importances(found: Findings) -> Table | None:
     if found.importances is None:
         return None
-    rows: list[tuple[Cell, ...]] = [
-        (
-            f.evaluator,
-            f.knob,
-            f.value,
-            f"[{f.low:.2g}, {f.high:.2g}]" if f.low is not None and f.high is not None else None,
-            f.null95,
-            f.verdict,
-            f.settings_to_decide,
-        )
+    rows: list[tuple[Entry, ...]] = [
+        (f.evaluator, f.knob, f.value, span(f.low, f.high), f.null95, f.verdict, f.settings_to_decide)
         for f in found.importances.findings
     ]
     return Table(
         "importance",
         "Importance of each knob",
         (
-            "measure",
-            "knob",
-            "importance",
-            "95% interval",
-            "95th percentile under a permuted target",
-            "verdict",
+            *("measure", "knob", "importance", "95% interval", "95th percentile under a permuted target", "verdict"),
             "settings that would decide",
         ),
         tuple(rows),
@@ -119,7 +90,7 @@ def _importances(found: Findings) -> Table | None:
 
 def _variance(found: Findings) -> Table:
     v = found.variance
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[Entry, ...]] = []
     for name, estimate, scale in (
         ("between settings (knobs)", v.settings, 100),
         ("between sets of one setting (seeds)", v.sets, 100),
@@ -127,12 +98,8 @@ def _variance(found: Findings) -> Table:
         ("share of the seed variance common to all settings", v.common_seed_share, 1),
     ):
         if estimate is not None:
-            span = (
-                f"[{scale * estimate.low:.2g}, {scale * estimate.high:.2g}]"
-                if estimate.low is not None and estimate.high is not None
-                else None
-            )
-            rows.append((name, round(scale * estimate.value, 3), span, "points" if scale == 100 else "fraction"))
+            ends = span(estimate.low, estimate.high, scale)
+            rows.append((name, round(scale * estimate.value, 3), ends, "points" if scale == 100 else "fraction"))
     return Table(
         "variance",
         "Seed noise against knob effect",
@@ -142,33 +109,20 @@ def _variance(found: Findings) -> Table:
     )
 
 
-def _settings(found: Findings, evidence: Evidence) -> Table:
-    order = np.argsort(-np.nan_to_num(found.means, nan=-1))
-    inside, rows = set(found.region.indices), []
-    for i in order:
-        setting, sets = found.tried[i], set_means(found.accuracy)[i]
-        gain = paired_interval(sets, found.base_sets)
-        row: tuple[Cell, ...] = (
-            "default" if setting.role == "default" else str(setting.setting),
-            *(setting.knobs[axis.key] for axis in evidence.space),
-            percent(mean_interval(sets)),
-            points(gain),
-            "yes" if int(i) in inside else "",
-            gain.lost,
-        )
-        rows.append(row)
+def _settings(found: Findings) -> Table:
+    rows: list[tuple[Entry, ...]] = []
+    for i in map(int, np.argsort(-np.nan_to_num(found.means, nan=-1))):
+        accuracy, gain = percent(found.ledger.mean(found.cells[i], METRIC)), found.gains[i]
+        inside = "yes" if i in found.region.indices else ""
+        rows.append((found.label(i), *found.knobs(i), accuracy, gain.starred, inside, gain.lost))
     return Table(
         "settings",
         "Every setting, best first",
         (
-            "setting",
-            *(axis.symbol for axis in evidence.space),
-            "validation accuracy",
-            "paired gain over the base",
-            "within 1 SE of the best",
-            "pairs lost",
+            *("setting", *(axis.symbol for axis in found.space), "validation accuracy", "paired gain over the base"),
+            *("within 1 SE of the best", "pairs lost"),
         ),
         tuple(rows),
-        "Intervals are for each setting by itself: with this many settings some look better by chance; the regret of "
-        "the default above is corrected for that.",
+        f"Intervals are for each setting by itself: with this many settings some look better by chance. {STARRED} the "
+        f"{len(rows) - 1} settings (the default: by itself); tuning above is measured on seeds that did not choose.",
     )

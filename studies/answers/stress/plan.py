@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mim4dd.configuration import Configuration, apply, assign, assignments
+from mim4dd.configuration import Configuration, apply, assign
 from mim4dd.errors import InputError, KnobError
 from mim4dd.registry import Flat, check_value, component_fields
 from perturbations import PERTURBATIONS
-from studies.answers.comparing.plan import Arm, arm_of, own_methods
-from studies.engine.asked import TERM, Suite
-from studies.engine.conditions import CLEAN, Condition, condition, severity_knob
-from studies.engine.design import Setting
+from studies.answers.comparing.plan import arm_of, own_methods
+from studies.engine.arms import Arm, Planned, base_arm, changed, cross, default_arm, with_controls
+from studies.engine.asked import Suite
+from studies.engine.conditions import CLEAN, Condition, condition, severity_knob, training_data
 from studies.engine.options import Options
 from studies.engine.study import Plan
-from studies.engine.trial import Trial
 
 # The ceiling under each condition and seed trains on the whole perturbed split: one network, and no more steps.
 FULL_STEPS = 500
@@ -52,48 +51,52 @@ def plan_stress(options: Options, configuration: Configuration, sweep: Sweep) ->
             f"{configuration.flat['method']} has no weight; this suite compares mim on a base with the base"
         )
     conditions = _conditions(asked, sweep, str(configuration.flat["dataset"]), options.classes_as)
-    arms: list[tuple[str, Flat, Flat, Sequence[int]]] = [
-        ("random", {}, configuration.with_method("random"), options.seeds),
-        ("base", {"method.weight": 0.0}, apply(configuration.flat, {"method.weight": 0.0}), options.seeds),
-        ("default", {}, configuration.flat, options.seeds),
-    ]
-    for assigned in asked.variants:
-        changed, names = assign(configuration.flat, assigned)
-        _check_variant(changed, names)
-        others = {key: value for key, value in configuration.flat.items() if key not in changed}
-        arms.append(("variant", {name: changed[name] for name in names}, others | changed, options.seeds))
-    arms += [(arm.name, arm.knobs, arm.config, options.seeds) for arm in _others(options, asked, configuration.flat)]
-    full = configuration.with_method("full")
-    full |= {"evaluation.networks": FULL_NETWORKS, "evaluation.max_steps": FULL_STEPS}
-    arms.append(("full", {}, full, options.seeds))
-    settings: list[Setting] = []
-    trials: dict[str, Trial] = {}
-    for one in conditions:
-        for role, knobs, config, seeds in arms:
-            own = [Trial.of(config | one.entry | {"seed": seed}) for seed in seeds]
-            settings.append(Setting(len(settings), role, knobs, None, tuple(trial.hash for trial in own), one.text))
-            trials |= {trial.hash: trial for trial in own}
+    factors = (training_data(conditions),)
+    planned = _planned(options, asked, configuration)
+    settings, trials = cross(planned, factors, options.seeds)
     notes = [
         f"{kind} noise is left out: it is not defined on {configuration.flat['dataset']} (see --classes-as)"
         for kind in skipped_kinds(options.classes_as or str(configuration.flat["dataset"]))
         if sweep.stage == "label noise" and not asked.kinds and not asked.conditions and not asked.quick
     ]
-    return Plan((), tuple(settings), tuple(trials.values()), conditions, tuple(notes))
+    return Plan((), tuple(with_controls(settings)), trials, conditions, factors, tuple(notes))
 
 
-def _others(options: Options, asked: Suite, flat: Flat) -> list[Arm]:
+def _planned(options: Options, asked: Suite, configuration: Configuration) -> list[Planned]:
+    """The arms of a suite in the order in which they run: the floor first, the ceiling last."""
+    flat = configuration.flat
+    default = default_arm(flat, configuration.fixed)
+    planned = [
+        Planned(Arm("random", "random", role="random"), configuration.with_method("random")),
+        Planned(base_arm(default.base), apply(flat, {"method.weight": 0.0})),
+        Planned(default, flat),
+    ]
+    for assigned in asked.variants:
+        given, names = assign(flat, assigned)
+        _check_variant(given, names)
+        others = {key: value for key, value in flat.items() if key not in given}
+        planned.append(Planned(changed(default, "variant", {name: given[name] for name in names}), others | given))
+    planned += _others(options, asked, planned)
+    ceiling = {"evaluation.networks": FULL_NETWORKS, "evaluation.max_steps": FULL_STEPS}
+    return [*planned, Planned(Arm("full", "full", role="full"), configuration.with_method("full") | ceiling)]
+
+
+def _others(options: Options, asked: Suite, planned: Sequence[Planned]) -> list[Planned]:
     """The further methods of a suite, each once, without those that it has anyway.
 
     Raises: InputError, UnknownNameError or KnobError.
     """
-    base, has_variant = str(flat["method.base"]), assignments(TERM.split(","), "--variant") in asked.variants
-    mine = {"random", "full", base, f"mim:base={base}"} | ({f"mim:base={base},{TERM}"} if has_variant else set())
-    specs: list[str] = []
+    keys, configs = {*(one.arm.key for one in planned), "full"}, [one.config for one in planned]
+    found: dict[str, Planned] = {}
     for spec in asked.methods:
-        if spec in mine:
-            raise InputError(f"--method {spec} is in the suite anyway")
-        specs += [one for one in own_methods() if one not in mine] if spec == "every" else [spec]
-    return [arm_of(options, spec) for spec in dict.fromkeys(specs)]
+        every = spec == "every"
+        for text in own_methods() if every else [spec]:
+            one = arm_of(options, text)
+            if one.arm.key not in keys and one.config not in configs:
+                found[one.arm.key] = replace(one, arm=replace(one.arm, role="extra"))
+            elif not every:
+                raise InputError(f"--method {spec} is in the suite anyway")
+    return list(found.values())
 
 
 def _check_variant(changed: Flat, names: Sequence[str]) -> None:

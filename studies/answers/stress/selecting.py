@@ -2,60 +2,110 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from studies.answers.stress.findings import Findings
-from studies.engine.statistics import PairedInterval, paired_interval
+from studies.answers.ledger import Part, Ruling
+from studies.answers.parts.response import Levels, Response
+from studies.answers.results import Cell, slug
+from studies.engine.answer import Cell as Entry
+from studies.engine.answer import Sentence, Table, percent, points
+from studies.engine.conditions import Condition
+from studies.engine.statistics import Interval, paired_interval
+
+SPLITS = ("clean_validation", "noisy_validation")
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The arm that clean and the arm that noisy validation labels choose under one condition.
+    """The arm that clean and the arm that noisy validation labels choose at one level.
 
     cost: test accuracy of the first less that of the second, paired over seeds; optimism: noisy less clean validation
     accuracy of the arm that the noisy labels chose; seeds: those that every candidate has.
     """
 
-    condition: int
-    clean: int
-    noisy: int
-    cost: PairedInterval
-    optimism: PairedInterval
+    levels: Levels
+    clean: str
+    noisy: str
+    cost: Interval
+    optimism: Ruling
     seeds: int
 
 
-def selections(found: Findings) -> list[Selection]:
-    """One for each condition with label noise, over the base and what adds the MI term to it."""
-    made = []
-    candidates = [j for j, arm in enumerate(found.arms) if arm.role in ("base", "default", "variant")]
-    for i, condition in enumerate(found.conditions):
-        if not condition.noisy:
-            continue
-        scores = {
-            key: np.array([_validation(found, i, j, key) for j in candidates])
-            for key in ("validation_accuracy", "noisy_validation_accuracy")
-        }
+def selection_part(found: Response, conditions: Sequence[Condition]) -> Part:
+    """Choosing between the base and what adds the MI term to it, by clean and by noisy labels, in words and a table."""
+    made = _selections(found, [(one.label,) for one in conditions if one.noisy])
+    if not made:
+        return Part()
+    differ = [one for one in made if one.clean != one.noisy]
+    claims = []
+    text = (
+        "Choosing between the base and the MI term by noisy instead of clean validation labels changes the choice "
+        f"under {len(differ)} of {len(made)} conditions"
+    )
+    if differ:
+        most = max(differ, key=lambda one: one.cost.mean or 0.0)
+        at, cost = " · ".join(most.levels), most.cost
+        what = f"test accuracy of what clean labels choose less that of what noisy ones do, {at}"
+        ends = (cost.mean, cost.low, cost.high, cost.n)
+        claims.append(found.ledger.estimate(slug("selection", *most.levels), what, *ends, "points"))
+        text += f" (the largest estimated cost is {points(most.cost)} of test accuracy, at {at})"
+    worst = max(made, key=lambda one: abs(one.optimism.interval.mean or 0.0))
+    text += (
+        "; as an estimate of the accuracy itself noisy labels are off most at "
+        f"{' · '.join(worst.levels)}: {worst.optimism.points}{'' if worst.optimism.differs else ' (undecided)'}."
+    )
+    return Part([Sentence(text, (worst.optimism.claim, *claims))], [_table(found, made)])
+
+
+def _selections(found: Response, noisy: Sequence[Levels]) -> list[Selection]:
+    results = found.results
+    candidates = [arm.key for arm in results.arms.values() if arm.role in ("base", "default", "variant")]
+    chosen = []
+    for levels in noisy:
+        scores = [np.array([results.sets(Cell(arm, levels), split) for arm in candidates]) for split in SPLITS]
         # Compared on the seeds that all candidates have: a lucky seed less must not decide.
-        whole = np.isfinite(np.concatenate(list(scores.values()))).all(0)
-        if not whole.any():
-            continue
-        clean, noisy = (int(values[:, whole].mean(1).argmax()) for values in scores.values())
-        sets = found.sets[i]
-        made.append(
-            Selection(
-                i,
-                candidates[clean],
-                candidates[noisy],
-                paired_interval(sets[candidates[clean]], sets[candidates[noisy]]),
-                paired_interval(scores["noisy_validation_accuracy"][noisy], scores["validation_accuracy"][noisy]),
-                int(whole.sum()),
+        whole = np.isfinite(np.concatenate(scores)).all(axis=0)
+        if whole.any():
+            clean, dirty = (candidates[int(values[:, whole].mean(axis=1).argmax())] for values in scores)
+            optimism = scores[1][candidates.index(dirty)] - scores[0][candidates.index(dirty)]
+            cell = Cell(dirty, levels)
+            what = f"noisy less clean validation accuracy of {found.name(dirty)}{results.at(levels)}"
+            contrast = results.contrast(
+                slug("optimism", *levels), what, (1.0, cell), metric="noisy_validation", values=optimism
             )
-        )
-    return made
+            chosen.append((levels, clean, dirty, int(whole.sum()), contrast))
+    rulings = found.ledger.family("noisy less clean validation", [contrast for *_, contrast in chosen])
+    return [
+        Selection(levels, clean, dirty, _cost(found, levels, clean, dirty), ruling, seeds)
+        for (levels, clean, dirty, seeds, _), ruling in zip(chosen, rulings, strict=True)
+    ]
 
 
-def _validation(found: Findings, condition: int, arm: int, key: str) -> list[float]:
-    held = [found.result(condition, arm, k).get(key) for k in range(found.seeds)]
-    return [float(np.mean(values)) if values else np.nan for values in held]
+def _cost(found: Response, levels: Levels, clean: str, noisy: str) -> Interval:
+    first, second = (found.results.sets(Cell(arm, levels), found.metric) for arm in (clean, noisy))
+    return paired_interval(first, second)
+
+
+def _table(found: Response, made: Sequence[Selection]) -> Table:
+    rows: list[tuple[Entry, ...]] = []
+    for one in made:
+        means = [percent(found.results.mean(Cell(arm, one.levels), found.metric)) for arm in (one.clean, one.noisy)]
+        names = (found.name(one.clean), found.name(one.noisy))
+        rows.append((" · ".join(one.levels), *names, *means, points(one.cost), one.optimism.starred, one.seeds))
+    return Table(
+        "selection",
+        "Choosing by clean and by noisy validation labels",
+        (
+            *("training data", "chosen by clean labels", "chosen by noisy labels"),
+            *("test accuracy of the first", "of the second", "cost of noisy labels", "noisy less clean validation"),
+            "seeds compared",
+        ),
+        tuple(rows),
+        "The choice is between the base and the base with the MI term, by mean validation accuracy over the seeds "
+        "that all of them have. Noisy: the validation labels bear the same noise as the training labels. Noisy less "
+        "clean: what the arm chosen by noisy labels scores on them, less its score on clean ones (* decided, Holm over "
+        "this column). The cost is an estimate: the arms were chosen first.",
+    )

@@ -1,141 +1,195 @@
-"""A stress answer in words, each claim with its interval, and what this n cannot decide said so."""
+"""A stress answer: what each kind of training data costs, what is left of the term's gain, and where it breaks."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-import numpy as np
+from studies.answers.ledger import Ledger, Part, Ruling
+from studies.answers.parts.degradation import degradation_figure, degradation_table, slope_table
+from studies.answers.parts.failures import failure_part, occurrences
+from studies.answers.parts.matrix import crossed, matrices
+from studies.answers.parts.overview import losses, more_seeds, overview, unready
+from studies.answers.parts.pictures import picture_figure
+from studies.answers.parts.response import Levels, Response
+from studies.answers.parts.wording import grouped
+from studies.answers.results import Cell, Results, slug
+from studies.answers.stress.classes import class_part
+from studies.answers.stress.selecting import selection_part
+from studies.answers.stress.training import training_part
+from studies.engine.answer import Answer, Figure, Sentence
+from studies.engine.arms import CEILING, FLOOR
+from studies.engine.conditions import Condition
+from studies.engine.failures import FAILURES, Group
+from studies.engine.folder import StudyFolder
+from studies.engine.statistics.contrasts import Decision
 
-from studies.answers.stress.breaking import Occurrence, group_failures, occurrences, onsets
-from studies.answers.stress.costs import costs, gains, tails
-from studies.answers.stress.figures import draw_figures
-from studies.answers.stress.findings import Findings, find
-from studies.answers.stress.selecting import selections
-from studies.answers.stress.tables import tables
-from studies.engine.answer import Answer, percent, points
-from studies.engine.evidence import Evidence
-from studies.engine.statistics import paired_interval
+METRIC = "balanced"
+# Columns side by side, beyond which pictures become stamps.
+SHOWN = 3
+CURVES = (
+    "Full data: one network, at most 500 steps. x: the share of wrong labels that was realised, n_max / n_min that was "
+    "asked for, or the severity."
+)
+TOGETHER = {
+    Decision.LOSS: "more than the sum",
+    Decision.GAIN: "less than the sum",
+    Decision.NEGLIGIBLE: "their sum, within half a point",
+    Decision.UNDECIDED: "undecided",
+}
 
 
-def write_answer(evidence: Evidence) -> Answer:
-    """The verdict, tables, figures and failures of a stress suite."""
-    found = find(evidence)
-    if not np.isfinite(found.sets[0, found.base]).any():
-        counts = ", ".join(f"{n} {status}" for status, n in evidence.status().items())
-        return Answer((f"Nothing can be said before the clean control is complete: {counts}.",))
-    seen = occurrences(found)
-    sentences = [
-        _control(found),
-        *costs(found),
-        *gains(found),
-        *tails(found),
-        _selected(found),
-        _combined(found),
-        *_breaks(found, seen),
-        _losses(found),
-    ]
-    return Answer(
-        verdict=tuple(sentence for sentence in sentences if sentence),
-        tables=tables(found, seen),
-        figures=draw_figures(found, seen),
-        notes=_notes(found),
-        summary=_summary(found),
-        failed=group_failures(found, seen),
+def write_answer(folder: StudyFolder) -> Answer:
+    """The sentences, tables, figures and failures of a stress suite."""
+    ledger = Ledger(Results(folder))
+    arms = list(ledger.results.arms.values())
+    control = [arm.key for arm in arms if arm.role == "base"]
+    if (why := unready(ledger, control, METRIC)) is not None:
+        return ledger.compose(why)
+    main = [arm.key for arm in arms if arm.role != "extra"]
+    found = Response(ledger, METRIC, main)
+    clean = Part([overview(ledger, list(ledger.results.arms), METRIC), *found.costs(), *found.gains()])
+    with_controls = [*control, *(arm for arm in main if arm in found.terms)]
+    every = matrices(found, list(ledger.results.arms)) if len(main) < len(arms) else Part()
+    seen = occurrences(ledger, _groups(found, folder.conditions))
+    failing = failure_part(ledger, seen)
+    classes, (transitions, realised) = class_part(found), training_part(ledger)
+    images = _images(found)
+    return ledger.compose(
+        clean,
+        Part(classes.sentences),
+        selection_part(found, folder.conditions),
+        Part([_together(found)]),
+        Part(failing.sentences, failed=failing.failed),
+        Part([losses(ledger)]),
+        Part(tables=[*every.tables, degradation_table(found), slope_table(found)]),
+        Part(tables=[*classes.tables, realised, *failing.tables]),
+        Part(
+            figures=[
+                degradation_figure(found, CURVES),
+                *every.figures,
+                crossed(found, with_controls),
+                failing.figures[0],
+            ]
+        ),
+        Part(figures=[*classes.figures, transitions, images, *failing.figures[1:]]),
+        Part(notes=[*_notes(folder), more_seeds(ledger)], summary=_summary(found)),
     )
 
 
-def _control(found: Findings) -> str:
-    identity = found.evidence.identity
-    arms = "; ".join(f"{arm.name} {percent(found.mean(0, j))}" for j, arm in enumerate(found.arms))
-    return (
-        f"On clean {identity['dataset']} at {identity['configuration']['ipc']} image(s) a class, protocol "
-        f"{identity['protocol']}, {found.seeds} sets each, balanced test accuracy: {arms}."
-    )
+def _groups(found: Response, conditions: Sequence[Condition]) -> dict[Cell, Group]:
+    """What the detectors of groups read; the families over random images and of rejected images are judged here."""
+    ledger, results = found.ledger, found.results
+    cells = [Cell(arm, levels) for levels in results.levels for arm in results.arms]
+    cells = [cell for cell in cells if results.setting(cell) and results.arms[cell.arm].method != CEILING]
+    over = {
+        cell: results.against(cell.arm, FLOOR, cell.levels, METRIC)
+        for cell in cells
+        if cell.arm != FLOOR and FLOOR in results.arms
+    }
+    noisy = {(one.label,): _without_noise(one) for one in conditions if one.noisy}
+    excess = FAILURES.build("memorised_noise").excess
+    rejected = {
+        cell: results.contrast(
+            slug("rejected", cell.arm, *cell.levels),
+            f"rejected share of {found.name(cell.arm)}{results.at(cell.levels)} less that without label noise",
+            *((1.0, cell), (-1.0, Cell(cell.arm, _there(results, noisy[cell.levels])))),
+            metric="rejected",
+            margin=excess,
+        )
+        for cell in cells
+        if cell.levels in noisy
+    }
+    ruled: dict[str, dict[Cell, Ruling]] = {
+        name: dict(zip(of, ledger.family(name, of.values()), strict=True))
+        for name, of in (("over random real images", over), ("images that the reference rejects", rejected))
+    }
+    random, memorised = ruled.values()
+    return {
+        cell: Group(
+            accuracy=results.networks_of(cell, METRIC),
+            over_random=random[cell].judged if cell in random else None,
+            gain=found.gain(cell.arm, cell.levels).judged if cell.arm in found.terms else None,
+            rejected=memorised[cell].judged if cell in memorised else None,
+            flipped_agreement=results.sets(cell, "flipped") if cell in memorised else None,
+        )
+        for cell in cells
+    }
 
 
-def _selected(found: Findings) -> str:
-    made = selections(found)
-    if not made:
-        return ""
-    differ = [one for one in made if one.clean != one.noisy]
-    worst = max(made, key=lambda one: abs(one.optimism.mean or 0.0))
-    text = (
-        "Choosing between the base and the MI term by noisy instead of clean validation labels changes the choice "
-        f"under {len(differ)} of {len(made)} conditions"
-    )
-    if differ:
-        most = max(differ, key=lambda one: one.cost.mean or 0.0)
-        label = found.conditions[most.condition].label
-        text += f" (the largest estimated cost is {points(most.cost)} of test accuracy, at {label})"
-    gap = worst.optimism.mean or 0.0
-    return (
-        f"{text}; noisy labels {'understate' if gap < 0 else 'overstate'} the accuracy itself, most at "
-        f"{found.conditions[worst.condition].label}: {points(worst.optimism)}."
-    )
+def _without_noise(one: Condition) -> tuple[str, ...]:
+    """The labels of the parts of a condition that are no label noise."""
+    parts = one.parts or (one.label,)
+    return tuple(part for part, stage in zip(parts, one.stages, strict=True) if stage != "label noise")
 
 
-def _combined(found: Findings) -> str:
+def _there(results: Results, parts: tuple[str, ...]) -> Levels:
+    """The level that joins these parts where it was run, else the reference."""
+    (factor,) = results.factors
+    held = {level.parts or (level.label,): (level.label,) for level in factor.levels}
+    return held.get(parts, results.reference)
+
+
+def _together(found: Response) -> Sentence | None:
     """Whether noise and imbalance together cost more than the sum of the two."""
-    labels = {one.label: i for i, one in enumerate(found.conditions)}
-    told = []
-    for i, one in enumerate(found.conditions):
-        parts = one.label.split(" + ")
-        if one.stages != ("imbalance", "label noise") or not all(part in labels for part in parts):
+    results = found.results
+    (factor,) = results.factors
+    labels, contrasts = {level.label for level in factor.levels}, []
+    arms = [arm.key for arm in results.arms.values() if arm.role in ("base", "variant")]
+    for level in factor.levels:
+        if len(level.parts) != 2 or not labels.issuperset(level.parts):
             continue
-        first, second = (labels[part] for part in parts)
-        for j in found.own:
-            arm = found.arms[j]
-            if arm.role not in ("base", "variant"):
-                continue
-            loss = found.sets[i, j] - found.sets[0, j]
-            apart = (found.sets[first, j] - found.sets[0, j]) + (found.sets[second, j] - found.sets[0, j])
-            told.append(f"{arm.name} {one.label} {points(paired_interval(loss, apart))}")
-    if not told:
-        return ""
-    return f"Noise and imbalance together, less the sum of what each costs alone: {'; '.join(told)}."
+        for arm in arms:
+            # The whole loss less the two: the reference, taken from each of them, is left once.
+            cells = [Cell(arm, (one,)) for one in (level.label, *level.parts, factor.reference.label)]
+            terms = tuple(zip((1.0, -1.0, -1.0, 1.0), cells, strict=True))
+            what = f"{found.name(arm)}, {level.label}, less the sum of what each part costs alone"
+            contrasts.append(results.contrast(slug("together", arm, level.label), what, *terms, metric=METRIC))
+    if not contrasts:
+        return None
+    rulings = found.ledger.family("noise and imbalance together, less their sum", contrasts)
+    ends = [one.contrast.terms[0][1] for one in rulings]
+    names = [f"{found.name(cell.arm)}, {' · '.join(cell.levels)}," for cell in ends]
+    told = grouped(rulings, names, TOGETHER, cost=True)
+    text = f"Noise and imbalance together, less the sum of what each costs alone (in points of accuracy): {told}."
+    return Sentence(text, tuple(one.claim for one in rulings))
 
 
-def _breaks(found: Findings, seen: list[Occurrence]) -> list[str]:
-    """The failure map in words: what fails where, and what is undecided."""
-    begun = onsets(found, seen)
-    sentences = []
-    for mode in sorted({onset.mode for onset in begun}):
-        told = []
-        for arm in dict.fromkeys(onset.arm for onset in begun if onset.mode == mode):
-            places = [onset.where(found) for onset in begun if (onset.mode, onset.arm) == (mode, arm)]
-            told.append(f"{found.arms[arm].name} {', '.join(places)}")
-        sentences.append(f"{mode}: {'; '.join(told)}.")
-    if not sentences:
-        sentences.append("No failure mode was seen in most seeds of any condition.")
-    undecided = sorted({one.mode for one in seen if one.undecided})
-    if undecided:
-        counts = []
-        for mode in undecided:
-            judged = [one for one in seen if one.mode == mode]
-            counts.append(f"{mode} in {sum(one.undecided for one in judged)} of {len(judged)} cases")
-        sentences.append(f"Undecided with {found.seeds} seeds: {', '.join(counts)}.")
-    return sentences
+def _images(found: Response) -> Figure | None:
+    """Clean data on the left, the strongest condition of each kind beside it; a row for each method."""
+    results = found.results
+    ends = [points[-1][1] for _, points in found.curves]
+    columns = [results.reference, *ends][:SHOWN]
+    arms = [arm for arm in results.arms.values() if arm.method != CEILING]
+    grid = [
+        [(f"{' · '.join(levels)}: {arm.name}", results.trials(Cell(arm.key, levels))[0]) for levels in columns]
+        for arm in arms
+    ]
+    caption = (
+        f"Seed {results.seeds[0]}; beside the clean data, the strongest condition of the first kinds. Methods that "
+        "start from real images start from the column's random ones, so a wrong label among them stands in all. "
+        "Pixels outside the range of real ones are clipped."
+    )
+    title = "What is distilled from clean and from perturbed data"
+    return picture_figure(results.folder, "images", title, caption, grid, 13)
 
 
-def _losses(found: Findings) -> str:
-    """Which trials have no accuracy, so that a mean over the others is not taken for one over all."""
-    told = []
-    for i, condition in enumerate(found.conditions):
-        for j, arm in enumerate(found.arms):
-            for status in ("diverged", "error"):
-                count = found.ended(i, j, status)
-                if count:
-                    told.append(f"{count} of {found.seeds} {status} ({arm.name}, {condition.label})")
-    missing = found.evidence.status().get("missing", 0)
-    if missing:
-        told.append(f"{missing} missing")
-    return f"Not every trial ended well; means are over those that did: {'; '.join(told)}." if told else ""
+NOTES = {
+    "label noise": "Rates: symmetric noise excludes the own class unless the condition says include own, pairflip "
+    "moves a class to the next, asymmetric follows the data set's semantic map (its overall rate is lower), instance "
+    "noise is that of Xia et al. 2020. Images that are flipped at one rate are among those flipped at a higher one.",
+    "imbalance": "exponential: n_k = floor(n_max * factor^(-k/(C-1))), at least 1, n_max the smallest class of the "
+    "clean split; step: half of the classes have n_max/factor. Unless the order is random, the last classes by label "
+    "are the rare ones, and rarity cannot be told from difficulty.",
+    "pixel corruption": "Pixel corruptions are a subset with CIFAR's constants, of the training images alone; not "
+    "CIFAR-C.",
+}
 
 
-def _notes(found: Findings) -> tuple[str, ...]:
-    stages = {stage for one in found.conditions for stage in one.stages}
-    selection = found.evidence.identity.get("selection", "clean")
-    notes = [
+def _notes(folder: StudyFolder) -> list[str]:
+    stages = {stage for one in folder.conditions for stage in one.stages}
+    selection = folder.study.get("selection", "clean")
+    return [
         "Every arm of one seed meets the same split, corruption, initial real images and evaluation networks. "
         "Between conditions the split, the networks and, as far as they nest, the corruptions are shared; the "
         "initial images are drawn anew from what a class then holds, so a difference between conditions has their "
@@ -144,40 +198,23 @@ def _notes(found: Findings) -> tuple[str, ...]:
         "stands in a table of its own.",
         "Full data is trained with the same recipe on the whole perturbed split, one network, at most 500 steps: an "
         "early stopped ceiling.",
-        "Detectors of single trials read validation, those of groups and all tables test; a `yes` of a group mode is "
-        "one of many comparisons and is not corrected for their number.",
+        "Detectors of single trials read validation, those of groups and all tables test; `unstable` goes by the exact "
+        "interval of its ratio and is not corrected.",
+        *(note for stage, note in NOTES.items() if stage in stages),
     ]
-    if "label noise" in stages:
-        notes.append(
-            "Rates: symmetric noise excludes the own class unless the condition says include own, pairflip moves a "
-            "class to the next, asymmetric follows the data set's semantic map (its overall rate is lower), instance "
-            "noise is that of Xia et al. 2020. Images that are flipped at one rate are among those flipped at a "
-            "higher one."
-        )
-    if "imbalance" in stages:
-        notes.append(
-            "exponential: n_k = floor(n_max * factor^(-k/(C-1))), at least 1, n_max the smallest class of the clean "
-            "split; step: half of the classes have n_max/factor. Unless the order is random, the last classes by "
-            "label are the rare ones, and rarity cannot be told from difficulty."
-        )
-    if "pixel corruption" in stages:
-        notes.append(
-            "Pixel corruptions are a subset with CIFAR's constants, of the training images alone; not CIFAR-C."
-        )
-    return tuple(notes)
 
 
-def _summary(found: Findings) -> dict[str, float]:
+def _summary(found: Response) -> dict[str, float | None]:
     """The numbers that MLflow's parent run shows, under names that it takes; variants are numbered in their order."""
     held: dict[str, float | None] = {}
-    variants = [arm for arm in found.arms if arm.role == "variant"]
-    for j, arm in enumerate(found.arms):
-        told = f"variant{variants.index(arm) + 1}" if arm in variants else arm.role
-        name = re.sub(r"[^\w.-]+", "_", told).strip("_")
-        held[f"clean_test_accuracy/{name}"] = found.mean(0, j).mean
+    variants = [arm.key for arm in found.results.arms.values() if arm.role == "variant"]
+    for arm in found.results.arms.values():
+        told = f"variant{variants.index(arm.key) + 1}" if arm.key in variants else arm.role
+        name = re.sub(r"[^\w.-]+", "_", arm.name if arm.role == "extra" else told).strip("_")
+        held[f"clean_test_accuracy/{name}"] = found.results.mean(found.results.cell(arm.key), METRIC).mean
         for slope in found.slopes:
-            if slope.arm == arm:
-                held[f"slope/{slope.curve.family}/{name}"] = slope.interval.mean
-        if arm.has_term:
-            held[f"clean_gain/{name}"] = found.gain(0, j).mean
-    return {name: float(value) for name, value in held.items() if value is not None}
+            if slope.arm == arm.key:
+                held[f"slope/{slope.curve.name}/{name}"] = slope.ruling.interval.mean
+        if arm.key in found.terms:
+            held[f"clean_gain/{name}"] = found.gain(arm.key, found.results.reference).interval.mean
+    return held

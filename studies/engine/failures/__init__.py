@@ -13,13 +13,13 @@ from studies.engine.failures.catalogue import (
     HEALTHY,
     UNDECIDED,
     Finding,
-    Pairs,
+    Group,
     describe,
     mode_of,
     named,
 )
 
-__all__ = ["FAILED", "FAILURES", "HEALTHY", "UNDECIDED", "Finding", "Pairs", "describe", "detect", "mode_of", "named"]
+__all__ = ["FAILED", "FAILURES", "HEALTHY", "UNDECIDED", "Finding", "Group", "describe", "detect", "mode_of", "named"]
 
 
 def detect(result: Mapping[str, Any], history: Sequence[Mapping[str, float]]) -> dict[str, Any]:

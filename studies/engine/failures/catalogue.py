@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mim4dd.registry import Registry
+from studies.engine.statistics.contrasts import Judged
 
 Array = npt.NDArray[np.float64]
 FAILED, HEALTHY, UNDECIDED = "failed", "healthy", "undecided"
@@ -38,29 +39,28 @@ class TrialDetector(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
-    """One method at one condition, paired over seeds with its anchors; NaN where a trial is missing.
+class Group:
+    """One arm at one level over its seeds: its accuracies, and contrasts that the answer has judged by the one rule.
 
-    Shapes: accuracy [seeds, networks]; random, base: mean accuracies of the sets of random real images and of the base
-    alone under the same condition, [seeds], or None where the comparison makes no sense; rejected, rejected_clean: the
-    share of synthetic images whose label the clean reference rejects, here and in the control without label noise,
-    [seeds]; flipped_agreement: the share of flipped real images that get their wrong label, [seeds].
+    accuracy: [seeds, networks], NaN where a trial is missing; over_random: less random real images; gain: less its
+    control; rejected: the share of synthetic images whose label the clean reference rejects, less that of the control
+    without label noise; each None where the comparison makes no sense. flipped_agreement: the share of flipped real
+    images that get their wrong label, [seeds].
     """
 
     accuracy: Array
-    random: Array | None = None
-    base: Array | None = None
-    rejected: Array | None = None
-    rejected_clean: Array | None = None
+    over_random: Judged | None = None
+    gain: Judged | None = None
+    rejected: Judged | None = None
     flipped_agreement: Array | None = None
 
 
 class GroupDetector(Protocol):
-    """Reads trials paired over seeds; None where the mode cannot occur, `undecided` where n is too small."""
+    """Reads a group; None where the mode cannot occur, `undecided` where the rule decides nothing."""
 
     scope: ClassVar[str]
 
-    def __call__(self, pairs: Pairs) -> Finding | None: ...
+    def __call__(self, group: Group) -> Finding | None: ...
 
 
 FAILURES: Registry[Any] = Registry("failure mode")

@@ -9,10 +9,10 @@ import numpy as np
 from scipy import stats
 
 from mim4dd.registry import knob
-from studies.engine.failures.catalogue import FAILED, FAILURES, HEALTHY, UNDECIDED, Finding, Pairs
-from studies.engine.statistics import paired_interval, set_means
+from studies.engine.failures.catalogue import FAILED, FAILURES, HEALTHY, UNDECIDED, Finding, Group
+from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision, Judged
 
-NO_PAIR = "no pair is left: the trials failed or diverged"
+STATES = {Decision.GAIN: HEALTHY, Decision.UNDECIDED: UNDECIDED}
 
 
 @FAILURES.add("below_random")
@@ -20,24 +20,17 @@ NO_PAIR = "no pair is left: the trials failed or diverged"
 class BelowRandom:
     """The set is worse to train on than random real images of the same number, seed and recipe.
 
-    The value is the paired difference; it fails where the whole 95% interval lies below 0.
+    The value is the paired difference; it fails where the rule decides a loss.
     """
 
     scope: ClassVar[str] = "group"
 
-    def __call__(self, pairs: Pairs) -> Finding | None:
-        if pairs.random is None:
+    def __call__(self, group: Group) -> Finding | None:
+        if group.over_random is None:
             return None
-        found = paired_interval(set_means(pairs.accuracy[None])[0], pairs.random)
-        if found.mean is None:
-            return Finding(UNDECIDED, None, 0, NO_PAIR)
-        if found.low is None or found.high is None:
-            return Finding(UNDECIDED, found.mean, 0, f"{found.n} pair(s) give no interval")
-        state = FAILED if found.high < 0 else HEALTHY if found.low > 0 else UNDECIDED
-        evidence = (
-            f"{_points(found.mean)} [{_points(found.low)}, {_points(found.high)}] points over random, n = {found.n}"
-        )
-        return Finding(state, found.mean, 0, evidence)
+        lost = group.over_random.decision is Decision.LOSS
+        state = FAILED if lost else STATES.get(group.over_random.decision, HEALTHY)
+        return Finding(state, group.over_random.interval.mean, 0, told(group.over_random, "points over random"))
 
 
 @FAILURES.add("no_gain")
@@ -45,25 +38,18 @@ class BelowRandom:
 class NoGain:
     """The MI term adds nothing worth having to its base; the value is the paired difference.
 
-    It fails where the whole 95% interval lies below the margin and is undecided where the interval contains it.
+    It fails where the rule decides a loss, or no difference beyond the margin.
     """
 
     scope: ClassVar[str] = "group"
-    margin: float = knob(0.005, low=0, high=1, help="the smallest gain worth having, as a fraction")
 
-    def __call__(self, pairs: Pairs) -> Finding | None:
-        if pairs.base is None:
+    def __call__(self, group: Group) -> Finding | None:
+        if group.gain is None:
             return None
-        found = paired_interval(set_means(pairs.accuracy[None])[0], pairs.base)
-        if found.mean is None:
-            return Finding(UNDECIDED, None, self.margin, NO_PAIR)
-        if found.low is None or found.high is None:
-            return Finding(UNDECIDED, found.mean, self.margin, f"{found.n} pair(s) give no interval")
-        state = FAILED if found.high < self.margin else HEALTHY if found.low > self.margin else UNDECIDED
-        evidence = (
-            f"{_points(found.mean)} [{_points(found.low)}, {_points(found.high)}] points over the base, n = {found.n}"
-        )
-        return Finding(state, found.mean, self.margin, evidence)
+        worthless = group.gain.decision in (Decision.LOSS, Decision.NEGLIGIBLE)
+        state = FAILED if worthless else STATES.get(group.gain.decision, HEALTHY)
+        evidence = told(group.gain, "points over the base")
+        return Finding(state, group.gain.interval.mean, group.gain.tested.margin, evidence)
 
 
 @FAILURES.add("memorised_noise")
@@ -72,32 +58,28 @@ class MemorisedNoise:
     """Synthetic images show another class than their label says: wrong labels of the real ones were distilled.
 
     The value is the share of images whose label the clean reference network rejects, less that of the same seed's
-    control without label noise; it fails where the whole 95% interval over seeds lies above the excess allowed. The
-    evidence adds how often networks trained on the set give flipped real images their wrong label.
+    control without label noise. It fails where the rule decides more than the excess allowed, and is healthy where it
+    decides less, or no difference. The evidence adds how often networks trained on the set give flipped real images
+    their wrong label.
     """
 
     scope: ClassVar[str] = "group"
     excess: float = knob(0.1, low=0, high=1, help="over the clean control, as a fraction of the images")
 
-    def __call__(self, pairs: Pairs) -> Finding | None:
-        if pairs.rejected is None or pairs.rejected_clean is None:
+    def __call__(self, group: Group) -> Finding | None:
+        one = group.rejected
+        if one is None:
             return None
-        found = paired_interval(pairs.rejected, pairs.rejected_clean)
-        if found.mean is None:
-            return Finding(UNDECIDED, None, self.excess, NO_PAIR)
-        if found.low is None or found.high is None:
-            return Finding(UNDECIDED, found.mean, self.excess, f"{found.n} pair(s) give no interval")
-        state = FAILED if found.low > self.excess else HEALTHY if found.high <= self.excess else UNDECIDED
-        evidence = (
-            f"the reference rejects {_points(found.mean)} points [{_points(found.low)}, {_points(found.high)}] more "
-            f"images than of the control without label noise, n = {found.n}"
-        )
-        agreed = pairs.flipped_agreement
+        beyond = one.decision is Decision.GAIN and one.size == "beyond"
+        healthy = one.decision in (Decision.LOSS, Decision.NEGLIGIBLE) or one.size == "below"
+        evidence = told(one, "points more images rejected by the reference than of the control without label noise")
+        agreed = group.flipped_agreement
         if agreed is not None and np.isfinite(agreed).any():
             evidence += (
                 f"; networks trained on them give {np.nanmean(agreed):.0%} of the flipped images the wrong label"
             )
-        return Finding(state, found.mean, self.excess, evidence)
+        state = FAILED if beyond else HEALTHY if healthy else UNDECIDED
+        return Finding(state, one.interval.mean, self.excess, evidence)
 
 
 @FAILURES.add("unstable")
@@ -113,11 +95,11 @@ class Unstable:
     scope: ClassVar[str] = "group"
     ratio: float = knob(3.0, above=0, help="spread over sets by spread over networks")
 
-    def __call__(self, pairs: Pairs) -> Finding | None:
-        whole = pairs.accuracy[np.isfinite(pairs.accuracy).all(1)]
+    def __call__(self, group: Group) -> Finding | None:
+        whole = group.accuracy[np.isfinite(group.accuracy).all(1)]
         sets, networks = whole.shape
-        if sets < 2 or networks < 2:
-            return Finding(UNDECIDED, None, self.ratio, f"{sets} set(s) of {networks} network(s) show no spread")
+        if sets < FEWEST_PAIRS or networks < 2:
+            return Finding(UNDECIDED, None, self.ratio, f"{sets} set(s) of {networks} network(s) decide nothing")
         within = float(whole.var(1, ddof=1).mean())
         between = float(networks * whole.mean(1).var(ddof=1))
         if within == 0:
@@ -130,5 +112,10 @@ class Unstable:
         return Finding(state, value, self.ratio, evidence)
 
 
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
+def told(judged: Judged, what: str) -> str:
+    """A contrast as evidence: mean, interval, n, and why nothing is decided where it could not be tested."""
+    one, why = judged.interval, judged.tested.why_not
+    if one.mean is None:
+        return "no pair is left: the trials failed or diverged"
+    ends = "" if one.low is None or one.high is None else f" [{100 * one.low:+.1f}, {100 * one.high:+.1f}]"
+    return f"{100 * one.mean:+.1f}{ends} {what}, n = {one.n}{f' ({why})' if why else ''}"

@@ -9,8 +9,6 @@ from .intervals import (
     holm,
     mean_interval,
     paired_interval,
-    paired_p_value,
-    pairs_to_decide,
     probability_of_improvement,
 )
 from .means import SettingMeans, set_means, setting_means
@@ -57,8 +55,6 @@ __all__ = [
     "mean_interval",
     "one_standard_error_region",
     "paired_interval",
-    "paired_p_value",
-    "pairs_to_decide",
     "probability_of_improvement",
     "rank_methods",
     "regret_of",

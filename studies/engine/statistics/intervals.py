@@ -1,6 +1,6 @@
-"""Intervals for few repetitions: means, paired differences, P(A > B), the number of pairs that would decide, Holm.
+"""Intervals for few repetitions: means, paired differences, P(A > B); Holm's correction.
 
-Percentile bootstraps over 3, 5, 10 values cover 74, 85, 89 % and not 95, so they start at `BOOTSTRAP_FROM` values.
+t intervals at every n: percentile bootstraps over 3, 5, 10 values cover 74, 85, 89 % and not 95.
 """
 
 from __future__ import annotations
@@ -12,11 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-
-from mim4dd.seeding import generator
-
-BOOTSTRAP_FROM = 20
-RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
@@ -48,8 +43,8 @@ class Improvement:
     lost: int
 
 
-def mean_interval(values: ArrayLike, level: float = 0.95, *, seed: int = 0) -> Interval:
-    """The mean of the finite values: a t interval below 20 of them, a seeded percentile bootstrap from 20 on.
+def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """The mean of the finite values with its t interval.
 
     Shapes: values [n]; NaN is left out, so n counts what is left.
     Raises: ValueError where level is outside (0, 1).
@@ -62,34 +57,19 @@ def mean_interval(values: ArrayLike, level: float = 0.95, *, seed: int = 0) -> I
     mean = float(finite.mean())
     if n == 1:
         return Interval(mean, None, None, 1)
-    if n < BOOTSTRAP_FROM:
-        half = float(stats.t.ppf((1 + level) / 2, n - 1) * finite.std(ddof=1) / math.sqrt(n))
-        return Interval(mean, mean - half, mean + half, n)
-    draws = generator("statistics.mean_interval", seed, n).integers(n, size=(RESAMPLES, n))
-    low, high = np.quantile(finite[draws].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
-    return Interval(mean, float(low), float(high), n)
+    half = float(stats.t.ppf((1 + level) / 2, n - 1) * finite.std(ddof=1) / math.sqrt(n))
+    return Interval(mean, mean - half, mean + half, n)
 
 
-def paired_interval(a: ArrayLike, b: ArrayLike, level: float = 0.95, *, seed: int = 0) -> PairedInterval:
+def paired_interval(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> PairedInterval:
     """The mean of a - b over whole pairs, as `mean_interval`; pairs with a missing side are counted in `lost`.
 
     Shapes: a, b [n], paired by position.
     Raises: ValueError where the lengths differ.
     """
     differences, lost = _differences(a, b)
-    inner = mean_interval(differences, level, seed=seed)
+    inner = mean_interval(differences, level)
     return PairedInterval(inner.mean, inner.low, inner.high, inner.n, lost)
-
-
-def paired_p_value(a: ArrayLike, b: ArrayLike) -> float | None:
-    """Two-sided p of a paired t test over whole pairs; None below two pairs, or where all differences are equal.
-
-    It is the test that `paired_interval` inverts below 20 pairs.
-    """
-    differences, _ = _differences(a, b)
-    if len(differences) < 2 or differences.std() == 0:
-        return None
-    return float(stats.ttest_1samp(differences, 0).pvalue)
 
 
 def probability_of_improvement(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Improvement:
@@ -113,22 +93,6 @@ def probability_of_improvement(a: ArrayLike, b: ArrayLike, level: float = 0.95) 
     exact = stats.binomtest(wins, n - ties).proportion_ci(level, method="exact")
     low, high = ((bound * (n - ties) + ties / 2) / n for bound in (exact.low, exact.high))
     return Improvement(value, float(low), float(high), n, ties, lost)
-
-
-def pairs_to_decide(differences: ArrayLike, level: float = 0.95, cap: int = 10_000) -> int | None:
-    """The smallest n whose t half-width t(n-1) sd / sqrt(n) lies below |mean|, mean and sd staying as observed.
-
-    None where fewer than 2 differences are finite, their mean is 0, or n is beyond the cap. It is a forecast from the
-    observed mean, as uncertain as that mean is.
-    """
-    _check_level(level)
-    finite = _finite(differences)
-    if len(finite) < 2 or finite.mean() == 0:
-        return None
-    ratio = float(finite.std(ddof=1) / abs(finite.mean()))
-    sizes = np.arange(2, cap + 1)
-    enough = stats.t.ppf((1 + level) / 2, sizes - 1) * ratio / np.sqrt(sizes) < 1
-    return int(sizes[np.argmax(enough)]) if enough.any() else None
 
 
 def holm(pvalues: Sequence[float]) -> tuple[float, ...]:

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from mim4dd.errors import InputError
+from studies.engine.folder import StudyFolder
 from studies.engine.tracking import address, sync
-from studies.engine.tracking.folder import Folder
 from studies.engine.tracking.server import shown
 
 
@@ -20,14 +20,15 @@ def main(arguments: list[str] | None = None) -> int:
     verb.add_argument("--tracking-uri", help="default: $MLFLOW_TRACKING_URI, else mlflow.db in the current folder")
     given = parser.parse_args(arguments)
     try:
-        uri, folder = address(given.tracking_uri), Folder(given.out)
-        sent, rows = sync(given.out, uri), len(list(folder.rows()))
+        uri = address(given.tracking_uri)
+        sent, folder = sync(given.out, uri), StudyFolder.read(given.out, unfinished=True)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    rows, planned = len(folder.rows), len(folder.planned)
     print(f"{folder.path}: {sent} of {rows} finished trials sent, {rows - sent} were there; MLflow at {shown(uri)}")
-    if not (folder.path / "answer.md").is_file() or rows < folder.planned():
-        print(f"The study is not finished ({rows} of {folder.planned()} trials): its run in MLflow stays open.")
+    if not folder.answered:
+        print(f"The study is not finished ({rows} of {planned} trials): its run in MLflow stays open.")
     return 0
 
 

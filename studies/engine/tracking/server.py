@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mim4dd.errors import InputError
-from studies.engine.tracking.folder import one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -168,3 +167,9 @@ def _check_answer(uri: str) -> None:
 
 def _error(reason: object) -> BaseException:
     return reason if isinstance(reason, BaseException) else OSError(str(reason))
+
+
+def one_line(error: BaseException) -> str:
+    """An error's first line, short enough to stand in a sentence."""
+    text = str(error).strip().split("\n")[0] or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:197]}..."

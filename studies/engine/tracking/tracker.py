@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mim4dd.errors import InputError
-from studies.engine.tracking.folder import Folder, Row, one_line
-from studies.engine.tracking.server import address, check, shown
+from studies.engine.folder import StudyFolder, read_study
+from studies.engine.rows import Row
+from studies.engine.tracking.server import address, check, one_line, shown
 from studies.engine.tracking.view import View
 
 LONGEST_PAUSE = 30.0
@@ -29,7 +30,8 @@ class Tracker:
     """
 
     def __init__(self, uri: str | None, out: Path, say: Callable[[str], None] = to_stderr) -> None:
-        self.uri, self.folder, self.say = address(uri), Folder(out), say
+        self.uri, self.say = address(uri), say
+        self.folder = StudyFolder(Path(out).absolute(), read_study(out))
         self._waiting: deque[Row] = deque()
         self._changed = threading.Condition()
         self._closing = self._warned = self._reported = False
@@ -41,11 +43,12 @@ class Tracker:
 
         Raises: InputError when MLflow does not take them.
         """
+        self.folder = StudyFolder.read(self.folder.path, unfinished=True)
         try:
             view = View(self.uri, self.folder, live=True)
         except Exception as error:  # a client raises what its store, its HTTP library or its server does
             raise InputError(f"MLflow cannot be used at {shown(self.uri)}: {one_line(error)}") from error
-        self._waiting.extend(self.folder.rows())
+        self._waiting.extend(self.folder.rows.values())
         self._thread = threading.Thread(target=self._work, args=(view,), name="tracking", daemon=True)
         self._thread.start()
 
@@ -155,15 +158,15 @@ def sync(out: Path, uri: str | None = None) -> int:
     its answer and every planned trial its row.
     Raises: InputError when the folder holds no study or MLflow cannot be used.
     """
-    uri, folder = address(uri), Folder(out)
-    rows = list(folder.rows())
+    uri, folder = address(uri), StudyFolder.read(out, unfinished=True)
+    rows = list(folder.rows.values())
     check(uri)
     sent = 0
     try:
         view = View(uri, folder, live=False)
         for row in rows:
             sent += view.send(row)
-        if (folder.path / "answer.md").is_file() and len(rows) >= folder.planned():
+        if folder.answered:
             view.finish("FINISHED", folder.summary())
     except Exception as error:
         told = f"MLflow at {shown(uri)} stopped taking rows after {sent} of {len(rows)}: {reason(error)}"

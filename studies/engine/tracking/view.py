@@ -10,10 +10,13 @@ import getpass
 import json
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from studies.engine.arms import Setting
+from studies.engine.folder import StudyFolder, read_settings
+from studies.engine.rows import Row, read_rows
 from studies.engine.tracking import browser, describe, words
-from studies.engine.tracking.folder import Folder, Row, digest
 from studies.engine.tracking.server import SQLITE, client, database
 
 if TYPE_CHECKING:
@@ -38,7 +41,7 @@ class View:
     live: the study is running, so its parent is too. Every call may raise whatever MLflow raises, and may be repeated.
     """
 
-    def __init__(self, uri: str, folder: Folder, *, live: bool) -> None:
+    def __init__(self, uri: str, folder: StudyFolder, *, live: bool) -> None:
         self.folder, self.client, self.user = folder, client(uri), user()
         self.experiment_name = f"mim4dd-{folder.name}"
         self.experiment = self._experiment(uri)
@@ -50,7 +53,7 @@ class View:
 
     def send(self, row: Row) -> bool:
         """Send one finished trial; False when MLflow has it already."""
-        trial, content = row["trial"], digest(row)
+        trial, content = row.trial, words.digest(row)
         self.last_ended = max(self.last_ended, words.times(row)[1])
         if self.known is None:
             self.known = dict(self._children(f"tags.`{PARENT}` = '{self.parent}'"))
@@ -78,7 +81,7 @@ class View:
         ended, out = self.last_ended or int(1000 * time.time()), self.folder.path
         numbers = {name: float(value) for name, value in summary.items() if words.usable(value)}
         metrics = [Metric(name, value, ended, 0) for name, value in numbers.items()]
-        self._mark(self.folder.failures())
+        self._mark(self.folder.failed())
         text = describe.parent(self.folder.study, self.experiment, describe.answer(out))
         note = RunTag("mlflow.note.content", text)
         self.client.log_batch(self.parent, metrics, tags=[note])
@@ -96,10 +99,10 @@ class View:
             return
         if self.known is None:
             self.known = dict(self._children(f"tags.`{PARENT}` = '{self.parent}'"))
-        for row in self.folder.rows():
-            child = self.known.get(row["trial"])
-            if child is not None and row["trial"] in failures:
-                modes = [*row["result"].get("failed_by", []), *failures[row["trial"]]]
+        for row in read_rows(self.folder.path, unfinished=True).values():
+            child = self.known.get(row.trial)
+            if child is not None and row.trial in failures:
+                modes = [*row.failed_by, *failures[row.trial]]
                 self.client.set_tag(child.run, "failed_by", words.failed_by(modes))
 
     def _experiment(self, uri: str) -> str:
@@ -156,27 +159,31 @@ class View:
             token = page.token
 
     def _write(self, row: Row, content: str, child: Child | None) -> None:
-        folder, study = self.folder, self.folder.study
-        setting, place = folder.setting(row["trial"]), folder.path / "trials" / row["trial"]
+        setting, study, place = self._setting(row), self.folder.study, self.folder.path / "trials" / row.trial
         started, ended = words.times(row)
         run = child.run if child else ""
         if not run:
-            tags = words.tags(row, setting, study) | {PARENT: self.parent, TRIAL: row["trial"], ROW: content}
-            label = words.condition(row, study) if len(study.get("conditions") or []) > 1 else ""
-            name = words.run_name(row, setting, study.get("knobs") or {}, label)
+            tags = words.tags(row, setting, study) | {PARENT: self.parent, TRIAL: row.trial, ROW: content}
             tags["mlflow.user"] = self.user
-            run = self.client.create_run(self.experiment, started, tags, name).info.run_id
+            made = self.client.create_run(self.experiment, started, tags, words.run_name(row, setting))
+            run = made.info.run_id
         assert self.known is not None
-        self.known[row["trial"]] = Child(run, content, False)
+        self.known[row.trial] = Child(run, content, False)
         history = json.loads((place / "history.json").read_text()) if (place / "history.json").is_file() else []
         metrics, parameters = words.points(row, history), words.parameters(row, study.get("knobs") or {})
         self.client.log_batch(run, entities("Metric", metrics), entities("Param", parameters))
         for file in ("synthetic.png", "synthetic.safetensors", "history.json"):
             if (place / file).is_file():
                 self.client.log_artifact(run, str(place / file))
-        ok = row["result"]["status"] == "ok"
+        ok = row.status == "ok"
         self.client.set_terminated(run, "FINISHED" if ok else "FAILED", ended)
-        self.known[row["trial"]] = Child(run, content, True)
+        self.known[row.trial] = Child(run, content, True)
+
+    def _setting(self, row: Row) -> Setting:
+        """A trial's setting; a search writes settings.jsonl anew, with what it has suggested."""
+        if row.trial not in self.folder.planned:
+            self.folder = replace(self.folder, settings=read_settings(self.folder.path, self.folder.study))
+        return self.folder.planned.get(row.trial) or words.suggested(row, self.folder)
 
 
 def entities(kind: str, values: Any) -> list[Any]:

@@ -6,14 +6,18 @@ their part (`base.iterations`, `network.width`): the same name in every row, wha
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any, NamedTuple, TypeGuard
 
-from studies.engine.tracking.folder import Row
+import numpy as np
 
-ROLES = {"base": "base alone", "random": "random real", "full": "full data"}
+from studies.engine.arms import Setting, unplanned
+from studies.engine.folder import StudyFolder
+from studies.engine.rows import Array, Row
 
 
 class Point(NamedTuple):
@@ -35,11 +39,12 @@ def parameters(row: Row, knobs: Mapping[str, Any]) -> dict[str, str]:
 
     The compare view takes the first three that vary for its axes: hence the capital, and seed and dummy are tags.
     """
-    config = row["config"]
+    config = row.config
     found = {parameter(key): str(value) for key, value in config.items() if key != "seed"}
     for key, about in knobs.items():
-        if about.get("log") and usable(config.get(key)) and config[key] > 0:
-            found[axis(key, knobs)] = f"{math.log10(config[key]):.6g}"
+        value = config.get(key)
+        if about.get("log") and usable(value) and value > 0:
+            found[axis(key, knobs)] = f"{math.log10(value):.6g}"
     return found
 
 
@@ -48,57 +53,41 @@ def axis(key: str, knobs: Mapping[str, Any]) -> str:
     return f"Log10 {parameter(key)}" if (knobs.get(key) or {}).get("log") else parameter(key)
 
 
-def run_name(row: Row, setting: Mapping[str, Any], knobs: Mapping[str, Any], label: str = "") -> str:
-    """`τ=0.1 λ=0.8 β=2 D=128 · seed 0`, `base alone (dm) · symmetric 0.4 · seed 0`, `random real · seed 1`.
-
-    label: the condition's, where the study has several.
-    """
-    config, role = row["config"], str(setting.get("role", ""))
-    seed = f"{f' · {label}' if label else ''} · seed {config.get('seed', '?')}"
-    if role == "base":
-        return f"base alone ({config.get('method.base', config.get('method', '?'))}){seed}"
-    if role in ROLES:
-        return ROLES[role] + seed
-    values = {
-        key: config.get(key, (setting.get("knobs") or {}).get(key)) for key in knobs or setting.get("knobs") or {}
-    }
-    told = " ".join(f"{symbol(key, knobs)}={short(value)}" for key, value in values.items() if value is not None)
-    plain = role if role and role != "default" else str(config.get("method", row["trial"]))
-    return ("default: " if role == "default" else "") + (told or plain) + seed
+def run_name(row: Row, setting: Setting) -> str:
+    """`DM + MIM4DD (τ=0.1, λ=0.8) · symmetric 0.4 · seed 0`."""
+    return f"{setting.name} · seed {row.config.get('seed', '?')}"
 
 
-def symbol(key: str, knobs: Mapping[str, Any]) -> str:
-    return str((knobs.get(key) or {}).get("symbol") or parameter(key))
+def suggested(row: Row, folder: StudyFolder) -> Setting:
+    """The setting of a trial that none names yet, as a search has suggested it; it has no number."""
+    return Setting(-1, unplanned(folder.arms, row.config, folder.study.get("knobs") or {}))
 
 
-def short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def tags(row: Row, setting: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, str]:
+def tags(row: Row, setting: Setting, study: Mapping[str, Any]) -> dict[str, str]:
     """What a person filters by."""
-    config, result = row["config"], row["result"]
+    config = row.config
     found: dict[str, Any] = {name: config.get(name) for name in ("dataset", "ipc", "method", "seed", "protocol")}
-    found |= {"base": config.get("method.base"), "rules": config.get("rules"), "role": setting.get("role")}
+    found |= {"base": config.get("method.base"), "rules": config.get("rules")}
+    found |= {"role": setting.arm.role, "arm": setting.arm.name}
     found |= {
-        "setting": setting.get("setting"),
-        "dummy": setting.get("dummy"),
-        "status": result["status"],
-        "reason": result.get("reason"),
+        "setting": setting.setting if setting.setting >= 0 else None,
+        "dummy": setting.dummy,
+        "status": row.status,
+        "reason": row.reason,
         "condition": condition(row, study),
-        "selection": result.get("selection"),
+        "selection": row.held["result"].get("selection"),
     }
-    if "failed_by" in result:
-        found["failed_by"] = failed_by(result["failed_by"])
+    if "failed_by" in row.held["result"]:
+        found["failed_by"] = failed_by(row.failed_by)
     found |= source(study)
-    if result["status"] != "ok":
-        found["mlflow.note.content"] = f"This trial {result['status']}: {result.get('reason') or 'no reason given'}."
+    if row.status != "ok":
+        found["mlflow.note.content"] = f"This trial {row.status}: {row.reason or 'no reason given'}."
     return {name: str(value) for name, value in found.items() if value not in (None, "")}
 
 
 def condition(row: Row, study: Mapping[str, Any]) -> str:
     """The name of a trial's training data: `clean`, `symmetric 0.4`."""
-    text = row["config"].get("perturb", "")
+    text = str(row.config.get("perturb", ""))
     labels = {held["text"]: held["label"] for held in study.get("conditions") or []}
     return str(labels.get(text, text or "clean"))
 
@@ -118,7 +107,7 @@ def source(study: Mapping[str, Any]) -> dict[str, Any]:
 
 def times(row: Row) -> tuple[int, int]:
     """Start and end, in milliseconds: the row's own, so that a replay writes the same points."""
-    measured = row.get("measured") or {}
+    measured = row.measured
     ended = float(measured.get("ended") or 0.0)
     started = float(measured.get("started") or max(0.0, ended - float(measured.get("seconds") or 0.0)))
     return int(1000 * started), int(1000 * max(started, ended))
@@ -126,25 +115,24 @@ def times(row: Row) -> tuple[int, int]:
 
 def final(row: Row) -> dict[str, float]:
     """The trial's numbers. A mean is over networks; a worst class is the lowest of the classes' mean recalls."""
-    result, test, measured = row["result"], row.get("report_only") or {}, row.get("measured") or {}
+    entropy = row.information.get("entropy")
     found: dict[str, float | None] = {
-        "validation_accuracy": mean(result.get("validation_accuracy")),
-        "validation_accuracy_std_networks": spread(result.get("validation_accuracy")),
-        "validation_worst_class_recall": worst(result.get("validation_recall")),
-        "noisy_validation_accuracy": mean(result.get("noisy_validation_accuracy")),
-        "test_accuracy": mean(test.get("test_accuracy")),
-        "test_worst_class_recall": worst(test.get("test_recall")),
+        "validation_accuracy": mean(row.clean_validation),
+        "validation_accuracy_std_networks": spread(row.clean_validation),
+        "validation_worst_class_recall": worst(row.validation_recall),
+        "noisy_validation_accuracy": mean(row.noisy_validation),
+        "test_accuracy": mean(row.test),
+        "test_worst_class_recall": worst(row.test_recall),
     }
-    entropy = result.get("entropy_nats")
     for kind in ("decodable", "critic"):
-        nats = result.get(f"{kind}_information_nats")
+        nats = row.information.get(kind)
         found[f"{kind}_information_nats"] = nats
         found[f"{kind}_information_fraction"] = nats / entropy if nats is not None and entropy else None
-    found["wrong_labels"] = result.get("wrong_labels")
-    found |= {f"failure/{mode}": finding["value"] for mode, finding in (result.get("failures") or {}).items()}
+    found["wrong_labels"] = row.data.wrong_labels if row.data else None
+    found |= {f"failure/{mode}": finding["value"] for mode, finding in row.failures.items()}
     for name in ("seconds", "distil_seconds", "evaluate_seconds", "retries"):
-        found[name] = measured.get(name)
-    found["peak_memory_bytes"] = measured.get("peak_bytes")
+        found[name] = row.measured.get(name)
+    found["peak_memory_bytes"] = row.measured.get("peak_bytes")
     return {name: float(value) for name, value in found.items() if usable(value)}
 
 
@@ -154,10 +142,9 @@ def points(row: Row, history: list[dict[str, float]]) -> list[Point]:
     What is not finite is left out: it would bend every axis; a diverged trial says so in its tags.
     """
     started, ended = times(row)
-    rungs = row["result"].get("rungs") or []
-    seen = [int(record["iteration"]) for record in [*history, *rungs] if usable(record.get("iteration"))]
-    last = max([*seen, iterations(row)])
-    distilled = started + int(1000 * float((row.get("measured") or {}).get("distil_seconds") or 0.0))
+    seen = [int(record["iteration"]) for record in history if usable(record.get("iteration"))]
+    last = max([*seen, *(iteration for iteration, _ in row.rungs), iterations(row)])
+    distilled = started + int(1000 * float(row.measured.get("distil_seconds") or 0.0))
 
     def time(step: int) -> int:
         return started + (distilled - started) * step // max(last, 1)
@@ -167,35 +154,39 @@ def points(row: Row, history: list[dict[str, float]]) -> list[Point]:
     for record in history:
         step = int(record["iteration"])
         found += [Point(k, float(v), time(step), step) for k, v in record.items() if k != "iteration" and usable(v)]
-    curve = {int(rung["iteration"]): rung.get("validation_accuracy") for rung in rungs}
-    found += [Point("by_iteration/validation_accuracy", float(v), time(k), k) for k, v in curve.items() if usable(v)]
+    curve = dict(row.rungs)
+    found += [Point("by_iteration/validation_accuracy", v, time(k), k) for k, v in curve.items() if usable(v)]
     if "validation_accuracy" in numbers and last not in curve:
         found.append(Point("by_iteration/validation_accuracy", numbers["validation_accuracy"], ended, last))
     return found
 
 
 def iterations(row: Row) -> int:
-    config = row["config"]
-    if row["result"]["status"] == "diverged":
-        return max(0, int(row["result"].get("diverged_at", 0)))
-    return int(config.get("method.base.iterations", config.get("method.iterations", 0)))
+    if row.status == "diverged":
+        return max(0, int(row.held["result"].get("diverged_at", 0)))
+    return int(row.config.get("method.base.iterations", row.config.get("method.iterations", 0)))
 
 
 def usable(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def mean(values: Any) -> float | None:
+def mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
 
 
-def spread(values: Any) -> float | None:
-    return stdev(values) if values and len(values) > 1 else None
+def spread(values: Sequence[float]) -> float | None:
+    return stdev(values) if len(values) > 1 else None
 
 
-def worst(recall: Any) -> float | None:
+def worst(recall: Array | None) -> float | None:
     """The lowest mean over networks of a class's recall; a class without images has none."""
-    if not recall:
+    if recall is None:
         return None
-    by_class = [[value for value in values if usable(value)] for values in zip(*recall, strict=True)]
+    by_class = [column[np.isfinite(column)].tolist() for column in recall.T]
     return min((fmean(values) for values in by_class if values), default=None)
+
+
+def digest(row: Row) -> str:
+    """The identity of a row's content."""
+    return hashlib.sha256(json.dumps(row.held, sort_keys=True).encode()).hexdigest()[:16]

@@ -7,7 +7,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+from mim4dd.registry import Flat
+from studies.engine.arms import Arm, Setting
+from studies.engine.rows import Row
+
 KNOBS = {"method.temperature": ("τ", True), "method.weight": ("λ", True), "method.layer_decay": ("β", True)}
+KNOWN: dict[str, Flat] = {"default": {"method.base": "dm"}, "design": {"method.base": "dm", "method.temperature": 0.1}}
 ENTROPY = math.log(3)
 
 
@@ -39,13 +44,20 @@ class Study:
         self.path = path
         path.mkdir(parents=True)
         knobs = {key: {"symbol": symbol, "help": "a knob", "log": log} for key, (symbol, log) in KNOBS.items()}
-        about = {"study": "sensitivity", "title": "How sensitive?", "question": "How sensitive is it?", "knobs": knobs}
+        about: dict[str, Any] = {
+            "study": "sensitivity",
+            "title": "How sensitive?",
+            "question": "How sensitive is it?",
+            "knobs": knobs,
+        }
         about |= {"command": "python studies/sensitivity.py --quick", "hash": "3f2a9c01d4e5b678", "dataset": "digits"}
         about |= {
             "protocol": "digits",
             "rules": "1",
             "git_commit": "abc123",
             "created": "2026-01-02T03:04:05.678+00:00",
+            "seeds": [0, 1],
+            "configuration": {"method": "mim", "method.base": "dm", "ipc": 1},
         }
         self.write("study.json", json.dumps(about | {"versions": {"torch": "2.9"}}))
 
@@ -55,12 +67,12 @@ class Study:
 
     def plan(self, *settings: tuple[str, list[str]]) -> None:
         lines = [
-            {"setting": place, "role": role, "knobs": {}, "dummy": 0.25 if role == "design" else None, "trials": trials}
+            Setting(place, Arm(role, "mim", KNOWN.get(role, {}), role=role), {}, tuple(trials), 0.25).json()
             for place, (role, trials) in enumerate(settings)
         ]
         self.write("settings.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
-    def add(self, finished: dict[str, Any]) -> dict[str, Any]:
+    def add(self, finished: dict[str, Any]) -> Row:
         place = f"trials/{finished['trial']}"
         history = [
             {"iteration": float(k), "loss/dm": 3.0 / (k + 1), "gradient_norm/dm": 0.5, "loss/mim": math.nan}
@@ -71,7 +83,7 @@ class Study:
         self.write(f"{place}/synthetic.safetensors", "images")
         with (self.path / "rows.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(finished) + "\n")
-        return finished
+        return Row.read(finished)
 
     def answer(self) -> None:
         self.write("answer.md", "The temperature matters most.\n\n![map](figures/map.png)\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def test_a_study(study: Study, uri: str) -> None:
     assert {"answer.md", "report.html", "rows.jsonl", "figures", "tables"} <= files(uri, parent)
     assert files(uri, parent, "figures") == {"figures/map.png"}
 
-    assert (good.info.status, good.info.run_name) == ("FINISHED", "default: τ=0.1 λ=0.8 β=2 · seed 0")
+    assert (good.info.status, good.info.run_name) == ("FINISHED", "DM + MIM4DD (default) · seed 0")
     assert (good.info.start_time, good.info.end_time) == (1_000_000, 1_002_000)
     expected = {"dataset": "digits", "method": "mim", "seed": "0", "protocol": "digits", "git_commit": "abc123"}
     assert expected.items() <= good.data.tags.items()
@@ -93,6 +94,18 @@ def test_a_study(study: Study, uri: str) -> None:
     before = content(uri)
     assert sync(study.path, uri) == 0
     assert content(uri) == before
+
+
+def test_modes_that_only_paired_trials_show_are_tags_of_their_trials(study: Study, uri: str) -> None:
+    study.plan(("default", ["aaaa"]), ("design", ["bbbb", "cccc"]))
+    study.add(row("aaaa", failed_by=[]))
+    study.add(row("bbbb", seed=1, failed_by=["term_dominates"]))
+    study.add(row("cccc", seed=0, failed_by=[]))
+    study.answer()
+    study.write("failures.json", json.dumps({"aaaa": ["no_gain"], "bbbb": ["no_gain", "below_random"]}))
+    sync(study.path, uri)
+    told = [run.data.tags["failed_by"] for run in runs(uri)[1]]
+    assert told == ["no_gain", "below_random, no_gain, term_dominates", "none"]
 
 
 @pytest.mark.parametrize("point", ["log_batch", "log_artifact", "set_terminated"])
@@ -220,4 +233,4 @@ def test_the_command(study: Study, uri: str, capsys: pytest.CaptureFixture[str],
         assert capsys.readouterr().err.count("\n") == 1
     study.write("rows.jsonl", "no row\n")
     assert main(["sync", str(study.path), "--tracking-uri", uri]) == 2
-    assert "line 1 is no row" in capsys.readouterr().err
+    assert "rows.jsonl:1 is no row" in capsys.readouterr().err

@@ -1,0 +1,149 @@
+"""A family of contrasts as a table, and arms held against one another as a forest of accuracies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from studies.answers.ledger import Ledger, Ruling
+from studies.answers.parts.drawing import tints
+from studies.answers.parts.wording import chance
+from studies.answers.results import Cell, Results
+from studies.engine.answer import Figure, Table
+from studies.engine.arms import CEILING, FLOOR
+from studies.engine.statistics import Improvement, probability_of_improvement
+
+
+def wins(results: Results, a: Cell, b: Cell, metric: str) -> Improvement:
+    """P(a beats b) over seeds."""
+    return probability_of_improvement(results.sets(a, metric), results.sets(b, metric))
+
+
+def contrast_table(
+    ledger: Ledger, name: str, title: str, columns: tuple[str, str, str], rulings: Sequence[Ruling]
+) -> Table:
+    """Differences of two cells each, with the decision of their family."""
+    results, rows = ledger.results, []
+    for one in rulings:
+        (_, a), (_, b) = one.contrast.terms
+        rows.append(
+            (
+                *(results.arms[cell.arm].name for cell in (a, b)),
+                one.points,
+                one.word,
+                one.judged.tested.difference,
+                one.judged.difference,
+                chance(wins(results, a, b, one.contrast.metric)),
+                one.interval.n,
+                one.lost,
+                one.needed or None,
+            )
+        )
+    return Table(
+        name,
+        title,
+        (*columns, "decision", "p", "p (Holm)", "P(better)", "pairs", "pairs lost", "pairs that would decide"),
+        tuple(rows),
+        "Test accuracy of sets of one seed, pointwise 95% t interval of the paired difference. Decision: three paired "
+        "t tests (a difference; none beyond half a point; more than half a point), each with Holm's correction over "
+        "this table; p are those of the difference. P(better): share of pairs won, ties half, exact interval. Pairs "
+        "that would decide: at power .8 from the ends of the interval, nothing where |t| < 1.",
+    )
+
+
+def by_mean(results: Results, metric: str) -> list[str]:
+    """The arms for the eye, by their mean at the references, those without any at the end."""
+    means = {arm: results.mean(results.cell(arm), metric).mean for arm in results.arms}
+    return sorted(means, key=lambda arm: -np.inf if (mean := means[arm]) is None else mean, reverse=True)
+
+
+def counted(results: Results, arm: str, metric: str) -> str:
+    """An arm's name, and how many of its sets have an accuracy where some have not."""
+    cell = results.cell(arm)
+    there, planned = results.mean(cell, metric).n, len(results.trials(cell))
+    return results.arms[arm].name + (f" ({there} of {planned} sets)" if there < planned else "")
+
+
+def without(results: Results, arms: Sequence[str]) -> str:
+    """The end of a caption: who is not in the figure."""
+    names = ", ".join(results.arms[arm].name for arm in arms)
+    return f" Without an accuracy, and not drawn: {names}." if arms else ""
+
+
+def forest(ledger: Ledger, metric: str) -> Figure | None:
+    """The accuracy of every arm at the references, its sets as ticks, anchors as dashed lines."""
+    results, tint = ledger.results, tints(ledger.results.arms)
+    order = [arm for arm in by_mean(results, metric) if results.mean(results.cell(arm), metric).mean is not None]
+    if not order:
+        return None
+    lost = [arm for arm in results.arms if arm not in order]
+    drawing = Drawing(figsize=(8, 0.42 * len(order) + 1.7), layout="constrained")
+    axes = drawing.subplots()
+    for y, key in enumerate(order):
+        arm, cell = results.arms[key], results.cell(key)
+        mean, sets = results.mean(cell, metric), results.sets(cell, metric)
+        own = tint[arm.control or key]
+        axes.plot(
+            sets[np.isfinite(sets)], np.full(int(np.isfinite(sets).sum()), y + 0.24), "|", ms=6, color=own, alpha=0.7
+        )
+        if mean.low is not None and mean.high is not None:
+            axes.plot([max(0, mean.low), min(1, mean.high)], [y, y], "-", lw=2, color=own, solid_capstyle="butt")
+        filled = own if arm.has_term or arm.anchor else "white"
+        axes.plot(mean.mean or 0.0, y, "o", ms=8, mec=own, mew=1.8, mfc=filled, zorder=3)
+    _anchor_lines(results, axes, metric, tint)
+    axes.set_yticks(range(len(order)), [counted(results, arm, metric) for arm in order])
+    axes.set_ylim(len(order) - 0.4, -0.6)
+    axes.set_xlabel("test accuracy")
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.grid(axis="x", color="#e6e9ee", lw=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    _key(drawing)
+    return Figure(
+        "accuracy",
+        "Test accuracy under one recipe",
+        f"Mean over {len(results.seeds)} synthetic sets (seeds) with 95% t intervals over sets; a tick below each "
+        "is one set, the mean of its networks. Filled: with the MI term; hollow: the base alone. Grey and orange, "
+        "dashed: random real images, and full data under the same recipe, cut short. Ordered by the mean; nothing "
+        f"is chosen by it.{without(results, lost)}",
+        drawing,
+    )
+
+
+def _anchor_lines(results: Results, axes: Axes, metric: str, tint: dict[str, str]) -> None:
+    """Floor and ceiling as dashed lines; their names stand between them, or beside them where there is no room."""
+    low, high = axes.get_xlim()
+    known = {arm: results.mean(results.cell(arm), metric).mean for arm in (FLOOR, CEILING) if arm in results.arms}
+    places = {arm: mean for arm, mean in known.items() if mean is not None}
+    near = len(places) == 2 and np.ptp(list(places.values())) < 0.4 * (high - low)
+    for arm, place in places.items():
+        name, inward = ("floor", "left") if arm == FLOOR else ("ceiling", "right")
+        outward = {"left": "right", "right": "left"}[inward]
+        axes.axvline(place, color=tint[arm], ls="--", lw=1, zorder=0)
+        axes.annotate(
+            f"{name}: {results.arms[arm].name}",
+            (place, 1.0),
+            (0, 3),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha=outward if near else inward,
+            fontsize=8.5,
+            color=tint[arm],
+        )
+    axes.set_xlim(low, high)
+
+
+def _key(drawing: Drawing) -> None:
+    dark = "#444b57"
+    shapes = [
+        Line2D([], [], marker="o", ls="-", lw=2, color=dark, mfc="white", mew=1.8, ms=7, label="base alone"),
+        Line2D([], [], marker="o", ls="-", lw=2, color=dark, ms=7, label="with the MI term"),
+        Line2D([], [], marker="|", ls="", color=dark, ms=6, label="one synthetic set"),
+    ]
+    drawing.legend(handles=shapes, loc="outside lower center", ncols=3, frameon=False, fontsize=9)

@@ -1,0 +1,147 @@
+"""A response in tables and pictures: every arm at every level, the slopes, and the curves with the gains below."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure as Drawing
+
+from studies.answers.parts.drawing import ZERO, band, curve_axis, legend, percent_axis, tints
+from studies.answers.parts.overview import WORDS
+from studies.answers.parts.response import Levels, Response
+from studies.answers.parts.wording import chance
+from studies.answers.results import Cell
+from studies.engine.answer import Cell as Entry
+from studies.engine.answer import Figure, Table, percent
+from studies.engine.arms import CEILING
+from studies.engine.statistics import probability_of_improvement
+
+
+def degradation_table(found: Response) -> Table:
+    """Every arm at every level: accuracy, cost, gain, change, and what was lost."""
+    results, names = found.results, [factor.name for factor in found.results.factors]
+    rows = [_row(found, arm, at) for at in results.levels for arm in results.arms if results.setting(Cell(arm, at))]
+    gains, changes = (found.size(family) for family in ("gains over the base", "changes of gains"))
+    return Table(
+        "degradation",
+        f"Accuracy at every level of {' and '.join(names)}",
+        (
+            *names,
+            *("method", WORDS[found.metric], f"against its own {found.at_reference} control"),
+            *("paired gain over its base", "decision", "p of the gain (Holm)", "P(better than its base)", "pairs"),
+            *(f"change of the gain from {found.at_reference}", "p of the change (Holm)", "sets × networks"),
+            *("diverged", "lost"),
+        ),
+        tuple(rows),
+        "Mean over the synthetic sets (seeds) that did not diverge, pointwise 95% t intervals; differences pair "
+        "sets of one seed. Balanced accuracy is the mean recall of the classes on the clean test split; nothing is "
+        f"chosen by it. Decision: three paired t tests, each with Holm's correction over the {gains} gains, margin "
+        f"half a point; * likewise over the costs and the {changes} changes. P(better): share of pairs won, ties "
+        "half, exact interval.",
+    )
+
+
+def _row(found: Response, arm: str, levels: Levels) -> tuple[Entry, ...]:
+    results, cell, metric = found.results, Cell(arm, levels), found.metric
+    mean = found.ledger.mean(cell, metric)
+    diverged, beyond = results.ended(cell, "diverged"), levels != results.reference
+    gain = found.gain(arm, levels) if arm in found.terms else None
+    change = found.change(arm, levels) if gain and beyond else None
+    return (
+        *levels,
+        found.name(arm),
+        percent(mean),
+        found.cost(arm, levels).starred if beyond else None,
+        gain.points if gain else None,
+        gain.word if gain else None,
+        gain.judged.difference if gain else None,
+        _wins(found, arm, levels) if gain else None,
+        gain.interval.n if gain else None,
+        change.starred if change else None,
+        change.judged.difference if change else None,
+        f"{mean.n} × {results.judges(cell, metric)}",
+        diverged,
+        len(results.seeds) - mean.n - diverged,
+    )
+
+
+def _wins(found: Response, arm: str, levels: Levels) -> str | None:
+    control = Cell(found.results.arms[arm].control, levels)
+    ours, theirs = (found.results.sets(cell, found.metric) for cell in (Cell(arm, levels), control))
+    return chance(probability_of_improvement(ours, theirs))
+
+
+def slope_table(found: Response) -> Table:
+    """Every slope with its misfit."""
+    sizes = sorted({one.ruling.judged.family_size for one in found.slopes})
+    rows = tuple(
+        (
+            one.curve.name,
+            found.name(one.arm),
+            one.ruling.points,
+            one.curve.unit,
+            one.upto,
+            None if one.misfit is None else round(100 * one.misfit, 2),
+            one.ruling.interval.n,
+            one.ruling.word,
+        )
+        for one in found.slopes
+    )
+    return Table(
+        "slopes",
+        "Slope of degradation",
+        (
+            *(
+                "kind",
+                "method",
+                "accuracy per unit",
+                "unit",
+                f"from {found.at_reference} up to",
+                "largest misfit, points",
+            ),
+            *("seeds", "decision"),
+        ),
+        rows,
+        "Each seed's least-squares slope over the clean control and the severities of one kind (wrong labels as "
+        "realised, up to half of them; log10 of the factor); the interval is over seeds and says nothing of the "
+        "misfit, the largest distance of a condition's mean from the mean line. Decision: Holm over "
+        f"{' or '.join(map(str, sizes))}.",
+    )
+
+
+def degradation_figure(found: Response, note: str = "") -> Figure | None:
+    """Accuracy above, the gains below, a column a curve. note: what else its caption says."""
+    if not found.curves:
+        return None
+    columns, tint = len(found.curves), tints(found.results.arms)
+    drawing = Drawing(figsize=(max(6.5, 3.3 * columns + 1), 6.6), layout="constrained")
+    grid = drawing.subplots(2, columns, sharey="row", sharex="col", squeeze=False, height_ratios=[3, 2])
+    for k, (curve, points_) in enumerate(found.curves):
+        top, bottom = grid[0][k], grid[1][k]
+        x, levels = np.array([place for place, _ in points_]), [one for _, one in points_]
+        for arm in found.main:
+            dashed = found.results.arms[arm].method == CEILING
+            means = [found.results.mean(Cell(arm, one), found.metric) for one in levels]
+            band(top, x, means, tint[arm], found.name(arm), dashed=dashed)
+            if arm in found.terms:
+                gains = [found.gain(arm, one) for one in levels]
+                band(bottom, x, [one.interval for one in gains], tint[arm], found.name(arm))
+                marked = [(place, one.interval.mean) for place, one in zip(x, gains, strict=True) if one.differs]
+                if marked:
+                    bottom.plot(*zip(*marked, strict=True), "*", ms=11, color=tint[arm], mec="white", zorder=4)
+        bottom.axhline(0, color=ZERO, lw=1)
+        top.set_title(curve.name, fontsize=11)
+        curve_axis(bottom, curve, x)
+        top.set_ylim(0, 1.02)  # a t interval of few sets knows no bounds
+        percent_axis(top)
+        percent_axis(bottom, 1)
+    grid[0][0].set_ylabel(WORDS[found.metric])
+    grid[1][0].set_ylabel("paired gain over the base")
+    legend(drawing, grid[0][0])
+    return Figure(
+        "degradation",
+        "What it costs, and what is left of the gain",
+        f"Mean over {len(found.results.seeds)} synthetic sets (seeds) with pointwise 95% t bands over sets; the first "
+        f"point is {found.at_reference}. Below: the MI term's gain over the base at the same level, paired by seed; a "
+        f"star where a gain or a loss is decided.{f' {note}' if note else ''}",
+        drawing,
+    )

@@ -1,0 +1,263 @@
+"""Where a study breaks: every failure mode at every level, where it begins, and a trial that shows it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure as Drawing
+
+from studies.answers.ledger import Ledger, Part
+from studies.answers.parts.drawing import INK
+from studies.answers.parts.pictures import picture_figure
+from studies.answers.parts.wording import listed
+from studies.answers.results import Cell
+from studies.engine.answer import Figure, Sentence, Table
+from studies.engine.arms import CEILING
+from studies.engine.failures import FAILED, FAILURES, UNDECIDED, Group, describe, mode_of, named
+
+EXAMPLES = 8
+Levels = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """One mode of one cell.
+
+    count of `of` trials failed (a group counts as one); undecided: the rule decides nothing; example: the trial that
+    shows it most clearly, with what its detector said.
+    """
+
+    mode: str
+    side: str
+    group: bool
+    cell: Cell
+    count: int
+    of: int
+    undecided: bool
+    evidence: str
+    example: str
+
+    @property
+    def failed(self) -> bool:
+        """Most trials failed, or the group did."""
+        return 2 * self.count > self.of
+
+    @property
+    def name(self) -> str:
+        return named(self.mode, self.side)
+
+
+def occurrences(ledger: Ledger, groups: Mapping[Cell, Group]) -> list[Occurrence]:
+    """Every mode that could occur in every cell. groups: what the detectors of groups read, by cell."""
+    results = ledger.results
+    seen: list[Occurrence] = []
+    for levels in results.levels:
+        for arm in results.arms:
+            cell = Cell(arm, levels)
+            if results.setting(cell) is not None:
+                seen += _of_trials(ledger, cell)
+                seen += _of_group(ledger, cell, groups[cell]) if cell in groups else ()
+    return seen
+
+
+def _of_trials(ledger: Ledger, cell: Cell) -> Iterator[Occurrence]:
+    rows = ledger.results.rows(cell)
+    for mode in sorted({mode for row in rows for mode in row.failures}):
+        held = [(row.trial, row.failures[mode]) for row in rows if mode in row.failures]
+        failed = [(trial, finding) for trial, finding in held if finding["state"] == FAILED]
+        for side in sorted({finding["side"] for _, finding in failed}) or [""]:
+            here = [(trial, finding) for trial, finding in failed if finding["side"] == side]
+            trial, finding = max(here or held, key=lambda pair: abs((pair[1]["value"] or 0) - pair[1]["threshold"]))
+            yield Occurrence(mode, side, False, cell, len(here), len(held), False, finding["evidence"], trial)
+
+
+def _of_group(ledger: Ledger, cell: Cell, group: Group) -> Iterator[Occurrence]:
+    for mode in FAILURES.names():
+        detector = FAILURES.build(mode)
+        finding = detector(group) if detector.scope == "group" else None
+        if finding is not None:
+            failed, example = finding.state == FAILED, ledger.results.trials(cell)[0]
+            undecided = finding.state == UNDECIDED
+            yield Occurrence(mode, finding.side, True, cell, int(failed), 1, undecided, finding.evidence, example)
+
+
+@dataclass(frozen=True)
+class Onset:
+    """Where a mode fails for an arm on one curve, or at one level that lies on none.
+
+    begins: the mildest level from which on it always fails; only: the levels where it fails although it does not at a
+    more severe one; everywhere: at every level, the reference too.
+    """
+
+    mode: str
+    arm: str
+    kind: str
+    begins: str
+    only: tuple[str, ...]
+    evidence: str
+    everywhere: bool = False
+
+    @property
+    def where(self) -> str:
+        """The place in words."""
+        if self.everywhere:
+            return "everywhere, on clean data too"
+        told = [f"at {listed(self.only)} only"] if self.only else []
+        if self.begins:
+            told.append(f"under {self.begins}" if self.kind == self.begins else f"from {self.begins}")
+        return " and ".join(told)
+
+
+def onsets(ledger: Ledger, seen: Sequence[Occurrence]) -> list[Onset]:
+    """Where every mode that fails somewhere begins, by arm; one that fails everywhere stands once."""
+    results, order = ledger.results, list(ledger.results.arms)
+    curves = [(curve.name, [levels for _, levels in points[1:]]) for curve, points in results.curves()]
+    on_curves = {levels for _, members in curves for levels in members} | {results.reference}
+    kinds = curves + [(label(one), [one]) for one in results.levels if one not in on_curves]
+    begun = []
+    failing_pairs = {(one.name, one.cell.arm) for one in seen if one.failed}
+    for name, arm in sorted(failing_pairs, key=lambda pair: (pair[0], order.index(pair[1]))):
+        failing = {one.cell.levels: one for one in seen if one.name == name and one.cell.arm == arm and one.failed}
+        if len(failing) == len(results.levels):
+            begun.append(Onset(name, arm, "all", "", (), failing[results.reference].evidence, True))
+            continue
+        if results.reference in failing:
+            told = (label(results.reference) or "the reference",)
+            begun.append(Onset(name, arm, "clean", "", told, failing[results.reference].evidence))
+        for kind, members in kinds:
+            here = [levels for levels in members if levels in failing]
+            if not here:
+                continue
+            start = len(members)
+            while start and members[start - 1] in failing:
+                start -= 1
+            begins = label(members[start]) if start < len(members) else ""
+            only = tuple(label(levels) for levels in here if members.index(levels) < start)
+            begun.append(Onset(name, arm, kind, begins, only, failing[here[-1]].evidence))
+    return begun
+
+
+def label(levels: Levels) -> str:
+    """Levels in words."""
+    return " · ".join(levels)
+
+
+def failure_part(ledger: Ledger, seen: Sequence[Occurrence]) -> Part:
+    """The failure map in words, as a table and as pictures; the modes of groups by trial."""
+    begun = onsets(ledger, seen)
+    failed: dict[str, list[str]] = {}
+    for one in seen:
+        if one.group and one.failed:
+            for trial in ledger.results.trials(one.cell):
+                failed.setdefault(trial, []).append(one.mode)
+    figures = [failure_map(ledger, seen), examples(ledger, seen)]
+    return Part(_sentences(ledger, seen, begun), [_table(ledger, begun)], figures, failed=failed)
+
+
+def _sentences(ledger: Ledger, seen: Sequence[Occurrence], begun: Sequence[Onset]) -> list[Sentence]:
+    """What fails where, and what is undecided."""
+    results, sentences = ledger.results, []
+    for mode in sorted({onset.mode for onset in begun}):
+        told = []
+        for arm in dict.fromkeys(onset.arm for onset in begun if onset.mode == mode):
+            places = [onset.where for onset in begun if (onset.mode, onset.arm) == (mode, arm)]
+            told.append(f"{results.arms[arm].name} {', '.join(places)}")
+        sentences.append(Sentence(f"{mode}: {'; '.join(told)}."))
+    if not sentences:
+        sentences.append(Sentence("No failure mode was seen in most seeds of any condition."))
+    counts = []
+    for mode in sorted({one.mode for one in seen if one.undecided}):
+        judged = [one for one in seen if one.mode == mode]
+        counts.append(f"{mode} in {sum(one.undecided for one in judged)} of {len(judged)} cases")
+    if counts:
+        sentences.append(Sentence(f"Undecided with {len(results.seeds)} seeds: {', '.join(counts)}."))
+    return sentences
+
+
+def _table(ledger: Ledger, begun: Sequence[Onset]) -> Table:
+    accuracy = ledger.results.folder.study.get("reference_accuracy")
+    rows = tuple(
+        (one.mode, ledger.results.arms[one.arm].name, one.kind, one.where, one.evidence, describe(mode_of(one.mode)))
+        for one in begun
+    )
+    return Table(
+        "failures",
+        "Where each failure mode begins",
+        ("mode", "method", "kind", "fails", "evidence there", "what it is"),
+        rows,
+        "A mode of single trials fails where most seeds do, one of groups where the one rule decides it; `from`: under "
+        "every more severe condition of the kind as well. The reference network that judges synthetic images has "
+        f"{'an unknown accuracy' if accuracy is None else f'{accuracy:.1%}'} on validation.",
+    )
+
+
+def failure_map(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
+    """Mode x level, a row for each arm that can have the mode, with the counts of failed trials."""
+    results = ledger.results
+    names = sorted({one.name for one in seen if one.count or one.undecided})
+    can = {(one.mode, one.cell.arm) for one in seen}
+    rows = [(name, arm) for name in names for arm in results.arms if (mode_of(name), arm) in can]
+    if not rows:
+        return None
+    columns = list(results.levels)
+    share = np.full((len(rows), len(columns)), np.nan)
+    drawing = Drawing(figsize=(0.5 * len(columns) + 5.2, 0.21 * len(rows) + 1.9), layout="constrained")
+    axes = drawing.subplots()
+    for one in seen:
+        x = columns.index(one.cell.levels)
+        for y, (name, arm) in enumerate(rows):
+            if one.cell.arm != arm or one.mode != mode_of(name):
+                continue
+            if one.name != name:
+                # Its other side failed here, or none: this one was looked for and not found.
+                share[y, x] = np.nan_to_num(share[y, x])
+                continue
+            share[y, x] = one.count / one.of if one.of else np.nan
+            text = "?" if one.undecided else ("yes" if one.group else f"{one.count}/{one.of}") if one.count else ""
+            tint = "white" if share[y, x] > 0.6 else INK
+            axes.text(x, y, text, ha="center", va="center", fontsize=7, color=tint)
+    axes.set_facecolor("#e3e7ec")
+    axes.imshow(share, vmin=0, vmax=1, cmap="Reds", aspect="auto", interpolation="nearest")
+    axes.set_xticks(range(len(columns)), [label(levels) for levels in columns], rotation=90, fontsize=8)
+    axes.set_yticks(range(len(rows)), [results.arms[arm].name for _, arm in rows], fontsize=7.5)
+    axes.tick_params(length=0)
+    for y, (name, _) in enumerate(rows):
+        if y == 0 or rows[y - 1][0] != name:
+            axes.axhline(y - 0.5, color=INK, lw=0.8)
+            place = ("axes fraction", "data")
+            axes.annotate(name, (1.01, y), xycoords=place, va="center", fontsize=8.5, annotation_clip=False)
+    return Figure(
+        "failures",
+        "Failure map",
+        f"Failed trials of {len(results.seeds)} seeds for every mode (right), method (left) and training data; `yes`: "
+        "the paired trials show it, `?`: too few seeds to say. Pale: looked for and not found; grey: cannot occur "
+        "there. Modes that occurred nowhere are left out.",
+        drawing,
+    )
+
+
+def examples(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
+    """For each mode the trial that shows it most clearly."""
+    results = ledger.results
+    columns = list(results.levels)
+    worst: dict[str, tuple[tuple[bool, bool, float, int], Occurrence]] = {}
+    for one in seen:
+        arm, level = results.arms[one.cell.arm], columns.index(one.cell.levels)
+        if one.count and arm.method != CEILING and results.folder.picture(one.example) is not None:
+            # A method says more than random images, perturbed data more than clean ones.
+            rank = (not arm.anchor, level > 0, one.count / one.of, level)
+            if one.name not in worst or rank > worst[one.name][0]:
+                worst[one.name] = (rank, one)
+    shown = [worst[name][1] for name in sorted(worst)][:EXAMPLES]
+    grid = []
+    for one in shown:
+        where = ", ".join([results.arms[one.cell.arm].name, *filter(None, [label(one.cell.levels)])])
+        grid.append([("\n".join([f"{one.name}: {where}", *textwrap.wrap(one.evidence, 110)]), one.example)])
+    caption = (
+        f"For each mode that occurred (the first {EXAMPLES} of them), a synthetic set of the most severe condition "
+        "where it did, and what its detector read there; of a group mode, the first seed's."
+    )
+    return picture_figure(results.folder, "examples", "What failure looks like", caption, grid or [[]], 9)

@@ -1,0 +1,62 @@
+"""Pictures of synthetic sets, from the trials' folders; a figure that stands there already is kept without them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+
+from studies.engine.answer import Figure
+from studies.engine.folder import StudyFolder
+from studies.engine.rows import Array
+
+KEPT = " Drawn when the trials' pictures were there."
+
+
+def picture_figure(
+    folder: StudyFolder, name: str, title: str, caption: str, grid: Sequence[Sequence[tuple[str, str]]], width: float
+) -> Figure | None:
+    """Rows of (title, trial), each with its picture; without any picture the figure that is there, or None."""
+    shown = [[(told, _read(folder.picture(trial))) for told, trial in row] for row in grid]
+    sizes = [pixels.shape for row in shown for _, pixels in row if pixels is not None]
+    if not sizes:
+        return kept(folder, name, title, caption)
+    columns = len(grid[0])
+    heights = [max((_ratio(p) for _, p in row if p is not None), default=0.1) * width / columns for row in shown]
+    lines = max(told.count("\n") + 1 for row in grid for told, _ in row)
+    drawing = Drawing(figsize=(width, sum(heights) + (0.2 * lines + 0.12) * len(grid)), layout="constrained")
+    axes = drawing.subplots(len(grid), columns, squeeze=False, height_ratios=heights)
+    for row, line in zip(axes, shown, strict=True):
+        for one, (told, pixels) in zip(row, line, strict=True):
+            _show(one, told, pixels)
+    return Figure(name, title, caption, drawing)
+
+
+def kept(folder: StudyFolder, name: str, title: str, caption: str) -> Figure | None:
+    """A figure that was drawn before and cannot be drawn again; None where it was not."""
+    if not (folder.path / "figures" / f"{name}.png").exists():
+        return None
+    return Figure(name, title, caption + KEPT, None)
+
+
+def _show(axes: Axes, told: str, pixels: Array | None) -> None:
+    axes.axis("off")
+    axes.set_title(told, loc="left", fontsize=8.5)
+    if pixels is not None:
+        axes.imshow(pixels, interpolation="nearest")
+
+
+def _ratio(pixels: Array) -> float:
+    return min(1.0, pixels.shape[0] / pixels.shape[1])
+
+
+def _read(path: Path | None) -> Array | None:
+    if path is None:
+        return None
+    from PIL import Image
+
+    with Image.open(path, formats=["PNG"]) as image:
+        return np.asarray(image)

@@ -1,0 +1,293 @@
+"""A study's rows as labelled arrays: arms under levels by seed and network, their means, and contrasts of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mim4dd.registry import Flat
+from studies.engine.arms import Arm, Curve, Factor, Setting
+from studies.engine.folder import StudyFolder
+from studies.engine.rows import Array, Row, TrainingData
+from studies.engine.statistics import Interval, VarianceComponents, mean_interval, variance_components
+from studies.engine.statistics.contrasts import MARGIN
+
+# What a trial's networks score, by metric: [networks], or one number of the set.
+METRICS: dict[str, Callable[[Row], Sequence[float]]] = {
+    "test": lambda row: row.test,
+    "balanced": lambda row: () if row.test_recall is None else tuple(np.nanmean(row.test_recall, axis=1)),
+    "validation": lambda row: row.validation,
+    "clean_validation": lambda row: row.clean_validation,
+    "noisy_validation": lambda row: row.noisy_validation,
+    "rejected": lambda row: _one(row.measures, "rejected_share"),
+    "flipped": lambda row: _one(row.measures, "flipped_agreement"),
+    "decodable": lambda row: _one(row.information, "decodable"),
+    "critic": lambda row: _one(row.information, "critic"),
+    "entropy": lambda row: _one(row.information, "entropy"),
+}
+
+
+def _one(held: Mapping[str, float], key: str) -> tuple[float, ...]:
+    return (held[key],) if key in held else ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm at one level of each factor, by labels in the factors' order."""
+
+    arm: str
+    levels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A weighted sum of cells, seed by seed: a gain is a cell less its control, a change of it that of two gains.
+
+    id: unique in an answer; what: the ends in words; unit: `points` (differences of fractions, times 100), or the
+    metric's own. differences: by seed, NaN for a lost pair; absent: pairs that still lack a row.
+    """
+
+    id: str
+    what: str
+    metric: str
+    terms: tuple[tuple[float, Cell], ...]
+    differences: tuple[float, ...]
+    absent: int
+    trials: tuple[str, ...]
+    margin: float = MARGIN
+    unit: str = "points"
+
+    @property
+    def key(self) -> tuple[str, frozenset[tuple[float, Cell]]] | str:
+        """What makes two contrasts one, whichever of their ends comes first; the id where no cells say it."""
+        if not self.terms:
+            return self.id
+        weights = self._weights()
+        return self.metric, frozenset((round(self.sign * weight, 12), cell) for cell, weight in weights.items())
+
+    @property
+    def sign(self) -> float:
+        """1, or -1 where the first of its cells is subtracted: two of one key differ in it alone."""
+        weights = self._weights()
+        first = min(weights, key=lambda cell: (cell.arm, cell.levels), default=None)
+        return -1.0 if first is not None and weights[first] < 0 else 1.0
+
+    def _weights(self) -> dict[Cell, float]:
+        """The weight of each cell that has one."""
+        weights = {cell: 0.0 for _, cell in self.terms}
+        for weight, cell in self.terms:
+            weights[cell] += weight
+        return {cell: weight for cell, weight in weights.items() if weight}
+
+
+class Results:
+    """The rows of a study folder by arm, level, seed and network."""
+
+    def __init__(self, folder: StudyFolder) -> None:
+        self.folder = folder
+        self.arms: dict[str, Arm] = {arm.key: arm for arm in folder.arms}
+        self.factors: tuple[Factor, ...] = folder.factors
+        self.seeds = folder.seeds
+        self._settings = {
+            Cell(one.arm.key, tuple(one.levels[factor.name] for factor in self.factors)): one for one in folder.settings
+        }
+        self._tables: dict[str, xr.DataArray] = {}
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        return ("arm", *(factor.name for factor in self.factors), "seed", "network")
+
+    @cached_property
+    def reference(self) -> tuple[str, ...]:
+        """The reference level of each factor."""
+        return tuple(factor.reference.label for factor in self.factors)
+
+    @cached_property
+    def levels(self) -> tuple[tuple[str, ...], ...]:
+        """Every combination of the factors' levels, the references first."""
+        return tuple(product(*([level.label for level in factor.levels] for factor in self.factors)))
+
+    @cached_property
+    def networks(self) -> int:
+        """The most networks that judge a set."""
+        rows = self.folder.rows.values()
+        return max((max(len(row.test), len(row.clean_validation)) for row in rows), default=1) or 1
+
+    def table(self, metric: str) -> xr.DataArray:
+        """A metric of every trial [arm, factor..., seed, network]; NaN where a trial failed, diverged or is missing."""
+        if metric not in self._tables:
+            shape = [len(self.arms), *(len(factor.levels) for factor in self.factors), len(self.seeds), self.networks]
+            values = np.full(shape, np.nan)
+            for cell, setting in self._settings.items():
+                at: tuple[int, ...] = self._place(cell)
+                for seed, trial in enumerate(setting.trials):
+                    if (row := self.folder.rows.get(trial)) is not None:
+                        found = METRICS[metric](row)
+                        values[at][seed, : len(found)] = found
+            coordinates: dict[str, Any] = {"arm": list(self.arms), "seed": list(self.seeds)}
+            coordinates |= {factor.name: [level.label for level in factor.levels] for factor in self.factors}
+            self._tables[metric] = xr.DataArray(values, coordinates, self.dims, metric)
+        return self._tables[metric]
+
+    def _place(self, cell: Cell) -> tuple[int, ...]:
+        levels = [
+            [level.label for level in factor.levels].index(label)
+            for factor, label in zip(self.factors, cell.levels, strict=True)
+        ]
+        return (list(self.arms).index(cell.arm), *levels)
+
+    def cell(self, arm: str, *levels: str) -> Cell:
+        """An arm at these levels, at the references where none is given."""
+        return Cell(arm, levels or self.reference)
+
+    def setting(self, cell: Cell) -> Setting | None:
+        """The setting of a cell; None where the study does not run it."""
+        return self._settings.get(cell)
+
+    def networks_of(self, cell: Cell, metric: str = "test") -> Array:
+        """A metric of each set's networks, [seeds, networks]."""
+        return np.asarray(self.table(metric).values[self._place(cell)])
+
+    def sets(self, cell: Cell, metric: str = "test") -> Array:
+        """A metric of each set, the mean of its networks, [seeds]; NaN where it has none."""
+        values = self.networks_of(cell, metric)
+        present = np.isfinite(values)
+        count = present.sum(axis=1)
+        return np.where(count > 0, np.where(present, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
+
+    def mean(self, cell: Cell, metric: str = "test") -> Interval:
+        """A metric over sets, with its 95% t interval."""
+        return mean_interval(self.sets(cell, metric))
+
+    def spread(self, cell: Cell, metric: str = "test") -> VarianceComponents:
+        """Between the sets of a cell, and between the networks of a set."""
+        return variance_components(self.networks_of(cell, metric)[None])
+
+    def judges(self, cell: Cell, metric: str = "test") -> int:
+        """The networks that judge a set of the cell."""
+        return int(np.isfinite(self.networks_of(cell, metric)).sum(axis=1).max(initial=0))
+
+    def trials(self, cell: Cell) -> tuple[str, ...]:
+        """The trials of a cell by seed; none where the study does not run it."""
+        setting = self.setting(cell)
+        return setting.trials if setting else ()
+
+    def rows(self, cell: Cell) -> list[Row]:
+        """The rows that there are of a cell."""
+        return [self.folder.rows[trial] for trial in self.trials(cell) if trial in self.folder.rows]
+
+    def row(self, cell: Cell, seed: int) -> Row | None:
+        """The row of a cell's seed, by its position; None where there is none."""
+        trials = self.trials(cell)
+        return self.folder.rows.get(trials[seed]) if seed < len(trials) else None
+
+    def ended(self, cell: Cell, status: str) -> int:
+        """How many trials of a cell ended in a status; `missing` are those without a row."""
+        if status == "missing":
+            return len(self.trials(cell)) - len(self.rows(cell))
+        return sum(row.status == status for row in self.rows(cell))
+
+    def config(self, arm: str) -> Flat:
+        """An arm's configuration, from any of its rows; empty when it has none."""
+        cells = (Cell(arm, levels) for levels in self.levels)
+        return next((dict(row.config) for cell in cells for row in self.rows(cell)), {})
+
+    def data(self, levels: tuple[str, ...], seed: int) -> TrainingData | None:
+        """What was made of the training data of a seed: all arms meet the same. None where no row says."""
+        rows = (self.row(Cell(arm, levels), seed) for arm in self.arms)
+        return next((row.data for row in rows if row is not None and row.data is not None), None)
+
+    def any_data(self, levels: tuple[str, ...]) -> TrainingData | None:
+        """The same of the first seed that has one."""
+        return next(filter(None, (self.data(levels, seed) for seed in range(len(self.seeds)))), None)
+
+    # Contrasts
+
+    def contrast(
+        self,
+        id: str,
+        what: str,
+        *terms: tuple[float, Cell],
+        metric: str = "test",
+        margin: float = MARGIN,
+        unit: str = "points",
+        values: Array | None = None,
+    ) -> Contrast:
+        """A weighted sum of cells, paired by seed. values: instead of the sum, by seed, where no fixed cells say it."""
+        total = np.zeros(len(self.seeds))
+        absent = np.zeros(len(self.seeds), dtype=bool)
+        trials: dict[str, None] = {}
+        for weight, cell in terms:
+            total = total + weight * self.sets(cell, metric)
+            own = self.trials(cell)
+            trials |= dict.fromkeys(own)
+            absent |= [seed < len(own) and own[seed] not in self.folder.rows for seed in range(len(self.seeds))]
+        differences = tuple(float(one) for one in (total if values is None else values))
+        fixed = terms if values is None else ()
+        return Contrast(id, what, metric, fixed, differences, int(absent.sum()), tuple(trials), margin, unit)
+
+    def gain(self, arm: str, levels: tuple[str, ...] = (), metric: str = "test") -> Contrast:
+        """An arm less its control at the same levels."""
+        levels = levels or self.reference
+        control = self.arms[arm].control
+        return self.against(arm, control, levels, metric, kind="gain")
+
+    def against(
+        self, a: str, b: str, levels: tuple[str, ...] = (), metric: str = "test", *, kind: str = "difference"
+    ) -> Contrast:
+        """One arm less another at the same levels."""
+        levels = levels or self.reference
+        what = f"{self.arms[a].name} less {self.arms[b].name}{self.at(levels)}"
+        id = slug(kind, a, *((b,) if kind == "difference" else ()), *levels)
+        return self.contrast(id, what, (1.0, Cell(a, levels)), (-1.0, Cell(b, levels)), metric=metric)
+
+    def cost(self, arm: str, levels: tuple[str, ...], metric: str = "test") -> Contrast:
+        """An arm at these levels less itself at the references."""
+        what = f"{self.arms[arm].name}{self.at(levels)} less itself{self.at(self.reference)}"
+        terms = ((1.0, Cell(arm, levels)), (-1.0, Cell(arm, self.reference)))
+        return self.contrast(slug("cost", arm, *levels), what, *terms, metric=metric)
+
+    def change(self, arm: str, levels: tuple[str, ...], metric: str = "test") -> Contrast:
+        """An arm's gain at these levels less its gain at the references."""
+        control, here, there = self.arms[arm].control, levels, self.reference
+        what = f"the gain of {self.arms[arm].name}{self.at(here)} less its gain{self.at(there)}"
+        terms = ((1.0, Cell(arm, here)), (-1.0, Cell(control, here)), (-1.0, Cell(arm, there)))
+        return self.contrast(slug("change", arm, *levels), what, *terms, (1.0, Cell(control, there)), metric=metric)
+
+    def at(self, levels: tuple[str, ...]) -> str:
+        """Levels in words, as the end of a phrase."""
+        return f", {' · '.join(levels)}" if levels else ""
+
+    # Curves
+
+    def curves(self) -> Iterator[tuple[Curve, list[tuple[float, tuple[str, ...]]]]]:
+        """Each curve of the one factor that has some, with (place, levels) in order, the reference first."""
+        for position, factor in enumerate(self.factors):
+            for curve in factor.curves:
+                points = []
+                for level in factor.levels:
+                    labels = (*self.reference[:position], level.label, *self.reference[position + 1 :])
+                    place = self._realised(curve, labels, level.at)
+                    if level.curve == curve.name and place is not None:
+                        points.append((place, labels))
+                if points:
+                    yield curve, [(curve.origin, self.reference), *sorted(points)]
+
+    def _realised(self, curve: Curve, levels: tuple[str, ...], asked: float | None) -> float | None:
+        """Where a level lies: the mean of what the rows of its seeds say was realised, else what was asked for."""
+        if not curve.realised:
+            return asked
+        data = (self.data(levels, seed) for seed in range(len(self.seeds)))
+        found = [value for one in data if one is not None for value in one.realised(curve.realised)]
+        return float(np.mean(found)) if found else asked
+
+
+def slug(*parts: str) -> str:
+    """Parts as one id without spaces, `gain/mim:base=dm/symmetric-0.4`."""
+    return "/".join(part.replace(" ", "-") for part in parts if part)

@@ -1,0 +1,169 @@
+"""A row: what a finished trial has left, typed and checked where it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mim4dd.errors import InputError
+from mim4dd.registry import Flat
+
+Array = npt.NDArray[np.float64]
+STATUSES = ("ok", "diverged", "error")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What the perturbations made of a trial's training split.
+
+    counts: images a label; true_counts: images a true class, None where the row does not say; perturbed: each
+    perturbation's own record, by name; tail: policy, and the classes that are short of images.
+    """
+
+    counts: tuple[int, ...]
+    true_counts: tuple[int, ...] | None
+    wrong_labels: float | None
+    perturbed: Mapping[str, Mapping[str, Any]]
+    tail: Mapping[str, Any]
+
+    def realised(self, key: str) -> list[float]:
+        """A number of the perturbations' records, such as `rate`, of each that has it."""
+        return [float(step[key]) for step in self.perturbed.values() if step.get(key) is not None]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One line of rows.jsonl.
+
+    status: `ok`, `diverged` or `error`. validation: what choices read, clean labels or noisy ones (`selection`).
+    test, test_recall: of the report alone. Information in nats; seconds and bytes in `measured`. failures: each trial
+    detector's finding by mode. held: the line itself.
+
+    Shapes: accuracies [networks]; recalls [networks, classes], NaN for a class without images; None without any.
+    """
+
+    trial: str
+    config: Flat
+    status: str
+    reason: str
+    selection: str
+    clean_validation: tuple[float, ...]
+    noisy_validation: tuple[float, ...]
+    validation_recall: Array | None
+    test: tuple[float, ...]
+    test_recall: Array | None
+    rungs: tuple[tuple[int, float], ...]
+    information: dict[str, float]
+    data: TrainingData | None
+    measures: dict[str, float]
+    failed_by: tuple[str, ...]
+    failures: dict[str, dict[str, Any]]
+    measured: dict[str, Any]
+    held: dict[str, Any] = field(repr=False)
+
+    @property
+    def validation(self) -> tuple[float, ...]:
+        return self.noisy_validation if self.selection == "noisy" else self.clean_validation
+
+    @property
+    def validation_mean(self) -> float:
+        """The number that choices read; NaN when the trial has none."""
+        return float(np.mean(self.validation)) if self.validation else float("nan")
+
+    @staticmethod
+    def read(held: Any) -> Row:
+        """A line's object as a row.
+
+        Raises: ValueError, KeyError or TypeError where it has another shape.
+        """
+        result, report, measured = held["result"], held["report_only"], held["measured"]
+        if result["status"] not in STATUSES:
+            raise ValueError(f"status is {result['status']!r}")
+        if not isinstance(held["trial"], str) or not isinstance(held["config"], dict) or not isinstance(measured, dict):
+            raise TypeError("trial, config or measured has another type")
+        entropy = result.get("entropy_nats")
+        nats = {kind: result.get(f"{kind}_information_nats") for kind in ("decodable", "critic")} | {"entropy": entropy}
+        return Row(
+            trial=held["trial"],
+            config=dict(held["config"]),
+            status=str(result["status"]),
+            reason=str(result.get("reason") or ""),
+            selection="noisy" if result.get("selection") == "noisy" else "clean",
+            clean_validation=_numbers(result.get("validation_accuracy")),
+            noisy_validation=_numbers(result.get("noisy_validation_accuracy")),
+            validation_recall=_matrix(result.get("validation_recall")),
+            test=_numbers(report.get("test_accuracy")),
+            test_recall=_matrix(report.get("test_recall")),
+            rungs=tuple(
+                (int(one["iteration"]), float(one["validation_accuracy"])) for one in result.get("rungs") or ()
+            ),
+            information={kind: float(value) for kind, value in nats.items() if value is not None},
+            data=_data(result),
+            measures={
+                name: float(value) for name, value in (result.get("measures") or {}).items() if value is not None
+            },
+            failed_by=tuple(result.get("failed_by") or ()),
+            failures={mode: dict(finding) for mode, finding in (result.get("failures") or {}).items()},
+            measured=dict(measured),
+            held=held,
+        )
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in values or ())
+
+
+def _matrix(values: Any) -> Array | None:
+    if not values:
+        return None
+    matrix = np.array([[np.nan if value is None else value for value in row] for row in values], dtype=float)
+    if matrix.ndim != 2:
+        raise ValueError("a recall must be [networks, classes]")
+    return matrix
+
+
+def _data(result: Mapping[str, Any]) -> TrainingData | None:
+    if "train_counts" not in result:
+        return None
+    perturbed = result.get("perturbed") or {}
+    counts = tuple(int(count) for count in result["train_counts"])
+    true = result.get("clean_counts")
+    if not true:
+        # Rows written before the true counts were kept: only an imbalance changes those.
+        true = next((step["counts"] for step in perturbed.values() if "factor" in step), counts)
+    wrong = result.get("wrong_labels")
+    return TrainingData(
+        counts,
+        tuple(int(count) for count in true),
+        None if wrong is None else float(wrong),
+        perturbed,
+        result.get("tail") or {},
+    )
+
+
+def read_rows(out: Path, *, unfinished: bool = False) -> dict[str, Row]:
+    """The rows of a study folder by trial; of two rows of one trial the later stands.
+
+    unfinished: a last line without its end is being written, and left out.
+    Raises: InputError when a line is no row.
+    """
+    rows: dict[str, Row] = {}
+    path = out / "rows.jsonl"
+    data = path.read_bytes() if path.exists() else b""
+    if unfinished:
+        data = data[: data.rfind(b"\n") + 1]
+    # By the newline byte alone: text knows other ends of a line, and JSON may hold them.
+    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n") if data else [], 1):
+        try:
+            row = Row.read(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            told = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise InputError(f"{path}:{number} is no row ({told}); repair or remove that line") from error
+        rows[row.trial] = row
+    return rows

@@ -1,0 +1,295 @@
+"""Arms, levels and settings: names, the cross of a plan, controls; old folders read as new ones are planned."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mim4dd.errors import InputError
+from mim4dd.registry import Flat
+from studies.engine.arms import (
+    EQUAL_STRENGTH,
+    Arm,
+    Factor,
+    Level,
+    Planned,
+    Setting,
+    changed,
+    control_of,
+    cross,
+    default_arm,
+    spec,
+    unplanned,
+    with_controls,
+)
+from studies.engine.conditions import TRAINING_DATA, condition, training_data
+from studies.engine.folder import StudyFolder, read_settings
+from studies.engine.identity import identify, shared_entries
+from studies.engine.options import parse_options
+from studies.engine.rows import Row, read_rows
+from studies.engine.study import Plan
+
+
+def on(base: str, **term: float | str) -> Arm:
+    knobs: Flat = {"method.base": base, **{f"method.{key}": value for key, value in term.items()}}
+    return Arm(spec("mim", knobs), "mim", knobs)
+
+
+@pytest.mark.parametrize(
+    ("arm", "name"),
+    [
+        (Arm("random", "random", role="random"), "random real images"),
+        (Arm("full", "full", role="full"), "full data"),
+        (Arm("k_center", "k_center"), "k-center"),
+        (Arm("dc", "dc", {"method.batch_real": 32}), "DC (batch_real=32)"),
+        (on("dm", weight=0.0), "DM"),
+        (on("dm"), "DM + MIM4DD (default)"),
+        (on("dsa", balance="gradnorm", weight=1.0), "DSA + MIM4DD (equal strength)"),
+        (on("dm", balance="gradnorm", weight=0.1), "DM + MIM4DD (ρ=0.1)"),
+        (on("dm", weight=8.0, temperature=0.5), "DM + MIM4DD (τ=0.5, λ=8)"),
+    ],
+)
+def test_a_name_says_the_method_and_what_tells_it_apart(arm: Arm, name: str) -> None:
+    assert arm.name == name
+
+
+def test_a_key_is_what_a_command_line_gives() -> None:
+    knobs: Flat = {"method.base": "dm", **EQUAL_STRENGTH}
+    assert spec("mim", knobs) == "mim:base=dm,balance=gradnorm,weight=1"
+    assert spec("random", {}) == "random"
+
+
+def test_a_plan_is_the_cross_with_the_references_first() -> None:
+    factor = Factor("light", (Level("day"), Level("night", {"dark": True})))
+    planned = [Planned(Arm("full", "full"), {"m": "full"}, once=(0,)), Planned(Arm("dm", "dm"), {"m": "dm"})]
+    settings, trials = cross(planned, (factor,), (0, 1))
+    assert [one.name for one in settings] == ["full data · day", "DM · day", "full data · night", "DM · night"]
+    assert [len(one.trials) for one in settings] == [1, 2, 2, 2]
+    assert [one.setting for one in settings] == [0, 1, 2, 3]
+    assert [trial.hash for trial in trials] == [trial for one in settings for trial in one.trials]
+    assert trials[3].config == {"m": "full", "dark": True, "seed": 0}
+    alone, _ = cross(planned, (), (0, 1))
+    assert [(one.levels, len(one.trials)) for one in alone] == [({}, 1), ({}, 2)]
+
+
+def test_a_trial_of_two_arms_is_run_once() -> None:
+    planned = [Planned(Arm("a", "dm"), {"m": "dm"}), Planned(Arm("b", "dm"), {"m": "dm"})]
+    settings, trials = cross(planned, (), (0,))
+    assert settings[0].trials == settings[1].trials == (trials[0].hash,)
+
+
+def test_the_control_is_the_base_alone_with_the_same_knobs() -> None:
+    short, plain = Arm("dc:iterations=9", "dc", {"method.iterations": 9}), Arm("dc", "dc")
+    assert control_of(on("dc", weight=8.0), [short, plain]) == "dc"
+    long = Arm("x", "mim", {"method.base": "dc", "method.base.iterations": 9})
+    assert control_of(long, [plain, short]) == short.key
+    assert control_of(long, [plain]) == ""
+    assert control_of(plain, [short, plain]) == ""
+    assert control_of(on("dm"), [on("dm", weight=0.0)]) == on("dm", weight=0.0).key
+    settings = with_controls([Setting(0, plain), Setting(1, on("dc")), Setting(2, on("dsa"))])
+    assert [one.arm.control for one in settings] == ["", "dc", ""]
+
+
+def test_a_changed_default_keeps_what_was_set_by_hand() -> None:
+    default = default_arm({"method.base": "dc", "method.temperature": 0.2, "method.base.lr": 1.0}, ["method.base.lr"])
+    assert (default.key, default.control, default.name) == ("mim:base=dc", "dc", "DC + MIM4DD (default)")
+    default = default_arm({"method.base": "dc", "method.temperature": 0.2}, ["method.temperature"])
+    variant = changed(default, "variant", {"method.weight": 8.0})
+    assert (variant.key, variant.role) == ("mim:base=dc,temperature=0.2,weight=8", "variant")
+    search = unplanned([default], {"method.weight": 8.0, "seed": 0}, ["method.weight"])
+    assert (search.key, search.name) == (f"search:{variant.key}", "DC + MIM4DD (τ=0.2, λ=8)")
+
+
+def test_a_factor_and_a_setting_survive_json() -> None:
+    factor = training_data([condition("symmetric:rate=0"), condition("exponential:factor=10", "symmetric:rate=0.4")])
+    assert Factor.read(json.loads(json.dumps(factor.json()))) == factor
+    setting = Setting(3, on("dm"), {TRAINING_DATA: "clean"}, ("a", "b"), 0.5)
+    assert Setting.read(json.loads(json.dumps(setting.json()))) == setting
+
+
+# What a command line planned before arms and levels were data, in the form of that time: (role, knobs) by setting.
+Old = tuple[str, dict[str, Any]]
+BASE: Old = ("base", {"method.weight": 0.0})
+EQUAL: Old = ("variant", dict(EQUAL_STRENGTH))
+OF_A_SUITE: list[Old] = [("random", {}), BASE, ("default", {}), EQUAL]
+
+
+def old_form(plan: Plan, roles: list[Old]) -> list[dict[str, Any]]:
+    """The settings of a plan as they were written then."""
+    texts = {one.label: one.text for one in plan.conditions}
+    lines = []
+    for one in plan.settings:
+        role, knobs = roles[one.setting % len(roles)]
+        text = texts[one.levels.get(TRAINING_DATA, "clean")]
+        held = {"setting": one.setting, "role": role, "knobs": knobs, "dummy": one.dummy, "condition": text}
+        lines.append({**held, "trials": list(one.trials)})
+    return lines
+
+
+def planned(script: str, *words: str) -> tuple[Plan, dict[str, Any]]:
+    """A study's plan, and its study.json as it was then."""
+    study = import_module(f"studies.{script}").STUDY
+    options = parse_options("", study.script, study.asks, words)
+    components = study.configure(options)
+    configuration = replace(components, flat={**shared_entries(options), **components.flat})
+    plan = study.plan(options, configuration)
+    held = identify(study, options, configuration, plan)
+    return plan, {key: value for key, value in held.items() if key != "factors"}
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "roles"),
+    [
+        ("noisy_labels", [], [*OF_A_SUITE, ("full", {})]),
+        (
+            "imbalance",
+            ["--quick", "--grid", "--method", "dc", "--method", "mim:base=dc,weight=8"],
+            [
+                *OF_A_SUITE,
+                ("dc", {"method": "dc"}),
+                ("dc + mim (weight=8)", {"method": "mim", "method.base": "dc", "method.weight": 8.0}),
+                ("full", {}),
+            ],
+        ),
+        (
+            "baselines",
+            ["--method", "random", "--method", "dc:batch_real=32", "--method", "mim:base=dc,batch_real=32,weight=8"],
+            [("random", {}), ("dc (batch_real=32)", {}), ("dc + mim (batch_real=32, weight=8)", {})],
+        ),
+        ("fidelity", ["--dataset", "mnist", "--method", "mtt:steps=20,lr=100"], [("mtt (steps=20, lr=100)", {})]),
+    ],
+)
+def test_an_old_folder_has_the_arms_that_its_command_plans(
+    script: str, words: list[str], roles: list[Old], tmp_path: Path
+) -> None:
+    plan, study = planned(script, *words)
+    write(tmp_path, study, old_form(plan, roles))
+    folder = StudyFolder.read(tmp_path)
+    assert tuple(folder.settings) == plan.settings
+    assert folder.factors == plan.factors
+
+
+def test_an_old_sensitivity_folder_has_the_arms_that_its_command_plans(tmp_path: Path) -> None:
+    plan, study = planned("sensitivity", "--quick", "--set", "weight=2", "--perturb", "symmetric:rate=0.4")
+    keys = [axis.key for axis in plan.space]
+    tried = [{key: one.arm.knobs[key] for key in keys} for one in plan.settings[4:12]]
+    shared = {key: study["configuration"][key] for key in keys}
+    old: list[Old] = [("full", {}), ("default", shared), BASE, ("random", {}), *(("design", knobs) for knobs in tried)]
+    write(tmp_path, study, old_form(plan, old))
+    folder = StudyFolder.read(tmp_path)
+    assert tuple(folder.settings) == plan.settings
+    assert (folder.factors, folder.space) == (plan.factors, plan.space)
+    assert folder.settings[5].arm.control == "dm"
+
+
+def write(out: Path, study: object, settings: list[Any] | None = None) -> None:
+    (out / "study.json").write_text(json.dumps(study))
+    (out / "settings.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in settings or []))
+
+
+STUDY = dict.fromkeys(("study", "title", "question", "command", "hash", "created", "dataset", "protocol"), "x")
+STUDY |= {"rules": "1", "seeds": [0], "configuration": {}}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    "study", [None, [], 3, {}, {"study": "x"}, {**STUDY, "seeds": 0}, {**STUDY, "configuration": 0}]
+)
+def test_what_is_no_study_is_one_line(study: object, tmp_path: Path) -> None:
+    write(tmp_path, study)
+    refused(lambda: StudyFolder.read(tmp_path), "holds no study")
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"space": ["Axis(nix=1)"]},
+        {"space": ["print"]},
+        {"space": 3},
+        {"conditions": [{"text": ""}]},
+        {"factors": [{"name": "x", "levels": [], "curves": []}]},
+        {"factors": 3},
+    ],
+)
+def test_what_varied_is_checked_where_a_study_is_read(held: dict[str, Any], tmp_path: Path) -> None:
+    write(tmp_path, {**STUDY, **held})
+    refused(lambda: StudyFolder.read(tmp_path), "study.json says no")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [Setting(0, Arm("dm", "dm"), {"light": "day"}), Setting(0, Arm("dm", "dm"), trials=("a", "b"))],
+)
+def test_settings_that_do_not_fit_their_study_are_one_line(setting: Setting, tmp_path: Path) -> None:
+    write(tmp_path, STUDY, [setting.json()])
+    refused(lambda: StudyFolder.read(tmp_path), "settings.jsonl does not fit study.json: setting 0")
+
+
+def test_a_study_that_is_no_json_or_no_folder_is_one_line(tmp_path: Path) -> None:
+    refused(lambda: StudyFolder.read(tmp_path / "nothing"), "holds no study")
+    (tmp_path / "study.json").write_text("{")
+    refused(lambda: StudyFolder.read(tmp_path), "is no JSON file")
+    refused(lambda: StudyFolder.read(tmp_path / "study.json"), "cannot be read")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        3,
+        {"setting": 0},
+        {"setting": 0, "role": "dm + mim (nix=1)", "trials": []},
+        {"setting": 0, "role": "nix", "trials": []},
+        {"setting": 0, "role": "dm (iterations=x)", "trials": []},
+        {"setting": 0, "role": "design", "knobs": 3, "trials": []},
+        {"setting": 0, "arm": {"key": "dm"}, "trials": []},
+        {"setting": 0, "arm": None, "trials": []},
+    ],
+)
+def test_a_line_that_is_no_setting_is_one_line(line: object, tmp_path: Path) -> None:
+    write(tmp_path, STUDY, [line])
+    refused(lambda: read_settings(tmp_path, STUDY), r"settings.jsonl:1 is no setting")
+
+
+ROW: dict[str, Any] = {"trial": "a", "config": {}, "result": {"status": "ok"}, "report_only": {}, "measured": {}}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        3,
+        {"trial": "a"},
+        {**ROW, "result": {"status": "nix"}},
+        {**ROW, "measured": None},
+        {**ROW, "config": []},
+        {**ROW, "trial": 3},
+        {**ROW, "result": {"status": "ok", "validation_accuracy": ["x"]}},
+        {**ROW, "result": {"status": "ok", "validation_recall": [0.5]}},
+        {**ROW, "report_only": []},
+    ],
+)
+def test_a_line_that_is_no_row_is_one_line(line: object, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(f"{json.dumps(ROW)}\n{json.dumps(line)}\n")
+    refused(lambda: read_rows(tmp_path), r"rows.jsonl:2 is no row")
+
+
+def test_of_two_rows_the_later_stands_and_one_that_is_being_written_is_left_out(tmp_path: Path) -> None:
+    later = {**ROW, "result": {"status": "error", "reason": "lost"}}
+    (tmp_path / "rows.jsonl").write_text(f'{json.dumps(ROW)}\n{json.dumps(later)}\n{{"trial": "b')
+    assert read_rows(tmp_path, unfinished=True)["a"].reason == "lost"
+    refused(lambda: read_rows(tmp_path), r"rows.jsonl:3 is no row")
+
+
+def test_a_row_reads_the_labels_that_its_study_selects_by() -> None:
+    result = {"status": "ok", "validation_accuracy": [0.5, 0.7], "noisy_validation_accuracy": [0.1, 0.3]}
+    assert Row.read({**ROW, "result": result}).validation_mean == pytest.approx(0.6)
+    assert Row.read({**ROW, "result": {**result, "selection": "noisy"}}).validation_mean == pytest.approx(0.2)
+
+
+def refused(read: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read()
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,174 @@
+"""README.md and docs/findings.md say what the claims of docs/results say, in number and in word."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+HOUSE = Path(__file__).resolve().parent.parent
+SOURCES = ("README.md", "findings.md")
+SUITES = (
+    "noise-digits",
+    "noise-digits-bases",
+    "noise-fashion",
+    "noise-cifar10n",
+    "imbalance-digits",
+    "imbalance-digits-bases",
+    "imbalance-fashion",
+)
+BEST = "temperature=0.0786,weight=37.3,layer_decay=0.549,embedding=128"
+
+# An interval, an accuracy, a difference, a p-value.
+MEASURED = (
+    r"\[ *[-+]?\d[\d.]* *, *[-+]?\d[\d.]* *\]",
+    r"\d\.\d+ ?%",
+    r"\d\.\d+ points",
+    r"[-+]\d+\.\d",
+    r"\bp [<=] ?\d",
+)
+# Where it may be written by hand, and why.
+ALLOWED = {
+    "differ by up to 1.3 points a set": "between versions of the rules: no folder holds both",
+}
+
+
+@pytest.fixture(scope="module")
+def fill() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fill", HOUSE / "docs" / "fill.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def by_hand(source: str) -> str:
+    """What a source says outside of {{ }}, {% %} and code."""
+    text = (HOUSE / "docs" / "source" / source).read_text("utf-8")
+    text = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|^```.*?^```$|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
+    for allowed in ALLOWED:
+        text = text.replace(allowed, "")
+    return text
+
+
+def test_documents_are_what_their_sources_give(fill: ModuleType) -> None:
+    assert fill.main(["--check"]) == 0
+    assert {source.name for source in fill.DOCUMENTS} == set(SOURCES)
+
+
+@pytest.mark.parametrize("document", SOURCES)
+def test_check_sees_an_edited_number(fill: ModuleType, document: str, tmp_path, monkeypatch, capsys) -> None:
+    copies = {}
+    for source, path in fill.DOCUMENTS.items():
+        copies[source] = tmp_path / path.name
+        text = path.read_text("utf-8")
+        if path.name == document:
+            edited = re.sub(r"\[\+0\.8, \+1\.5\]", "[+0.8, +1.6]", text, count=1)
+            assert edited != text
+            text = edited
+        copies[source].write_text(text, "utf-8")
+    monkeypatch.setattr(fill, "DOCUMENTS", copies)
+    assert fill.main(["--check"]) == 1
+    assert capsys.readouterr().out.splitlines() == [f"{document} is not what its source gives: run make docs"]
+    assert fill.main([]) == 0
+    assert fill.main(["--check"]) == 0
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_no_measured_number_is_written_by_hand(source: str) -> None:
+    text = by_hand(source)
+    assert [held[0] for pattern in MEASURED for held in re.finditer(pattern, text)] == []
+
+
+def test_allowances_are_needed() -> None:
+    texts = [(HOUSE / "docs" / "source" / source).read_text("utf-8") for source in SOURCES]
+    assert [allowed for allowed in ALLOWED if not any(allowed in text for text in texts)] == []
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_words_of_decisions_by_hand(source: str) -> None:
+    """The old words of a decision come from no claim."""
+    words = r"\b(significan\w*|not shown|is shown|shown to|(gain|accuracy) is (gone|lost)|no gain|does nothing[.,])"
+    assert [held[0] for held in re.finditer(words, by_hand(source))] == []
+
+
+def test_a_claim_that_there_is_not_is_an_error(fill: ModuleType) -> None:
+    with pytest.raises(KeyError, match="near it: gain/mim:base=dm"):
+        fill.claim("noise-digits", "gain/mim:base=dm/cleam")
+    with pytest.raises(KeyError):
+        fill.every("noise-digits", "gained/*", "undecided")
+
+
+@pytest.mark.parametrize(
+    ("decision", "size", "text"),
+    [
+        ("gain", "beyond", "a gain of more than half a point"),
+        ("gain", "below", "a gain below half a point"),
+        ("gain", "", "the term gains"),
+        ("loss", "", "falls"),
+        ("negligible", "", "no difference beyond half a point"),
+        ("undecided", "", "undecided, for 3 pairs decide nothing"),
+    ],
+)
+def test_a_word_is_its_decision(fill: ModuleType, decision: str, size: str, text: str) -> None:
+    one = {"id": "x", "decision": decision, "size": size}
+    assert fill.says(one, text) == text
+    for other in {"gain", "loss", "negligible", "undecided"} - {decision}:
+        with pytest.raises(ValueError, match="the text says"):
+            fill.says({**one, "decision": other}, text)
+    if size:
+        with pytest.raises(ValueError, match="the text says"):
+            fill.says({**one, "size": ""}, text)
+    with pytest.raises(ValueError, match="the text says"):
+        fill.says(one, "nothing of the kind")
+
+
+def test_wrapping_changes_no_code_table_or_interval(fill: ModuleType) -> None:
+    words = "word " * 24
+    text = f"# H\n\n{words}[+0.8, +1.5]\nend\n\n| a | {words}{words}|\n\n```\na\n  b\n```\n\n- {words}{words}\n- b\n"
+    made = fill.wrapped(text)
+    assert all(len(line) <= fill.WIDTH for line in made.splitlines() if not line.startswith("|"))
+    assert "[+0.8, +1.5]" in made
+    assert f"| a | {words}{words}|\n\n```\na\n  b\n```\n\n- word" in made
+    assert made.split() == text.split()
+    with pytest.raises(ValueError, match="means something else"):
+        fill.wrapped(f"{'x' * (fill.WIDTH - 1)} - word")
+
+
+def test_what_findings_says_of_all_suites(fill: ModuleType) -> None:
+    default = [one for folder in SUITES for one in fill.meeting(folder, "gain/mim:base=dm/*")]
+    assert {one["decision"] for one in default} == {"undecided"}
+    [gain] = [
+        one for one in fill.claims("noise-digits").values() if one["id"].startswith("gain/") and fill.decided(one)
+    ]
+    assert gain["id"].endswith("balance=gradnorm,weight=1/clean")
+    [gain] = [
+        one for one in fill.claims("lambda-digits").values() if one["id"].startswith("gain/") and fill.decided(one)
+    ]
+    assert gain["id"] == "gain/mim:base=dm,weight=80"
+    for folder in ("noise-fashion", "noise-cifar10n"):
+        assert not any(id.startswith("selection/") for id in fill.claims(folder)), "noisy labels chose another method"
+
+
+@pytest.mark.parametrize(
+    "folder", [f"sensitivity-{name}" for name in ("digits-16x3", "digits-64x5", "digits-dc", "digits-dsa")]
+)
+def test_the_best_setting_is_the_one_named(fill: ModuleType, folder: str) -> None:
+    found = [one for one in fill.meeting(folder, "mean/validation/*") if "mim" in one["id"]]
+    assert BEST in max(found, key=lambda one: one["estimate"])["id"]
+
+
+def test_rows_with_few_pairs_decide_nothing(fill: ModuleType) -> None:
+    for path in sorted(fill.RESULTS.glob("*/claims.jsonl")):
+        few = [one for one in fill.claims(path.parent.name).values() if one["kind"] == "contrast" and one["n"] < 5]
+        assert {one["decision"] for one in few} <= {"undecided"}, path
+
+
+def test_rows_of_the_fidelity_table(fill: ModuleType) -> None:
+    rows = [one for path in fill.RESULTS.glob("fidelity-*") for one in fill.claims(path.name).values()]
+    decided = [one["id"] for one in rows if one["kind"] == "contrast" and fill.decided(one)]
+    assert decided == ["published/random"], "README says that MNIST's random images alone are decided"

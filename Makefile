@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Idle OpenMP threads that spin take the cores from the other trials.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: study test check bench scale faults test-slow clean
+.PHONY: study test check docs bench scale faults test-slow clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mim4dd needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -26,6 +26,9 @@ check: .venv/installed ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/installed ## README.md and docs/findings.md, filled with the claims of docs/results (ARGS=--check only compares)
+	$(BIN)/python docs/fill.py $(ARGS)
 
 bench: .venv/installed ## iterations, evaluation, per-trial overhead, each as a ratio within one run
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)

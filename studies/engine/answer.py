@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,17 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
+
+    @staticmethod
+    def of(name: str, title: str, rows: Sequence[Mapping[str, Cell]], note: str = "") -> Table:
+        """A table from rows by column, all with the same columns.
+
+        Raises: ValueError where they differ.
+        """
+        columns = tuple(rows[0]) if rows else ()
+        if any(tuple(row) != columns for row in rows):
+            raise ValueError(f"the rows of table {name} have different columns")
+        return Table(name, title, columns, tuple(tuple(row.values()) for row in rows), note)
 
 
 @dataclass(frozen=True, eq=False)

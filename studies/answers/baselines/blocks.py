@@ -139,15 +139,16 @@ class Blocks:
             return None
         kept = [block for block in self.blocks if block.complete]
         within = [rankdata(-np.round(block.scores, 12)) for block in kept]
-        rows: list[tuple[Cell, ...]] = []
+        rows: list[dict[str, Cell]] = []
         for i in self.order:
-            cells = [f"{100 * block.scores[i]:.1f} ({places[i]:g})" for block, places in zip(kept, within, strict=True)]
-            rows.append((self.names[i], round(self.average[i], 2), *cells))
-        return Table(
+            row: dict[str, Cell] = {"method": self.names[i], "average rank": round(self.average[i], 2)}
+            for block, places in zip(kept, within, strict=True):
+                row[block.label] = f"{100 * block.scores[i]:.1f} ({places[i]:g})"
+            rows.append(row)
+        return Table.of(
             "ranks",
             "Average ranks over blocks",
-            ("method", "average rank", *(block.label for block in kept)),
-            tuple(rows),
+            rows,
             "Test accuracy in percent and, in brackets, the rank within the block (1 is best, ties share). Full "
             "data is no entrant. Within a block only the seeds count that every entrant has an accuracy for.",
         )
@@ -156,22 +157,21 @@ class Blocks:
         """The blocks; None where this study stands alone."""
         if len(self.blocks) < 2:
             return None
-        rows = tuple(
-            (
-                block.label,
-                block.source,
-                str(block.results.folder.study["hash"]),
-                str(block.results.folder.study["protocol"]),
-                f"{block.whole} of {len(block.results.seeds)}",
-                str(block.results.folder.study.get("git_commit") or "unknown"),
-                block.differs or "nothing",
-            )
+        rows = [
+            {
+                "block": block.label,
+                "from": block.source,
+                "study": str(block.results.folder.study["hash"]),
+                "protocol": str(block.results.folder.study["protocol"]),
+                "seeds with every method": f"{block.whole} of {len(block.results.seeds)}",
+                "commit": str(block.results.folder.study.get("git_commit") or "unknown"),
+                "differs from this study in": block.differs or "nothing",
+            }
             for block in self.blocks
-        )
-        return Table(
+        ]
+        return Table.of(
             "blocks",
             "The blocks",
-            ("block", "from", "study", "protocol", "seeds with every method", "commit", "differs from this study in"),
             rows,
             "A block is a data set with a number of images a class. Blocks of one data set share its images, and are "
             "less independent than data sets are.",

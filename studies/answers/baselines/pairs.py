@@ -9,6 +9,7 @@ from studies.answers.ledger import Ledger
 from studies.answers.parts.contrasts import by_mean, wins, without
 from studies.answers.parts.wording import chance
 from studies.answers.results import Results
+from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Figure, Table
 from studies.engine.statistics import Improvement
 
@@ -28,14 +29,14 @@ def wins_table(results: Results) -> Table:
         if len(counts) == 1
         else f"{min(counts, default=0)} to {max(counts, default=0)} pairs"
     )
-    return Table(
+    rows: list[dict[str, Entry]] = []
+    for name, row in zip(names, found, strict=True):
+        shown = (None if one is None else chance(one) for one in row)
+        rows.append({"method": name, **dict(zip(names, shown, strict=True))})
+    return Table.of(
         "beats",
         "P(row beats column)",
-        ("method", *names),
-        tuple(
-            (name, *(None if one is None else chance(one) for one in row))
-            for name, row in zip(names, found, strict=True)
-        ),
+        rows,
         f"Share of the pairs of one seed that the row wins, ties half, with an exact pointwise 95% interval; {pairs}. "
         "Rows and columns by mean test accuracy.",
     )

@@ -115,24 +115,24 @@ def _accuracy(ledger: Ledger) -> Table:
         cell = results.cell(arm.key)
         plain, balanced, parts = ledger.mean(cell), ledger.mean(cell, "balanced"), results.spread(cell)
         rows.append(
-            (
-                arm.name,
-                *(_mean_and_bounds(plain)),
-                *(_mean_and_bounds(balanced)),
-                None if parts.sets is None else round(100 * parts.sets.value, 2),
-                None if parts.networks is None else round(100 * parts.networks.value, 2),
-                f"{plain.n} × {results.judges(cell)} of {len(results.trials(cell))}",
-                *(results.ended(cell, status) for status in ("diverged", "error", "missing")),
-            )
+            {
+                "method": arm.name,
+                "test accuracy %": _hundredfold(plain.mean),
+                "95% interval": _bounds(plain),
+                "balanced %": _hundredfold(balanced.mean),
+                "95% interval of balanced": _bounds(balanced),
+                "between sets": None if parts.sets is None else round(100 * parts.sets.value, 2),
+                "between networks": None if parts.networks is None else round(100 * parts.networks.value, 2),
+                "sets × networks": f"{plain.n} × {results.judges(cell)} of {len(results.trials(cell))}",
+                "diverged": results.ended(cell, "diverged"),
+                "failed": results.ended(cell, "error"),
+                "missing": results.ended(cell, "missing"),
+            }
         )
-    return Table(
+    return Table.of(
         "accuracy",
         "Every method under one recipe",
-        (
-            *("method", "test accuracy %", "95% interval", "balanced %", "95% interval of balanced"),
-            *("between sets", "between networks", "sets × networks", "diverged", "failed", "missing"),
-        ),
-        tuple(rows),
+        rows,
         "Mean over the synthetic sets (seeds) that have an accuracy, 95% t interval over sets; balanced accuracy is "
         "the mean recall of the classes. Spreads are standard deviations in points, that between sets with network "
         "noise removed (in it where a set has one network). Diverged, failed and missing trials have no accuracy: a "
@@ -140,12 +140,15 @@ def _accuracy(ledger: Ledger) -> Table:
     )
 
 
-def _mean_and_bounds(one: Interval) -> tuple[float | None, str | None]:
-    """An accuracy in percent and its interval; a t interval of few sets knows no bounds, an accuracy does."""
-    mean = None if one.mean is None else round(100 * one.mean, 1)
+def _hundredfold(mean: float | None) -> float | None:
+    return None if mean is None else round(100 * mean, 1)
+
+
+def _bounds(one: Interval) -> str | None:
+    """An accuracy's interval in percent; a t interval of few sets knows no bounds, an accuracy does."""
     if one.low is None or one.high is None:
-        return mean, None
-    return mean, f"[{100 * max(0.0, one.low):.1f}, {100 * min(1.0, one.high):.1f}]"
+        return None
+    return f"[{100 * max(0.0, one.low):.1f}, {100 * min(1.0, one.high):.1f}]"
 
 
 def _notes(ledger: Ledger, blocks: Blocks) -> list[str]:

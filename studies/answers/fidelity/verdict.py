@@ -139,16 +139,10 @@ def _sentence(found: Beside, arm: str) -> Sentence | None:
 
 
 def _table(found: Beside) -> Table:
-    return Table(
+    return Table.of(
         "fidelity",
         "Ours beside the published number",
-        (
-            *("method", "published %", "ours %", "95% interval", "difference", "paired gain over its base"),
-            *("between sets", "between networks"),
-            *("sets × networks", "schedule (published)", "evaluation", "preparing, once", "distilling, a set"),
-            *("evaluating, a set", "peak MiB", "lost"),
-        ),
-        tuple(_row(found, arm) for arm in found.results.arms),
+        [_row(found, arm) for arm in found.results.arms],
         "Test accuracy; 95% t interval over synthetic sets; spreads are standard deviations in points, that between "
         "sets with network noise removed. Nothing is chosen by these numbers: the last iteration and the last epoch "
         "count. * a published number from memory of the literature, not read again. Times are medians of one worker "
@@ -157,31 +151,29 @@ def _table(found: Beside) -> Table:
     )
 
 
-def _row(found: Beside, arm: str) -> tuple[Cell, ...]:
+def _row(found: Beside, arm: str) -> dict[str, Cell]:
     results, config = found.results, found.results.config(arm)
-    cell, name = results.cell(arm), results.arms[arm].name
-    if not config:
-        return (name, *[None] * 7, f"0 × 0 of {len(results.trials(cell))}", *[None] * 7)
-    ours, parts = _mean(found, arm), results.spread(cell)
-    beside, peak = found.cells.get(arm), _measured(results, arm, "peak_bytes")
-    return (
-        name,
-        None if beside is None else f"{beside.accuracy:.1f}{'' if beside.certain else '*'}",
-        None if ours.mean is None else round(100 * ours.mean, 1),
-        None if ours.low is None or ours.high is None else f"[{100 * ours.low:.1f}, {100 * ours.high:.1f}]",
-        None if beside is None or ours.mean is None else f"{100 * ours.mean - beside.accuracy:+.1f}",
-        found.gains[arm].points if arm in found.gains else None,
-        None if parts.sets is None else round(100 * parts.sets.value, 2),
-        None if parts.networks is None else round(100 * parts.networks.value, 2),
-        f"{ours.n} × {results.judges(cell)} of {len(results.trials(cell))}",
-        ", ".join(schedule(config)) or "as published",
-        _recipe(config),
-        _clock(_measured(results, arm, "prepared_seconds") or None),
-        _clock(_measured(results, arm, "distil_seconds")),
-        _clock(_measured(results, arm, "evaluate_seconds")),
-        None if peak is None else round(peak / 2**20),
-        results.ended(cell, "diverged") + results.ended(cell, "error"),
-    )
+    cell, ours = results.cell(arm), _mean(found, arm)
+    beside, peak, parts = found.cells.get(arm), _measured(results, arm, "peak_bytes"), results.spread(cell)
+    compared = beside is not None and ours.mean is not None
+    return {
+        "method": results.arms[arm].name,
+        "published %": None if beside is None else f"{beside.accuracy:.1f}{'' if beside.certain else '*'}",
+        "ours %": None if ours.mean is None else round(100 * ours.mean, 1),
+        "95% interval": None if ours.low is None else f"[{100 * ours.low:.1f}, {100 * (ours.high or 0.0):.1f}]",
+        "difference": f"{100 * (ours.mean or 0.0) - beside.accuracy:+.1f}" if compared and beside else None,
+        "paired gain over its base": found.gains[arm].points if arm in found.gains and config else None,
+        "between sets": None if parts.sets is None else round(100 * parts.sets.value, 2),
+        "between networks": None if parts.networks is None else round(100 * parts.networks.value, 2),
+        "sets × networks": f"{ours.n} × {results.judges(cell)} of {len(results.trials(cell))}",
+        "schedule (published)": (", ".join(schedule(config)) or "as published") if config else None,
+        "evaluation": _recipe(config) if config else None,
+        "preparing, once": _clock(_measured(results, arm, "prepared_seconds") or None),
+        "distilling, a set": _clock(_measured(results, arm, "distil_seconds")),
+        "evaluating, a set": _clock(_measured(results, arm, "evaluate_seconds")),
+        "peak MiB": None if peak is None else round(peak / 2**20),
+        "lost": results.ended(cell, "diverged") + results.ended(cell, "error") if config else None,
+    }
 
 
 def _measured(results: Results, arm: str, key: str) -> float | None:

@@ -32,23 +32,23 @@ def contrast_table(
     for one in rulings:
         (_, a), (_, b) = one.contrast.terms
         rows.append(
-            (
-                *(results.arms[cell.arm].name for cell in (a, b)),
-                one.points,
-                one.word,
-                one.judged.tested.difference,
-                one.judged.difference,
-                chance(wins(results, a, b, one.contrast.metric)),
-                one.interval.n,
-                one.lost,
-                one.needed or None,
-            )
+            {
+                columns[0]: results.arms[a.arm].name,
+                columns[1]: results.arms[b.arm].name,
+                columns[2]: one.points,
+                "decision": one.word,
+                "p": one.judged.tested.difference,
+                "p (Holm)": one.judged.difference,
+                "P(better)": chance(wins(results, a, b, one.contrast.metric)),
+                "pairs": one.interval.n,
+                "pairs lost": one.lost,
+                "pairs that would decide": one.needed or None,
+            }
         )
-    return Table(
+    return Table.of(
         name,
         title,
-        (*columns, "decision", "p", "p (Holm)", "P(better)", "pairs", "pairs lost", "pairs that would decide"),
-        tuple(rows),
+        rows,
         "Test accuracy of sets of one seed, pointwise 95% t interval of the paired difference. Decision: three paired "
         "t tests (a difference; none beyond half a point; more than half a point), each with Holm's correction over "
         "this table; p are those of the difference. P(better): share of pairs won, ties half, exact interval. Pairs "

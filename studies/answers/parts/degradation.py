@@ -18,20 +18,13 @@ from studies.engine.statistics import probability_of_improvement
 
 def degradation_table(found: Response) -> Table:
     """Every arm at every level: accuracy, cost, gain, change, and what was lost."""
-    results, names = found.results, [factor.name for factor in found.results.factors]
+    results = found.results
     rows = [_row(found, arm, at) for at in results.levels for arm in results.arms if results.setting(Cell(arm, at))]
     gains, changes = (found.size(family) for family in ("gains over the base", "changes of gains"))
-    return Table(
+    return Table.of(
         "degradation",
-        f"Accuracy at every level of {' and '.join(names)}",
-        (
-            *names,
-            *("method", WORDS[found.metric], f"against its own {found.at_reference} control"),
-            *("paired gain over its base", "decision", "p of the gain (Holm)", "P(better than its base)", "pairs"),
-            *(f"change of the gain from {found.at_reference}", "p of the change (Holm)", "sets × networks"),
-            *("diverged", "lost"),
-        ),
-        tuple(rows),
+        f"Accuracy at every level of {' and '.join(factor.name for factor in results.factors)}",
+        rows,
         "Mean over the synthetic sets (seeds) that did not diverge, pointwise 95% t intervals; differences pair "
         "sets of one seed. Balanced accuracy is the mean recall of the classes on the clean test split; nothing is "
         f"chosen by it. Decision: three paired t tests, each with Holm's correction over the {gains} gains, margin "
@@ -40,28 +33,28 @@ def degradation_table(found: Response) -> Table:
     )
 
 
-def _row(found: Response, arm: str, levels: Levels) -> tuple[Entry, ...]:
+def _row(found: Response, arm: str, levels: Levels) -> dict[str, Entry]:
     results, cell, metric = found.results, Cell(arm, levels), found.metric
     mean = found.ledger.mean(cell, metric)
     diverged, beyond = results.ended(cell, "diverged"), levels != results.reference
     gain = found.gain(arm, levels) if arm in found.terms else None
     change = found.change(arm, levels) if gain and beyond else None
-    return (
-        *levels,
-        found.name(arm),
-        percent(mean),
-        found.cost(arm, levels).starred if beyond else None,
-        gain.points if gain else None,
-        gain.word if gain else None,
-        gain.judged.difference if gain else None,
-        _wins(found, arm, levels) if gain else None,
-        gain.interval.n if gain else None,
-        change.starred if change else None,
-        change.judged.difference if change else None,
-        f"{mean.n} × {results.judges(cell, metric)}",
-        diverged,
-        len(results.seeds) - mean.n - diverged,
-    )
+    return {
+        **{factor.name: label for factor, label in zip(results.factors, levels, strict=True)},
+        "method": found.name(arm),
+        WORDS[metric]: percent(mean),
+        f"against its own {found.at_reference} control": found.cost(arm, levels).starred if beyond else None,
+        "paired gain over its base": gain.points if gain else None,
+        "decision": gain.word if gain else None,
+        "p of the gain (Holm)": gain.judged.difference if gain else None,
+        "P(better than its base)": _wins(found, arm, levels) if gain else None,
+        "pairs": gain.interval.n if gain else None,
+        f"change of the gain from {found.at_reference}": change.starred if change else None,
+        "p of the change (Holm)": change.judged.difference if change else None,
+        "sets × networks": f"{mean.n} × {results.judges(cell, metric)}",
+        "diverged": diverged,
+        "lost": len(results.seeds) - mean.n - diverged,
+    }
 
 
 def _wins(found: Response, arm: str, levels: Levels) -> str | None:
@@ -73,33 +66,22 @@ def _wins(found: Response, arm: str, levels: Levels) -> str | None:
 def slope_table(found: Response) -> Table:
     """Every slope with its misfit."""
     sizes = sorted({one.ruling.judged.family_size for one in found.slopes})
-    rows = tuple(
-        (
-            one.curve.name,
-            found.name(one.arm),
-            one.ruling.points,
-            one.curve.unit,
-            one.upto,
-            None if one.misfit is None else round(100 * one.misfit, 2),
-            one.ruling.interval.n,
-            one.ruling.word,
-        )
+    rows = [
+        {
+            "kind": one.curve.name,
+            "method": found.name(one.arm),
+            "accuracy per unit": one.ruling.points,
+            "unit": one.curve.unit,
+            f"from {found.at_reference} up to": one.upto,
+            "largest misfit, points": None if one.misfit is None else round(100 * one.misfit, 2),
+            "seeds": one.ruling.interval.n,
+            "decision": one.ruling.word,
+        }
         for one in found.slopes
-    )
-    return Table(
+    ]
+    return Table.of(
         "slopes",
         "Slope of degradation",
-        (
-            *(
-                "kind",
-                "method",
-                "accuracy per unit",
-                "unit",
-                f"from {found.at_reference} up to",
-                "largest misfit, points",
-            ),
-            *("seeds", "decision"),
-        ),
         rows,
         "Each seed's least-squares slope over the clean control and the severities of one kind (wrong labels as "
         "realised, up to half of them; log10 of the factor); the interval is over seeds and says nothing of the "

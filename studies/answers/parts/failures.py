@@ -179,14 +179,20 @@ def _sentences(ledger: Ledger, seen: Sequence[Occurrence], begun: Sequence[Onset
 
 def _table(ledger: Ledger, begun: Sequence[Onset]) -> Table:
     accuracy = ledger.results.folder.study.get("reference_accuracy")
-    rows = tuple(
-        (one.mode, ledger.results.arms[one.arm].name, one.kind, one.where, one.evidence, describe(mode_of(one.mode)))
+    rows = [
+        {
+            "mode": one.mode,
+            "method": ledger.results.arms[one.arm].name,
+            "kind": one.kind,
+            "fails": one.where,
+            "evidence there": one.evidence,
+            "what it is": describe(mode_of(one.mode)),
+        }
         for one in begun
-    )
-    return Table(
+    ]
+    return Table.of(
         "failures",
         "Where each failure mode begins",
-        ("mode", "method", "kind", "fails", "evidence there", "what it is"),
         rows,
         "A mode of single trials fails where most seeds do, one of groups where the one rule decides it; `from`: under "
         "every more severe condition of the kind as well. The reference network that judges synthetic images has "

@@ -10,7 +10,6 @@ from studies.answers.ledger import Part, Ruling
 from studies.answers.parts.drawing import HeatCell, difference_cell, heat_map, mean_cell
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell
-from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Figure, Table, percent
 
 
@@ -23,24 +22,26 @@ def matrices(found: Response, arms: Sequence[str]) -> Part:
     gains = [[found.gain(arm, levels) for levels in found.results.levels] for arm in terms]
     names, with_term = [found.name(arm) for arm in arms], [found.name(arm) for arm in terms]
     sets, family = len(found.results.seeds), found.size("gains over the base")
-    accuracies: list[tuple[Entry, ...]] = [(name, *map(percent, row)) for name, row in zip(names, means, strict=True)]
-    added: list[tuple[Entry, ...]] = [
-        (name, *(one.starred for one in row)) for name, row in zip(with_term, gains, strict=True)
+    accuracies = [
+        {"method": name} | dict(zip(columns, map(percent, row), strict=True))
+        for name, row in zip(names, means, strict=True)
+    ]
+    added = [
+        {"method": name} | dict(zip(columns, (one.starred for one in row), strict=True))
+        for name, row in zip(with_term, gains, strict=True)
     ]
     tables = (
-        Table(
+        Table.of(
             "methods",
             "Every method at every level",
-            ("method", *columns),
-            tuple(accuracies),
+            accuracies,
             f"Balanced test accuracy, mean over {sets} sets with 95% t intervals; the same corrupted data, initial "
             "images and evaluation networks for all methods of a seed. Nothing is chosen by it.",
         ),
-        Table(
+        Table.of(
             "bases",
             "What the MI term adds to each base",
-            ("method", *columns),
-            tuple(added),
+            added,
             "Paired gain over the same base without the term, pointwise 95% t interval over seeds; * where a gain or a "
             f"loss is decided (Holm over all {family} gains).",
         ),

@@ -55,7 +55,8 @@ def more_seeds(ledger: Ledger) -> str:
     open_ = [one.judged.needed[1] or one.judged.needed[0] for one in ledger.rulings if one.judged.needed]
     if not open_ and all(one.judged.decided for one in ledger.rulings):
         return ""
-    count = min(max([len(results.seeds), FEWEST_PAIRS, *open_]), MOST_SEEDS)
+    most = max(MOST_SEEDS, len(results.seeds))
+    count = min(max([len(results.seeds), FEWEST_PAIRS, *open_]), most)
     first = max(results.seeds) + 1
     words, kept = shlex.split(str(results.folder.study["command"])), []
     while words:

@@ -87,17 +87,23 @@ def _separations(units: Array, failed: npt.NDArray[np.bool_]) -> Array:
 
 def table(found: Findings, broken: list[Break]) -> Table:
     """The failure modes of single trials."""
-    rows = []
-    for one in broken:
-        settings, default = f"{len(one.failing)} of {len(found.tried)}", "yes" if 0 in one.failing else ""
-        meaning = describe(mode_of(one.mode))
-        if not one.group:
-            rows.append((one.mode, settings, one.trials, default, one.begins, one.evidence, meaning))
-    return Table(
+    rows = [
+        {
+            "mode": one.mode,
+            "settings": f"{len(one.failing)} of {len(found.tried)}",
+            "trials": one.trials,
+            "the default too": "yes" if 0 in one.failing else "",
+            "begins at": one.begins,
+            "for example": one.evidence,
+            "what it is": describe(mode_of(one.mode)),
+        }
+        for one in broken
+        if not one.group
+    ]
+    return Table.of(
         "failures",
         "Failure modes over the settings",
-        ("mode", "settings", "trials", "the default too", "begins at", "for example", "what it is"),
-        tuple(rows),
+        rows,
         "A setting fails where most of its seeds do. Begins: the knob that separates failing from healthy settings "
         "best (separation: the chance that a failing one lies beyond a healthy one), with the mildest failing value.",
     )

@@ -83,9 +83,9 @@ class Findings:
         setting = self.results.setting(self.cells[index])
         return "default" if index == 0 or setting is None else str(setting.setting)
 
-    def knobs(self, index: int) -> list[Scalar]:
-        """A tried arm's values on the axes."""
-        return [self.value(index, axis) for axis in self.space]
+    def knobs(self, index: int) -> dict[str, Scalar]:
+        """A tried arm's values on the axes, by their symbols."""
+        return {axis.symbol: self.value(index, axis) for axis in self.space}
 
     def estimate(self, id: str, what: str, one: Estimated, n: int, unit: str = "") -> Claim:
         """A statistic of this training data as a claim."""

@@ -130,19 +130,22 @@ def _highest(found: Findings, k: int, axis: Axis) -> str | None:
 
 
 def _effects(found: Comparison) -> Table:
-    rows: list[tuple[Cell, ...]] = []
-    for k, (axis, *slopes) in enumerate(zip(found.space, *found.slopes, strict=False)):
+    rows = []
+    for k, (axis, clean, stressed, difference) in enumerate(zip(found.space, *found.slopes, strict=False)):
         rows.append(
-            (axis.symbol, *map(_across, slopes), *(_highest(x, k, axis) for x in (found.clean, found.stressed)))
+            {
+                "knob": axis.symbol,
+                "effect on clean data": _across(clean),
+                f"under {found.label}": _across(stressed),
+                "difference": _across(difference),
+                "best on clean data": _highest(found.clean, k, axis),
+                "best on perturbed data": _highest(found.stressed, k, axis),
+            }
         )
-    return Table(
+    return Table.of(
         "stress_effects",
         "What each knob does, clean and perturbed",
-        (
-            *("knob", "effect on clean data", f"under {found.label}", "difference"),
-            *("best on clean data", "best on perturbed data"),
-        ),
-        tuple(rows),
+        rows,
         "Linear effect on the gain over the base alone from the lower to the upper end of the knob's range, the "
         "other knobs held; 95% bootstrap over settings. The last two columns: where the response curve is highest.",
     )
@@ -150,16 +153,20 @@ def _effects(found: Comparison) -> Table:
 
 def _settings(found: Comparison) -> Table:
     clean, stressed = found.clean, found.stressed
-    rows: list[tuple[Cell, ...]] = []
-    for i in map(int, np.argsort(-np.nan_to_num(found.gains[1], nan=-1))):
-        gains = (one[i].starred for one in (clean.gains, stressed.gains, found.changes))
-        rows.append((clean.label(i), *clean.knobs(i), *gains))
-    symbols = [axis.symbol for axis in found.space]
-    return Table(
+    rows: list[dict[str, Cell]] = [
+        {
+            "setting": clean.label(i),
+            **clean.knobs(i),
+            "gain on clean data": clean.gains[i].starred,
+            f"gain under {found.label}": stressed.gains[i].starred,
+            "change": found.changes[i].starred,
+        }
+        for i in map(int, np.argsort(-np.nan_to_num(found.gains[1], nan=-1)))
+    ]
+    return Table.of(
         "stress_settings",
         "Every setting on clean and on perturbed data",
-        ("setting", *symbols, "gain on clean data", f"gain under {found.label}", "change"),
-        tuple(rows),
+        rows,
         "Paired gain over the base alone under the same data, validation accuracy, 95% t interval over seeds. "
         f"{STARRED} the {len(rows) - 1} settings of a column (the default: by itself), and over the {len(rows)} "
         "changes.",

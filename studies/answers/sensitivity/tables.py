@@ -24,14 +24,10 @@ def _methods(found: Findings) -> Table:
     rows = [_method(found, arm) for arm in (*anchors, *best, *having(found.results, "full"))]
     accuracy = found.folder.study.get("reference_accuracy")
     reference = "of unknown accuracy" if accuracy is None else f"{accuracy:.1%} on validation"
-    return Table(
+    return Table.of(
         "methods",
         "The method beside its anchors",
-        (
-            *("", "validation accuracy", "test accuracy", "paired gain over the base"),
-            *("decodable information, nats (of H(Y))", "critic information, nats (of H(Y))", "sets × networks"),
-        ),
-        tuple(rows),
+        rows,
         "Mean over synthetic sets with a 95% t interval over sets; the gain pairs sets of one seed. "
         f"{STARRED} its family. Full data is trained with the same recipe, at most 1,500 steps, on one seed. "
         "Information on validation images, classes equally likely: decodable, what a reference network "
@@ -39,19 +35,19 @@ def _methods(found: Findings) -> Table:
     )
 
 
-def _method(found: Findings, arm: Arm) -> tuple[Entry, ...]:
+def _method(found: Findings, arm: Arm) -> dict[str, Entry]:
     cell = Cell(arm.key, found.levels)
     index = found.cells.index(cell) if cell in found.cells else None
     validation, test = (found.ledger.mean(cell, metric) for metric in (METRIC, "test"))
-    return (
-        arm.name + (f", best of {len(found.tried)} on validation" if index else ""),
-        percent(validation),
-        percent(test),
-        None if index is None else found.gains[index].starred,
-        _information(found, cell, "decodable"),
-        _information(found, cell, "critic"),
-        f"{validation.n} × {found.results.judges(cell, METRIC)}",
-    )
+    return {
+        "": arm.name + (f", best of {len(found.tried)} on validation" if index else ""),
+        "validation accuracy": percent(validation),
+        "test accuracy": percent(test),
+        "paired gain over the base": None if index is None else found.gains[index].starred,
+        "decodable information, nats (of H(Y))": _information(found, cell, "decodable"),
+        "critic information, nats (of H(Y))": _information(found, cell, "critic"),
+        "sets × networks": f"{validation.n} × {found.results.judges(cell, METRIC)}",
+    }
 
 
 def _information(found: Findings, cell: Cell, metric: str) -> str | None:
@@ -70,18 +66,22 @@ def span(low: float | None, high: float | None, scale: float = 1) -> str | None:
 def _importances(found: Findings) -> Table | None:
     if found.importances is None:
         return None
-    rows: list[tuple[Entry, ...]] = [
-        (f.evaluator, f.knob, f.value, span(f.low, f.high), f.null95, f.verdict, f.settings_to_decide)
+    rows: list[dict[str, Entry]] = [
+        {
+            "measure": f.evaluator,
+            "knob": f.knob,
+            "importance": f.value,
+            "95% interval": span(f.low, f.high),
+            "95th percentile under a permuted target": f.null95,
+            "verdict": f.verdict,
+            "settings that would decide": f.settings_to_decide,
+        }
         for f in found.importances.findings
     ]
-    return Table(
+    return Table.of(
         "importance",
         "Importance of each knob",
-        (
-            *("measure", "knob", "importance", "95% interval", "95th percentile under a permuted target", "verdict"),
-            "settings that would decide",
-        ),
-        tuple(rows),
+        rows,
         f"{found.importances.n_settings} settings of the space-filling design. fANOVA is a share of the variance "
         "over the whole space; PED-ANOVA measures what reaching the best settings depends on; they answer different "
         "questions. The dummy knob is read by no trial: its value is the measure's own noise.",
@@ -90,7 +90,7 @@ def _importances(found: Findings) -> Table | None:
 
 def _variance(found: Findings) -> Table:
     v = found.variance
-    rows: list[tuple[Entry, ...]] = []
+    rows: list[dict[str, Entry]] = []
     for name, estimate, scale in (
         ("between settings (knobs)", v.settings, 100),
         ("between sets of one setting (seeds)", v.sets, 100),
@@ -98,31 +98,34 @@ def _variance(found: Findings) -> Table:
         ("share of the seed variance common to all settings", v.common_seed_share, 1),
     ):
         if estimate is not None:
-            ends = span(estimate.low, estimate.high, scale)
-            rows.append((name, round(scale * estimate.value, 3), ends, "points" if scale == 100 else "fraction"))
-    return Table(
+            value, ends = round(scale * estimate.value, 3), span(estimate.low, estimate.high, scale)
+            unit = "points" if scale == 100 else "fraction"
+            rows.append({"component": name, "standard deviation": value, "95% interval": ends, "unit": unit})
+    return Table.of(
         "variance",
         "Seed noise against knob effect",
-        ("component", "standard deviation", "95% interval", "unit"),
-        tuple(rows),
+        rows,
         f"{v.n_settings} settings × {v.n_seeds} seeds; intervals by a bootstrap over settings.",
     )
 
 
 def _settings(found: Findings) -> Table:
-    rows: list[tuple[Entry, ...]] = []
+    rows: list[dict[str, Entry]] = []
     for i in map(int, np.argsort(-np.nan_to_num(found.means, nan=-1))):
-        accuracy, gain = percent(found.ledger.mean(found.cells[i], METRIC)), found.gains[i]
-        inside = "yes" if i in found.region.indices else ""
-        rows.append((found.label(i), *found.knobs(i), accuracy, gain.starred, inside, gain.lost))
-    return Table(
+        rows.append(
+            {
+                "setting": found.label(i),
+                **found.knobs(i),
+                "validation accuracy": percent(found.ledger.mean(found.cells[i], METRIC)),
+                "paired gain over the base": found.gains[i].starred,
+                "within 1 SE of the best": "yes" if i in found.region.indices else "",
+                "pairs lost": found.gains[i].lost,
+            }
+        )
+    return Table.of(
         "settings",
         "Every setting, best first",
-        (
-            *("setting", *(axis.symbol for axis in found.space), "validation accuracy", "paired gain over the base"),
-            *("within 1 SE of the best", "pairs lost"),
-        ),
-        tuple(rows),
+        rows,
         f"Intervals are for each setting by itself: with this many settings some look better by chance. {STARRED} the "
         f"{len(rows) - 1} settings (the default: by itself); tuning above is measured on seeds that did not choose.",
     )

@@ -22,6 +22,7 @@ from studies.engine.statistics import Interval, mean_interval
 
 Grouping = Callable[[Sequence[int]], Sequence[Classes]]
 THIRDS = ("head third", "medium third", "tail third")
+GROUPS = (*THIRDS, "more than 100 images", "20 to 100", "fewer than 20")
 
 
 def class_part(found: Response) -> Part:
@@ -100,7 +101,7 @@ def _claimed(found: Response, worst: Levels, arm: str, head: Interval, tail: Int
 
 def _groups(found: Response) -> Table:
     """Recall of head, medium and tail classes, where the classes differ in their training images."""
-    rows: list[tuple[Entry, ...]] = []
+    rows: list[dict[str, Entry]] = []
     seeds = range(len(found.results.seeds))
     for levels in found.results.levels:
         counts = [_counts(found, levels, seed) for seed in seeds]
@@ -109,12 +110,12 @@ def _groups(found: Response) -> Table:
         for arm in found.results.arms:
             groups = _recall(found, Cell(arm, levels), lambda held: (*thirds(held), *many_medium_few(held)), levels)
             cells = [percent(mean_interval(group)) if np.isfinite(group).any() else None for group in groups]
-            rows.append((" · ".join(levels), found.name(arm), *(cells if len(cells) == 6 else [None] * 6)))
-    return Table(
+            named = dict(zip(GROUPS, cells if len(cells) == len(GROUPS) else [None] * len(GROUPS), strict=True))
+            rows.append({"training data": " · ".join(levels), "method": found.name(arm), **named})
+    return Table.of(
         "groups",
         "Recall of frequent and rare classes",
-        ("training data", "method", *THIRDS, "more than 100 images", "20 to 100", "fewer than 20"),
-        tuple(rows),
+        rows,
         "Mean test recall of the classes of each group by each seed's number of training images of their true class, "
         "95% t interval over seeds. The thirds go by rank; the last three columns by count, where such classes exist.",
     )
@@ -122,18 +123,19 @@ def _groups(found: Response) -> Table:
 
 def _spread(found: Response) -> Table:
     """The two variance components of every arm at every level."""
-    rows: list[tuple[Entry, ...]] = []
+    rows: list[dict[str, Entry]] = []
     for levels in found.results.levels:
         for arm in found.results.arms:
             parts = found.results.spread(Cell(arm, levels), found.metric)
             if parts.sets is not None:
                 networks = round(100 * parts.networks.value, 2) if parts.networks else None
-                rows.append((" · ".join(levels), found.name(arm), round(100 * parts.sets.value, 2), networks))
-    return Table(
+                row: dict[str, Entry] = {"training data": " · ".join(levels), "method": found.name(arm)}
+                row["between sets, points"] = round(100 * parts.sets.value, 2)
+                rows.append({**row, "between networks of a set, points": networks})
+    return Table.of(
         "spread",
         "Spread over sets and over networks",
-        ("training data", "method", "between sets, points", "between networks of a set, points"),
-        tuple(rows),
+        rows,
         f"Standard deviations of balanced test accuracy over {len(found.results.seeds)} sets, network noise removed, "
         "and over the networks trained on one set.",
     )

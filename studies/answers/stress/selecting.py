@@ -90,20 +90,27 @@ def _cost(found: Response, levels: Levels, clean: str, noisy: str) -> Interval:
 
 
 def _table(found: Response, made: Sequence[Selection]) -> Table:
-    rows: list[tuple[Entry, ...]] = []
+    rows: list[dict[str, Entry]] = []
     for one in made:
-        means = [percent(found.results.mean(Cell(arm, one.levels), found.metric)) for arm in (one.clean, one.noisy)]
-        names = (found.name(one.clean), found.name(one.noisy))
-        rows.append((" · ".join(one.levels), *names, *means, points(one.cost), one.optimism.starred, one.seeds))
-    return Table(
+        first, second = (
+            percent(found.results.mean(Cell(arm, one.levels), found.metric)) for arm in (one.clean, one.noisy)
+        )
+        rows.append(
+            {
+                "training data": " · ".join(one.levels),
+                "chosen by clean labels": found.name(one.clean),
+                "chosen by noisy labels": found.name(one.noisy),
+                "test accuracy of the first": first,
+                "of the second": second,
+                "cost of noisy labels": points(one.cost),
+                "noisy less clean validation": one.optimism.starred,
+                "seeds compared": one.seeds,
+            }
+        )
+    return Table.of(
         "selection",
         "Choosing by clean and by noisy validation labels",
-        (
-            *("training data", "chosen by clean labels", "chosen by noisy labels"),
-            *("test accuracy of the first", "of the second", "cost of noisy labels", "noisy less clean validation"),
-            "seeds compared",
-        ),
-        tuple(rows),
+        rows,
         "The choice is between the base and the base with the MI term, by mean validation accuracy over the seeds "
         "that all of them have. Noisy: the validation labels bear the same noise as the training labels. Noisy less "
         "clean: what the arm chosen by noisy labels scores on them, less its score on clean ones (* decided, Holm over "

@@ -17,34 +17,31 @@ def training_part(ledger: Ledger) -> tuple[Figure | None, Table]:
 
 
 def _realised(ledger: Ledger) -> Table:
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[dict[str, Cell]] = []
     for levels in ledger.results.levels:
         data = ledger.results.any_data(levels)
         if data is None:
             continue
         rates, factors, counts, tail = data.realised("rate"), data.realised("factor"), data.counts, data.tail
         wrong = data.wrong_labels if data.wrong_labels is not None else rates[0] if rates else 0.0
+        short = f"{tail['policy']}: {', '.join(tail['short_of_ipc'])}" if tail["short_of_ipc"] else "none"
         rows.append(
-            (
-                " · ".join(levels),
-                f"{100 * wrong:.2f}%",
-                round(factors[0], 1) if factors else None,
-                f"{max(counts)} to {min(counts)}",
-                " ".join(map(str, counts)) if len(counts) <= LARGEST_MATRIX else None,
-                sum(counts),
-                f"{tail['policy']}: {', '.join(tail['short_of_ipc'])}" if tail["short_of_ipc"] else "none",
-                len(tail["short_of_batch"]),
-                ", ".join(tail["absent"]) or "none",
-            )
+            {
+                "training data": " · ".join(levels),
+                "wrong labels": f"{100 * wrong:.2f}%",
+                "realised factor": round(factors[0], 1) if factors else None,
+                "images a label": f"{max(counts)} to {min(counts)}",
+                "by label": " ".join(map(str, counts)) if len(counts) <= LARGEST_MATRIX else None,
+                "images in all": sum(counts),
+                "classes short of ipc": short,
+                "short of the real batch": len(tail["short_of_batch"]),
+                "classes without images": ", ".join(tail["absent"]) or "none",
+            }
         )
-    return Table(
+    return Table.of(
         "realised",
         "What the perturbations realised",
-        (
-            *("training data", "wrong labels", "realised factor", "images a label", "by label", "images in all"),
-            *("classes short of ipc", "short of the real batch", "classes without images"),
-        ),
-        tuple(rows),
+        rows,
         "Of the first seed that has a row; the others' are in rows.jsonl. A class short of the real batch repeats "
         "its images unless the policy is cap.",
     )

@@ -91,15 +91,15 @@ class Judged:
 def three_tests(differences: ArrayLike, *, margin: float = MARGIN, absent: int = 0) -> Tested:
     """The three tests of the finite differences.
 
-    absent: pairs that still have no row: a decision is made at the planned n alone.
+    absent: how many of the pairs still have no row: a decision is made at the planned n alone.
     Shapes: differences [n], NaN for a lost pair. Units: margin in those of the differences.
     """
-    values = np.asarray(differences, dtype=float).ravel()
-    values = values[np.isfinite(values)]
+    planned = np.asarray(differences, dtype=float).ravel()
+    values = planned[np.isfinite(planned)]
     interval, n = mean_interval(values), len(values)
     sd = float(values.std(ddof=1)) if n > 1 else None
     if absent:
-        return Tested(interval, sd, margin, None, None, None, f"{absent} of {absent + n} pairs have not run yet")
+        return Tested(interval, sd, margin, None, None, None, f"{absent} of {len(planned)} pairs have not run yet")
     if n < FEWEST_PAIRS:
         return Tested(interval, sd, margin, None, None, None, f"{n} pair{' decides' if n == 1 else 's decide'} nothing")
     mean = float(values.mean())

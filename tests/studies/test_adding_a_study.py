@@ -1,4 +1,4 @@
-"""The study of docs/adding-a-study.md, taken from the page: two factors in one short file, planned, run and answered."""
+"""The study of docs/adding-a-study.md, taken from the page: two factors in one file, planned, run and answered."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from studies.answers.results import Cell, Contrast, Results, slug
+from studies.answers.results import INFORMATION, Cell, Contrast, Results, slug
 from studies.engine.answer import Answer, Claim, Figure, Sentence, Table, points
 from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import Decision, Judged, judge, three_tests
@@ -193,7 +193,8 @@ class Ledger:
         told = f"{metric.replace('_', ' ')} {what} of {results.arms[cell.arm].name}{results.at(cell.levels)}"
         id, n = slug("mean", metric, cell.arm, *cell.levels), len(setting.trials) if setting else 0
         numbers = (interval.mean, interval.low, interval.high, interval.n, n)
-        claim = Claim(id, "mean", told, metric, "percent", *numbers, trials=results.trials(cell))
+        unit = "nats" if metric in INFORMATION else "percent"
+        claim = Claim(id, "mean", told, metric, unit, *numbers, trials=results.trials(cell))
         self._claims[id] = claim
         return interval, claim
 

@@ -31,6 +31,7 @@ METRICS: dict[str, Callable[[Row], Sequence[float]]] = {
     "critic": lambda row: _one(row.information, "critic"),
     "entropy": lambda row: _one(row.information, "entropy"),
 }
+INFORMATION = ("decodable", "critic", "entropy")  # in nats
 
 
 def _one(held: Mapping[str, float], key: str) -> tuple[float, ...]:

@@ -54,7 +54,8 @@ def claims(answer: Answer, folder: StudyFolder) -> list[dict[str, Any]]:
     for sentence in answer.sentences:
         for claim in sentence.claims:
             stated.setdefault(claim.id, sentence.text)
-    source = {"results_version": folder.version, "command": folder.study["command"]}
+    # The seeds are the look: more of them are a study of their own, with decisions of its own.
+    source = {"seeds": list(folder.seeds), "results_version": folder.version, "command": folder.study["command"]}
     return [{**claim.json(), "sentence": stated.get(claim.id, ""), **source} for claim in answer.claims]
 
 

@@ -49,7 +49,9 @@ def figures(out: Path) -> set[str]:
     return {path.name for path in (out / "figures").iterdir()}
 
 
-@pytest.mark.parametrize("names", [("noise-fashion",), ("baselines-digits", "baselines-mnist")])
+@pytest.mark.parametrize(
+    "names", [("noise-fashion",), pytest.param(("baselines-digits", "baselines-mnist"), marks=pytest.mark.slow)]
+)
 def test_what_was_deleted_is_written_again_to_the_byte_without_what_ran_the_trials(
     names: tuple[str, ...], copy: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -10,11 +10,11 @@ import re
 from typing import Any
 
 import pytest
-from golden_answers import FOLDERS, LONG, answer_of, folder_of, golden_of, numbers
+from golden_answers import HELD, LONG, answer_of, folder_of, golden_of, numbers
 
 from studies.engine.statistics.contrasts import FEWEST_PAIRS
 
-NAMES = [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in FOLDERS]
+NAMES = [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in HELD]
 # Columns whose cells name arms: they are compared as names, one new for each old.
 NAMED = {"method", "with the term", "the base alone", "floor", "chosen by clean labels", "chosen by noisy labels", ""}
 # By the new rule: p is Holm's of a contrast that five pairs at least can decide; forecasts are at power .8.
@@ -79,7 +79,7 @@ def test_numbers_of_the_sentences_still_stand_in_the_answer(name: str) -> None:
         assert {one for one in numbers(GONE.sub("", sentence)) if "." in one} - now == set(), sentence
 
 
-@pytest.mark.parametrize("name", [name for name in FOLDERS if "failure_map" in golden_of(name)])
+@pytest.mark.parametrize("name", [name for name in HELD if "failure_map" in golden_of(name)])
 def test_the_failure_map_of_single_trials_is_what_it_was(name: str) -> None:
     from studies.answers.ledger import Ledger
     from studies.answers.parts.failures import occurrences

@@ -16,6 +16,8 @@ from studies.engine.rows import Array
 from studies.engine.statistics.contrasts import Decision
 
 Levels = tuple[str, ...]
+# More undecided levels than this are counted and not named.
+NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -159,11 +161,12 @@ class Response:
                 at.setdefault(self.gain(arm, levels).decision, []).append(" · ".join(levels))
         words = {Decision.GAIN: "a gain at", Decision.LOSS: "a loss at", Decision.NEGLIGIBLE: "no difference at"}
         told = [f"{word} {listed(at[decision])}" for decision, word in words.items() if decision in at]
-        count = sum(map(len, at.values()))
-        open_ = len(at.get(Decision.UNDECIDED, []))
+        count, open_ = sum(map(len, at.values())), at.get(Decision.UNDECIDED, [])
         if not told:
             return f"Nothing is decided at any of {count} levels."
-        return f"Of {count} levels: {'; '.join(told)}{f'; undecided at {open_} of them' if open_ else ''}."
+        if open_:
+            told.append(f"undecided at {listed(open_) if len(open_) <= NAMED else f'the other {len(open_)}'}")
+        return f"Of {count} levels: {'; '.join(told)}."
 
     def size(self, family: str) -> int:
         """How many contrasts a family has."""

@@ -52,7 +52,8 @@ class Condition:
     def read(held: dict[str, Any]) -> Condition:
         """The inverse of `json`, without the perturbations themselves."""
         stages = tuple(held["stages"])
-        parts = tuple(held["label"].split(" + ")) if len(stages) > 1 else ()
+        # Folders written before say the parts in the label alone.
+        parts = tuple(held.get("parts", held["label"].split(" + ") if len(stages) > 1 else ()))
         return Condition(held["text"], held["label"], held["family"], held["severity"], stages, parts)
 
 

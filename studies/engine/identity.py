@@ -63,6 +63,7 @@ def identify(study: Study, options: Options, configuration: Configuration, plan:
     text = json.dumps([decides, [trial.hash for trial in plan.trials]], sort_keys=True)
     return {
         **decides,
+        "conditions": [{**one.json(), "parts": list(one.parts)} for one in plan.conditions],
         "hash": hashlib.sha256(text.encode()).hexdigest()[:10],
         "title": study.title,
         "question": study.question,

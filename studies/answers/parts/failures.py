@@ -16,7 +16,7 @@ from studies.answers.parts.wording import listed
 from studies.answers.results import Cell
 from studies.engine.answer import Figure, Sentence, Table
 from studies.engine.arms import CEILING
-from studies.engine.failures import FAILED, FAILURES, UNDECIDED, Group, describe, mode_of, named
+from studies.engine.failures import FAILED, FAILURES, UNDECIDED, Group, describe, named
 
 EXAMPLES = 8
 Levels = tuple[str, ...]
@@ -86,12 +86,13 @@ def _of_group(ledger: Ledger, cell: Cell, group: Group) -> Iterator[Occurrence]:
 
 @dataclass(frozen=True)
 class Onset:
-    """Where a mode fails for an arm on one curve, or at one level that lies on none.
+    """Where a mode (`name`: with its side) fails for an arm on one curve, or at one level that lies on none.
 
     begins: the mildest level from which on it always fails; only: the levels where it fails although it does not at a
     more severe one; everywhere: at every level, the reference too.
     """
 
+    name: str
     mode: str
     arm: str
     kind: str
@@ -118,15 +119,15 @@ def onsets(ledger: Ledger, seen: Sequence[Occurrence]) -> list[Onset]:
     on_curves = {levels for _, members in curves for levels in members} | {results.reference}
     kinds = curves + [(label(one), [one]) for one in results.levels if one not in on_curves]
     begun = []
-    failing_pairs = {(one.name, one.cell.arm) for one in seen if one.failed}
-    for name, arm in sorted(failing_pairs, key=lambda pair: (pair[0], order.index(pair[1]))):
+    failing_modes = {(one.name, one.mode, one.cell.arm) for one in seen if one.failed}
+    for name, mode, arm in sorted(failing_modes, key=lambda one: (one[0], order.index(one[2]))):
         failing = {one.cell.levels: one for one in seen if one.name == name and one.cell.arm == arm and one.failed}
         if len(failing) == len(results.levels):
-            begun.append(Onset(name, arm, "all", "", (), failing[results.reference].evidence, True))
+            begun.append(Onset(name, mode, arm, "all", "", (), failing[results.reference].evidence, True))
             continue
         if results.reference in failing:
             told = (label(results.reference) or "the reference",)
-            begun.append(Onset(name, arm, "clean", "", told, failing[results.reference].evidence))
+            begun.append(Onset(name, mode, arm, "clean", "", told, failing[results.reference].evidence))
         for kind, members in kinds:
             here = [levels for levels in members if levels in failing]
             if not here:
@@ -136,7 +137,7 @@ def onsets(ledger: Ledger, seen: Sequence[Occurrence]) -> list[Onset]:
                 start -= 1
             begins = label(members[start]) if start < len(members) else ""
             only = tuple(label(levels) for levels in here if members.index(levels) < start)
-            begun.append(Onset(name, arm, kind, begins, only, failing[here[-1]].evidence))
+            begun.append(Onset(name, mode, arm, kind, begins, only, failing[here[-1]].evidence))
     return begun
 
 
@@ -160,12 +161,12 @@ def failure_part(ledger: Ledger, seen: Sequence[Occurrence]) -> Part:
 def _sentences(ledger: Ledger, seen: Sequence[Occurrence], begun: Sequence[Onset]) -> list[Sentence]:
     """What fails where, and what is undecided."""
     results, sentences = ledger.results, []
-    for mode in sorted({onset.mode for onset in begun}):
+    for name in sorted({onset.name for onset in begun}):
         told = []
-        for arm in dict.fromkeys(onset.arm for onset in begun if onset.mode == mode):
-            places = [onset.where for onset in begun if (onset.mode, onset.arm) == (mode, arm)]
+        for arm in dict.fromkeys(onset.arm for onset in begun if onset.name == name):
+            places = [onset.where for onset in begun if (onset.name, onset.arm) == (name, arm)]
             told.append(f"{results.arms[arm].name} {', '.join(places)}")
-        sentences.append(Sentence(f"{mode}: {'; '.join(told)}."))
+        sentences.append(Sentence(f"{name}: {'; '.join(told)}."))
     if not sentences:
         sentences.append(Sentence("No failure mode was seen in most seeds of any condition."))
     counts = []
@@ -181,12 +182,12 @@ def _table(ledger: Ledger, begun: Sequence[Onset]) -> Table:
     accuracy = ledger.results.folder.study.get("reference_accuracy")
     rows = [
         {
-            "mode": one.mode,
+            "mode": one.name,
             "method": ledger.results.arms[one.arm].name,
             "kind": one.kind,
             "fails": one.where,
             "evidence there": one.evidence,
-            "what it is": describe(mode_of(one.mode)),
+            "what it is": describe(one.mode),
         }
         for one in begun
     ]
@@ -203,9 +204,9 @@ def _table(ledger: Ledger, begun: Sequence[Onset]) -> Table:
 def failure_map(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
     """Mode x level, a row for each arm that can have the mode, with the counts of failed trials."""
     results = ledger.results
-    names = sorted({one.name for one in seen if one.count or one.undecided})
+    names = sorted({(one.name, one.mode) for one in seen if one.count or one.undecided})
     can = {(one.mode, one.cell.arm) for one in seen}
-    rows = [(name, arm) for name in names for arm in results.arms if (mode_of(name), arm) in can]
+    rows = [(name, mode, arm) for name, mode in names for arm in results.arms if (mode, arm) in can]
     if not rows:
         return None
     columns = list(results.levels)
@@ -214,8 +215,8 @@ def failure_map(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
     axes = drawing.subplots()
     for one in seen:
         x = columns.index(one.cell.levels)
-        for y, (name, arm) in enumerate(rows):
-            if one.cell.arm != arm or one.mode != mode_of(name):
+        for y, (name, mode, arm) in enumerate(rows):
+            if one.cell.arm != arm or one.mode != mode:
                 continue
             if one.name != name:
                 # Its other side failed here, or none: this one was looked for and not found.
@@ -228,9 +229,9 @@ def failure_map(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
     axes.set_facecolor("#e3e7ec")
     axes.imshow(share, vmin=0, vmax=1, cmap="Reds", aspect="auto", interpolation="nearest")
     axes.set_xticks(range(len(columns)), [label(levels) for levels in columns], rotation=90, fontsize=8)
-    axes.set_yticks(range(len(rows)), [results.arms[arm].name for _, arm in rows], fontsize=7.5)
+    axes.set_yticks(range(len(rows)), [results.arms[arm].name for *_, arm in rows], fontsize=7.5)
     axes.tick_params(length=0)
-    for y, (name, _) in enumerate(rows):
+    for y, (name, *_) in enumerate(rows):
         if y == 0 or rows[y - 1][0] != name:
             axes.axhline(y - 0.5, color=INK, lw=0.8)
             place = ("axes fraction", "data")

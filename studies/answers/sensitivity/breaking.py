@@ -11,7 +11,7 @@ from mim4dd.seeding import generator
 from studies.answers.parts.failures import Occurrence, occurrences
 from studies.answers.sensitivity.findings import Findings
 from studies.engine.answer import Claim, Sentence, Table
-from studies.engine.failures import Group, describe, mode_of
+from studies.engine.failures import Group, describe
 from studies.engine.rows import Array
 
 # A knob is named only if it separates failing from healthy settings better than 95% of random labellings do.
@@ -20,11 +20,12 @@ PERMUTATIONS = 500
 
 @dataclass(frozen=True)
 class Break:
-    """A mode over the tried settings: those where it fails, and where the rule decides nothing.
+    """A mode (`name`: with its side) over the tried settings: those where it fails, and where the rule decides nothing.
 
     begins: the knob that separates failing from healthy settings best, in words; evidence: of the first that fails.
     """
 
+    name: str
     mode: str
     group: bool
     failing: tuple[int, ...]
@@ -49,7 +50,7 @@ def breaks(found: Findings) -> list[Break]:
         failing = tuple(found.cells.index(one.cell) for one in seen if one.failed)
         undecided = tuple(found.cells.index(one.cell) for one in seen if one.undecided)
         trials, begins = sum(one.count for one in seen), "" if group else _begins(found, failing)
-        made.append(Break(name, group, failing, undecided, trials, begins, seen[0].evidence))
+        made.append(Break(name, seen[0].mode, group, failing, undecided, trials, begins, seen[0].evidence))
     return made
 
 
@@ -89,13 +90,13 @@ def table(found: Findings, broken: list[Break]) -> Table:
     """The failure modes of single trials."""
     rows = [
         {
-            "mode": one.mode,
+            "mode": one.name,
             "settings": f"{len(one.failing)} of {len(found.tried)}",
             "trials": one.trials,
             "the default too": "yes" if 0 in one.failing else "",
             "begins at": one.begins,
             "for example": one.evidence,
-            "what it is": describe(mode_of(one.mode)),
+            "what it is": describe(one.mode),
         }
         for one in broken
         if not one.group
@@ -114,7 +115,7 @@ def sentence(found: Findings, broken: list[Break], where: str = "") -> Sentence:
     told: list[str] = []
     claims: list[Claim] = []
     for one in broken:
-        where_it_fails = f"{one.mode} in {len(one.failing)} of {len(found.tried)} settings"
+        where_it_fails = f"{one.name} in {len(one.failing)} of {len(found.tried)} settings"
         if one.group:
             told.append(f"{where_it_fails}, undecided in {len(one.undecided)}")
         elif one.failing:

@@ -15,11 +15,10 @@ from studies.engine.failures.catalogue import (
     Finding,
     Group,
     describe,
-    mode_of,
     named,
 )
 
-__all__ = ["FAILED", "FAILURES", "HEALTHY", "UNDECIDED", "Finding", "Group", "describe", "detect", "mode_of", "named"]
+__all__ = ["FAILED", "FAILURES", "HEALTHY", "UNDECIDED", "Finding", "Group", "describe", "detect", "named"]
 
 
 def detect(result: Mapping[str, Any], history: Sequence[Mapping[str, float]]) -> dict[str, Any]:

@@ -71,11 +71,6 @@ def named(mode: str, side: str) -> str:
     return f"{mode} ({side})" if side else mode
 
 
-def mode_of(name: str) -> str:
-    """The inverse of `named`: the mode alone."""
-    return name.partition(" (")[0]
-
-
 def describe(name: str) -> str:
     """A mode's meaning: the first line of its docstring."""
     return str(FAILURES.get(name).__doc__).splitlines()[0]

@@ -152,7 +152,7 @@ class Ledger:
 
         Raises: ValueError for one that is judged already: it has one family.
         """
-        contrasts = list(contrasts)
+        contrasts = [self._with_own_id(one) for one in contrasts]
         judged = judge(name, [three_tests(one.differences, margin=one.margin, absent=one.absent) for one in contrasts])
         rulings = [Ruling(*pair) for pair in zip(contrasts, judged, strict=True)]
         for ruling in rulings:
@@ -162,6 +162,11 @@ class Ledger:
             self._rulings[one.key] = ruling
             self._claims[one.id] = ruling.claim
         return rulings
+
+    def _with_own_id(self, one: Contrast) -> Contrast:
+        """The contrast, with its metric in its id where the same one of another metric has it already."""
+        held = self._claims.get(one.id)
+        return replace(one, id=slug(one.id, one.metric)) if held and held.metric != one.metric else one
 
     def rest(self, name: str, contrasts: Iterable[Contrast]) -> list[Ruling]:
         """A ruling for each: those that no family holds yet form one."""

@@ -187,6 +187,15 @@ def test_a_contrast_has_one_family_whichever_end_comes_first(results: Results) -
         ledger[results.gain(TERM, AT["night"])]
 
 
+def test_one_gain_on_two_metrics_is_two_contrasts(results: Results) -> None:
+    ledger = Ledger(results)
+    ledger.family("on test", [results.gain(TERM)])
+    (other,) = ledger.family("on validation", [results.gain(TERM, metric="validation")])
+    assert other.claim.id == f"{results.gain(TERM).id}/validation"
+    assert ledger[results.gain(TERM)].judged.family == "on test"
+    assert ledger[results.gain(TERM, metric="validation")].judged.family == "on validation"
+
+
 def test_each_family_is_corrected_by_itself(results: Results) -> None:
     ledger = Ledger(results)
     contrasts = [results.gain(TERM, levels) for levels in AT.values()]

@@ -28,11 +28,12 @@ ENDED = {"FINISHED", "FAILED"}
 
 
 class Child(NamedTuple):
-    """A child run as it stands in MLflow; row: the digest of what was sent."""
+    """A child run as it stands in MLflow; row: the digest of what was sent; failed_by: its tag, "" without one."""
 
     run: str
     row: str
     complete: bool
+    failed_by: str
 
 
 class View:
@@ -94,16 +95,16 @@ class View:
         self.client.set_terminated(self.parent, status, ended)
 
     def _mark(self, failures: Mapping[str, list[str]]) -> None:
-        """Add the failure modes that only paired trials show to the tags of their trials."""
-        if not failures:
-            return
+        """Have each trial's tag say its failure modes with those that only paired trials show, as they are now."""
         if self.known is None:
             self.known = dict(self._children(f"tags.`{PARENT}` = '{self.parent}'"))
         for row in read_rows(self.folder.path, unfinished=True).values():
             child = self.known.get(row.trial)
-            if child is not None and row.trial in failures:
-                modes = [*row.failed_by, *failures[row.trial]]
-                self.client.set_tag(child.run, "failed_by", words.failed_by(modes))
+            modes = words.failed_by([*row.failed_by, *failures.get(row.trial, [])])
+            judged = child is not None and (child.failed_by or row.trial in failures)
+            if child is not None and judged and child.failed_by != modes:
+                self.client.set_tag(child.run, "failed_by", modes)
+                self.known[row.trial] = child._replace(failed_by=modes)
 
     def _experiment(self, uri: str) -> str:
         from mlflow.exceptions import MlflowException
@@ -155,7 +156,12 @@ class View:
                     self.client.delete_run(extra[2])
                 best[trial] = rank
                 if rank[2] == run.info.run_id:
-                    yield trial, Child(run.info.run_id, run.data.tags.get(ROW, ""), complete)
+                    yield (
+                        trial,
+                        Child(
+                            run.info.run_id, run.data.tags.get(ROW, ""), complete, run.data.tags.get("failed_by", "")
+                        ),
+                    )
             token = page.token
 
     def _write(self, row: Row, content: str, child: Child | None) -> None:
@@ -168,7 +174,8 @@ class View:
             made = self.client.create_run(self.experiment, started, tags, words.run_name(row, setting))
             run = made.info.run_id
         assert self.known is not None
-        self.known[row.trial] = Child(run, content, False)
+        told = words.tags(row, setting, study).get("failed_by", "")
+        self.known[row.trial] = Child(run, content, False, told)
         history = json.loads((place / "history.json").read_text()) if (place / "history.json").is_file() else []
         metrics, parameters = words.points(row, history), words.parameters(row, study.get("knobs") or {})
         self.client.log_batch(run, entities("Metric", metrics), entities("Param", parameters))
@@ -177,7 +184,7 @@ class View:
                 self.client.log_artifact(run, str(place / file))
         ok = row.status == "ok"
         self.client.set_terminated(run, "FINISHED" if ok else "FAILED", ended)
-        self.known[row.trial] = Child(run, content, True)
+        self.known[row.trial] = Child(run, content, True, told)
 
     def _setting(self, row: Row) -> Setting:
         """A trial's setting; a search writes settings.jsonl anew, with what it has suggested."""

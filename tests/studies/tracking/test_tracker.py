@@ -107,6 +107,11 @@ def test_modes_that_only_paired_trials_show_are_tags_of_their_trials(study: Stud
     told = [run.data.tags["failed_by"] for run in runs(uri)[1]]
     assert told == ["no_gain", "below_random, no_gain, term_dominates", "none"]
 
+    study.write("failures.json", json.dumps({"cccc": ["unstable"]}))  # as a later answer has it
+    sync(study.path, uri)
+    told = [run.data.tags["failed_by"] for run in runs(uri)[1]]
+    assert told == ["none", "term_dominates", "unstable"]
+
 
 @pytest.mark.parametrize("point", ["log_batch", "log_artifact", "set_terminated"])
 def test_a_crash_at_any_point_leaves_no_duplicates(

@@ -77,7 +77,7 @@ class Arm:
 
 
 def spec(method: str, knobs: Mapping[str, Scalar]) -> str:
-    """A method with its knobs as a command line has it: `mim:base=dm,weight=8.0`."""
+    """A method with its knobs as a command line has it: `mim:base=dm,weight=8`."""
     short = [f"{key.removeprefix('method.')}={_shown(value)}" for key, value in knobs.items()]
     return f"{method}:{','.join(short)}" if short else method
 
@@ -136,7 +136,7 @@ def control_of(arm: Arm, arms: Sequence[Arm]) -> str:
 
 
 def _shown(value: Scalar) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def label_of(method: str) -> str:

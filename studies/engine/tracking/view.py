@@ -167,14 +167,14 @@ class View:
     def _write(self, row: Row, content: str, child: Child | None) -> None:
         setting, study, place = self._setting(row), self.folder.study, self.folder.path / "trials" / row.trial
         started, ended = words.times(row)
-        run = child.run if child else ""
-        if not run:
-            tags = words.tags(row, setting, study) | {PARENT: self.parent, TRIAL: row.trial, ROW: content}
-            tags["mlflow.user"] = self.user
-            made = self.client.create_run(self.experiment, started, tags, words.run_name(row, setting))
-            run = made.info.run_id
+        tags = words.tags(row, setting, study)
+        told = tags.get("failed_by", "")
+        if child is not None:
+            run = child.run
+        else:
+            tags |= {PARENT: self.parent, TRIAL: row.trial, ROW: content, "mlflow.user": self.user}
+            run = self.client.create_run(self.experiment, started, tags, words.run_name(row, setting)).info.run_id
         assert self.known is not None
-        told = words.tags(row, setting, study).get("failed_by", "")
         self.known[row.trial] = Child(run, content, False, told)
         history = json.loads((place / "history.json").read_text()) if (place / "history.json").is_file() else []
         metrics, parameters = words.points(row, history), words.parameters(row, study.get("knobs") or {})

@@ -31,7 +31,7 @@ STUDY = Study(
     asks=Blocks,
     configure=shared_configuration,
     plan=plan_baselines,
-    answer=written_by("studies.answers.baselines.verdict"),
+    answer=written_by("studies.answers.baselines.answer"),
 )
 
 if __name__ == "__main__":

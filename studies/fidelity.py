@@ -29,7 +29,7 @@ STUDY = Study(
     asks=Comparison,
     configure=shared_configuration,
     plan=plan_fidelity,
-    answer=written_by("studies.answers.fidelity.verdict"),
+    answer=written_by("studies.answers.fidelity.answer"),
 )
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ STUDY = Study(
     asks=Suite,
     configure=term_on_base,
     plan=partial(plan_stress, sweep=IMBALANCE),
-    answer=written_by("studies.answers.stress.verdict"),
+    answer=written_by("studies.answers.stress.answer"),
 )
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ STUDY = Study(
     asks=Suite,
     configure=term_on_base,
     plan=partial(plan_stress, sweep=NOISE),
-    answer=written_by("studies.answers.stress.verdict"),
+    answer=written_by("studies.answers.stress.answer"),
 )
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ STUDY = Study(
     asks=Design,
     configure=term_on_base,
     plan=plan_sensitivity,
-    answer=written_by("studies.answers.sensitivity.verdict"),
+    answer=written_by("studies.answers.sensitivity.answer"),
 )
 
 if __name__ == "__main__":

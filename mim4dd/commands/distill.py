@@ -79,19 +79,19 @@ def _watched(train: ImageData, method: Method, network: Network, given: argparse
 
     from mim4dd.methods.catalogue import real_images_a_batch
     from mim4dd.methods.loop import Distillation
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
 
     tail = given.tail or ("repeat" if given.perturb else "")
     if not tail:
-        Problem(train, network, given.ipc, given.seed, torch.device("cpu"), "error")
-    problem = Problem(
+        DistillationTask(train, network, given.ipc, given.seed, torch.device("cpu"), "error")
+    task = DistillationTask(
         train, network, given.ipc, given.seed, torch.device(checked_device(given.device)), tail or "repeat"
     )
     for wanted, what in ((given.ipc, "images"), (real_images_a_batch(method), "real images a batch")):
-        short = problem.shortfall(wanted)
+        short = task.shortfall(wanted)
         if short:
-            print(f"tail {problem.tail}: {wanted} {what} are drawn of each class, fewer are in {', '.join(short)}")
-    run, began, said = Distillation(problem, method), time.monotonic(), 0.0
+            print(f"tail {task.tail}: {wanted} {what} are drawn of each class, fewer are in {', '.join(short)}")
+    run, began, said = Distillation(task, method), time.monotonic(), 0.0
     while not run.finished:
         run.advance(run.iteration + run.every)
         passed = time.monotonic() - began

@@ -1,6 +1,6 @@
 """Distillation methods: `METHODS` lists them; `Method` is what each offers."""
 
-from mim4dd.methods.catalogue import METHODS, Match, Method, Term
+from mim4dd.methods.catalogue import METHODS, Method, Term, UpdateStep
 from mim4dd.methods.dc import DC, DSA
 from mim4dd.methods.dm import DM
 from mim4dd.methods.mim import Mim
@@ -17,9 +17,9 @@ __all__ = [
     "Herding",
     "KCenter",
     "KMedoids",
-    "Match",
     "Method",
     "Mim",
     "RandomReal",
     "Term",
+    "UpdateStep",
 ]

@@ -9,39 +9,39 @@ from torch import Tensor
 
 from mim4dd.data.augment import Draw, augment_images, draw_siamese
 from mim4dd.data.operations import operations
-from mim4dd.methods.problem import within
+from mim4dd.methods.task import within
 from mim4dd.seeding import generator, torch_generator
 
 if TYPE_CHECKING:
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
 
 
-def initial_images(problem: Problem, init: str) -> Tensor:
+def initial_images(task: DistillationTask, init: str) -> Tensor:
     """First synthetic images, standardised: random real ones or unit Gaussian noise, [M, channels, H, W]."""
     if init == "real":
-        return problem.take(problem.random_rows())
-    shape = (len(problem.labels()), *problem.train.shape)
-    return torch.randn(shape, generator=torch_generator("initial noise", problem.seed)).to(problem.device)
+        return task.take(task.random_rows())
+    shape = (len(task.labels()), *task.train.shape)
+    return torch.randn(shape, generator=torch_generator("initial noise", task.seed)).to(task.device)
 
 
 def siamese_batch(
-    problem: Problem, pixels: Tensor, labels: Tensor, batch_real: int, augment: str, iteration: int, step: int = 0
+    task: DistillationTask, pixels: Tensor, labels: Tensor, batch_real: int, augment: str, iteration: int, step: int = 0
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Real images, their labels, and the synthetic images, under one draw of the augmentation for each class.
 
     Gradients reach the synthetic pixels. batch_real: real images of each class; step: the update in the iteration.
     """
-    real, y_real, draw = real_batch(problem, batch_real, augment, iteration, step)
+    real, y_real, draw = real_batch(task, batch_real, augment, iteration, step)
     return real, y_real, augment_images(pixels, draw, labels.cpu().numpy())
 
 
 def real_batch(
-    problem: Problem, count: int, augment: str, iteration: int, step: int = 0
+    task: DistillationTask, count: int, augment: str, iteration: int, step: int = 0
 ) -> tuple[Tensor, Tensor, Draw]:
     """`count` real images of each class, augmented, their labels, and the draw, which synthetic images share."""
-    real, y_real = problem.real_batch(count, iteration, step)
-    names = operations(augment, problem.train.source)
-    stream = generator("siamese augmentation", problem.seed, *within(iteration, step))
-    draw = draw_siamese(names, problem.classes, stream)
+    real, y_real = task.real_batch(count, iteration, step)
+    names = operations(augment, task.train.source)
+    stream = generator("siamese augmentation", task.seed, *within(iteration, step))
+    draw = draw_siamese(names, task.classes, stream)
     with torch.no_grad():
         return augment_images(real, draw, y_real.cpu().numpy()), y_real, draw

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from mim4dd.methods.prepared import Preparation
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
     from mim4dd.networks.stacked import Params
 
 Learnable = dict[str, "Tensor"]
-# What becomes of a class with fewer real images than a draw wants; see `Problem`.
+# What becomes of a class with fewer real images than a draw wants; see `DistillationTask`.
 TAILS = ("repeat", "cap", "error")
 
 
@@ -31,7 +31,7 @@ class Term:
 
 
 @dataclass
-class Match:
+class UpdateStep:
     """One update's meeting of real and synthetic images: what a wrapper such as `mim` needs to add a term.
 
     Shapes: labels [B] and [M]; features, where they were wanted: one tensor [B or M, channels, h, w] a block, after
@@ -49,7 +49,7 @@ class Match:
 
 
 class Method(Protocol):
-    """A distillation method as a value: `initial` images, then `iterations` of `matches`, each updating the images."""
+    """A distillation method as a value: `initial` images, then `iterations` of `update_steps`."""
 
     @property
     def iterations(self) -> int: ...
@@ -61,21 +61,21 @@ class Method(Protocol):
     def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
         """How many images pass forward through the network in an iteration; a backward pass counts as two of them.
 
-        features: a term wants every block's output of both sides, see `matches`.
+        features: a term wants every block's output of both sides, see `update_steps`.
         """
 
-    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
+    def initial(self, task: DistillationTask) -> tuple[Tensor, Tensor]:
         """First synthetic images [M, channels, H, W] and their labels [M], ordered by class."""
 
-    def learnable(self, problem: Problem) -> Learnable:
+    def learnable(self, task: DistillationTask) -> Learnable:
         """What is learned besides the pixels (a head, a learning rate), by name."""
 
-    def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
+    def optimizers(self, task: DistillationTask, learnable: Learnable) -> list[Optimizer]:
         """Optimizers of everything learnable, the pixels' first."""
 
-    def matches(
-        self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
-    ) -> Iterator[Match]:
+    def update_steps(
+        self, task: DistillationTask, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
+    ) -> Iterator[UpdateStep]:
         """The image updates of one iteration; the caller updates the pixels before it asks for the next.
 
         features: the caller wants every block's output of both sides, for a term of its own.

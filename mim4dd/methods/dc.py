@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from mim4dd.data.operations import SIAMESE, check_augment
-from mim4dd.methods.catalogue import METHODS, Learnable, Match, Term
+from mim4dd.methods.catalogue import METHODS, Learnable, Term, UpdateStep
 from mim4dd.methods.pixels import LearnedPixels
 from mim4dd.registry import knob, name_of
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
     from mim4dd.networks.stacked import Params
 
 # Image updates of an iteration, and the epochs that the network is trained between them, by images per class.
@@ -59,34 +59,34 @@ class DC(LearnedPixels):
         # The synthetic side is differentiated twice.
         return classes * (outer * (3 * self.batch_real + 9 * ipc) + (outer - 1) * inner * 3 * ipc)
 
-    def learnable(self, problem: Problem) -> Learnable:
+    def learnable(self, task: DistillationTask) -> Learnable:
         return {}
 
-    def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
+    def optimizers(self, task: DistillationTask, learnable: Learnable) -> list[Optimizer]:
         return [self.moved(learnable["pixels"], self.lr)]
 
-    def matches(
-        self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
-    ) -> Iterator[Match]:
+    def update_steps(
+        self, task: DistillationTask, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
+    ) -> Iterator[UpdateStep]:
         from mim4dd.methods.batches import siamese_batch
         from mim4dd.methods.gradients import Side, match_gradients
 
-        params = problem.fresh_network(iteration)
-        outer, inner = self.loops(problem.ipc)
+        params = task.fresh_network(iteration)
+        outer, inner = self.loops(task.ipc)
         for step in range(outer):
             if step:
-                params = self._trained(problem, params, learnable["pixels"].detach(), labels, inner, iteration, step)
+                params = self._trained(task, params, learnable["pixels"].detach(), labels, inner, iteration, step)
             real, y_real, synthetic = siamese_batch(
-                problem, learnable["pixels"], labels, self.batch_real, self.augment, iteration, step
+                task, learnable["pixels"], labels, self.batch_real, self.augment, iteration, step
             )
             found = match_gradients(
-                problem.network,
+                task.network,
                 params,
-                Side(real, problem.drawn(self.batch_real)),
-                Side(synthetic, problem.drawn(problem.ipc)),
+                Side(real, task.drawn(self.batch_real)),
+                Side(synthetic, task.drawn(task.ipc)),
                 features=features,
             )
-            yield Match(
+            yield UpdateStep(
                 {name_of(self): Term(found.distance)},
                 params,
                 y_real,
@@ -96,7 +96,14 @@ class DC(LearnedPixels):
             )
 
     def _trained(
-        self, problem: Problem, params: Params, pixels: Tensor, labels: Tensor, epochs: int, iteration: int, step: int
+        self,
+        task: DistillationTask,
+        params: Params,
+        pixels: Tensor,
+        labels: Tensor,
+        epochs: int,
+        iteration: int,
+        step: int,
     ) -> Params:
         """The network after some epochs on the synthetic set as it is."""
         from mim4dd.train import Recipe, Streams, train_networks
@@ -111,9 +118,9 @@ class DC(LearnedPixels):
             batch=self.batch_network,
             augment=self.augment,
         )
-        streams = Streams(f"inner training {iteration} {step}", problem.seed, (0,))
-        trained = train_networks(problem.network, params, pixels, labels, recipe, streams, problem.train.source)
-        return problem.settled(trained, iteration, step)
+        streams = Streams(f"inner training {iteration} {step}", task.seed, (0,))
+        trained = train_networks(task.network, params, pixels, labels, recipe, streams, task.train.source)
+        return task.settled(trained, iteration, step)
 
 
 @METHODS.add("dsa")

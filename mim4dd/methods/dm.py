@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from mim4dd.data.operations import SIAMESE, check_augment
-from mim4dd.methods.catalogue import METHODS, Learnable, Match, Term
+from mim4dd.methods.catalogue import METHODS, Learnable, Term, UpdateStep
 from mim4dd.methods.pixels import LearnedPixels
 from mim4dd.registry import knob
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
 
 
 @METHODS.add("dm")
@@ -47,27 +47,27 @@ class DM(LearnedPixels):
     def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
         return classes * (self.batch_real + 3 * ipc * self.updates)
 
-    def learnable(self, problem: Problem) -> Learnable:
+    def learnable(self, task: DistillationTask) -> Learnable:
         return {}
 
-    def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
+    def optimizers(self, task: DistillationTask, learnable: Learnable) -> list[Optimizer]:
         return [self.moved(learnable["pixels"], self.lr)]
 
-    def matches(
-        self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
-    ) -> Iterator[Match]:
+    def update_steps(
+        self, task: DistillationTask, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
+    ) -> Iterator[UpdateStep]:
         from mim4dd.data.augment import augment_images
         from mim4dd.matching import mean_distance
         from mim4dd.methods.batches import real_batch
         from mim4dd.networks.chunks import features_without_graph
 
-        params = problem.fresh_network(iteration)
-        real, y_real, draw = real_batch(problem, self.batch_real, self.augment, iteration)
-        real_features = [maps[0] for maps in features_without_graph(problem.network, params, real, last=not features)]
+        params = task.fresh_network(iteration)
+        real, y_real, draw = real_batch(task, self.batch_real, self.augment, iteration)
+        real_features = [maps[0] for maps in features_without_graph(task.network, params, real, last=not features)]
         for _ in range(self.updates):
             synthetic = augment_images(learnable["pixels"], draw, labels.cpu().numpy())
-            synthetic_features = [maps[0] for maps in problem.network.features(params, synthetic)]
+            synthetic_features = [maps[0] for maps in task.network.features(params, synthetic)]
             loss = mean_distance(
-                real_features[-1].flatten(1), y_real, synthetic_features[-1].flatten(1), labels, problem.classes
+                real_features[-1].flatten(1), y_real, synthetic_features[-1].flatten(1), labels, task.classes
             )
-            yield Match({"dm": Term(loss)}, params, y_real, labels, real_features, synthetic_features)
+            yield UpdateStep({"dm": Term(loss)}, params, y_real, labels, real_features, synthetic_features)

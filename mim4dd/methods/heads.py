@@ -13,19 +13,19 @@ from torch import Tensor
 from mim4dd.seeding import Name, torch_generator
 
 if TYPE_CHECKING:
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
 
 
-def make_heads(problem: Problem, width: int, layers: int, *names: Name) -> list[list[Tensor]]:
+def make_heads(task: DistillationTask, width: int, layers: int, *names: Name) -> list[list[Tensor]]:
     """A Gaussian head for each block, columns of unit expected length: [[F, D]], or with 2 layers [[F, D], [D, D]].
 
-    width: D, the dimension of the contrastive space; names: what the draw is for, besides the problem's seed.
+    width: D, the dimension of the contrastive space; names: what the draw is for, besides the task's seed.
     """
-    stream = torch_generator(*names, problem.seed)
+    stream = torch_generator(*names, task.seed)
     heads = []
-    for channels, height, columns in problem.network.block_shapes(problem.train.shape):
+    for channels, height, columns in task.network.block_shapes(task.train.shape):
         pairs = itertools.pairwise([channels * height * columns] + [width] * layers)
-        heads.append([(torch.randn(n, m, generator=stream) / math.sqrt(n)).to(problem.device) for n, m in pairs])
+        heads.append([(torch.randn(n, m, generator=stream) / math.sqrt(n)).to(task.device) for n, m in pairs])
     return heads
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mim4dd.methods.catalogue import Match, Method
+from mim4dd.methods.catalogue import Method, UpdateStep
 from mim4dd.methods.pixels import pixels_rate, set_rate, share_of_rate
-from mim4dd.methods.problem import Problem
+from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import Network
 from mim4dd.protocol import PROTOCOL
 from mim4dd.records import ImageData, Synthetic
@@ -32,18 +32,18 @@ class Distillation:
     gradient or a pixel was not finite, or -1; the run then stops at the next report.
     """
 
-    def __init__(self, problem: Problem, method: Method) -> None:
-        self.problem, self.method = problem, method
-        pixels, self.labels = method.initial(problem)
-        self.learnable = {"pixels": pixels.clone(), **method.learnable(problem)}
+    def __init__(self, task: DistillationTask, method: Method) -> None:
+        self.task, self.method = task, method
+        pixels, self.labels = method.initial(task)
+        self.learnable = {"pixels": pixels.clone(), **method.learnable(task)}
         for tensor in self.learnable.values():
             tensor.requires_grad_()
-        self.optimizers = method.optimizers(problem, self.learnable)
+        self.optimizers = method.optimizers(task, self.learnable)
         self.rate = pixels_rate(self.optimizers)
         self.iteration = 0
         self.history: list[dict[str, float]] = []
         self.probe_seconds = 0.0
-        self._diverged = torch.full((len(CHECKED),), torch.inf, device=problem.device)
+        self._diverged = torch.full((len(CHECKED),), torch.inf, device=task.device)
 
     @property
     def diverged_at(self) -> int:
@@ -75,25 +75,25 @@ class Distillation:
                 return
             if self.optimizers:
                 set_rate(self.optimizers, self.rate * share_of_rate(self.method, self.iteration))
-            for match in self.method.matches(self.problem, self.learnable, self.labels, self.iteration):
+            for update in self.method.update_steps(self.task, self.learnable, self.labels, self.iteration):
                 if report:
-                    self._log(match)
+                    self._log(update)
                     report = False
-                self._update(match)
+                self._apply(update)
             self.iteration += 1
 
-    def _update(self, match: Match) -> None:
+    def _apply(self, update: UpdateStep) -> None:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        plain = [term.weight * term.loss for term in match.terms.values() if not term.balanced]
+        plain = [term.weight * term.loss for term in update.terms.values() if not term.balanced]
         loss = torch.stack(plain).sum()
         # What the term itself differentiates, a network's weights, needs no gradient of the second order.
         inputs = list(self.learnable.values())
-        loss.backward(inputs=inputs, retain_graph=len(plain) < len(match.terms))
+        loss.backward(inputs=inputs, retain_graph=len(plain) < len(update.terms))
         pixels = self.learnable["pixels"]
         assert pixels.grad is not None
         size = pixels.grad.norm()
-        for term in (term for term in match.terms.values() if term.balanced):
+        for term in (term for term in update.terms.values() if term.balanced):
             names = list(self.learnable)
             gradients = torch.autograd.grad(term.loss, [self.learnable[n] for n in names], allow_unused=True)
             found = dict(zip(names, gradients, strict=True))
@@ -112,10 +112,10 @@ class Distillation:
         finite = torch.isfinite(torch.stack([loss.detach(), gradient, pixels.detach().sum()]))
         self._diverged = torch.where(finite, self._diverged, self._diverged.clamp(max=self.iteration))
 
-    def _log(self, match: Match) -> None:
+    def _log(self, update: UpdateStep) -> None:
         record = {"iteration": float(self.iteration)}
         base = 0.0
-        for place, (name, term) in enumerate(match.terms.items()):
+        for place, (name, term) in enumerate(update.terms.items()):
             (gradient,) = torch.autograd.grad(term.loss, self.learnable["pixels"], retain_graph=True)
             norm = gradient.norm().item()
             record |= {f"loss/{name}": term.loss.item(), f"gradient_norm/{name}": norm}
@@ -123,9 +123,9 @@ class Distillation:
                 base = norm
             elif base:
                 record[f"gradient_ratio/{name}"] = term.weight * (1.0 if term.balanced else norm / base)
-        if match.probe:
+        if update.probe:
             began = time.perf_counter()
-            record |= match.probe()
+            record |= update.probe()
             self.probe_seconds += time.perf_counter() - began
         self.history.append(record)
 
@@ -140,7 +140,7 @@ class Distillation:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned; the problem and method must be the same."""
+        """Go on from what `state_dict` returned; the task and method must be the same."""
         with torch.no_grad():
             for name, tensor in self.learnable.items():
                 tensor.copy_(state["learnable"][name])
@@ -151,20 +151,20 @@ class Distillation:
 
     def synthetic(self) -> Synthetic:
         """The set as it is now."""
-        mean, std = self.problem.statistics
+        mean, std = self.task.statistics
         return Synthetic(
             images=to_array(self.learnable["pixels"]),
             labels=to_array(self.labels).astype(np.int64),
-            classes=self.problem.train.classes,
+            classes=self.task.train.classes,
             mean=mean,
             std=std,
             config={
-                "source": self.problem.train.source,
-                "ipc": self.problem.ipc,
-                "tail": self.problem.tail,
-                "seed": self.problem.seed,
+                "source": self.task.train.source,
+                "ipc": self.task.ipc,
+                "tail": self.task.tail,
+                "seed": self.task.seed,
                 **flatten(self.method, "method"),
-                **flatten(self.problem.network, "network"),
+                **flatten(self.task.network, "network"),
             },
             protocol=PROTOCOL,
         )
@@ -187,13 +187,13 @@ def distill(
 ) -> Synthetic:
     """Distil a training split into `ipc` images per class.
 
-    tail: what becomes of a class with fewer images than ipc, see `Problem`; that it was needed is a warning.
+    tail: what becomes of a class with fewer images than ipc, see `DistillationTask`; that it was needed is a warning.
     Raises: DataError when a class is smaller than ipc and tail is `error`; FloatingPointError when the run diverged.
     """
-    problem = Problem(train, network, ipc, seed, torch.device(device), tail)
-    if problem.shortfall(ipc):
-        warnings.warn(f"{tail}: fewer than {ipc} real images in {', '.join(problem.shortfall(ipc))}", stacklevel=2)
-    run = Distillation(problem, method)
+    task = DistillationTask(train, network, ipc, seed, torch.device(device), tail)
+    if task.shortfall(ipc):
+        warnings.warn(f"{tail}: fewer than {ipc} real images in {', '.join(task.shortfall(ipc))}", stacklevel=2)
+    run = Distillation(task, method)
     run.advance(method.iterations)
     if run.diverged:
         raise FloatingPointError(f"{name_of(method)} diverged: {run.diverged}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mim4dd.data.standard import standardise
 from mim4dd.errors import KnobError
-from mim4dd.methods.catalogue import METHODS, Learnable, Match, Method, Term
+from mim4dd.methods.catalogue import METHODS, Learnable, Method, Term, UpdateStep
 from mim4dd.registry import knob, name_of, part
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from mim4dd.methods.prepared import Preparation
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
     from mim4dd.records import ImageData
 
 
@@ -74,72 +74,72 @@ class Mim:
         """Linear maps of a head: an mlp has two."""
         return 2 if self.head == "mlp" else 1
 
-    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
-        return self.base.initial(problem)
+    def initial(self, task: DistillationTask) -> tuple[Tensor, Tensor]:
+        return self.base.initial(task)
 
-    def learnable(self, problem: Problem) -> Learnable:
+    def learnable(self, task: DistillationTask) -> Learnable:
         from mim4dd.methods.heads import make_heads
 
-        found = self.base.learnable(problem)
+        found = self.base.learnable(task)
         if self.weight and self.embedding and self.head != "random":
-            for block, head in enumerate(make_heads(problem, self.embedding, self.head_layers, "learned heads")):
+            for block, head in enumerate(make_heads(task, self.embedding, self.head_layers, "learned heads")):
                 found |= {f"head{block}.{layer}": weight for layer, weight in enumerate(head)}
         return found
 
-    def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
+    def optimizers(self, task: DistillationTask, learnable: Learnable) -> list[Optimizer]:
         import torch
 
         heads = [tensor for name, tensor in learnable.items() if name.startswith("head")]
-        return self.base.optimizers(problem, learnable) + ([torch.optim.Adam(heads, lr=1e-3)] if heads else [])
+        return self.base.optimizers(task, learnable) + ([torch.optim.Adam(heads, lr=1e-3)] if heads else [])
 
-    def matches(
-        self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
-    ) -> Iterator[Match]:
-        for match in self.base.matches(problem, learnable, labels, iteration, features or bool(self.weight)):
+    def update_steps(
+        self, task: DistillationTask, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
+    ) -> Iterator[UpdateStep]:
+        for update in self.base.update_steps(task, learnable, labels, iteration, features or bool(self.weight)):
             if self.weight:
-                blocks = self.embeddings(problem, match, self.heads(problem, learnable, iteration))
-                match.terms["mim"] = Term(self.term(match, blocks), self.weight, self.balance == "gradnorm")
-                match.probe = self.probe(match, blocks)
-            yield match
+                blocks = self.embeddings(task, update, self.heads(task, learnable, iteration))
+                update.terms["mim"] = Term(self.term(update, blocks), self.weight, self.balance == "gradnorm")
+                update.probe = self.probe(update, blocks)
+            yield update
 
-    def heads(self, problem: Problem, learnable: Learnable, iteration: int) -> list[list[Tensor]]:
+    def heads(self, task: DistillationTask, learnable: Learnable, iteration: int) -> list[list[Tensor]]:
         """Each block's head: the learned ones, or random ones redrawn with the network; empty lists for none."""
         from mim4dd.methods.heads import make_heads
 
-        blocks = len(problem.network.block_shapes(problem.train.shape))
+        blocks = len(task.network.block_shapes(task.train.shape))
         if not self.embedding:
             return [[] for _ in range(blocks)]
         if "head0.0" in learnable:
             layers = range(self.head_layers)
             return [[learnable[f"head{block}.{layer}"] for layer in layers] for block in range(blocks)]
-        return make_heads(problem, self.embedding, self.head_layers, "random heads", iteration)
+        return make_heads(task, self.embedding, self.head_layers, "random heads", iteration)
 
     def embeddings(
-        self, problem: Problem, match: Match, heads: list[list[Tensor]]
+        self, task: DistillationTask, update: UpdateStep, heads: list[list[Tensor]]
     ) -> list[tuple[float, Tensor, Tensor]]:
         """(weight in the sum, z_S [M, D], z_T [B, D]) of each block; gradients reach z_S and learned heads."""
         from mim4dd.contrastive import layer_weights
         from mim4dd.methods.heads import embed
 
-        real, synthetic = match.real_features, match.synthetic_features
+        real, synthetic = update.real_features, update.synthetic_features
         weights = layer_weights(len(real), self.layer_decay)
         return [
             (weights[block], embed(synthetic[block], heads[block]), embed(real[block].detach(), heads[block]))
             for block in range(len(real) - 1 if self.layers == "last" else 0, len(real))
         ]
 
-    def term(self, match: Match, blocks: list[tuple[float, Tensor, Tensor]]) -> Tensor:
+    def term(self, update: UpdateStep, blocks: list[tuple[float, Tensor, Tensor]]) -> Tensor:
         """The weighted sum of the critic over the blocks."""
         from mim4dd.contrastive import CRITICS
 
         critic, total = CRITICS[self.critic], blocks[0][1].new_zeros(())
         for weight, z_S, z_T in blocks:
-            total = total + weight * critic(z_S, match.y_synthetic, z_T, match.y_real, self.temperature)
+            total = total + weight * critic(z_S, update.y_synthetic, z_T, update.y_real, self.temperature)
         return total
 
-    def probe(self, match: Match, blocks: list[tuple[float, Tensor, Tensor]]) -> Callable[[], dict[str, float]]:
+    def probe(self, update: UpdateStep, blocks: list[tuple[float, Tensor, Tensor]]) -> Callable[[], dict[str, float]]:
         """The base's own numbers and the critic's."""
-        base = match.probe
+        base = update.probe
         return lambda: (base() if base else {}) | self.saturation(blocks)
 
     def saturation(self, blocks: list[tuple[float, Tensor, Tensor]]) -> dict[str, float]:
@@ -161,7 +161,7 @@ class Mim:
         return {"critic/entropy": entropy, "critic/share_peaked": peaked, "critic/share_flat": flat}
 
     def critic_information(
-        self, problem: Problem, learnable: Learnable, synthetic: Tensor, labels: Tensor, held_out: ImageData
+        self, task: DistillationTask, learnable: Learnable, synthetic: Tensor, labels: Tensor, held_out: ImageData
     ) -> float:
         """`donsker_varadhan_nats` of the last block on held-out images, mean over 5 fresh networks (and their heads).
 
@@ -179,11 +179,11 @@ class Mim:
 
         if len(held_out) > 1000:
             held_out = held_out.take(np.sort(generator("critic information").permutation(len(held_out))[:1000]))
-        real = torch.from_numpy(standardise(held_out.images, *problem.statistics)).to(problem.device)
-        y_real, found = torch.tensor(held_out.labels, device=problem.device), []
+        real = torch.from_numpy(standardise(held_out.images, *task.statistics)).to(task.device)
+        y_real, found = torch.tensor(held_out.labels, device=task.device), []
         for draw in range(-5, 0):  # iterations that no run has: networks and heads that it has not met
-            params, heads = problem.fresh_network(draw), self.heads(problem, learnable, draw)
-            maps = [features_without_graph(problem.network, params, x, last=True)[0][0] for x in (synthetic, real)]
+            params, heads = task.fresh_network(draw), self.heads(task, learnable, draw)
+            maps = [features_without_graph(task.network, params, x, last=True)[0][0] for x in (synthetic, real)]
             with torch.no_grad():
                 z_S, z_T = (embed(of_last, heads[-1]) for of_last in maps)
                 found.append(donsker_varadhan_nats(z_S, labels, z_T, y_real, self.temperature))

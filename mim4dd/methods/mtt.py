@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mim4dd.data.operations import SIAMESE, check_augment
 from mim4dd.errors import KnobError
-from mim4dd.methods.catalogue import METHODS, Learnable, Match, Term
+from mim4dd.methods.catalogue import METHODS, Learnable, Term, UpdateStep
 from mim4dd.methods.pixels import LearnedPixels
 from mim4dd.registry import knob
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from mim4dd.methods.prepared import Experts
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
     from mim4dd.networks.stacked import Params
 
 
@@ -106,52 +106,54 @@ class MTT(LearnedPixels):
         student = 9 * self.settings(ipc).steps * min(self.batch_synthetic or classes * ipc, classes * ipc)
         return student + (classes * (self.batch_real + 3 * ipc) if features else 0)
 
-    def learnable(self, problem: Problem) -> Learnable:
+    def learnable(self, task: DistillationTask) -> Learnable:
         import torch
 
-        return {"rate": torch.tensor(self.settings(problem.ipc).rate, device=problem.device)}
+        return {"rate": torch.tensor(self.settings(task.ipc).rate, device=task.device)}
 
-    def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
+    def optimizers(self, task: DistillationTask, learnable: Learnable) -> list[Optimizer]:
         import torch
 
-        schedule = self.settings(problem.ipc)
+        schedule = self.settings(task.ipc)
         return [
             self.moved(learnable["pixels"], schedule.lr),
             torch.optim.SGD([learnable["rate"]], lr=schedule.lr_rate, momentum=self.momentum),
         ]
 
-    def matches(
-        self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
-    ) -> Iterator[Match]:
+    def update_steps(
+        self, task: DistillationTask, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
+    ) -> Iterator[UpdateStep]:
         import torch
 
-        start, target = self._segment(problem, iteration)
-        student = self._trained(problem, start, learnable, labels, iteration)
+        start, target = self._segment(task, iteration)
+        student = self._trained(task, start, learnable, labels, iteration)
         apart = torch.stack([(student[name] - target[name]).square().sum() for name in target]).sum()
         whole = torch.stack([(start[name] - target[name]).square().sum() for name in target]).sum()
-        match = Match({"mtt": Term(apart / whole)}, start, labels[:0], labels)
-        match.probe = lambda: {"student_rate": learnable["rate"].item()}
+        update = UpdateStep({"mtt": Term(apart / whole)}, start, labels[:0], labels)
+        update.probe = lambda: {"student_rate": learnable["rate"].item()}
         if features:
-            self._add_features(problem, match, learnable, target, student, iteration)
-        yield match
+            self._add_features(task, update, learnable, target, student, iteration)
+        yield update
 
-    def _segment(self, problem: Problem, iteration: int) -> tuple[Params, Params]:
+    def _segment(self, task: DistillationTask, iteration: int) -> tuple[Params, Params]:
         """An expert's weights at a random start, and some epochs later, [1, ...]."""
         import torch
 
         from mim4dd.seeding import generator
 
-        schedule, arrays = self.settings(problem.ipc), problem.prepared(self.preparation).arrays
-        rng = generator("expert", problem.seed, iteration)
+        schedule, arrays = self.settings(task.ipc), task.prepared(self.preparation).arrays
+        rng = generator("expert", task.seed, iteration)
         expert, start = int(rng.integers(self.experts)), int(rng.integers(schedule.latest))
         epochs = (start, start + schedule.ahead)
         begin, end = (
-            {name: torch.tensor(array[expert, epoch][None], device=problem.device) for name, array in arrays.items()}
+            {name: torch.tensor(array[expert, epoch][None], device=task.device) for name, array in arrays.items()}
             for epoch in epochs
         )
         return begin, end
 
-    def _trained(self, problem: Problem, start: Params, learnable: Learnable, labels: Tensor, iteration: int) -> Params:
+    def _trained(
+        self, task: DistillationTask, start: Params, learnable: Learnable, labels: Tensor, iteration: int
+    ) -> Params:
         """The student after its steps, as a function of the pixels and of its learning rate."""
         import numpy as np
         import torch
@@ -161,12 +163,12 @@ class MTT(LearnedPixels):
         from mim4dd.data.operations import operations
         from mim4dd.seeding import generator
 
-        pixels, rate, network = learnable["pixels"], learnable["rate"], problem.network
-        names, rng = operations(self.augment, problem.train.source), generator("student", problem.seed, iteration)
+        pixels, rate, network = learnable["pixels"], learnable["rate"], task.network
+        names, rng = operations(self.augment, task.train.source), generator("student", task.seed, iteration)
         count = min(self.batch_synthetic or len(labels), len(labels))
         order: list[int] = []
         student = {name: tensor.clone().requires_grad_() for name, tensor in start.items()}
-        for _ in range(self.settings(problem.ipc).steps):
+        for _ in range(self.settings(task.ipc).steps):
             if len(order) < count:
                 order = rng.permutation(len(labels)).tolist()
             rows = torch.tensor([order.pop() for _ in range(count)], device=pixels.device)
@@ -180,17 +182,23 @@ class MTT(LearnedPixels):
         return student
 
     def _add_features(
-        self, problem: Problem, match: Match, learnable: Learnable, target: Params, student: Params, iteration: int
+        self,
+        task: DistillationTask,
+        update: UpdateStep,
+        learnable: Learnable,
+        target: Params,
+        student: Params,
+        iteration: int,
     ) -> None:
         """Both sides through the start's weights, or the real one through the target's and the other the student's."""
         from mim4dd.methods.batches import siamese_batch
         from mim4dd.networks.chunks import features_without_graph
 
-        real, match.y_real, synthetic = siamese_batch(
-            problem, learnable["pixels"], match.y_synthetic, self.batch_real, self.augment, iteration
+        real, update.y_real, synthetic = siamese_batch(
+            task, learnable["pixels"], update.y_synthetic, self.batch_real, self.augment, iteration
         )
-        start = match.params
+        start = update.params
         of_real, of_synthetic = (start, start) if self.through == "start" else (target, student)
-        of_real, of_synthetic = (problem.settled(params, iteration) for params in (of_real, of_synthetic))
-        match.real_features = [maps[0] for maps in features_without_graph(problem.network, of_real, real)]
-        match.synthetic_features = [maps[0] for maps in problem.network.features(of_synthetic, synthetic)]
+        of_real, of_synthetic = (task.settled(params, iteration) for params in (of_real, of_synthetic))
+        update.real_features = [maps[0] for maps in features_without_graph(task.network, of_real, real)]
+        update.synthetic_features = [maps[0] for maps in task.network.features(of_synthetic, synthetic)]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mim4dd.methods.catalogue import Method
     from mim4dd.methods.prepared import Preparation
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +30,10 @@ class LearnedPixels:
     def preparation(self) -> Preparation | None:
         return None
 
-    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
+    def initial(self, task: DistillationTask) -> tuple[Tensor, Tensor]:
         from mim4dd.methods.batches import initial_images
 
-        return initial_images(problem, self.init), problem.labels()
+        return initial_images(task, self.init), task.labels()
 
     def moved(self, pixels: Tensor, lr: float) -> Optimizer:
         """The optimizer of the pixels."""

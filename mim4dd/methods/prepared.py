@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
     from mim4dd.train import Recipe
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 class Preparation(Protocol):
-    """Something to be made from a problem's training split, network and seed, and from nothing else of it."""
+    """Something to be made from a task's training split, network and seed, and from nothing else of it."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def image_passes(self, images: int) -> float:
         """How many images pass forward through the network, of a training split of `images`; see `Method`."""
 
-    def make(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
+    def make(self, task: DistillationTask) -> dict[str, npt.NDArray[Any]]:
         """The arrays by name."""
 
 
@@ -39,15 +39,15 @@ class Prepared:
     seconds: float
 
 
-Prepare = Callable[[Preparation, "Problem"], Prepared]
+Prepare = Callable[[Preparation, "DistillationTask"], Prepared]
 
 
-def prepare_here(preparation: Preparation, problem: Problem) -> Prepared:
+def prepare_here(preparation: Preparation, task: DistillationTask) -> Prepared:
     """Make it in this process."""
     import time
 
     began = time.perf_counter()
-    return Prepared(preparation.make(problem), time.perf_counter() - began)
+    return Prepared(preparation.make(task), time.perf_counter() - began)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Experts:
     def image_passes(self, images: int) -> float:
         return 3 * self.count * self.epochs * images
 
-    def make(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
+    def make(self, task: DistillationTask) -> dict[str, npt.NDArray[Any]]:
         """Train the experts, each with streams of its own."""
         import torch
 
@@ -83,10 +83,10 @@ class Experts:
             batch=self.batch,
             augment=self.augment,
         )
-        train, streams = problem.train, Streams.first("experts", problem.seed, self.count)
-        params = fresh_networks(problem.network, train.shape, problem.classes, streams, problem.device)
-        labels = torch.tensor(train.labels, device=problem.device)
-        training = Training(problem.network, params, problem.images, labels, recipe, streams, train.source)
+        train, streams = task.train, Streams.first("experts", task.seed, self.count)
+        params = fresh_networks(task.network, train.shape, task.classes, streams, task.device)
+        labels = torch.tensor(train.labels, device=task.device)
+        training = Training(task.network, params, task.images, labels, recipe, streams, train.source)
         snapshots = [training.weights]
         while training.epoch < training.epochs:
             training.advance(training.epoch + 1)
@@ -111,14 +111,14 @@ class TrainedNetwork:
 
         return Recipe(networks=1, epochs=self.epochs, max_steps=self.max_steps, augment="none")
 
-    def make(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
+    def make(self, task: DistillationTask) -> dict[str, npt.NDArray[Any]]:
         """Train it."""
         import torch
 
         from mim4dd.train import Streams, fresh_networks, train_networks
 
-        train, streams = problem.train, Streams.first("trained network", problem.seed, 1)
-        params = fresh_networks(problem.network, train.shape, problem.classes, streams, problem.device)
-        labels = torch.tensor(train.labels, device=problem.device)
-        given = (problem.network, params, problem.images, labels, self.recipe, streams, train.source)
+        train, streams = task.train, Streams.first("trained network", task.seed, 1)
+        params = fresh_networks(task.network, train.shape, task.classes, streams, task.device)
+        labels = torch.tensor(train.labels, device=task.device)
+        given = (task.network, params, task.images, labels, self.recipe, streams, train.source)
         return {name: tensor.cpu().numpy() for name, tensor in train_networks(*given).items()}

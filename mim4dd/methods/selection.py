@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from mim4dd.methods.catalogue import METHODS, Learnable, Match
+from mim4dd.methods.catalogue import METHODS, Learnable, UpdateStep
 from mim4dd.registry import knob
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from mim4dd.methods.prepared import Preparation, TrainedNetwork
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
     from mim4dd.records import Floats, Integers
 
 
@@ -32,15 +32,15 @@ class Selection:
     def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
         return 0
 
-    def learnable(self, problem: Problem) -> Learnable:
+    def learnable(self, task: DistillationTask) -> Learnable:
         return {}
 
-    def optimizers(self, problem: Problem, learnable: Learnable) -> list[Optimizer]:
+    def optimizers(self, task: DistillationTask, learnable: Learnable) -> list[Optimizer]:
         return []
 
-    def matches(
-        self, problem: Problem, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
-    ) -> Iterator[Match]:
+    def update_steps(
+        self, task: DistillationTask, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
+    ) -> Iterator[UpdateStep]:
         return iter(())
 
 
@@ -54,9 +54,9 @@ class RandomReal(Selection):
 
     label: ClassVar[str] = "random real images"
 
-    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
+    def initial(self, task: DistillationTask) -> tuple[Tensor, Tensor]:
 
-        return problem.take(problem.random_rows()), problem.labels()
+        return task.take(task.random_rows()), task.labels()
 
 
 @METHODS.add("full")
@@ -69,10 +69,10 @@ class FullData(Selection):
 
     label: ClassVar[str] = "full data"
 
-    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
+    def initial(self, task: DistillationTask) -> tuple[Tensor, Tensor]:
         import torch
 
-        return problem.images, torch.tensor(problem.train.labels, device=problem.device)
+        return task.images, torch.tensor(task.train.labels, device=task.device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,28 +89,28 @@ class Coreset(Selection):
 
         return TrainedNetwork(self.epochs, self.max_steps)
 
-    def choose(self, embeddings: Floats, count: int, problem: Problem) -> Integers:
+    def choose(self, embeddings: Floats, count: int, task: DistillationTask) -> Integers:
         """`count` of a class's images, [n, D] embedded, by row."""
         raise NotImplementedError
 
-    def initial(self, problem: Problem) -> tuple[Tensor, Tensor]:
+    def initial(self, task: DistillationTask) -> tuple[Tensor, Tensor]:
         import numpy as np
 
         chosen = []
-        for rows, wanted in zip(problem.rows, problem.drawn(problem.ipc), strict=True):
+        for rows, wanted in zip(task.rows, task.drawn(task.ipc), strict=True):
             if wanted:
-                best = rows[self.choose(self._embedded(problem, rows), min(int(wanted), len(rows)), problem)]
+                best = rows[self.choose(self._embedded(task, rows), min(int(wanted), len(rows)), task)]
                 chosen.append(np.resize(best, wanted))  # a class with fewer images gives them again, in order
-        return problem.take(np.concatenate(chosen)), problem.labels()
+        return task.take(np.concatenate(chosen)), task.labels()
 
-    def _embedded(self, problem: Problem, rows: Integers) -> Floats:
+    def _embedded(self, task: DistillationTask, rows: Integers) -> Floats:
         import torch
 
         from mim4dd.networks.chunks import features_without_graph
 
-        arrays = problem.prepared(self.preparation).arrays
-        params = {name: torch.tensor(array, device=problem.device) for name, array in arrays.items()}
-        (last,) = features_without_graph(problem.network, params, problem.take(rows), last=True)
+        arrays = task.prepared(self.preparation).arrays
+        params = {name: torch.tensor(array, device=task.device) for name, array in arrays.items()}
+        (last,) = features_without_graph(task.network, params, task.take(rows), last=True)
         found: Floats = last[0].flatten(1).cpu().numpy()
         return found
 
@@ -123,7 +123,7 @@ class Herding(Coreset):
     Source: Welling 2009; Rebuffi et al. 2017 (iCaRL). A baseline of DC, DSA and DM.
     """
 
-    def choose(self, embeddings: Floats, count: int, problem: Problem) -> Integers:
+    def choose(self, embeddings: Floats, count: int, task: DistillationTask) -> Integers:
         from mim4dd.coresets import herding
 
         return herding(embeddings, count)
@@ -139,7 +139,7 @@ class KCenter(Coreset):
 
     label: ClassVar[str] = "k-center"
 
-    def choose(self, embeddings: Floats, count: int, problem: Problem) -> Integers:
+    def choose(self, embeddings: Floats, count: int, task: DistillationTask) -> Integers:
         from mim4dd.coresets import k_center
 
         return k_center(embeddings, count)
@@ -155,8 +155,8 @@ class KMedoids(Coreset):
 
     label: ClassVar[str] = "k-medoids"
 
-    def choose(self, embeddings: Floats, count: int, problem: Problem) -> Integers:
+    def choose(self, embeddings: Floats, count: int, task: DistillationTask) -> Integers:
         from mim4dd.coresets import k_medoids
         from mim4dd.seeding import integer
 
-        return k_medoids(embeddings, count, integer("k-medoids", problem.seed))
+        return k_medoids(embeddings, count, integer("k-medoids", task.seed))

@@ -63,7 +63,7 @@ class StudyFolder:
         return dict(self.study["configuration"])
 
     @property
-    def identity(self) -> str:
+    def identifier(self) -> str:
         """Which study it is, wherever its folder lies."""
         told = f"{self.study['hash']}/{self.study['created']}"
         return hashlib.sha256(told.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The study folder OUT: its identity, its settings, and one durable JSON line for each finished trial.
+"""The study folder OUT: its metadata, its settings, and one durable JSON line for each finished trial.
 
 A row is the only truth. A trial's files are written before its row, the row is flushed to disk before anybody hears
 of it, and MLflow is a view that can be made again from OUT alone.
@@ -30,7 +30,7 @@ FOUND = "reference_accuracy"
 class Journal:
     """OUT while a driver holds it: opened for one study, refused to a second driver."""
 
-    def __init__(self, out: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, out: Path, metadata: dict[str, Any]) -> None:
         """Open or create OUT.
 
         Raises: InputError when it cannot be written, holds another study, or another driver has it.
@@ -38,7 +38,7 @@ class Journal:
         self.out = out
         self._lock = self._held()
         try:
-            self._open(identity)
+            self._open(metadata)
         except OSError as error:
             self._lock.close()
             raise InputError(f"--out {out} cannot be written: {error.strerror}") from error
@@ -70,21 +70,21 @@ class Journal:
             lock.flush()
         return lock
 
-    def _open(self, identity: dict[str, Any]) -> None:
+    def _open(self, metadata: dict[str, Any]) -> None:
         out = self.out
         held = read_json(out / "study.json")
-        if held is not None and held.get("hash") != identity["hash"]:
-            differs = [key for key in identity if key in held and held[key] != identity[key]]
+        if held is not None and held.get("hash") != metadata["hash"]:
+            differs = [key for key in metadata if key in held and held[key] != metadata[key]]
             raise InputError(
                 f"{out} holds another study (it differs in {', '.join(differs) or 'its rules'}); give another --out"
             )
-        if held is not None and held.get("data_digest") != identity.get("data_digest"):
+        if held is not None and held.get("data_digest") != metadata.get("data_digest"):
             raise InputError(
-                f"{out} was made from other images under the name {identity['dataset']}; give the same data, or "
+                f"{out} was made from other images under the name {metadata['dataset']}; give the same data, or "
                 "another --out"
             )
         kept = {key: held[key] for key in ("created", FOUND) if key in held} if held else {}
-        self.study = {**identity, **kept}
+        self.study = {**metadata, **kept}
         write_json(out / "study.json", self.study)
         self.notes: list[str] = []
         self.rows = self._repair()

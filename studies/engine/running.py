@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from mim4dd.methods.prepared import Preparation, Prepared
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
     from mim4dd.networks.stacked import Params
     from mim4dd.train import Training
 
@@ -40,7 +40,7 @@ class TrialRun:
         from mim4dd.cost import Meter
         from mim4dd.methods import METHODS
         from mim4dd.methods.loop import Distillation
-        from mim4dd.methods.problem import Problem
+        from mim4dd.methods.task import DistillationTask
         from mim4dd.networks import NETWORKS
         from mim4dd.train import RECIPES
         from perturbations import label_noise
@@ -56,25 +56,25 @@ class TrialRun:
         self.selection = "noisy" if noisy else "clean"
         self.perturbed = inputs.perturbed(str(config.get("perturb", "")), self.seed)
         tail, place = str(config.get("tail", "repeat")), torch.device(device)
-        self.problem = Problem(
+        self.task = DistillationTask(
             self.perturbed.data, self.network, int(config["ipc"]), self.seed, place, tail, self._prepare
         )
         self.earlier_seconds = self.distil_seconds = self.waited_seconds = 0.0
-        self.distillation = Distillation(self.problem, self.method)
+        self.distillation = Distillation(self.task, self.method)
         self.rungs: list[dict[str, float]] = []
         self.training: Training | None = None
         self.held: dict[str, Any] | None = None
         self.restarted = ""
 
-    def _prepare(self, preparation: Preparation, problem: Problem) -> Prepared:
+    def _prepare(self, preparation: Preparation, task: DistillationTask) -> Prepared:
         """What a method needs before its first iteration, from whoever shares it between trials."""
         from mim4dd.methods.prepared import prepare_here
 
         began = time.perf_counter()
         try:
             if self.inputs.provide is None:
-                return prepare_here(preparation, problem)
-            return self.inputs.provide(preparation, problem, str(self.trial.config.get("perturb", "")))
+                return prepare_here(preparation, task)
+            return self.inputs.provide(preparation, task, str(self.trial.config.get("perturb", "")))
         finally:
             self.waited_seconds += time.perf_counter() - began
 
@@ -200,7 +200,7 @@ class TrialRun:
         """What the perturbations made of the training split, and which classes are short of images."""
         from mim4dd.methods.catalogue import real_images_a_batch
 
-        problem, counts = self.problem, self.perturbed.data.counts
+        task, counts = self.task, self.perturbed.data.counts
         realised = {name: {**found} for name, found in self.perturbed.realised.items()}
         for found in realised.values():
             for key in ("transition", "asked"):
@@ -215,10 +215,10 @@ class TrialRun:
             "wrong_labels": float(self.perturbed.flipped.mean()),
             "perturbed": realised,
             "tail": {
-                "policy": problem.tail,
-                "short_of_ipc": problem.shortfall(problem.ipc),
-                "short_of_batch": problem.shortfall(real_images_a_batch(self.method)),
-                "absent": problem.shortfall(1),
+                "policy": task.tail,
+                "short_of_ipc": task.shortfall(task.ipc),
+                "short_of_batch": task.shortfall(real_images_a_batch(self.method)),
+                "absent": task.shortfall(1),
             },
         }
 
@@ -278,7 +278,7 @@ class TrialRun:
             run, held_out = self.distillation, self.inputs.splits.validation
             pixels: torch.Tensor = run.learnable["pixels"].detach()
             found["critic_information_nats"] = self.method.critic_information(
-                self.problem, run.learnable, pixels, run.labels, held_out
+                self.task, run.learnable, pixels, run.labels, held_out
             )
         return found
 
@@ -295,7 +295,7 @@ class TrialRun:
             "evaluate_seconds": total - self.distil_seconds - self.waited_seconds,
             # For what is made once for all trials that share it; and what making it took, whoever waited for it.
             "waited_seconds": self.waited_seconds,
-            "prepared_seconds": self.problem.prepared_seconds,
+            "prepared_seconds": self.task.prepared_seconds,
             "peak_bytes": self.meter.peak_bytes,
             "node": platform.node(),
             "device": self.device,

@@ -16,8 +16,8 @@ from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from studies.engine.arms import Factor, Setting
 from studies.engine.conditions import CLEAN, Condition
-from studies.engine.identity import identify, shared_entries
 from studies.engine.journal import Journal
+from studies.engine.metadata import shared_entries, study_metadata
 from studies.engine.options import Asked, Options, fail, parse_options
 from studies.engine.running import Work, run_trial
 from studies.engine.space import Space
@@ -136,8 +136,8 @@ def run(study: Study, options: Options) -> int:
     cluster_address = resolve_address(options.address)
     configuration = configuration_of(study, options)
     plan = study.plan(options, configuration)
-    identity = identify(study, options, configuration, plan)
-    out = options.out or Path.cwd() / "runs" / f"{study.name}-{identity['hash']}"
+    metadata = study_metadata(study, options, configuration, plan)
+    out = options.out or Path.cwd() / "runs" / f"{study.name}-{metadata['hash']}"
     if options.dry_run:
         from studies.engine.estimate import describe
 
@@ -162,7 +162,7 @@ def run(study: Study, options: Options) -> int:
     if options.tail is None:
         require_images(splits, options.ipc)
     require_conditions(plan.conditions, splits, options, configuration.flat)
-    journal = Journal(out, {**identity, "data_digest": splits.digest})
+    journal = Journal(out, {**metadata, "data_digest": splits.digest})
     try:
         return Driver(study, options, plan, splits, journal, uri, cluster_address).run()
     finally:

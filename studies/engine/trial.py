@@ -20,7 +20,7 @@ from mim4dd.seeding import generator
 if TYPE_CHECKING:
     from mim4dd.information import Reference
     from mim4dd.methods.prepared import Preparation, Prepared
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
     from perturbations import Perturbation, Perturbed
 
 # Interim accuracies, as fractions of a trial's iterations: what a scheduler may stop on and what a curve shows.
@@ -67,7 +67,7 @@ class Inputs:
     reference: Reference
     perturbations: Mapping[str, tuple[Perturbation, ...]] = field(default_factory=dict)
     variant: Callable[[str, int], Perturbed] | None = None
-    provide: Callable[[Preparation, Problem, str], Prepared] | None = None
+    provide: Callable[[Preparation, DistillationTask, str], Prepared] | None = None
 
     def chain(self, text: str) -> tuple[Perturbation, ...]:
         """The perturbations that a trial names; none for the clean data.

@@ -19,7 +19,7 @@ from mim4dd.data.augment import augment_images, draw_siamese
 from mim4dd.data.operations import SIAMESE, operations
 from mim4dd.methods import DC, DM, DSA, MTT, Method, Mim
 from mim4dd.methods.loop import Distillation
-from mim4dd.methods.problem import Problem
+from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import ConvNet
 from mim4dd.records import ImageData
 
@@ -28,12 +28,12 @@ STEPS = 10  # of MTT's student: five times fewer than published, the ratio is a 
 Work = Callable[[], None]
 
 
-def problem_of(ipc: int) -> Problem:
+def task_of(ipc: int) -> DistillationTask:
     """Noise in the shape of MNIST: what an iteration costs does not depend on what the images show."""
     rng, count = np.random.default_rng(0), 2_000
     images, labels = rng.random((count, 1, 28, 28), dtype=np.float32), np.arange(count) % CLASSES
     train = ImageData(images, labels, np.arange(count), tuple("0123456789"), SOURCE)
-    return Problem(train, ConvNet(), ipc, 0, torch.device("cpu"))
+    return DistillationTask(train, ConvNet(), ipc, 0, torch.device("cpu"))
 
 
 def methods() -> dict[str, Method]:
@@ -49,14 +49,14 @@ def methods() -> dict[str, Method]:
 
 def ours(method: Method, ipc: int) -> Work:
     """One iteration of the loop, off the grid of its reports."""
-    run = Distillation(problem_of(ipc), method)
+    run = Distillation(task_of(ipc), method)
     run.advance(1)
     return lambda: run.advance(run.iteration + 1)
 
 
 def plain(name: str, ipc: int) -> Work:
     """The same update, one class at a time."""
-    problem = problem_of(ipc)
+    task = task_of(ipc)
     pixels = torch.randn((CLASSES * ipc, 1, 28, 28), requires_grad=True)
     optimizer = torch.optim.SGD([pixels], lr=0.1, momentum=0.5)
     labels = torch.arange(CLASSES).repeat_interleave(ipc)
@@ -75,7 +75,7 @@ def plain(name: str, ipc: int) -> Work:
         if name.startswith("MTT"):
             mtt_iteration(network, start, target, pixels, labels, STEPS, rate).backward()
         else:
-            real, _ = problem.real_batch(BATCH, int(rng.integers(1000)))
+            real, _ = task.real_batch(BATCH, int(rng.integers(1000)))
             if name == "DM":
                 dm_iteration(network, real, pixels, CLASSES).backward()
             else:

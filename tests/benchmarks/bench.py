@@ -24,7 +24,7 @@ from mim4dd.information import train_reference
 from mim4dd.memory import keep_freed_memory
 from mim4dd.methods import DM, Mim
 from mim4dd.methods.loop import Distillation
-from mim4dd.methods.problem import Problem
+from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import ConvNet
 from mim4dd.train import Recipe, Streams, fresh_networks, train_networks
 from studies.engine.trial import Inputs, Outcome, Trial
@@ -79,16 +79,16 @@ def iterations() -> list[str]:
     bare = DM(iterations=ITERATIONS, batch_real=32, augment="none")
 
     def ours(method: DM | Mim) -> Callable[[], object]:
-        problem = Problem(splits.train, network, 1, 0, torch.device("cpu"))
-        return lambda: Distillation(problem, method).advance(ITERATIONS)
+        task = DistillationTask(splits.train, network, 1, 0, torch.device("cpu"))
+        return lambda: Distillation(task, method).advance(ITERATIONS)
 
-    problem = Problem(splits.train, network, 1, 0, torch.device("cpu"))
+    task = DistillationTask(splits.train, network, 1, 0, torch.device("cpu"))
 
     def plain() -> None:
-        pixels = problem.images[torch.from_numpy(problem.random_rows())].clone().requires_grad_()
+        pixels = task.images[torch.from_numpy(task.random_rows())].clone().requires_grad_()
         optimizer = torch.optim.SGD([pixels], lr=1.0, momentum=0.5)
         for iteration in range(ITERATIONS):
-            real, _ = problem.real_batch(32, iteration)
+            real, _ = task.real_batch(32, iteration)
             optimizer.zero_grad()
             dm_iteration(PlainConvNet(1, 32, 2, 8, 10), real, pixels, 10).backward()
             optimizer.step()

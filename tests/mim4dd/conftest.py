@@ -1,4 +1,4 @@
-"""What the library's tests share: the embedded digits, and a problem small enough to distil in a moment."""
+"""What the library's tests share: the embedded digits, and a task small enough to distil in a moment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from mim4dd.data import load
 from mim4dd.methods import Method
 from mim4dd.methods.loop import Distillation
-from mim4dd.methods.problem import Problem
+from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import ConvNet, Network
 from mim4dd.records import Splits
 
@@ -30,7 +30,7 @@ def start(digits: Splits) -> Callable[..., Distillation]:
         method: Method, network: Network | None = None, ipc: int = 2, seed: int = 0, *, few: bool = False
     ) -> Distillation:
         train = digits.train.take(of_each) if few else digits.train
-        problem = Problem(train, network or ConvNet(width=8), ipc, seed, torch.device("cpu"))
-        return Distillation(problem, method)
+        task = DistillationTask(train, network or ConvNet(width=8), ipc, seed, torch.device("cpu"))
+        return Distillation(task, method)
 
     return begin

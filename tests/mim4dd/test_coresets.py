@@ -12,7 +12,7 @@ import torch
 from mim4dd.coresets import herding, k_center, k_medoids
 from mim4dd.methods import METHODS
 from mim4dd.methods.loop import Distillation
-from mim4dd.methods.problem import Problem
+from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import ConvNet
 from mim4dd.records import Splits
 
@@ -71,11 +71,11 @@ def test_no_image_is_chosen_twice_even_among_equal_ones(choose: Callable[[Points
 @pytest.mark.parametrize("name", ["herding", "k_center", "k_medoids"])
 def test_a_class_with_fewer_images_gives_them_again(name: str, digits: Splits) -> None:
     rows = np.concatenate([np.flatnonzero(digits.train.labels == c)[: 2 if c == 3 else 6] for c in range(10)])
-    problem = Problem(digits.train.take(rows), ConvNet(width=4), 5, 0, torch.device("cpu"))
-    found = Distillation(problem, METHODS.build(name, {"epochs": 2})).synthetic()
+    task = DistillationTask(digits.train.take(rows), ConvNet(width=4), 5, 0, torch.device("cpu"))
+    found = Distillation(task, METHODS.build(name, {"epochs": 2})).synthetic()
     assert found.labels.tolist() == [c for c in range(10) for _ in range(5)]
     distinct = [len({image.tobytes() for image in found.images[found.labels == c]}) for c in range(10)]
     assert distinct == [2 if c == 3 else 5 for c in range(10)]
     for image, label in zip(found.pixels, found.labels, strict=True):
-        own = problem.train.images[problem.train.labels == label]
+        own = task.train.images[task.train.labels == label]
         assert np.abs(own - image).max((1, 2, 3)).min() < 1e-5

@@ -17,7 +17,7 @@ from mim4dd.errors import DataError, InputError, KnobError
 from mim4dd.methods import DM, METHODS, FullData, Method, Mim, RandomReal
 from mim4dd.methods.loop import Distillation, distill
 from mim4dd.methods.mim import CRITIC_NAMES
-from mim4dd.methods.problem import Problem
+from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import NETWORKS, ConvNet, Network
 from mim4dd.records import Splits, Synthetic
 from mim4dd.registry import Flat, flatten, knobs, unflatten
@@ -118,7 +118,7 @@ def test_contract_of_every_method_with_every_network(method: str, network: str, 
     if method != "full":
         assert found.labels.tolist() == [c for c in range(10) for _ in range(2)]
     assert unflatten(METHODS, found.config, "method") == run.method
-    assert unflatten(NETWORKS, found.config, "network") == run.problem.network
+    assert unflatten(NETWORKS, found.config, "network") == run.task.network
     # The same seed in two pieces, by way of a checkpoint, gives the same bits; another seed does not.
     half.advance(run.method.iterations // 2)
     assert half.iteration == run.method.iterations // 2
@@ -212,7 +212,7 @@ def test_state_does_not_follow_the_run_that_it_was_taken_from(given: dict[str, s
 
 
 def test_networks_and_real_batches_are_redrawn_by_seed_and_iteration(digits: Splits) -> None:
-    one, other = (Problem(digits.train, ConvNet(width=8), 1, seed, torch.device("cpu")) for seed in (0, 1))
+    one, other = (DistillationTask(digits.train, ConvNet(width=8), 1, seed, torch.device("cpu")) for seed in (0, 1))
     draws = [(one, 0), (one, 1), (other, 0)]
     assert len({p.fresh_network(k)["head.weight"].numpy().tobytes() for p, k in [*draws, (one, 0)]}) == 3
     assert len({p.real_batch(8, k)[0].numpy().tobytes() for p, k in [*draws, (one, 0)]}) == 3
@@ -278,10 +278,10 @@ def test_digits_are_distilled_without_flips(start: Start) -> None:
 
 
 def test_small_class_fills_the_real_batch(digits: Splits) -> None:
-    problem = Problem(digits.train, ConvNet(width=8), 1, 0, torch.device("cpu"))
-    images, labels = problem.real_batch(150, 0)
+    task = DistillationTask(digits.train, ConvNet(width=8), 1, 0, torch.device("cpu"))
+    images, labels = task.real_batch(150, 0)
     assert labels.bincount().tolist() == [150] * 10
-    few, _ = problem.real_batch(8, 0)
+    few, _ = task.real_batch(8, 0)
     assert len({image.numpy().tobytes() for image in few}) == 80
     assert len({image.numpy().tobytes() for image in images[labels == 8]}) <= digits.train.counts[8]
 
@@ -387,7 +387,7 @@ def test_learned_heads_change_and_are_checkpointed(start: Start) -> None:
 
 def test_term_reaches_the_synthetic_pixels_and_heads_only(start: Start) -> None:
     run = start(mim(head="learned"))
-    (match,) = run.method.matches(run.problem, run.learnable, run.labels, 0, True)
+    (match,) = run.method.update_steps(run.task, run.learnable, run.labels, 0, True)
     fixed = [*match.params.values(), *match.real_features]
     assert not any(tensor.requires_grad for tensor in fixed)
     wanted = list(run.learnable.values())
@@ -426,8 +426,7 @@ def test_critic_shows_more_information_in_real_images_than_in_noise(digits: Spli
     run = start(RandomReal(), ipc=10)
     noise = torch.randn(pixels(run).shape, generator=torch_generator("test"))
     real, nothing = (
-        Mim().critic_information(run.problem, {}, images, run.labels, digits.validation)
-        for images in (pixels(run), noise)
+        Mim().critic_information(run.task, {}, images, run.labels, digits.validation) for images in (pixels(run), noise)
     )
     assert nothing < real < math.log(10)
     assert real > 0

@@ -14,7 +14,7 @@ from mim4dd.methods import MTT, Mim
 from mim4dd.methods.loop import Distillation
 from mim4dd.methods.mtt import SCHEDULES
 from mim4dd.methods.prepared import Preparation, Prepared, prepare_here
-from mim4dd.methods.problem import Problem
+from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import ConvNet
 from mim4dd.records import Splits
 from mim4dd.seeding import generator
@@ -23,15 +23,15 @@ NETWORK = ConvNet(width=4)
 SMALL = MTT(iterations=3, experts=2, expert_epochs=3, steps=4, batch_real=4)
 
 
-def problem_of(digits: Splits, ipc: int = 2, **more: object) -> Problem:
-    return Problem(digits.train, NETWORK, ipc, 0, torch.device("cpu"), **more)  # type: ignore[arg-type]
+def task_of(digits: Splits, ipc: int = 2, **more: object) -> DistillationTask:
+    return DistillationTask(digits.train, NETWORK, ipc, 0, torch.device("cpu"), **more)  # type: ignore[arg-type]
 
 
 def test_experts_are_networks_trained_by_plain_sgd_with_a_snapshot_an_epoch(digits: Splits) -> None:
     method = MTT(experts=2, expert_epochs=2, augment="none", batch_expert=2000)
-    problem = problem_of(digits)
-    arrays = problem.prepared(method.preparation).arrays
-    images, labels = problem.images, torch.tensor(digits.train.labels)
+    task = task_of(digits)
+    arrays = task.prepared(method.preparation).arrays
+    images, labels = task.images, torch.tensor(digits.train.labels)
     for expert in range(2):
         for epoch in range(2):
             now = {name: torch.tensor(array[:, epoch]) for name, array in arrays.items()}
@@ -45,11 +45,11 @@ def test_experts_are_networks_trained_by_plain_sgd_with_a_snapshot_an_epoch(digi
 
 
 def test_loss_and_pixel_gradient_equal_steps_written_out(digits: Splits) -> None:
-    run = Distillation(problem_of(digits), SMALL)
-    (match,) = SMALL.matches(run.problem, run.learnable, run.labels, 1)
+    run = Distillation(task_of(digits), SMALL)
+    (match,) = SMALL.update_steps(run.task, run.learnable, run.labels, 1)
     ours = match.terms["mtt"].loss
     pixels, rate = run.learnable["pixels"], run.learnable["rate"]
-    arrays = run.problem.prepared(SMALL.preparation).arrays
+    arrays = run.task.prepared(SMALL.preparation).arrays
     rng = generator("expert", 0, 1)
     expert, start = int(rng.integers(2)), int(rng.integers(2))
     begin = {name: torch.tensor(array[expert, start]) for name, array in arrays.items()}
@@ -78,7 +78,7 @@ def test_loss_and_pixel_gradient_equal_steps_written_out(digits: Splits) -> None
 
 
 def test_a_student_of_no_learning_rate_stays_where_it_starts(digits: Splits) -> None:
-    run = Distillation(problem_of(digits), MTT(iterations=1, experts=1, expert_epochs=3, rate=1e-12, steps=2))
+    run = Distillation(task_of(digits), MTT(iterations=1, experts=1, expert_epochs=3, rate=1e-12, steps=2))
     run.advance(1)
     assert run.history[0]["loss/mtt"] == pytest.approx(1, abs=1e-4)
     assert run.history[0]["student_rate"] == pytest.approx(1e-12)
@@ -100,19 +100,17 @@ def test_target_beyond_the_experts_is_refused() -> None:
 def test_experts_are_asked_for_once_and_may_come_from_elsewhere(digits: Splits) -> None:
     asked: list[Preparation] = []
 
-    def elsewhere(preparation: Preparation, problem: Problem) -> Prepared:
+    def elsewhere(preparation: Preparation, task: DistillationTask) -> Prepared:
         asked.append(preparation)
-        return Prepared(prepare_here(preparation, problem).arrays, 7.0)
+        return Prepared(prepare_here(preparation, task).arrays, 7.0)
 
-    own, given = (
-        Distillation(problem, SMALL) for problem in (problem_of(digits), problem_of(digits, prepare=elsewhere))
-    )
+    own, given = (Distillation(task, SMALL) for task in (task_of(digits), task_of(digits, prepare=elsewhere)))
     for run in (own, given):
         run.advance(3)
     assert torch.equal(own.learnable["pixels"], given.learnable["pixels"])
     assert asked == [SMALL.preparation]
-    assert given.problem.prepared_seconds == 7.0
-    assert own.problem.prepared_seconds > 0
+    assert given.task.prepared_seconds == 7.0
+    assert own.task.prepared_seconds > 0
 
 
 @pytest.mark.parametrize("through", ["start", "end"])
@@ -120,8 +118,8 @@ def test_an_added_term_sees_both_sides_through_the_expert_or_through_its_end_and
     through: str, digits: Splits
 ) -> None:
     base = MTT(iterations=2, experts=1, expert_epochs=2, steps=2, batch_real=4, through=through)
-    run = Distillation(problem_of(digits), Mim(base=base, embedding=8))
-    (match,) = run.method.matches(run.problem, run.learnable, run.labels, 0)
+    run = Distillation(task_of(digits), Mim(base=base, embedding=8))
+    (match,) = run.method.update_steps(run.task, run.learnable, run.labels, 0)
     assert not any(maps.requires_grad for maps in match.real_features)
     (gradient,) = torch.autograd.grad(match.terms["mim"].loss, run.learnable["pixels"], retain_graph=True)
     assert gradient.flatten(1).any(1).all()

@@ -8,7 +8,7 @@ from counting import Counting
 
 from mim4dd.data import load
 from mim4dd.methods import METHODS
-from mim4dd.methods.problem import Problem
+from mim4dd.methods.task import DistillationTask
 
 SMALL = {
     "dm": {"batch_real": 7},
@@ -23,14 +23,14 @@ SMALL = {
 @pytest.mark.parametrize("ipc", [1, 2])
 def test_passes_are_those_of_an_iteration_and_their_gradients(base: str, features: bool, ipc: int) -> None:
     network = Counting(width=4)
-    problem = Problem(load("digits").train, network, ipc, 0, torch.device("cpu"))
+    task = DistillationTask(load("digits").train, network, ipc, 0, torch.device("cpu"))
     method = METHODS.build(base, SMALL[base])
-    pixels, labels = method.initial(problem)
-    learnable = {"pixels": pixels.requires_grad_(), **method.learnable(problem)}
+    pixels, labels = method.initial(task)
+    learnable = {"pixels": pixels.requires_grad_(), **method.learnable(task)}
     if method.preparation is not None:
-        problem.prepared(method.preparation)
+        task.prepared(method.preparation)
     network.met.clear()
-    for match in method.matches(problem, learnable, labels, 0, features):
+    for match in method.update_steps(task, learnable, labels, 0, features):
         sum(term.loss for term in match.terms.values()).backward()  # type: ignore[union-attr]
     forward = sum(network.met)
     told = method.image_passes(10, ipc, features)

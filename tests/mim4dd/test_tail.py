@@ -12,7 +12,7 @@ from mim4dd import DM, ConvNet, Mim
 from mim4dd.errors import DataError, KnobError
 from mim4dd.methods import METHODS
 from mim4dd.methods.loop import Distillation, distill
-from mim4dd.methods.problem import Problem
+from mim4dd.methods.task import DistillationTask
 from mim4dd.records import ImageData, Splits
 
 SMALL = {"iterations": 4, "batch_real": 6}
@@ -29,12 +29,12 @@ def few(digits: Splits) -> ImageData:
     return long_tailed(digits, 50, 40, 30, 20, 10, 8, 6, 4, 2, 1)
 
 
-def problem(train: ImageData, tail: str, ipc: int = 5) -> Problem:
-    return Problem(train, ConvNet(width=8), ipc, 0, CPU, tail)
+def task(train: ImageData, tail: str, ipc: int = 5) -> DistillationTask:
+    return DistillationTask(train, ConvNet(width=8), ipc, 0, CPU, tail)
 
 
 def test_repeat_gives_every_class_its_images_and_says_which_were_short(digits: Splits) -> None:
-    found = problem(few(digits), "repeat")
+    found = task(few(digits), "repeat")
     assert found.labels().bincount().tolist() == [5] * 10
     assert found.shortfall(5) == ["7", "8", "9"]
     assert found.train.labels[found.random_rows()].tolist() == found.labels().tolist()
@@ -44,7 +44,7 @@ def test_repeat_gives_every_class_its_images_and_says_which_were_short(digits: S
 
 
 def test_cap_gives_a_class_no_more_than_it_has(digits: Splits) -> None:
-    found = problem(few(digits), "cap")
+    found = task(few(digits), "cap")
     assert found.labels().bincount().tolist() == [5] * 7 + [4, 2, 1]
     assert len(set(found.random_rows())) == 5 * 7 + 4 + 2 + 1
     _, labels = found.real_batch(6, 0)
@@ -53,11 +53,11 @@ def test_cap_gives_a_class_no_more_than_it_has(digits: Splits) -> None:
 
 def test_error_refuses_first_images_and_real_batches_that_are_too_few(digits: Splits) -> None:
     with pytest.raises(DataError, match="class '9' has 1, ipc is 5"):
-        problem(few(digits), "error")
+        task(few(digits), "error")
     with pytest.raises(DataError, match="class '9' has 1, batch_real is 6"):
-        problem(few(digits), "error", ipc=1).real_batch(6, 0)
+        task(few(digits), "error", ipc=1).real_batch(6, 0)
     with pytest.raises(KnobError, match="tail must be one of repeat, cap, error, got cut"):
-        problem(few(digits), "cut")
+        task(few(digits), "cut")
 
 
 @pytest.mark.parametrize("method", METHODS.names())
@@ -67,12 +67,12 @@ def test_every_method_survives_a_long_tail_and_a_class_that_has_lost_all_its_ima
 ) -> None:
     train = long_tailed(digits, 50, 20, 20, 10, 10, 5, 5, 3, 1, 0)
     knobs = {"mim": {f"base.{k}": v for k, v in SMALL.items()}, "dm": SMALL}.get(method, {})
-    run = Distillation(problem(train, tail), METHODS.build(method, knobs))
+    run = Distillation(task(train, tail), METHODS.build(method, knobs))
     run.advance(4)
     assert run.diverged_at == -1
     assert bool(torch.isfinite(run.learnable["pixels"]).all())
     assert 9 not in run.labels.tolist()
-    assert problem(train, tail).shortfall(1) == ["9"]
+    assert task(train, tail).shortfall(1) == ["9"]
 
 
 def test_ipc_50_at_factor_200(digits: Splits) -> None:
@@ -85,7 +85,7 @@ def test_ipc_50_at_factor_200(digits: Splits) -> None:
 
 def test_one_class_is_nothing_to_tell_apart(digits: Splits) -> None:
     with pytest.raises(DataError, match="fewer than two classes"):
-        problem(long_tailed(digits, 10, *[0] * 9), "repeat")
+        task(long_tailed(digits, 10, *[0] * 9), "repeat")
 
 
 def test_the_policies_agree_bit_for_bit_where_no_class_is_short(digits: Splits) -> None:
@@ -100,7 +100,7 @@ def test_the_policies_agree_bit_for_bit_where_no_class_is_short(digits: Splits) 
 def test_what_is_recorded_of_a_run_holds_the_pull_of_the_term_and_the_state_of_its_critic(digits: Splits) -> None:
     def history(temperature: float, weight: float, balance: str = "none") -> list[dict[str, float]]:
         method = Mim(base=DM(**SMALL), temperature=temperature, weight=weight, balance=balance)
-        run = Distillation(problem(digits.train, "repeat", 1), method)
+        run = Distillation(task(digits.train, "repeat", 1), method)
         run.advance(4)
         return run.history
 

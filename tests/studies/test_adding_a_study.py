@@ -14,8 +14,8 @@ from mim4dd.data import load
 from mim4dd.information import train_reference
 from mim4dd.networks import ConvNet
 from studies.engine.folder import StudyFolder
-from studies.engine.identity import identify
 from studies.engine.journal import Journal
+from studies.engine.metadata import study_metadata
 from studies.engine.options import parse_options
 from studies.engine.report import write_report
 from studies.engine.running import run_trial
@@ -56,7 +56,7 @@ def test_two_factors_are_crossed_run_and_answered(study: Study, tmp_path: Path) 
     plan = study.plan(options, configuration)
     assert len(plan.settings) == 3 * 2 * 2
     assert len(plan.trials) == 3 * 2 * 2 * 5
-    journal = Journal(tmp_path, {**identify(study, options, configuration, plan), "data_digest": ""})
+    journal = Journal(tmp_path, {**study_metadata(study, options, configuration, plan), "data_digest": ""})
     inputs = Inputs(load("digits"), train_reference(load("digits"), ConvNet(width=8), steps=5))
     for trial in plan.trials:
         journal.add(run_trial(trial, inputs), 0)

@@ -29,7 +29,7 @@ from studies.engine.arms import (
 )
 from studies.engine.conditions import TRAINING_DATA, condition, training_data
 from studies.engine.folder import StudyFolder, read_settings
-from studies.engine.identity import identify, shared_entries
+from studies.engine.metadata import shared_entries, study_metadata
 from studies.engine.options import parse_options
 from studies.engine.rows import Row, read_rows
 from studies.engine.study import Plan
@@ -138,7 +138,7 @@ def planned(script: str, *words: str) -> tuple[Plan, dict[str, Any]]:
     components = study.configure(options)
     configuration = replace(components, flat={**shared_entries(options), **components.flat})
     plan = study.plan(options, configuration)
-    held = identify(study, options, configuration, plan)
+    held = study_metadata(study, options, configuration, plan)
     return plan, {key: value for key, value in held.items() if key != "factors"}
 
 

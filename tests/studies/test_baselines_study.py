@@ -21,16 +21,16 @@ from mim4dd.data import load
 from mim4dd.information import Reference, train_reference
 from mim4dd.methods import METHODS
 from mim4dd.networks import ConvNet
+from studies.answers.baselines.answer import write_answer
 from studies.answers.baselines.plan import plan_baselines
-from studies.answers.baselines.verdict import write_answer
 from studies.answers.comparing.plan import own_methods
 from studies.answers.stress.plan import FULL_NETWORKS, FULL_STEPS
 from studies.baselines import STUDY
 from studies.engine.answer import Answer, Table
 from studies.engine.asked import Blocks
 from studies.engine.folder import StudyFolder, read_json
-from studies.engine.identity import identify
 from studies.engine.journal import Journal
+from studies.engine.metadata import study_metadata
 from studies.engine.options import Options, parse_options
 from studies.engine.report import write_report
 from studies.engine.running import run_trial
@@ -64,7 +64,7 @@ def made(out: Path, *words: str) -> Path:
     options = asked(*words)
     configuration = configuration_of(STUDY, options)
     plan = plan_baselines(options, configuration)
-    journal = Journal(out, {**identify(STUDY, options, configuration, plan), "data_digest": ""})
+    journal = Journal(out, {**study_metadata(STUDY, options, configuration, plan), "data_digest": ""})
     inputs = Inputs(load("digits"), reference())
     for trial in plan.trials:
         journal.add(run_trial(trial, inputs), 0)
@@ -134,7 +134,7 @@ def test_what_stands_beside_decides_no_trial_and_no_identity(blocks: list[Path])
     for options in (asked(*words), asked(*words, "--beside", str(blocks[1]))):
         configuration = configuration_of(STUDY, options)
         plan = plan_baselines(options, configuration)
-        found.append((identify(STUDY, options, configuration, plan), [trial.hash for trial in plan.trials]))
+        found.append((study_metadata(STUDY, options, configuration, plan), [trial.hash for trial in plan.trials]))
     (alone, trials), (joined, same) = found
     assert trials == same
     assert alone["hash"] == joined["hash"]

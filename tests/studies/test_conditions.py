@@ -53,7 +53,7 @@ def planned(script: str, *words: str) -> list[str]:
     from importlib import import_module
 
     from mim4dd.configuration import configure
-    from studies.engine.identity import shared_entries
+    from studies.engine.metadata import shared_entries
     from studies.engine.options import parse_options
 
     study = import_module(f"studies.{script}").STUDY

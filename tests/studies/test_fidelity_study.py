@@ -14,10 +14,10 @@ from mim4dd.information import train_reference
 from mim4dd.methods import METHODS as REGISTERED
 from mim4dd.networks import ConvNet
 from mim4dd.registry import flatten
+from studies.answers.fidelity.answer import CLOSE, schedule, write_answer
 from studies.answers.fidelity.published import PUBLISHED, published, published_recipe
-from studies.answers.fidelity.verdict import CLOSE, schedule, write_answer
 from studies.engine.folder import StudyFolder
-from studies.engine.identity import identify
+from studies.engine.metadata import study_metadata
 from studies.engine.options import parse_options
 from studies.engine.rows import Row
 from studies.engine.running import run_trial
@@ -101,7 +101,7 @@ def finished(path: Path, *words: str) -> StudyFolder:
     splits = load("digits")
     inputs = Inputs(splits, train_reference(splits, ConvNet(width=4), steps=5))
     rows = {trial.hash: Row.read(run_trial(trial, inputs).row) for trial in plan.trials}
-    return StudyFolder(path, identify(STUDY, options, configuration, plan), plan.settings, rows)
+    return StudyFolder(path, study_metadata(STUDY, options, configuration, plan), plan.settings, rows)
 
 
 def test_table_tells_ours_from_published_and_names_the_schedule(tmp_path: Path) -> None:

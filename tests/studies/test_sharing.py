@@ -15,7 +15,7 @@ from mim4dd.information import train_reference
 from mim4dd.methods import MTT
 from mim4dd.methods.loop import Distillation
 from mim4dd.methods.prepared import Experts, Preparation, Prepared, TrainedNetwork, prepare_here
-from mim4dd.methods.problem import Problem
+from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import ConvNet
 from mim4dd.registry import flatten
 from perturbations import chain, parse_chain
@@ -42,7 +42,7 @@ def test_what_a_task_makes_and_packs_is_what_a_trial_would_make_itself(
     threads = torch.get_num_threads()
     packed = prepared(inputs, preparation, text, 3, flatten(NETWORK, "network"), "cpu", 1, None)
     train = chain(inputs.chain(text), inputs.splits.train, seed=3).data
-    alone = prepare_here(preparation, Problem(train, NETWORK, 1, 3, torch.device("cpu")))
+    alone = prepare_here(preparation, DistillationTask(train, NETWORK, 1, 3, torch.device("cpu")))
     torch.set_num_threads(threads)
     found = unpacked(packed)
     assert found.arrays.keys() == alone.arrays.keys()
@@ -76,10 +76,10 @@ def test_what_was_dear_to_make_is_read_again_and_made_again_only_when_damaged(tm
 def test_a_trial_asks_the_study_by_its_own_data_and_counts_what_it_got(inputs: Inputs) -> None:
     asked: list[tuple[Preparation, str, int]] = []
 
-    def provide(preparation: Preparation, problem: Problem, text: str) -> Prepared:
-        asked.append((preparation, text, problem.seed))
+    def provide(preparation: Preparation, task: DistillationTask, text: str) -> Prepared:
+        asked.append((preparation, text, task.seed))
         time.sleep(0.5)
-        return replace_seconds(prepare_here(preparation, problem))
+        return replace_seconds(prepare_here(preparation, task))
 
     method = MTT(iterations=1, experts=1, expert_epochs=2, steps=1)
     config = {
@@ -97,7 +97,7 @@ def test_a_trial_asks_the_study_by_its_own_data_and_counts_what_it_got(inputs: I
     run = TrialRun(Trial.of(config), replace(inputs, provide=provide))
     run.advance(1)
     assert asked == [(method.preparation, NOISE, 5)]
-    assert run.problem.prepared_seconds == 11.0
+    assert run.task.prepared_seconds == 11.0
     measured = run.finish().measured
     assert measured["waited_seconds"] >= 0.5  # which is no part of distilling: others may have had to wait instead
     parts = [measured[f"{part}_seconds"] for part in ("waited", "distil", "evaluate")]
@@ -110,12 +110,12 @@ def test_the_order_in_which_arrays_arrive_moves_no_bit(inputs: Inputs) -> None:
     found = []
     for turn in (1, -1):
 
-        def provide(preparation: Preparation, problem: Problem, turn: int = turn) -> Prepared:
-            made = prepare_here(preparation, problem)
+        def provide(preparation: Preparation, task: DistillationTask, turn: int = turn) -> Prepared:
+            made = prepare_here(preparation, task)
             return Prepared(dict(list(made.arrays.items())[::turn]), made.seconds)
 
-        problem = Problem(inputs.splits.train, ConvNet(width=32), 1, 0, torch.device("cpu"), prepare=provide)
-        run = Distillation(problem, method)
+        task = DistillationTask(inputs.splits.train, ConvNet(width=32), 1, 0, torch.device("cpu"), prepare=provide)
+        run = Distillation(task, method)
         run.advance(3)
         found.append((run.history[-1]["loss/mtt"], run.learnable["pixels"].detach().clone()))
     assert found[0][0] == found[1][0]

@@ -13,7 +13,7 @@ from mim4dd.methods import METHODS
 from studies.answers.ledger import Ledger
 from studies.answers.parts.response import Response
 from studies.answers.results import Results
-from studies.answers.stress.verdict import write_answer
+from studies.answers.stress.answer import write_answer
 from studies.engine.asked import Suite
 from studies.engine.folder import StudyFolder
 from studies.engine.options import parse_options

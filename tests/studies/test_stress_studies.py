@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from made_rows import lost, replaced
 
-from studies.answers.stress.verdict import write_answer
+from studies.answers.stress.answer import write_answer
 from studies.engine.arms import Setting
 from studies.engine.conditions import TRAINING_DATA
 from studies.engine.folder import StudyFolder

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure as Drawing
 from scipy.stats import rankdata
 
-from studies.answers.baselines.beside import beside, place_of
+from studies.answers.baselines.added_studies import beside, place_of
 from studies.answers.parts.drawing import tints
 from studies.answers.results import Results
 from studies.engine.answer import Cell, Figure, Sentence, Table

@@ -8,7 +8,7 @@ from itertools import combinations
 from mim4dd.configuration import Configuration
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
-from studies.answers.baselines.beside import read_beside
+from studies.answers.baselines.added_studies import read_beside
 from studies.answers.comparing.plan import own_methods, plan_arms
 from studies.answers.stress.plan import FULL_NETWORKS, FULL_STEPS
 from studies.engine.arms import Planned

@@ -10,7 +10,7 @@ from mim4dd.errors import InputError, KnobError
 from mim4dd.methods import METHODS, Mim
 from mim4dd.registry import Flat, matching, resolve, unknown
 from studies.engine.arms import CEILING, EQUAL_STRENGTH, FLOOR, TERM, Arm, Planned, cross, spec, with_controls
-from studies.engine.identity import shared_entries
+from studies.engine.metadata import shared_entries
 from studies.engine.options import Options
 from studies.engine.study import Plan, configured
 

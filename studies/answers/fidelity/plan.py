@@ -6,7 +6,7 @@ from mim4dd.configuration import Configuration
 from studies.answers.comparing.plan import plan_arms
 from studies.answers.fidelity.published import published_recipe
 from studies.engine.asked import Comparison
-from studies.engine.identity import dataset_name
+from studies.engine.metadata import dataset_name
 from studies.engine.options import Options
 from studies.engine.study import Plan
 

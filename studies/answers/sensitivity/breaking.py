@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mim4dd.seeding import generator
 from studies.answers.parts.failures import Occurrence, occurrences
-from studies.answers.sensitivity.findings import Findings
+from studies.answers.sensitivity.analysis import Analysis
 from studies.engine.answer import Claim, Sentence, Table
 from studies.engine.failures import Group, describe
 from studies.engine.rows import Array
@@ -35,7 +35,7 @@ class Break:
     evidence: str
 
 
-def breaks(found: Findings) -> list[Break]:
+def breaks(found: Analysis) -> list[Break]:
     """Every mode that fails in a trial of some setting, then those of groups that fail or are undecided."""
     groups = {}
     for i, (cell, gain) in enumerate(zip(found.cells, found.gains, strict=True)):
@@ -54,7 +54,7 @@ def breaks(found: Findings) -> list[Break]:
     return made
 
 
-def _begins(found: Findings, failing: tuple[int, ...]) -> str:
+def _begins(found: Analysis, failing: tuple[int, ...]) -> str:
     """The knob whose values separate failing from healthy settings best, and the first value that fails."""
     healthy = [i for i in range(len(found.tried)) if i not in failing]
     if not failing:
@@ -86,7 +86,7 @@ def _separations(units: Array, failed: npt.NDArray[np.bool_]) -> Array:
     return shares
 
 
-def table(found: Findings, broken: list[Break]) -> Table:
+def table(found: Analysis, broken: list[Break]) -> Table:
     """The failure modes of single trials."""
     rows = [
         {
@@ -110,7 +110,7 @@ def table(found: Findings, broken: list[Break]) -> Table:
     )
 
 
-def sentence(found: Findings, broken: list[Break], where: str = "") -> Sentence:
+def sentence(found: Analysis, broken: list[Break], where: str = "") -> Sentence:
     """The modes in words. where: a beginning such as `On clean data: `."""
     told: list[str] = []
     claims: list[Claim] = []
@@ -126,7 +126,7 @@ def sentence(found: Findings, broken: list[Break], where: str = "") -> Sentence:
     return Sentence(f"{where}{text}", tuple(claims))
 
 
-def failed_trials(found: Findings, broken: list[Break]) -> dict[str, list[str]]:
+def failed_trials(found: Analysis, broken: list[Break]) -> dict[str, list[str]]:
     """The group modes that failed, by trial."""
     failed: dict[str, list[str]] = {}
     for one in broken:

@@ -11,14 +11,14 @@ from matplotlib.ticker import PercentFormatter
 from studies.answers.parts.drawing import FAINT, INK, legend, percent_axis
 from studies.answers.parts.pictures import picture_figure
 from studies.answers.results import Cell
-from studies.answers.sensitivity.findings import Findings, default_name, having
+from studies.answers.sensitivity.analysis import Analysis, default_name, having
 from studies.engine.answer import Figure
 from studies.engine.space import Axis
 
 OURS, BASE, DEFAULT = "#0b6e99", "#c0392b", "#d98200"
 
 
-def draw_figures(found: Findings) -> list[Figure | None]:
+def draw_figures(found: Analysis) -> list[Figure | None]:
     """The figures that the rows allow, most telling first."""
     return [_responses(found), _noise(found), _importance(found), _interactions(found), _pictures(found)]
 
@@ -50,7 +50,7 @@ def label_places(axes: Axes, axis: Axis, vertical: bool = False) -> None:
     (axes.set_yticks if vertical else axes.set_xticks)(places, labels, fontsize=8)
 
 
-def draw_knob(axes: Axes, found: Findings, k: int, tint: str, name: str, level: float = 0.0) -> None:
+def draw_knob(axes: Axes, found: Analysis, k: int, tint: str, name: str, level: float = 0.0) -> None:
     """The response curve of a knob less a level, with its band, the settings as dots, and the default's value."""
     axis, units = found.space[k], found.units[:, k]
     if found.curves:
@@ -67,12 +67,12 @@ def draw_knob(axes: Axes, found: Findings, k: int, tint: str, name: str, level: 
     percent_axis(axes, 1)
 
 
-def _base_line(axes: Axes, found: Findings) -> None:
+def _base_line(axes: Axes, found: Analysis) -> None:
     """The base's mean over seeds."""
     axes.axhline(float(np.nanmean(found.base_sets)), color=BASE, lw=1.2, label=f"{found.base.name}, mean over seeds")
 
 
-def _responses(found: Findings) -> Figure | None:
+def _responses(found: Analysis) -> Figure | None:
     if not found.curves:
         return None
     count, columns = len(found.space), min(len(found.space), 2)
@@ -94,7 +94,7 @@ def _responses(found: Findings) -> Figure | None:
     )
 
 
-def _noise(found: Findings) -> Figure:
+def _noise(found: Analysis) -> Figure:
     sets, means = found.sets, found.means
     order = [int(i) for i in np.argsort(np.nan_to_num(means, nan=-1))]
     drawing = Drawing(figsize=(10, 4.2), layout="constrained")
@@ -127,7 +127,7 @@ def _noise(found: Findings) -> Figure:
     )
 
 
-def _importance(found: Findings) -> Figure | None:
+def _importance(found: Analysis) -> Figure | None:
     if found.importances is None:
         return None
     drawing = Drawing(figsize=(10, 3.4), layout="constrained")
@@ -156,7 +156,7 @@ def _importance(found: Findings) -> Figure | None:
     )
 
 
-def _interactions(found: Findings) -> Figure | None:
+def _interactions(found: Analysis) -> Figure | None:
     if not found.maps:
         return None
     columns = min(3, len(found.maps))
@@ -185,7 +185,7 @@ def _interactions(found: Findings) -> Figure | None:
     )
 
 
-def _mark_settings(axes: Axes, found: Findings, first: str, second: str) -> None:
+def _mark_settings(axes: Axes, found: Analysis, first: str, second: str) -> None:
     """The settings tried on the plane of two knobs."""
     space = found.space
     i, j = ([axis.symbol for axis in space].index(name) for name in (first, second))
@@ -198,7 +198,7 @@ def _mark_settings(axes: Axes, found: Findings, first: str, second: str) -> None
         axes.plot(x, y, "D", ms=6, color=DEFAULT, mec="white")
 
 
-def _pictures(found: Findings) -> Figure | None:
+def _pictures(found: Analysis) -> Figure | None:
     """The synthetic images of the first seed: random, base, default, best."""
     results, grid = found.results, []
     best = [found.tried[found.best]] if found.best else []

@@ -7,8 +7,8 @@ from matplotlib.ticker import PercentFormatter
 
 from studies.answers.ledger import Part
 from studies.answers.parts.drawing import FAINT, legend, percent_axis
+from studies.answers.sensitivity.analysis import METRIC, Analysis, default_name
 from studies.answers.sensitivity.figures import BASE, DEFAULT, OURS, draw_knob, panels
-from studies.answers.sensitivity.findings import METRIC, Findings, default_name
 from studies.answers.sensitivity.tables import STARRED
 from studies.engine.answer import Cell, Claim, Figure, Sentence, Table
 from studies.engine.rows import Array
@@ -23,7 +23,7 @@ class Comparison:
     the rule says of each gain's change; slopes: of the gain on each knob, clean, perturbed, and their difference.
     """
 
-    def __init__(self, clean: Findings, stressed: Findings) -> None:
+    def __init__(self, clean: Analysis, stressed: Analysis) -> None:
         self.clean, self.stressed, self.space = clean, stressed, clean.space
         self.label = " · ".join(stressed.levels)
         self.gains = _mean_gains(clean), _mean_gains(stressed)
@@ -35,11 +35,11 @@ class Comparison:
         self.changes = clean.ledger.family("changes of gains", changes)
 
 
-def _mean_gains(found: Findings) -> Array:
+def _mean_gains(found: Analysis) -> Array:
     return np.array([np.nan if one.interval.mean is None else one.interval.mean for one in found.gains])
 
 
-def part(clean: Findings, stressed: Findings) -> Part:
+def part(clean: Analysis, stressed: Analysis) -> Part:
     """What the default's and the best setting's gains become, and which knobs act otherwise under the perturbation."""
     found = Comparison(clean, stressed)
     flattered = " (best on clean validation, chosen on these seeds, which flatters it)"
@@ -118,7 +118,7 @@ def _across(slope: Slope) -> str:
     return f"{100 * slope.value:+.1f} points{ends}"
 
 
-def _highest(found: Findings, k: int, axis: Axis) -> str | None:
+def _highest(found: Analysis, k: int, axis: Axis) -> str | None:
     """Where a response curve is highest."""
     if not found.curves:
         return None

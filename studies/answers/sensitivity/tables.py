@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from studies.answers.results import Cell
-from studies.answers.sensitivity.findings import METRIC, Findings, having
+from studies.answers.sensitivity.analysis import METRIC, Analysis, having
 from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Table, percent
 from studies.engine.arms import Arm
@@ -13,12 +13,12 @@ from studies.engine.arms import Arm
 STARRED = "A star: a gain or a loss is decided, by three paired t tests with Holm's correction over"
 
 
-def tables(found: Findings) -> list[Table | None]:
+def tables(found: Analysis) -> list[Table | None]:
     """Methods side by side, importances, variance, and every setting."""
     return [_methods(found), _importances(found), _variance(found), _settings(found)]
 
 
-def _methods(found: Findings) -> Table:
+def _methods(found: Analysis) -> Table:
     anchors = [*having(found.results, "random"), *having(found.results, "base"), found.tried[0]]
     best = [found.tried[found.best]] if found.best else []
     rows = [_method(found, arm) for arm in (*anchors, *best, *having(found.results, "full"))]
@@ -35,7 +35,7 @@ def _methods(found: Findings) -> Table:
     )
 
 
-def _method(found: Findings, arm: Arm) -> dict[str, Entry]:
+def _method(found: Analysis, arm: Arm) -> dict[str, Entry]:
     cell = Cell(arm.key, found.levels)
     index = found.cells.index(cell) if cell in found.cells else None
     validation, test = (found.ledger.mean(cell, metric) for metric in (METRIC, "test"))
@@ -50,7 +50,7 @@ def _method(found: Findings, arm: Arm) -> dict[str, Entry]:
     }
 
 
-def _information(found: Findings, cell: Cell, metric: str) -> str | None:
+def _information(found: Analysis, cell: Cell, metric: str) -> str | None:
     """Mean nats over sets and their fraction of H(Y)."""
     nats, entropy = (found.results.sets(cell, one) for one in (metric, "entropy"))
     if not np.isfinite(nats).any():
@@ -63,7 +63,7 @@ def span(low: float | None, high: float | None, scale: float = 1) -> str | None:
     return None if low is None or high is None else f"[{scale * low:.2g}, {scale * high:.2g}]"
 
 
-def _importances(found: Findings) -> Table | None:
+def _importances(found: Analysis) -> Table | None:
     if found.importances is None:
         return None
     rows: list[dict[str, Entry]] = [
@@ -88,7 +88,7 @@ def _importances(found: Findings) -> Table | None:
     )
 
 
-def _variance(found: Findings) -> Table:
+def _variance(found: Analysis) -> Table:
     v = found.variance
     rows: list[dict[str, Entry]] = []
     for name, estimate, scale in (
@@ -109,7 +109,7 @@ def _variance(found: Findings) -> Table:
     )
 
 
-def _settings(found: Findings) -> Table:
+def _settings(found: Analysis) -> Table:
     rows: list[dict[str, Entry]] = []
     for i in map(int, np.argsort(-np.nan_to_num(found.means, nan=-1))):
         rows.append(

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from studies.engine.tracking.words import axis, parameter
+from studies.engine.tracking.mlflow_fields import axis, parameter
 
 KEY = "trials"
 TAG = f"mlflow.sharedViewState.{KEY}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from studies.engine.tracking.browser import link
-from studies.engine.tracking.words import axis, parameter, source
+from studies.engine.tracking.mlflow_fields import axis, parameter, source
 
 Study = Mapping[str, Any]
 # MLflow refuses descriptions of more than 8000 characters.

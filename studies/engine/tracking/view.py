@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from studies.engine.arms import Setting
 from studies.engine.folder import StudyFolder, read_settings
 from studies.engine.rows import Row, read_rows
-from studies.engine.tracking import browser, describe, words
+from studies.engine.tracking import browser, describe, mlflow_fields
 from studies.engine.tracking.server import SQLITE, client, database
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class View:
 
     def send(self, row: Row) -> bool:
         """Send one finished trial; False when MLflow has it already."""
-        trial, content = row.trial, words.digest(row)
-        self.last_ended = max(self.last_ended, words.times(row)[1])
+        trial, content = row.trial, mlflow_fields.digest(row)
+        self.last_ended = max(self.last_ended, mlflow_fields.times(row)[1])
         if self.known is None:
             self.known = dict(self._children(f"tags.`{PARENT}` = '{self.parent}'"))
         if trial in self.doubtful:
@@ -80,7 +80,7 @@ class View:
         from mlflow.entities import Metric, RunTag
 
         ended, out = self.last_ended or int(1000 * time.time()), self.folder.path
-        numbers = {name: float(value) for name, value in summary.items() if words.usable(value)}
+        numbers = {name: float(value) for name, value in summary.items() if mlflow_fields.usable(value)}
         metrics = [Metric(name, value, ended, 0) for name, value in numbers.items()]
         self._mark(self.folder.failed())
         text = describe.parent(self.folder.study, self.experiment, describe.answer(out))
@@ -100,7 +100,7 @@ class View:
             self.known = dict(self._children(f"tags.`{PARENT}` = '{self.parent}'"))
         for row in read_rows(self.folder.path, unfinished=True).values():
             child = self.known.get(row.trial)
-            modes = words.failed_by([*row.failed_by, *failures.get(row.trial, [])])
+            modes = mlflow_fields.failed_by([*row.failed_by, *failures.get(row.trial, [])])
             judged = child is not None and (child.failed_by or row.trial in failures)
             if child is not None and judged and child.failed_by != modes:
                 self.client.set_tag(child.run, "failed_by", modes)
@@ -129,13 +129,13 @@ class View:
     def _parent(self, live: bool) -> tuple[str, bool]:
         """The parent's run id, and whether it was made just now."""
         folder, study = self.folder, self.folder.study
-        found = self.client.search_runs([self.experiment], f"tags.`{STUDY}` = '{folder.identity}'")
+        found = self.client.search_runs([self.experiment], f"tags.`{STUDY}` = '{folder.identifier}'")
         if found:
             oldest: Run = min(found, key=lambda run: (run.info.start_time, run.info.run_id))
             if live and oldest.info.status != "RUNNING":
                 self.client.update_run(oldest.info.run_id, status="RUNNING")
             return oldest.info.run_id, False
-        tags = describe.tags(study) | {STUDY: folder.identity, "out": folder.path.name, "mlflow.user": self.user}
+        tags = describe.tags(study) | {STUDY: folder.identifier, "out": folder.path.name, "mlflow.user": self.user}
         tags["mlflow.note.content"] = describe.parent(study, self.experiment)
         started = int(1000 * describe.moment(study["created"]))
         made = self.client.create_run(self.experiment, started, tags, describe.name(study))
@@ -166,18 +166,23 @@ class View:
 
     def _write(self, row: Row, content: str, child: Child | None) -> None:
         setting, study, place = self._setting(row), self.folder.study, self.folder.path / "trials" / row.trial
-        started, ended = words.times(row)
-        tags = words.tags(row, setting, study)
+        started, ended = mlflow_fields.times(row)
+        tags = mlflow_fields.tags(row, setting, study)
         told = tags.get("failed_by", "")
         if child is not None:
             run = child.run
         else:
             tags |= {PARENT: self.parent, TRIAL: row.trial, ROW: content, "mlflow.user": self.user}
-            run = self.client.create_run(self.experiment, started, tags, words.run_name(row, setting)).info.run_id
+            run = self.client.create_run(
+                self.experiment, started, tags, mlflow_fields.run_name(row, setting)
+            ).info.run_id
         assert self.known is not None
         self.known[row.trial] = Child(run, content, False, told)
         history = json.loads((place / "history.json").read_text()) if (place / "history.json").is_file() else []
-        metrics, parameters = words.points(row, history), words.parameters(row, study.get("knobs") or {})
+        metrics, parameters = (
+            mlflow_fields.points(row, history),
+            mlflow_fields.parameters(row, study.get("knobs") or {}),
+        )
         self.client.log_batch(run, entities("Metric", metrics), entities("Param", parameters))
         for file in ("synthetic.png", "synthetic.safetensors", "history.json"):
             if (place / file).is_file():
@@ -190,7 +195,7 @@ class View:
         """A trial's setting; a search writes settings.jsonl anew, with what it has suggested."""
         if row.trial not in self.folder.planned:
             self.folder = replace(self.folder, settings=read_settings(self.folder.path, self.folder.study))
-        return self.folder.planned.get(row.trial) or words.suggested(row, self.folder)
+        return self.folder.planned.get(row.trial) or mlflow_fields.suggested(row, self.folder)
 
 
 def entities(kind: str, values: Any) -> list[Any]:

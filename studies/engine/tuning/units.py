@@ -27,7 +27,7 @@ from studies.engine.tuning.keeper import Worker, this_worker
 
 if TYPE_CHECKING:
     from mim4dd.methods.prepared import Preparation, Prepared
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
     from perturbations import Perturbed
     from studies.engine.tuning.fitting import Search
 
@@ -154,12 +154,12 @@ def shared_inputs(studio: Studio, worker: Worker, desk: Desk) -> Inputs:
         found: Perturbed = ray.get(made)
         return found if found.data.images.size else with_images(found, inputs.splits.train.images)
 
-    def provide(preparation: Preparation, problem: Problem, text: str) -> Prepared:
-        network, device = flatten(problem.network, "network"), studio.resources.device
-        told = [inputs.splits.digest, text, problem.seed, network, type(preparation).__name__, asdict(preparation)]
+    def provide(preparation: Preparation, task: DistillationTask, text: str) -> Prepared:
+        network, device = flatten(task.network, "network"), studio.resources.device
+        told = [inputs.splits.digest, text, task.seed, network, type(preparation).__name__, asdict(preparation)]
         key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        given = (studio.inputs, preparation, text, problem.seed, network, device, studio.resources.threads, visible)
+        given = (studio.inputs, preparation, text, task.seed, network, device, studio.resources.threads, visible)
         file = f"inputs/prepared-{key}.bin"
         (made,) = ray.get(studio.keeper.shared.remote(key, PREPARED_BYTES, prepared, given, worker.node, file))
         desk.wait_for(made, f"waiting for {type(preparation).__name__}")
@@ -188,13 +188,13 @@ def prepared(
     from safetensors.numpy import save
 
     from mim4dd.methods.prepared import prepare_here
-    from mim4dd.methods.problem import Problem
+    from mim4dd.methods.task import DistillationTask
     from mim4dd.networks import NETWORKS
 
     set_up(threads)
     train = inputs.perturbed(text, seed).data
-    problem = Problem(train, unflatten(NETWORKS, network, "network"), 1, seed, torch.device(device))
-    made = prepare_here(preparation, problem)
+    task = DistillationTask(train, unflatten(NETWORKS, network, "network"), 1, seed, torch.device(device))
+    made = prepare_here(preparation, task)
     return save(dict(made.arrays), {"seconds": repr(made.seconds)})
 
 

@@ -34,7 +34,7 @@ def default_name(folder: StudyFolder) -> str:
     return "the default as set" if by_hand else "the paper's default"
 
 
-class Findings:
+class Analysis:
     """What the rows say of one kind of training data; computing it takes seconds, most of them for the importances.
 
     tried: the default, then the settings of the design or search; accuracy, test: theirs, [tried, R, E]; means: over

@@ -24,7 +24,7 @@ BATCH_NORM_IMAGES = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class DistillationTask:
     """The training split, the network to match with, images per class and the seed of the synthetic set.
 
     Every draw is a function of (seed, what it is for, iteration) alone, so methods that share a seed meet the same
@@ -91,21 +91,21 @@ class Problem:
         return self.images[torch.from_numpy(rows).to(self.device)]
 
     @cached_property
-    def _shelf(self) -> dict[Preparation, Prepared]:
+    def _cache(self) -> dict[Preparation, Prepared]:
         return {}
 
     def prepared(self, preparation: Preparation) -> Prepared:
-        """What a preparation makes of this problem, made once."""
-        if preparation not in self._shelf:
+        """What a preparation makes of this task, made once."""
+        if preparation not in self._cache:
             made = self.prepare(preparation, self)
             # A file gives its arrays in an order of its own, and sums over parameters follow it to the last bit.
-            self._shelf[preparation] = Prepared(dict(sorted(made.arrays.items())), made.seconds)
-        return self._shelf[preparation]
+            self._cache[preparation] = Prepared(dict(sorted(made.arrays.items())), made.seconds)
+        return self._cache[preparation]
 
     @property
     def prepared_seconds(self) -> float:
-        """What was prepared for this problem so far took so long, whoever has made it."""
-        return sum(one.seconds for one in self._shelf.values())
+        """What was prepared for this task so far took so long, whoever has made it."""
+        return sum(one.seconds for one in self._cache.values())
 
     @cached_property
     def rows(self) -> list[Integers]:

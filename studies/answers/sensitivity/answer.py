@@ -10,8 +10,8 @@ from studies.answers.ledger import Ledger, Part
 from studies.answers.parts.overview import losses, more_seeds
 from studies.answers.results import Cell, Results
 from studies.answers.sensitivity import breaking, stress
+from studies.answers.sensitivity.analysis import METRIC, Analysis, default_name, having
 from studies.answers.sensitivity.figures import draw_figures
-from studies.answers.sensitivity.findings import METRIC, Findings, default_name, having
 from studies.answers.sensitivity.tables import span, tables
 from studies.engine.answer import Answer, Sentence, images, percent
 from studies.engine.folder import StudyFolder
@@ -24,7 +24,7 @@ def write_answer(folder: StudyFolder) -> Answer:
     ledger = Ledger(Results(folder))
     if unready := _unready(ledger.results):
         return ledger.compose(unready)
-    found = [Findings(ledger, levels) for levels in ledger.results.levels]
+    found = [Analysis(ledger, levels) for levels in ledger.results.levels]
     parts: list[Part] = []
     if len(found) > 1:
         clean = breaking.sentence(found[0], breaking.breaks(found[0]), "On clean data: ")
@@ -46,7 +46,7 @@ def _unready(results: Results) -> Part | None:
     return None
 
 
-def _of_one(found: Findings) -> Part:
+def _of_one(found: Analysis) -> Part:
     """The answer of one kind of training data."""
     broken = breaking.breaks(found)
     sentences = [
@@ -64,7 +64,7 @@ def _of_one(found: Findings) -> Part:
     return Part(sentences, shown, draw_figures(found), _notes(found), _summary(found), failed)
 
 
-def _spread(found: Findings) -> Sentence:
+def _spread(found: Analysis) -> Sentence:
     variance, means, study = found.variance, found.means[np.isfinite(found.means)], found.folder.study
     low, high, n = float(means.min()), float(means.max()), variance.n_settings
     what, middle = (
@@ -101,7 +101,7 @@ def _ends(estimate: Estimate, scale: float) -> str:
     return f" {ends}" if ends else ""
 
 
-def _importance(found: Findings) -> list[Sentence]:
+def _importance(found: Analysis) -> list[Sentence]:
     if found.importances is None:
         return [Sentence("Importance needs several points of a space-filling design: it is not stated.")]
     sentences, n = [], found.importances.n_settings
@@ -133,14 +133,14 @@ def _verdicts(findings: Sequence[Importance], n: int) -> str:
     return "; ".join(parts)
 
 
-def _gain(found: Findings) -> Sentence:
+def _gain(found: Analysis) -> Sentence:
     ruling = found.gains[0]
     wins = f"better in {sum(one > 0 for one in ruling.contrast.differences)} of {ruling.interval.n} pairs"
     told = f"{found.tried[0].name} gains {ruling.points} over {found.base.name}, {wins}: {ruling.words}."
     return Sentence(told, (ruling.claim,))
 
 
-def _best_gain(found: Findings) -> Sentence:
+def _best_gain(found: Analysis) -> Sentence:
     mean, claim = found.ledger.claimed_mean(found.cells[found.best], METRIC)
     name, ruling = found.tried[found.best].name, found.gains[found.best]
     if found.best == 0:
@@ -154,7 +154,7 @@ def _best_gain(found: Findings) -> Sentence:
     return Sentence(told, (claim, ruling.claim))
 
 
-def _tuning(found: Findings) -> Sentence:
+def _tuning(found: Analysis) -> Sentence:
     ruling, default = found.tuning, found.tried[0].name
     if ruling.interval.mean is None:
         return Sentence(f"What tuning gains over {default} is not stated before two seeds have run at every setting.")
@@ -162,7 +162,7 @@ def _tuning(found: Findings) -> Sentence:
     return Sentence(f"Tuning over this space: a setting chosen on the other seeds {told}", (ruling.claim,))
 
 
-def _region(found: Findings) -> Sentence | None:
+def _region(found: Analysis) -> Sentence | None:
     inside, total = list(found.region.indices), int(np.isfinite(found.means).sum())
     if not inside or found.region.best.se is None:
         return None  # with one seed nothing says how far below the best is still the best
@@ -177,7 +177,7 @@ def _region(found: Findings) -> Sentence | None:
     return Sentence(f"{told}; the default {holds} of them.", (claim,))
 
 
-def _notes(found: Findings) -> list[str]:
+def _notes(found: Analysis) -> list[str]:
     leak = selection_leak(found.accuracy, found.test).leak
     notes = [
         "Every choice reads validation; test accuracies appear in the tables alone.",
@@ -203,7 +203,7 @@ def _notes(found: Findings) -> list[str]:
     return notes
 
 
-def _summary(found: Findings) -> dict[str, float | None]:
+def _summary(found: Analysis) -> dict[str, float | None]:
     return {
         "default_validation_accuracy": float(found.means[0]),
         "best_validation_accuracy": float(found.means[found.best]),

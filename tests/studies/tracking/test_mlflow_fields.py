@@ -11,7 +11,7 @@ from small_study import ENTROPY, row  # type: ignore[import-not-found]
 from studies.engine.arms import Arm, Setting
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Row
-from studies.engine.tracking import words
+from studies.engine.tracking import mlflow_fields
 
 KNOBS = {"method.temperature": {"symbol": "τ", "log": True}, "method.weight": {"symbol": "λ", "log": True}}
 
@@ -24,33 +24,33 @@ def test_names_and_tags_of_runs() -> None:
     finished = read("a", seed=3)
     arm = Arm("dm", "mim", {"method.base": "dm", "method.weight": 0.0}, role="base")
     setting = Setting(2, arm, {"training data": "symmetric 0.4"}, ("a",))
-    assert words.run_name(finished, setting) == "DM · symmetric 0.4 · seed 3"
-    told = words.tags(finished, setting, {})
+    assert mlflow_fields.run_name(finished, setting) == "DM · symmetric 0.4 · seed 3"
+    told = mlflow_fields.tags(finished, setting, {})
     assert (told["role"], told["arm"], told["setting"]) == ("base", "DM", "2")
 
 
 def test_a_trial_of_a_search_is_named_before_its_setting_is_known() -> None:
     default = Setting(0, Arm("mim:base=dm", "mim", {"method.base": "dm"}, "dm", "default"))
     folder = StudyFolder(Path("out"), {"knobs": KNOBS}, (default,))
-    setting = words.suggested(read("a", seed=3), folder)
-    assert words.run_name(read("a", seed=3), setting) == "DM + MIM4DD (τ=0.1, λ=0.8) · seed 3"
-    told = words.tags(read("a"), setting, {})
+    setting = mlflow_fields.suggested(read("a", seed=3), folder)
+    assert mlflow_fields.run_name(read("a", seed=3), setting) == "DM + MIM4DD (τ=0.1, λ=0.8) · seed 3"
+    told = mlflow_fields.tags(read("a"), setting, {})
     assert told["role"] == "search"
     assert "setting" not in told
 
 
 def test_parameters_have_short_names_and_log_axes() -> None:
-    found = words.parameters(read("a"), KNOBS)
+    found = mlflow_fields.parameters(read("a"), KNOBS)
     assert (found["temperature"], found["Log10 temperature"]) == ("0.1", "-1")
     assert (found["base"], found["base.iterations"], found["network.width"]) == ("dm", "100", "16")
     assert "seed" not in found
     without = read("a")
     without.config["method.weight"] = 0.0
-    assert "Log10 weight" not in words.parameters(without, KNOBS)
+    assert "Log10 weight" not in mlflow_fields.parameters(without, KNOBS)
 
 
 def test_final_numbers() -> None:
-    found = words.final(read("a"))
+    found = mlflow_fields.final(read("a"))
     assert math.isclose(found["validation_accuracy"], 0.85)
     assert math.isclose(found["validation_worst_class_recall"], 0.7)
     assert math.isclose(found["test_accuracy"], 0.75)
@@ -64,19 +64,19 @@ def test_rows_without_numbers_have_none() -> None:
     empty = {"validation_accuracy": None, "validation_recall": None, "decodable_information_nats": math.nan}
     held = row("a", status="diverged", diverged_at=52, reason="not finite", **empty) | {"report_only": {}}
     finished = Row.read(held)
-    names = {point.name for point in words.points(finished, [{"iteration": 4.0, "loss/dm": math.inf}])}
+    names = {point.name for point in mlflow_fields.points(finished, [{"iteration": 4.0, "loss/dm": math.inf}])}
     assert names == {"seconds", "distil_seconds", "evaluate_seconds", "retries", "peak_memory_bytes"} | {
         "by_iteration/validation_accuracy"
     }
     setting = Setting(0, Arm("dm", "dm"))
-    assert words.tags(finished, setting, {})["mlflow.note.content"] == "This trial diverged: not finite."
+    assert mlflow_fields.tags(finished, setting, {})["mlflow.note.content"] == "This trial diverged: not finite."
     untimed = Row.read(held | {"measured": {}})
-    assert words.times(untimed) == (0, 0)
-    assert words.points(untimed, [])
+    assert mlflow_fields.times(untimed) == (0, 0)
+    assert mlflow_fields.points(untimed, [])
 
 
 def test_points_are_the_same_when_made_again() -> None:
     history = [{"iteration": float(k), "loss/dm": 1.0} for k in range(3)]
-    assert words.points(read("a"), history) == words.points(read("a"), history)
-    curve = [(p.step, p.value) for p in words.points(read("a"), history) if p.name.startswith("by_iteration")]
+    assert mlflow_fields.points(read("a"), history) == mlflow_fields.points(read("a"), history)
+    curve = [(p.step, p.value) for p in mlflow_fields.points(read("a"), history) if p.name.startswith("by_iteration")]
     assert curve == [(50, 0.7), (100, 0.8500000000000001)]

@@ -44,7 +44,7 @@ def dataset_name(spec: str) -> str:
     return f"{kind}:{where.stem if kind == 'npz' else where.name}" if colon else kind
 
 
-def identify(study: Study, options: Options, configuration: Configuration, plan: Plan) -> dict[str, Any]:
+def study_metadata(study: Study, options: Options, configuration: Configuration, plan: Plan) -> dict[str, Any]:
     """study.json: what the study is, and the hash of everything that decides its trials."""
     decides = {
         "study": study.name,

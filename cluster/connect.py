@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.authentication import authenticate, refusal, restore
+from cluster.packages import package_folders
 from mim4dd.errors import InputError
 
 # What every worker starts with, on the nodes of a cluster too; a value that the user has set stands.
@@ -139,12 +140,7 @@ def _speaks_grpc(held: socket.socket) -> bool:
 
 def _shipped_code() -> dict[str, Any]:
     """Our packages, sent to the nodes: they need the dependencies, not the checkout."""
-    import cluster
-    import mim4dd
-    import perturbations
-    import studies
-
-    modules = [module.__path__[0] for module in (mim4dd, perturbations, studies, cluster)]
+    modules = [str(path) for path in package_folders()]
     return {"py_modules": modules, "env_vars": {name: os.environ[name] for name in WORKERS}}
 
 

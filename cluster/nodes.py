@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from cluster.packages import package_folders
 from mim4dd.errors import InputError, UnknownNameError
 
 # Libraries whose other version moves a number or breaks what is sent between processes.
@@ -71,14 +72,8 @@ def probe(token: Path | None, data: DataSpec | None) -> Node:
 
 def code_digest() -> str:
     """10 hex digits of the Python files of our packages as this process would import them."""
-    import cluster
-    import mim4dd
-    import perturbations
-    import studies
-
     digest = hashlib.sha256()
-    for package in (mim4dd, perturbations, studies, cluster):
-        root = Path(package.__path__[0])
+    for root in package_folders():
         for path in sorted(root.rglob("*.py")):
             digest.update(f"{root.name}/{path.relative_to(root)}".encode() + path.read_bytes())
     return digest.hexdigest()[:10]

@@ -3,22 +3,23 @@
     python studies/baselines.py                                   # digits, 1 image a class, every method, 5 seeds
     python studies/baselines.py --quick                           # the smallest honest run
     python studies/baselines.py --method random --method dm --method mim:base=dm,balance=gradnorm,weight=1 --method full
-    python studies/baselines.py --ipc 10 --out runs/ten && python studies/baselines.py --beside runs/ten
+    python studies/baselines.py --ipc 10 --out runs/ten && python studies/baselines.py --add-study runs/ten
 
 Random real images and full data are the floor and the ceiling; between them stands every registered base, alone and
 with the MI term as strong as the base. The answer in OUT/report.html: test accuracy of each with its interval, the
 paired gain of the term on each base, P(A beats B) for every pair, and average ranks over blocks of data set and ipc
-with their critical difference: each `--beside OUT` adds a finished study as a block.
+with their critical difference: each `--add-study OUT` adds a finished study as a block.
 """
 
 from __future__ import annotations
 
 import sys
 
+from studies.answers.baselines.flags import BaselinesFlags
 from studies.answers.baselines.plan import plan_baselines
 from studies.answers.comparing.plan import shared_configuration
-from studies.engine.asked import Blocks
-from studies.engine.study import Study, main, written_by
+from studies.engine.command import main
+from studies.engine.study import Study, written_by
 
 STUDY = Study(
     name="baselines",
@@ -28,7 +29,7 @@ STUDY = Study(
         "images under one recipe, does the MI term improve it, and does the order hold on other data?"
     ),
     description=__doc__ or "",
-    asks=Blocks,
+    flags=BaselinesFlags,
     configure=shared_configuration,
     plan=plan_baselines,
     answer=written_by("studies.answers.baselines.answer"),

@@ -17,9 +17,11 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+from studies.answers.stress.flags import SuiteFlags
 from studies.answers.stress.plan import Sweep, plan_stress
-from studies.engine.asked import Suite
-from studies.engine.study import Study, main, term_on_base, written_by
+from studies.engine.command import main
+from studies.engine.configuring import term_on_base
+from studies.engine.study import Study, written_by
 
 IMBALANCE = Sweep(
     stage="imbalance",
@@ -37,7 +39,7 @@ STUDY = Study(
         "the gain over the base survives, and whether rare classes are lost."
     ),
     description=__doc__ or "",
-    asks=Suite,
+    flags=SuiteFlags,
     configure=term_on_base,
     plan=partial(plan_stress, sweep=IMBALANCE),
     answer=written_by("studies.answers.stress.answer"),

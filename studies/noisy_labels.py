@@ -18,9 +18,11 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+from studies.answers.stress.flags import SuiteFlags
 from studies.answers.stress.plan import Sweep, plan_stress
-from studies.engine.asked import Suite
-from studies.engine.study import Study, main, term_on_base, written_by
+from studies.engine.command import main
+from studies.engine.configuring import term_on_base
+from studies.engine.study import Study, written_by
 
 NOISE = Sweep(
     stage="label noise",
@@ -43,7 +45,7 @@ STUDY = Study(
         "costs, whether the gain over the base survives, and when it breaks."
     ),
     description=__doc__ or "",
-    asks=Suite,
+    flags=SuiteFlags,
     configure=term_on_base,
     plan=partial(plan_stress, sweep=NOISE),
     answer=written_by("studies.answers.stress.answer"),

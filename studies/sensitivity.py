@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import sys
 
+from studies.answers.sensitivity.flags import DesignFlags
 from studies.answers.sensitivity.plan import plan_sensitivity
-from studies.engine.asked import Design
-from studies.engine.study import Study, main, term_on_base, written_by
+from studies.engine.command import main
+from studies.engine.configuring import term_on_base
+from studies.engine.study import Study, written_by
 
 STUDY = Study(
     name="sensitivity",
@@ -27,7 +29,7 @@ STUDY = Study(
         "the embedding size, and whether the paper's defaults are a lucky point."
     ),
     description=__doc__ or "",
-    asks=Design,
+    flags=DesignFlags,
     configure=term_on_base,
     plan=plan_sensitivity,
     answer=written_by("studies.answers.sensitivity.answer"),

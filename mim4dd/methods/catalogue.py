@@ -12,13 +12,10 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
-    from mim4dd.methods.prepared import Preparation
-    from mim4dd.methods.task import DistillationTask
+    from mim4dd.methods.task import DistillationTask, Preparation
     from mim4dd.networks.stacked import Params
 
 Learnable = dict[str, "Tensor"]
-# What becomes of a class with fewer real images than a draw wants; see `DistillationTask`.
-TAILS = ("repeat", "cap", "error")
 
 
 @dataclass

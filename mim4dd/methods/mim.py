@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
-    from mim4dd.methods.prepared import Preparation
-    from mim4dd.methods.task import DistillationTask
+    from mim4dd.methods.task import DistillationTask, Preparation
     from mim4dd.records import ImageData
 
 

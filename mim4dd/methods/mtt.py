@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
-    from mim4dd.methods.prepared import Experts
+    from mim4dd.methods.preparations import Experts
     from mim4dd.methods.task import DistillationTask
     from mim4dd.networks.stacked import Params
 
@@ -98,7 +98,7 @@ class MTT(LearnedPixels):
     @property
     def preparation(self) -> Experts:
         """The experts, to be trained once."""
-        from mim4dd.methods.prepared import Experts
+        from mim4dd.methods.preparations import Experts
 
         return Experts(self.experts, self.expert_epochs, self.lr_expert, self.batch_expert, self.augment)
 

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from mim4dd.methods.catalogue import Method
-    from mim4dd.methods.prepared import Preparation
-    from mim4dd.methods.task import DistillationTask
+    from mim4dd.methods.task import DistillationTask, Preparation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
-    from mim4dd.methods.prepared import Preparation, TrainedNetwork
-    from mim4dd.methods.task import DistillationTask
+    from mim4dd.methods.preparations import TrainedNetwork
+    from mim4dd.methods.task import DistillationTask, Preparation
     from mim4dd.records import Floats, Integers
 
 
@@ -85,7 +85,7 @@ class Coreset(Selection):
     @property
     def preparation(self) -> TrainedNetwork:
         """The network, to be trained once."""
-        from mim4dd.methods.prepared import TrainedNetwork
+        from mim4dd.methods.preparations import TrainedNetwork
 
         return TrainedNetwork(self.epochs, self.max_steps)
 

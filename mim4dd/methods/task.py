@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from mim4dd.data.standard import channel_statistics, standardise
 from mim4dd.errors import DataError, InputError, KnobError
-from mim4dd.methods.catalogue import TAILS
-from mim4dd.methods.prepared import Preparation, Prepare, Prepared, prepare_here
+from mim4dd.methods.tails import TAILS
 from mim4dd.networks import Network
 from mim4dd.networks.batchnorm import has_batch_norm, settle
 from mim4dd.networks.stacked import Params
@@ -21,6 +24,38 @@ from mim4dd.seeding import generator, torch_generator
 
 # DC's public code fixes the statistics of batch norms with so many real images of each class.
 BATCH_NORM_IMAGES = 16
+
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+class Preparation(Protocol):
+    """Something to be made from a task's training split, network and seed, and from nothing else of it."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def image_passes(self, images: int) -> float:
+        """How many images pass forward through the network, of a training split of `images`; see `Method`."""
+
+    def make(self, task: DistillationTask) -> dict[str, npt.NDArray[Any]]:
+        """The arrays by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a preparation has made, and the seconds that it took where it was made."""
+
+    arrays: Arrays
+    seconds: float
+
+
+Prepare = Callable[[Preparation, "DistillationTask"], Prepared]
+
+
+def prepare_here(preparation: Preparation, task: DistillationTask) -> Prepared:
+    """Make it in this process."""
+    began = time.perf_counter()
+    return Prepared(preparation.make(task), time.perf_counter() - began)
 
 
 @dataclass(frozen=True, eq=False)

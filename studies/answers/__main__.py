@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 import studies
 from mim4dd.errors import InputError
@@ -55,7 +56,7 @@ def answer_again(out: Path) -> None:
     print(f"\nreport: {folder.path / 'report.html'}   numbers: {folder.path / 'answer.md'}")
 
 
-def study_of(folder: StudyFolder) -> Study:
+def study_of(folder: StudyFolder) -> Study[Any]:
     """The study that a folder is of.
 
     Raises: UnknownNameError.

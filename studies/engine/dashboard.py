@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from studies.engine.arms import Setting
+from studies.engine.plan import Plan
 from studies.engine.rows import Row
 from studies.engine.space import inside
-
-if TYPE_CHECKING:
-    from studies.engine.study import Plan
 
 STORAGE = "optuna.journal"
 TRIED = ("default", "design")

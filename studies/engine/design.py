@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mim4dd.registry import Flat
@@ -14,6 +15,26 @@ if TYPE_CHECKING:
 
 FIXED = ("qmc", "random", "grid")
 SEARCHES = ("tpe", "gp")
+
+
+@dataclass(frozen=True)
+class Design:
+    """How the settings of a study are chosen. seed: another draw; asha: poor settings of a search stop early."""
+
+    name: str = "qmc"
+    settings: int = 16
+    seed: int = 0
+    asha: bool = False
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether an optimizer suggests the settings while the study runs."""
+        return self.name in SEARCHES
+
+    def describe(self) -> str:
+        """The design in words."""
+        again = f", draw {self.seed}" if self.seed else ""
+        return f"{self.name}{' with ASHA' if self.asha else ''}, {self.settings} settings{again}"
 
 
 def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tuple[Flat, float | None]]:

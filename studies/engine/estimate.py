@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
+from typing import Any
 
 from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, unflatten
 from mim4dd.train import RECIPES
-from studies.engine.asked import Design
 from studies.engine.options import Options
+from studies.engine.plan import Plan
 from studies.engine.progress import clock
 from studies.engine.rows import read_rows
-from studies.engine.study import Plan
 from studies.engine.trial import RUNG_NETWORKS, RUNGS
 
 # Measured on one AVX-512 core, eager: a step's fixed cost, and the multiply-adds a second of a small network; they go
@@ -33,7 +33,7 @@ SHAPES = {
 OTHER = ((3, 32, 32), 10, 18_000, 12_000)
 
 
-def describe(plan: Plan, options: Options, out: Path) -> str:
+def describe(plan: Plan, options: Options[Any], out: Path) -> str:
     """The trials of a plan, a line a setting, and an estimate of the time."""
     lines = [f"{len(plan.trials)} trials of {len(plan.settings)} settings, to {out}"]
     lines += plan.notes
@@ -41,9 +41,9 @@ def describe(plan: Plan, options: Options, out: Path) -> str:
         seeds = len(setting.trials)
         lines.append(f"{setting.setting:>4} {seeds} seed{'' if seeds == 1 else 's'}  {setting.name}")
     suggested = 0
-    if isinstance(options.asked, Design) and options.asked.adaptive:
-        suggested = options.asked.settings * len(options.seeds)
-        lines.append(f"then what {options.asked.told()} suggests, {len(options.seeds)} seeds each")
+    if (design := options.flags.adaptive_design) is not None:
+        suggested = design.settings * len(options.seeds)
+        lines.append(f"then what {design.describe()} suggests, {len(options.seeds)} seeds each")
     measured = [row.measured["seconds"] for row in read_rows(out).values() if row.status == "ok"]
     if measured:
         seconds = statistics.fmean(measured) * (len(plan.trials) + suggested)

@@ -14,6 +14,7 @@ from typing import Any
 from mim4dd.errors import InputError
 from studies.engine.arms import Arm, Factor, Setting, with_controls
 from studies.engine.conditions import Condition, training_data
+from studies.engine.durable import read_json
 from studies.engine.legacy import axis_of, setting_of
 from studies.engine.rows import Row, read_rows
 from studies.engine.space import Axis, Space
@@ -61,6 +62,11 @@ class StudyFolder:
     def configuration(self) -> dict[str, Any]:
         """What the trials share."""
         return dict(self.study["configuration"])
+
+    @property
+    def added_studies(self) -> tuple[str, ...]:
+        """The folders of finished studies that join this one's ranks, as given; `beside` in older folders."""
+        return tuple(self.study.get("added_studies") or self.study.get("beside") or ())
 
     @property
     def identifier(self) -> str:
@@ -183,18 +189,3 @@ def read_settings(path: Path, study: dict[str, Any]) -> list[Setting]:
             told = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise InputError(f"{file}:{number} is no setting ({told}); run the study's own command again") from error
     return with_controls(settings)
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file holds; None when there is no such file.
-
-    Raises: InputError when it cannot be read, or is no JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON file: {error}") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import json
-import math
 import os
 import platform
 from collections.abc import Iterable
@@ -19,7 +17,7 @@ from typing import IO, Any
 
 from mim4dd.errors import InputError
 from studies.engine.arms import Setting
-from studies.engine.folder import read_json
+from studies.engine.durable import durably, finite, read_json, write_all, write_json
 from studies.engine.rows import Row, read_rows
 from studies.engine.trial import Outcome
 
@@ -156,40 +154,3 @@ class Journal:
 def checkpoint_path(out: Path, trial: str) -> Path:
     """Where the state of a trial that was not finished lies."""
     return out / "checkpoints" / f"{trial}.pt"
-
-
-def finite(value: Any) -> Any:
-    """The same value with None where a number is not finite: JSON has no other word for it."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return value
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file in one step: readers see the old one or the new one."""
-    durably(path, (json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode())
-
-
-def durably(path: Path, content: bytes) -> None:
-    """Write a file in one step and flush it to disk, making its folder if need be.
-
-    Raises: OSError.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    with open(part, "wb", buffering=0) as file:
-        write_all(file, content)
-        os.fsync(file.fileno())
-    os.replace(part, path)
-
-
-def write_all(file: io.FileIO, content: bytes) -> None:
-    """Write to the end, or raise what the system says: it may take a part and refuse the rest."""
-    left = memoryview(content)
-    while left:
-        left = left[file.write(left) :]

@@ -6,60 +6,35 @@ import datetime
 import hashlib
 import json
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mim4dd.configuration import Configuration
-from mim4dd.data import source_digest
+from mim4dd.errors import InputError
 from mim4dd.protocol import PROTOCOL
-from mim4dd.registry import Flat
-from studies.engine.asked import Blocks
+from studies.engine.configuring import dataset_name, shared_entries
 from studies.engine.options import Options
-
-if TYPE_CHECKING:
-    from studies.engine.study import Plan, Study
-
-
-def shared_entries(options: Options) -> Flat:
-    """What decides a trial besides its components and its seed."""
-    return {
-        "dataset": dataset_name(options.dataset),
-        "dataset_digest": source_digest(options.dataset),
-        "ipc": options.ipc,
-        "split_seed": options.split_seed,
-        "protocol": options.protocol,
-        "rules": PROTOCOL,
-        # What is not asked for is not named: trials on clean data are the same in every study.
-        **({"classes_as": options.classes_as} if options.classes_as else {}),
-        **({"selection": options.selection} if options.selection != "clean" else {}),
-        **({"tail": options.tail} if options.tail else {}),
-    }
+from studies.engine.plan import Plan
+from studies.engine.study import Study
 
 
-def dataset_name(spec: str) -> str:
-    """A data set's name in rows and titles: results must not depend on where its file lies."""
-    kind, colon, path = spec.partition(":")
-    where = Path(path)
-    return f"{kind}:{where.stem if kind == 'npz' else where.name}" if colon else kind
-
-
-def study_metadata(study: Study, options: Options, configuration: Configuration, plan: Plan) -> dict[str, Any]:
+def study_metadata(
+    study: Study[Any], options: Options[Any], configuration: Configuration, plan: Plan
+) -> dict[str, Any]:
     """study.json: what the study is, and the hash of everything that decides its trials."""
     decides = {
         "study": study.name,
         "dataset": dataset_name(options.dataset),
         "protocol": options.protocol,
         "rules": PROTOCOL,
-        "design": options.asked.told(),
+        "design": options.flags.describe(),
         "selection": options.selection,
         "conditions": [one.json() for one in plan.conditions],
         "seeds": list(options.seeds),
         "configuration": configuration.flat,
         "space": [str(axis) for axis in plan.space],
     }
-    # It changes the answer and no trial: the same study may be answered again with more beside it.
-    beside = [str(path) for path in options.asked.beside] if isinstance(options.asked, Blocks) else []
     text = json.dumps([decides, [trial.hash for trial in plan.trials]], sort_keys=True)
     return {
         **decides,
@@ -68,7 +43,7 @@ def study_metadata(study: Study, options: Options, configuration: Configuration,
         "title": study.title,
         "question": study.question,
         "command": options.command,
-        **({"beside": beside} if beside else {}),
+        **options.flags.metadata(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
         "git_commit": git_commit(),
         "versions": versions(),
@@ -80,6 +55,17 @@ def study_metadata(study: Study, options: Options, configuration: Configuration,
             for axis in plan.space
         },
     }
+
+
+def configuration_of(study: Study[Any], options: Options[Any]) -> Configuration:
+    """What the trials of a study share, data set and results version included.
+
+    Raises: InputError, UnknownNameError or KnobError.
+    """
+    components = study.configure(options)
+    if "source" in components.fixed:
+        raise InputError("--set source is not for data sets; name one with --dataset")
+    return replace(components, flat={**shared_entries(options), **components.flat})
 
 
 def git_commit() -> str:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from typing import TYPE_CHECKING
 
 from studies.engine.arms import Setting, unplanned
+from studies.engine.plan import Plan
 from studies.engine.rows import Row
-
-if TYPE_CHECKING:
-    from studies.engine.study import Plan
 
 
 def say(text: str) -> None:

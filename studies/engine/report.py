@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from studies.engine.answer import Answer, Cell, Table
+from studies.engine.durable import durably, finite, write_json
 from studies.engine.folder import StudyFolder
-from studies.engine.journal import durably, finite, write_json
 
 
 def write_report(answer: Answer, folder: StudyFolder) -> None:

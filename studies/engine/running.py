@@ -13,22 +13,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
+from studies.engine.measuring import information, machine, plain, set_measures, training_data, validated
 from studies.engine.trial import RUNG_NETWORKS, RUNGS, Inputs, Outcome, Trial
 
 if TYPE_CHECKING:
-    import torch
-
-    from mim4dd.methods.prepared import Preparation, Prepared
-    from mim4dd.methods.task import DistillationTask
+    from mim4dd.methods.task import DistillationTask, Preparation, Prepared
     from mim4dd.networks.stacked import Params
     from mim4dd.train import Training
-
-# A transition matrix of more classes would make a row long and a figure unreadable.
-LARGEST_MATRIX = 20
 
 
 class TrialRun:
@@ -68,7 +61,7 @@ class TrialRun:
 
     def _prepare(self, preparation: Preparation, task: DistillationTask) -> Prepared:
         """What a method needs before its first iteration, from whoever shares it between trials."""
-        from mim4dd.methods.prepared import prepare_here
+        from mim4dd.methods.task import prepare_here
 
         began = time.perf_counter()
         try:
@@ -118,8 +111,8 @@ class TrialRun:
             self.rungs.append({"iteration": until, "validation_accuracy": found.mean})
 
     @property
-    def place(self) -> str:
-        """Where the trial is, in words."""
+    def progress(self) -> str:
+        """How far the trial is, in words."""
         if self.training is not None:
             return f"evaluating, epoch {self.training.epoch} of {self.training.epochs}"
         return f"distilling, iteration {self.distillation.iteration} of {self.method.iterations}"
@@ -156,7 +149,7 @@ class TrialRun:
         from mim4dd.picture import grid_png
         from studies.engine.failures import detect
 
-        run, splits = self.distillation, self.inputs.splits
+        run = self.distillation
         distilled = self.earlier_seconds + self.meter.seconds - self.waited_seconds
         self.distil_seconds = self.distil_seconds or distilled
         synthetic = run.synthetic()
@@ -166,24 +159,26 @@ class TrialRun:
             "diverged_at": run.diverged_at,
             "selection": self.selection,
             "synthetic_images": len(synthetic.labels),
-            "entropy_nats": math.log(len(splits.classes)),
+            "entropy_nats": math.log(len(self.inputs.splits.classes)),
             "rungs": self.rungs,
             "validation_accuracy": None,
             "validation_recall": None,
             "decodable_information_nats": None,
             "critic_information_nats": None,
-            **self._training_data(),
+            **training_data(self.task, self.perturbed, self.method),
         }
         report_only: dict[str, Any] = {}
         measures: dict[str, float] = {}
         detecting = 0.0
         if not run.diverged:
             params = self._trained(self.recipe.networks, pause)
-            result |= self._validated(params)
-            report_only["test_accuracy"], report_only["test_recall"] = _plain(self._score(params, splits.test))
-            result |= self._information(synthetic)
+            result |= self._validated(params, synthetic)
+            report_only["test_accuracy"], report_only["test_recall"] = plain(
+                self._score(params, self.inputs.splits.test)
+            )
+            result |= information(self.task, self.method, run, self.inputs)
             began = time.perf_counter()
-            measures = self._measures(params, synthetic)
+            measures = set_measures(self.trial, self.network, self.inputs, self.perturbed, params, synthetic)
             detecting = time.perf_counter() - began
         result |= {"measures": measures} | detect(result | {"measures": measures}, run.history)
         return Outcome(
@@ -196,30 +191,28 @@ class TrialRun:
             grid_png(synthetic),
         )
 
-    def _training_data(self) -> dict[str, Any]:
-        """What the perturbations made of the training split, and which classes are short of images."""
-        from mim4dd.methods.catalogue import real_images_a_batch
+    def _validated(self, params: Params, synthetic: Synthetic) -> dict[str, Any]:
+        """Accuracy and recall on clean validation labels, and accuracy on noisy ones where there is label noise."""
+        from perturbations import label_noise
 
-        task, counts = self.task, self.perturbed.data.counts
-        realised = {name: {**found} for name, found in self.perturbed.realised.items()}
-        for found in realised.values():
-            for key in ("transition", "asked"):
-                if len(counts) > LARGEST_MATRIX:
-                    found.pop(key, None)
-                elif found.get(key) is not None:
-                    found[key] = [[round(value, 5) for value in row] for row in found[key]]
+        noisy = self.noisy_validation if label_noise(self.perturbations) else None
+        return validated(params, self.network, synthetic, self.inputs.splits.validation, noisy)
+
+    def _measured(self) -> dict[str, Any]:
+        """What the trial took, which differs from run to run."""
+        total = self.earlier_seconds + self.meter.seconds
         return {
-            "train_counts": counts.tolist(),
-            # By true class: noise hides a tail by filling it with other classes' images.
-            "clean_counts": np.bincount(self.perturbed.clean_labels, minlength=len(counts)).tolist(),
-            "wrong_labels": float(self.perturbed.flipped.mean()),
-            "perturbed": realised,
-            "tail": {
-                "policy": task.tail,
-                "short_of_ipc": task.shortfall(task.ipc),
-                "short_of_batch": task.shortfall(real_images_a_batch(self.method)),
-                "absent": task.shortfall(1),
-            },
+            **({"restarted": self.restarted} if self.restarted else {}),
+            "seconds": total,
+            "distil_seconds": self.distil_seconds,
+            "evaluate_seconds": total - self.distil_seconds - self.waited_seconds,
+            # For what is made once for all trials that share it; and what making it took, whoever waited for it.
+            "waited_seconds": self.waited_seconds,
+            "prepared_seconds": self.task.prepared_seconds,
+            "peak_bytes": self.meter.peak_bytes,
+            **machine(self.device),
+            "started": self.started,
+            "ended": time.time(),
         }
 
     def _trained(self, networks: int, pause: Pause | None) -> Params:
@@ -244,70 +237,9 @@ class TrialRun:
 
         return score(params, self.network, self.distillation.synthetic(), split)
 
-    def _validated(self, params: Params) -> dict[str, Any]:
-        """Accuracy and recall on clean validation labels, and accuracy on noisy ones where there is label noise."""
-        from mim4dd.evaluate import classify, tally
-        from perturbations import label_noise
-
-        clean, noisy = self.inputs.splits.validation, self.noisy_validation
-        guesses = classify(params, self.network, self.distillation.synthetic(), clean)
-        accuracy, recall = _plain(tally(guesses, clean))
-        found: dict[str, Any] = {"validation_accuracy": accuracy, "validation_recall": recall}
-        if label_noise(self.perturbations):
-            found["noisy_validation_accuracy"] = tally(guesses, noisy).accuracy.tolist()
-            found["noisy_validation_wrong_labels"] = float((noisy.labels != clean.labels).mean())
-        return found
-
-    def _measures(self, params: Params, synthetic: Synthetic) -> dict[str, float]:
-        """The numbers about the synthetic set and its networks that detectors judge."""
-        from studies.engine.failures.measures import flipped_agreement, synthetic_measures
-
-        reference, train = self.inputs.reference, self.inputs.splits.train
-        whole = self.trial.config["method"] == "full"
-        found = {} if whole else synthetic_measures(synthetic, reference, train)
-        return found | flipped_agreement(params, self.network, synthetic, self.perturbed)
-
-    def _information(self, synthetic: Synthetic) -> dict[str, float | None]:
-        from mim4dd.information import decodable_information
-        from mim4dd.methods import Mim
-
-        found: dict[str, float | None] = {
-            "decodable_information_nats": decodable_information(self.inputs.reference, synthetic, self.inputs.splits)
-        }
-        if isinstance(self.method, Mim):
-            run, held_out = self.distillation, self.inputs.splits.validation
-            pixels: torch.Tensor = run.learnable["pixels"].detach()
-            found["critic_information_nats"] = self.method.critic_information(
-                self.task, run.learnable, pixels, run.labels, held_out
-            )
-        return found
-
-    def _measured(self) -> dict[str, Any]:
-        import platform
-
-        import torch
-
-        total = self.earlier_seconds + self.meter.seconds
-        return {
-            **({"restarted": self.restarted} if self.restarted else {}),
-            "seconds": total,
-            "distil_seconds": self.distil_seconds,
-            "evaluate_seconds": total - self.distil_seconds - self.waited_seconds,
-            # For what is made once for all trials that share it; and what making it took, whoever waited for it.
-            "waited_seconds": self.waited_seconds,
-            "prepared_seconds": self.task.prepared_seconds,
-            "peak_bytes": self.meter.peak_bytes,
-            "node": platform.node(),
-            "device": self.device,
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-            "started": self.started,
-            "ended": time.time(),
-        }
-
 
 Pause = Callable[[TrialRun], None]
-"""Called after every iteration and every epoch, to look at the clock, give a sign of life, or save the state."""
+"""Called after every iteration and every epoch, to look at the clock, send a heartbeat, or save the state."""
 
 
 @dataclass(frozen=True)
@@ -351,9 +283,3 @@ def memory_reason(error: Exception) -> str:
     found = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", str(error))
     told = f"tried to allocate {found[1]}" if found else str(error).partition("\n")[0]
     return f"out of GPU memory: {told}"
-
-
-def _plain(score: Score) -> tuple[list[float], list[list[float | None]]]:
-    """Accuracies and recalls as JSON has them; a class without images has recall null."""
-    recall = [[None if math.isnan(value) else value for value in row] for row in score.recall.tolist()]
-    return score.accuracy.tolist(), recall

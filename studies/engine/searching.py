@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,35 +11,28 @@ from typing import TYPE_CHECKING, Any
 from mim4dd.registry import Flat
 from mim4dd.seeding import integer
 from studies.engine.arms import Setting, changed
-from studies.engine.asked import Design
 from studies.engine.dashboard import STORAGE, opened
-from studies.engine.journal import Journal
+from studies.engine.design import Design
+from studies.engine.plan import Plan
+from studies.engine.runner import Runner
 from studies.engine.space import inside
 
 if TYPE_CHECKING:
-    from studies.engine.study import Plan
-    from studies.engine.tuning import Search, Sink, Studio
+    from studies.engine.tuning import Search
 
 
-def search_settings(
-    plan: Plan,
-    design: Design,
-    seeds: tuple[int, ...],
-    journal: Journal,
-    studio: Studio,
-    sink: Sink,
-    interrupted: Callable[[], bool],
-) -> tuple[Plan, int]:
+def search_settings(plan: Plan, design: Design, seeds: tuple[int, ...], runner: Runner) -> tuple[Plan, int]:
     """Let Optuna suggest the settings that are still to come; the plan with all that were tried, and how many are not.
 
     The default is suggested first, and its finished trials are not run again. A search that was interrupted goes on in
     its own storage with the settings that were running; what it suggests then depends on the order in which trials had
     finished.
     """
-    from studies.engine.tuning import Search, run_search
+    from studies.engine.tuning import Search
 
     default = next(setting for setting in plan.settings if setting.arm.role == "default")
     template = next(trial.config for trial in plan.trials if trial.hash == default.trials[0])
+    journal = runner.journal
     storage = journal.out / STORAGE
     tried = _tried(storage, design)
     known, running = _settle(storage, design)
@@ -58,7 +51,7 @@ def search_settings(
         name=design.name,
     )
     if search.count:
-        run_search(search, studio, sink, interrupted)
+        runner.search(search)
     tried = _tried(storage, design)
     return _with_tried(plan, search, tried, journal.rows), max(0, design.settings + 1 - len(tried))
 

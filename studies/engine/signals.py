@@ -10,13 +10,13 @@ SAID = b"\nstopping: running trials are saved first, within a minute; once more 
 
 
 class Signals:
-    """While it is entered, SIGINT and SIGTERM set `asked`; a second one raises KeyboardInterrupt, as does any before.
+    """While it is entered, SIGINT and SIGTERM set `received`; a second one raises KeyboardInterrupt.
 
     A preempted machine says SIGTERM before it goes: its trials are saved as after Ctrl-C.
     """
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.received = 0
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Signals:
@@ -29,7 +29,7 @@ class Signals:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.received:
             raise KeyboardInterrupt
-        self.asked = number
+        self.received = number
         os.write(2, SAID)  # print may be interrupted by itself

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mim4dd.errors import InputError
-from studies.engine.folder import StudyFolder, read_json
+from studies.engine.durable import read_json
+from studies.engine.folder import StudyFolder
 from studies.engine.progress import clock
 from studies.engine.rows import Row
 
@@ -91,7 +92,7 @@ def line_of(one: dict[str, Any], now: float) -> str:
     again = f", attempt {one['attempt']}" if one["attempt"] > 1 else ""
     return (
         f"running: {one['trial']} on {one['host']} (process {one['pid']}{again}) for {clock(now - one['began'])}, "
-        f"{one['place']}, heard of {now - one['heard']:.0f} s ago"
+        f"{one['progress']}, heard of {now - one['heard']:.0f} s ago"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,8 +20,7 @@ from mim4dd.seeding import generator
 
 if TYPE_CHECKING:
     from mim4dd.information import Reference
-    from mim4dd.methods.prepared import Preparation, Prepared
-    from mim4dd.methods.task import DistillationTask
+    from mim4dd.methods.task import DistillationTask, Preparation, Prepared
     from perturbations import Perturbation, Perturbed
 
 # Interim accuracies, as fractions of a trial's iterations: what a scheduler may stop on and what a curve shows.
@@ -123,6 +123,12 @@ class Outcome:
             "report_only": self.report_only,
             "measured": self.measured,
         }
+
+
+def without_result(trial: Trial, reason: str, began: float) -> Outcome:
+    """The outcome, with status `error`, of a trial that has none of its own."""
+    measured = {"seconds": time.time() - began, "started": began, "ended": time.time()}
+    return Outcome(trial, {"status": "error", "reason": reason[:2000]}, measured=measured)
 
 
 def validation_mean(result: Mapping[str, Any]) -> float:

@@ -106,7 +106,7 @@ def overhead() -> list[str]:
     """What Ray Tune and the driver add to a trial once its worker is warm."""
     from cluster import connect, disconnect
     from studies.engine.running import run_trial
-    from studies.engine.tuning import Resources, open_studio, run_fixed
+    from studies.engine.tuning import Resources, open_context, run_fixed
 
     splits = load("digits")
     inputs = Inputs(splits, train_reference(splits, ConvNet(width=8), steps=20))
@@ -124,8 +124,8 @@ def overhead() -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         connection = connect("local")
         place = Path(folder)
-        studio = open_studio(Resources(), inputs, place, checkpoint_seconds=30, silence_seconds=600, work=run_trial)
-        run_fixed(trials, studio, sink, lambda: False)
+        context = open_context(Resources(), inputs, place, checkpoint_seconds=30, silence_seconds=600, work=run_trial)
+        run_fixed(trials, context, sink, lambda: False)
         disconnect()
     workers, warm = int(connection.cpus), arrived[4:]
     wall = (warm[-1][0] - warm[0][0]) * workers / (len(warm) - 1)

@@ -21,13 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from mim4dd.configuration import Configuration
+from studies.answers.sensitivity.flags import DesignFlags
 from studies.engine.answer import Answer, Sentence
 from studies.engine.arms import Arm, Setting
-from studies.engine.asked import Design
+from studies.engine.command import main
+from studies.engine.configuring import configured
 from studies.engine.folder import StudyFolder
 from studies.engine.options import Options
+from studies.engine.plan import Plan
 from studies.engine.running import Saved
-from studies.engine.study import Plan, Study, configured, main
+from studies.engine.study import Study
 from studies.engine.trial import Inputs, Outcome, Trial
 
 SIZES = (50, 500, 5_000)
@@ -54,8 +57,8 @@ def times(now: float) -> dict[str, Any]:
 
 def plan(options: Options, configuration: Configuration) -> Plan:
     """One seed a trial, five trials a setting."""
-    assert isinstance(options.asked, Design)
-    trials = [Trial.of(configuration.flat | {"seed": i}) for i in range(options.asked.settings)]
+    assert isinstance(options.flags, DesignFlags)
+    trials = [Trial.of(configuration.flat | {"seed": i}) for i in range(options.flags.settings)]
     hashes = [trial.hash for trial in trials]
     arms = [Arm(f"random-{i}", "random") for i in range(len(trials) // 5)]
     settings = [Setting(i, arm, trials=tuple(hashes[5 * i : 5 * i + 5])) for i, arm in enumerate(arms)]
@@ -71,7 +74,7 @@ STUDY = Study(
     title="What does the driver cost?",
     question="How long does a trial take that does nothing?",
     description=__doc__ or "",
-    asks=Design,
+    flags=DesignFlags,
     configure=lambda options: configured(options, {"method": "random"}),
     plan=plan,
     answer=answer,

@@ -265,7 +265,7 @@ def test_every_study_takes_the_flags_that_are_said() -> None:
     assert len(said) >= 6
     for script, *words in said:
         study = importlib.import_module(script.removesuffix(".py").replace("/", ".")).STUDY
-        options = parse_options(study.description, script, study.asks, words)
+        options = parse_options(study.description, script, study.flags, words)
         assert options.address, script
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from studies.engine.command import main
 from studies.engine.running import Pause, Saved, run_trial
-from studies.engine.study import main
 from studies.engine.trial import Inputs, Outcome, Trial
 from studies.sensitivity import STUDY
 

@@ -13,8 +13,7 @@ from mim4dd.errors import KnobError
 from mim4dd.methods import MTT, Mim
 from mim4dd.methods.loop import Distillation
 from mim4dd.methods.mtt import SCHEDULES
-from mim4dd.methods.prepared import Preparation, Prepared, prepare_here
-from mim4dd.methods.task import DistillationTask
+from mim4dd.methods.task import DistillationTask, Preparation, Prepared, prepare_here
 from mim4dd.networks import ConvNet
 from mim4dd.records import Splits
 from mim4dd.seeding import generator

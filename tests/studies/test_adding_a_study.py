@@ -15,11 +15,11 @@ from mim4dd.information import train_reference
 from mim4dd.networks import ConvNet
 from studies.engine.folder import StudyFolder
 from studies.engine.journal import Journal
-from studies.engine.metadata import study_metadata
+from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import parse_options
 from studies.engine.report import write_report
 from studies.engine.running import run_trial
-from studies.engine.study import Study, configuration_of
+from studies.engine.study import Study
 from studies.engine.trial import Inputs
 
 HOUSE = Path(__file__).parents[2]
@@ -51,7 +51,7 @@ def study(script: Path) -> Study:
 
 
 def test_two_factors_are_crossed_run_and_answered(study: Study, tmp_path: Path) -> None:
-    options = parse_options("", study.script, study.asks, [*SMALL, "--seeds", "0-4"])
+    options = parse_options("", study.script, study.flags, [*SMALL, "--seeds", "0-4"])
     configuration = configuration_of(study, options)
     plan = study.plan(options, configuration)
     assert len(plan.settings) == 3 * 2 * 2

@@ -11,8 +11,8 @@ import pytest
 from golden_answers import FOLDERS, LONG, RESULTS, answer_of, folder_of, numbers
 
 from studies.engine.answer import Claim
+from studies.engine.durable import finite
 from studies.engine.folder import StudyFolder
-from studies.engine.journal import finite
 from studies.engine.report import claims, write_report
 from studies.engine.statistics.contrasts import FEWEST_PAIRS
 

@@ -28,11 +28,12 @@ from studies.engine.arms import (
     with_controls,
 )
 from studies.engine.conditions import TRAINING_DATA, condition, training_data
+from studies.engine.configuring import shared_entries
 from studies.engine.folder import StudyFolder, read_settings
-from studies.engine.metadata import shared_entries, study_metadata
+from studies.engine.metadata import study_metadata
 from studies.engine.options import parse_options
+from studies.engine.plan import Plan
 from studies.engine.rows import Row, read_rows
-from studies.engine.study import Plan
 
 
 def on(base: str, **term: float | str) -> Arm:
@@ -134,7 +135,7 @@ def old_form(plan: Plan, roles: list[Old]) -> list[dict[str, Any]]:
 def planned(script: str, *words: str) -> tuple[Plan, dict[str, Any]]:
     """A study's plan, and its study.json as it was then."""
     study = import_module(f"studies.{script}").STUDY
-    options = parse_options("", study.script, study.asks, words)
+    options = parse_options("", study.script, study.flags, words)
     components = study.configure(options)
     configuration = replace(components, flat={**shared_entries(options), **components.flat})
     plan = study.plan(options, configuration)

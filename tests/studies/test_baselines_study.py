@@ -22,19 +22,21 @@ from mim4dd.information import Reference, train_reference
 from mim4dd.methods import METHODS
 from mim4dd.networks import ConvNet
 from studies.answers.baselines.answer import write_answer
+from studies.answers.baselines.flags import BaselinesFlags
 from studies.answers.baselines.plan import plan_baselines
 from studies.answers.comparing.plan import own_methods
 from studies.answers.stress.plan import FULL_NETWORKS, FULL_STEPS
 from studies.baselines import STUDY
 from studies.engine.answer import Answer, Table
-from studies.engine.asked import Blocks
-from studies.engine.folder import StudyFolder, read_json
+from studies.engine.command import main
+from studies.engine.durable import read_json
+from studies.engine.folder import StudyFolder
 from studies.engine.journal import Journal
-from studies.engine.metadata import study_metadata
+from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import Options, parse_options
+from studies.engine.plan import Plan
 from studies.engine.report import write_report
 from studies.engine.running import run_trial
-from studies.engine.study import Plan, configuration_of, main
 from studies.engine.trial import Inputs
 
 SCRIPT = Path(__file__).parents[2] / "studies" / "baselines.py"
@@ -46,7 +48,7 @@ for assigned in ("iterations=8", "batch_real=8", "width=8", "evaluation.epochs=2
 
 
 def asked(*words: str) -> Options:
-    return parse_options("", STUDY.script, Blocks, words)
+    return parse_options("", STUDY.script, BaselinesFlags, words)
 
 
 def planned(*words: str) -> Plan:
@@ -80,10 +82,10 @@ def blocks(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [made(folder / f"ipc{ipc}", *SMALL, *FEW, "--seeds", "0-2", "--ipc", str(ipc)) for ipc in (1, 2)]
 
 
-def folder_of(out: Path, *beside: Path) -> StudyFolder:
+def folder_of(out: Path, *added: Path) -> StudyFolder:
     """The folder as its answer reads it, in memory: rows may be replaced."""
     held = StudyFolder.read(out)
-    return replace(held, study={**held.study, **({"beside": [str(path) for path in beside]} if beside else {})})
+    return replace(held, study={**held.study, **({"added_studies": [str(path) for path in added]} if added else {})})
 
 
 def told_by(answer: Answer) -> str:
@@ -128,18 +130,18 @@ def test_one_recipe_and_the_same_seeds_for_all_methods() -> None:
     assert {c["evaluation.networks"] for c in by_hash.values() if c["method"] != "full"} == {4}
 
 
-def test_what_stands_beside_decides_no_trial_and_no_identity(blocks: list[Path]) -> None:
+def test_added_studies_decide_no_trial_and_no_hash(blocks: list[Path]) -> None:
     words = [*SMALL, *FEW, "--seeds", "0-2"]
     found = []
-    for options in (asked(*words), asked(*words, "--beside", str(blocks[1]))):
+    for options in (asked(*words), asked(*words, "--add-study", str(blocks[1]))):
         configuration = configuration_of(STUDY, options)
         plan = plan_baselines(options, configuration)
         found.append((study_metadata(STUDY, options, configuration, plan), [trial.hash for trial in plan.trials]))
     (alone, trials), (joined, same) = found
     assert trials == same
     assert alone["hash"] == joined["hash"]
-    assert "beside" not in alone
-    assert joined["beside"] == [str(blocks[1])]
+    assert "added_studies" not in alone
+    assert joined["added_studies"] == [str(blocks[1])]
 
 
 def test_numbers_of_the_answer_are_those_of_the_rows(blocks: list[Path]) -> None:
@@ -314,15 +316,15 @@ def test_a_folder_that_has_changed_since_is_refused_by_the_answer_too(blocks: li
         (["--method", "dm:epochs=7", "--method", "random"], "--method is for the method's own knobs"),
         (["--base", "dsa"], "--method mim:base=dsa"),
         (["--set", "itertions=4"], "did you mean"),
-        (["--beside", "{none}"], "there is no study.json"),
-        (["--beside", "{other_study}"], "it holds sensitivity"),
-        (["--beside", "{rules}"], "was made with rules 0"),
-        (["--beside", "{broken}"], "is no JSON file"),
-        (["--beside", "{torn}"], "cannot be read"),
-        (["--beside", "{unfinished}"], "is not finished: 12 trials have no row"),
-        (["--beside", "{one}"], "as this study is"),
-        (["--beside", "{two}", "--beside", "{again}"], "as --beside"),
-        (["--beside", "{two}", "--method", "dsa"], "lacks dsa"),
+        (["--add-study", "{none}"], "there is no study.json"),
+        (["--add-study", "{other_study}"], "it holds sensitivity"),
+        (["--add-study", "{rules}"], "has results version 0, this study "),
+        (["--add-study", "{broken}"], "is no JSON file"),
+        (["--add-study", "{torn}"], "cannot be read"),
+        (["--add-study", "{unfinished}"], "is not finished: 12 trials have no row"),
+        (["--add-study", "{one}"], "as this study is"),
+        (["--add-study", "{two}", "--add-study", "{again}"], "as --add-study"),
+        (["--add-study", "{two}", "--method", "dsa"], "lacks dsa"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(
@@ -384,7 +386,7 @@ def test_a_study_as_a_user_runs_it_and_again_with_a_block_beside_it(blocks: list
     # Ray's workers found what the plain function found.
     for line in table(write_answer(folder_of(blocks[0])), "accuracy"):
         assert float(here[line["method"]]["test accuracy %"]) == line["test accuracy %"]
-    told = run("--beside", str(blocks[1]), "--offline")
+    told = run("--add-study", str(blocks[1]), "--offline")
     assert "12 trials have a row already" in told
     assert "Average ranks over 2 blocks" in told
     assert (tmp_path / "out" / "figures" / "ranks.png").exists()

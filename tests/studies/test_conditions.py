@@ -53,11 +53,11 @@ def planned(script: str, *words: str) -> list[str]:
     from importlib import import_module
 
     from mim4dd.configuration import configure
-    from studies.engine.metadata import shared_entries
+    from studies.engine.configuring import shared_entries
     from studies.engine.options import parse_options
 
     study = import_module(f"studies.{script}").STUDY
-    options = parse_options("", study.script, study.asks, words)
+    options = parse_options("", study.script, study.flags, words)
     method = {"method": "mim", "method.base": options.base}
     configuration = configure(source="digits", method=method, network="convnet", protocol_name="quick", assigned={})
     configuration = replace(configuration, flat={**shared_entries(options), **configuration.flat})

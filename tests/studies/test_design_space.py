@@ -8,7 +8,7 @@ import pytest
 from mim4dd.errors import InputError
 from mim4dd.methods import Mim
 from mim4dd.registry import flatten, knobs
-from studies.engine.asked import Design
+from studies.answers.sensitivity.flags import DesignFlags
 from studies.engine.design import fixed_design
 from studies.engine.options import parse_options, parse_seeds
 from studies.engine.space import Space, make_space
@@ -124,10 +124,10 @@ def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
 )
 def test_wrong_flags_are_one_line(words: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        parse_options("", "studies/x.py", Design, words)
+        parse_options("", "studies/x.py", DesignFlags, words)
     assert "\n" not in str(caught.value)
 
 
 def test_the_command_is_kept_as_it_was_typed() -> None:
-    options = parse_options("", "studies/x.py", Design, ["--dataset", "npz:a b.npz", "--seeds", "0-1"])
+    options = parse_options("", "studies/x.py", DesignFlags, ["--dataset", "npz:a b.npz", "--seeds", "0-1"])
     assert options.command == "python studies/x.py --dataset 'npz:a b.npz' --seeds 0-1"

@@ -17,11 +17,11 @@ from mim4dd.registry import flatten
 from studies.answers.fidelity.answer import CLOSE, schedule, write_answer
 from studies.answers.fidelity.published import PUBLISHED, published, published_recipe
 from studies.engine.folder import StudyFolder
-from studies.engine.metadata import study_metadata
+from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import parse_options
+from studies.engine.plan import Plan
 from studies.engine.rows import Row
 from studies.engine.running import run_trial
-from studies.engine.study import Plan, configuration_of
 from studies.engine.trial import Inputs
 from studies.fidelity import STUDY
 
@@ -35,7 +35,7 @@ METHODS = (
 
 
 def planned(*words: str) -> Plan:
-    options = parse_options("", STUDY.script, STUDY.asks, words)
+    options = parse_options("", STUDY.script, STUDY.flags, words)
     return STUDY.plan(options, STUDY.configure(options))
 
 
@@ -95,7 +95,7 @@ def test_published_numbers_are_those_of_the_specification() -> None:
 
 def finished(path: Path, *words: str) -> StudyFolder:
     """A folder, in memory, whose trials the plain function has run."""
-    options = parse_options("", STUDY.script, STUDY.asks, words)
+    options = parse_options("", STUDY.script, STUDY.flags, words)
     configuration = configuration_of(STUDY, options)
     plan = STUDY.plan(options, configuration)
     splits = load("digits")

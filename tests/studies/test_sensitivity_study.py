@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from harness import SMALL, rows  # type: ignore[import-not-found]
 
+from studies.engine.command import main
 from studies.engine.folder import StudyFolder
-from studies.engine.study import main
 from studies.sensitivity import STUDY
 
 SCRIPT = Path(__file__).parents[2] / "studies" / "sensitivity.py"

@@ -14,15 +14,15 @@ from mim4dd.data import load
 from mim4dd.information import train_reference
 from mim4dd.methods import MTT
 from mim4dd.methods.loop import Distillation
-from mim4dd.methods.prepared import Experts, Preparation, Prepared, TrainedNetwork, prepare_here
-from mim4dd.methods.task import DistillationTask
+from mim4dd.methods.preparations import Experts, TrainedNetwork
+from mim4dd.methods.task import DistillationTask, Preparation, Prepared, prepare_here
 from mim4dd.networks import ConvNet
 from mim4dd.registry import flatten
 from perturbations import chain, parse_chain
 from studies.engine.running import TrialRun
 from studies.engine.trial import Inputs, Trial
-from studies.engine.tuning.keeper import read_or_make, store
-from studies.engine.tuning.units import prepared, unpacked
+from studies.engine.tuning.cache import read_or_make, store
+from studies.engine.tuning.sharing import prepared, unpacked
 
 NETWORK = ConvNet(width=4)
 NOISE = "symmetric:rate=0.4"

@@ -14,10 +14,11 @@ from studies.answers.ledger import Ledger
 from studies.answers.parts.response import Response
 from studies.answers.results import Results
 from studies.answers.stress.answer import write_answer
-from studies.engine.asked import Suite
+from studies.answers.stress.flags import SuiteFlags
 from studies.engine.folder import StudyFolder
+from studies.engine.metadata import configuration_of
 from studies.engine.options import parse_options
-from studies.engine.study import Plan, configuration_of
+from studies.engine.plan import Plan
 from studies.noisy_labels import STUDY
 
 STRONG = "balance=gradnorm,weight=1"
@@ -26,7 +27,7 @@ WORDS = ["--kinds", "symmetric", "--severities", "0.4", "--seeds", "0-2"]
 
 def planned(*words: str) -> tuple[Plan, StudyFolder]:
     """A plan, and a folder whose accuracies are the setting's number in percent plus the seed in thousandths."""
-    options = parse_options("", "noisy_labels.py", Suite, [*WORDS, *words])
+    options = parse_options("", "noisy_labels.py", SuiteFlags, [*WORDS, *words])
     configuration = configuration_of(STUDY, options)
     plan = STUDY.plan(options, configuration)
     configs, rows = {trial.hash: trial.config for trial in plan.trials}, {}

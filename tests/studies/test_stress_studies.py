@@ -15,9 +15,9 @@ from made_rows import lost, replaced
 
 from studies.answers.stress.answer import write_answer
 from studies.engine.arms import Setting
+from studies.engine.command import main
 from studies.engine.conditions import TRAINING_DATA
 from studies.engine.folder import StudyFolder
-from studies.engine.study import main
 from studies.imbalance import STUDY as IMBALANCE
 from studies.noisy_labels import STUDY as NOISE
 

@@ -73,7 +73,7 @@ def interrupted(one: Trial, place: str, kept: list[Saved] | None = None) -> Outc
     saved: list[Saved] = kept if kept is not None else []
 
     def pause(run: TrialRun) -> None:
-        if run.place == place:
+        if run.progress == place:
             saved.append(as_read(run))
             raise Stop
 
@@ -117,7 +117,7 @@ def stopped_every(one: Trial, pauses: int) -> tuple[Outcome, list[str]]:
             return run_trial(one, inputs(), saved=saved, pause=pause), places
         except Stop:
             saved = as_read(seen[-1])
-            places.append(f"{len(seen[-1].rungs)} rungs, {seen[-1].place}")
+            places.append(f"{len(seen[-1].rungs)} rungs, {seen[-1].progress}")
 
 
 BATCHED = {"batch": "4", "augment": "color_crop_cutout_flip_scale_rotate", "restart_momentum": "true"}
@@ -140,7 +140,7 @@ def test_attempts_that_end_in_every_training_add_up_to_the_same_bits(knobs: dict
 
 def test_every_iteration_and_every_epoch_ends_in_a_pause_that_knows_its_place() -> None:
     places: list[str] = []
-    run_trial(trial(epochs="8", networks="3"), inputs(), pause=lambda run: places.append(run.place))
+    run_trial(trial(epochs="8", networks="3"), inputs(), pause=lambda run: places.append(run.progress))
     evaluating = [f"evaluating, epoch {epoch} of 8" for epoch in range(1, 9)]
     distilling = [f"distilling, iteration {iteration} of 20" for iteration in range(1, 21)]
     assert places == distilling[:5] + evaluating + distilling[5:10] + evaluating + distilling[10:] + evaluating

@@ -17,26 +17,26 @@ def place_of(folder: StudyFolder) -> tuple[str, int]:
     return str(folder.study["dataset"]), int(folder.configuration["ipc"])
 
 
-def beside(folder: StudyFolder) -> list[StudyFolder]:
-    """The studies that stand beside a finished one, made with its rules.
+def added_studies(folder: StudyFolder) -> list[StudyFolder]:
+    """The studies that were added to a finished one, made with its results version.
 
     Raises: InputError for one that is no block of it any more.
     """
-    paths = [_found(Path(text), folder.path) for text in folder.study.get("beside", ())]
-    return read_beside(paths, [arm.key for arm in folder.arms], *place_of(folder), folder.version)
+    paths = [_found(Path(text), folder.path) for text in folder.added_studies]
+    return read_added(paths, [arm.key for arm in folder.arms], *place_of(folder), folder.version)
 
 
 def _found(path: Path, out: Path) -> Path:
-    """A path as the study was given it; folders that were moved together are still beside each other."""
+    """A path as the study was given it; folders that were moved together still find each other."""
     return path if path.exists() or path.is_absolute() else out.parent / path.name
 
 
-def read_beside(
+def read_added(
     paths: Sequence[Path], arms: Sequence[str], dataset: str, ipc: int, rules: str = PROTOCOL
 ) -> list[StudyFolder]:
     """The folders, each a block that no other is.
 
-    arms: the keys of those that they stand beside; dataset, ipc: their own block; rules: of its rows.
+    arms: the keys of the study that they are added to; dataset, ipc: their own block; rules: of its rows.
     Raises: InputError for a folder that is no finished baselines study, has other methods or rules, or is there twice.
     """
     taken: dict[tuple[str, int], str] = {(dataset, ipc): "this study"}
@@ -47,10 +47,10 @@ def read_beside(
         place = place_of(folder)
         if place in taken:
             raise InputError(
-                f"--beside {path} is {place[0]} with {place[1]} image(s) a class, as {taken[place]} is; a block is "
+                f"--add-study {path} is {place[0]} with {place[1]} image(s) a class, as {taken[place]} is; a block is "
                 "another data set or ipc"
             )
-        taken[place] = f"--beside {path}"
+        taken[place] = f"--add-study {path}"
         found.append(folder)
     return found
 
@@ -60,25 +60,25 @@ def _read(path: Path) -> StudyFolder:
     try:
         folder = StudyFolder.read(path)
     except InputError as error:
-        raise InputError(f"--beside {path} cannot be read: {error}") from error
+        raise InputError(f"--add-study {path} cannot be read: {error}") from error
     if folder.name != NAME:
-        raise InputError(f"--beside {path} is no {NAME} study folder (it holds {folder.name})")
+        raise InputError(f"--add-study {path} is no {NAME} study folder (it holds {folder.name})")
     if not isinstance(folder.configuration.get("ipc"), int):
-        raise InputError(f"--beside {path} is no {NAME} study folder (its study.json has no ipc)")
+        raise InputError(f"--add-study {path} is no {NAME} study folder (its study.json has no ipc)")
     return folder
 
 
 def _require_fit(path: Path, folder: StudyFolder, arms: Sequence[str], rules: str) -> None:
     """Raises: InputError when it cannot be a block of a comparison of these arms."""
     if folder.version != rules:
-        raise InputError(f"--beside {path} was made with rules {folder.version}, these are rules {rules}; run it again")
+        raise InputError(f"--add-study {path} has results version {folder.version}, this study {rules}; run it again")
     held = [arm.key for arm in folder.arms]
     if set(held) != set(arms):
         lacks, more = [key for key in arms if key not in held], [key for key in held if key not in arms]
         told = [f"lacks {', '.join(lacks)}"] * bool(lacks) + [f"has {', '.join(more)} besides"] * bool(more)
         raise InputError(
-            f"--beside {path} has other methods (it {' and '.join(told)}); run both with the same --method"
+            f"--add-study {path} has other methods (it {' and '.join(told)}); run both with the same --method"
         )
     missing = folder.status().get("missing", 0)
     if missing:
-        raise InputError(f"--beside {path} is not finished: {missing} trials have no row; run its own command again")
+        raise InputError(f"--add-study {path} is not finished: {missing} trials have no row; run its own command again")

@@ -1,4 +1,4 @@
-"""Ranks of methods over blocks: a data set at a number of images a class, this study's and those beside it."""
+"""Ranks of methods over blocks: a data set at a number of images a class, this study's and the added ones'."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure as Drawing
 from scipy.stats import rankdata
 
-from studies.answers.baselines.added_studies import beside, place_of
+from studies.answers.baselines.added_studies import added_studies, place_of
 from studies.answers.parts.drawing import tints
 from studies.answers.results import Results
 from studies.engine.answer import Cell, Figure, Sentence, Table
@@ -54,7 +54,7 @@ class Blocks:
     def __init__(self, results: Results) -> None:
         self.results = results
         self.entrants = [arm.key for arm in results.arms.values() if arm.method != CEILING]
-        others = zip(results.folder.study.get("beside", ()), beside(results.folder), strict=True)
+        others = zip(results.folder.added_studies, added_studies(results.folder), strict=True)
         self.blocks = [
             self._block(results, "this study"),
             *(self._block(Results(folder), given) for given, folder in others),
@@ -102,7 +102,7 @@ class Blocks:
         if not self.average or ranks.critical_difference is None:
             needed = (
                 f"; {ranks.methods} methods want {ranks.blocks_for_one_rank} blocks for a critical difference below "
-                "one rank (add finished studies of other data or ipc with --beside OUT)"
+                "one rank (add finished studies of other data or ipc with --add-study OUT)"
                 if ranks.blocks_for_one_rank
                 else ""
             )

@@ -8,29 +8,27 @@ from itertools import combinations
 from mim4dd.configuration import Configuration
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
-from studies.answers.baselines.added_studies import read_beside
-from studies.answers.comparing.plan import own_methods, plan_arms
-from studies.answers.stress.plan import FULL_NETWORKS, FULL_STEPS
+from studies.answers.baselines.added_studies import read_added
+from studies.answers.baselines.flags import BaselinesFlags
+from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS, own_methods, plan_arms
 from studies.engine.arms import Planned
-from studies.engine.asked import Blocks
 from studies.engine.options import Options
-from studies.engine.study import Plan
+from studies.engine.plan import Plan
 
 CAPPED = {"evaluation.networks": str(FULL_NETWORKS), "evaluation.max_steps": str(FULL_STEPS)}
 
 
-def plan_baselines(options: Options, configuration: Configuration) -> Plan:
+def plan_baselines(options: Options[BaselinesFlags], configuration: Configuration) -> Plan:
     """Every method for every seed, data, network and recipe the same for all but full data, which is cut short.
 
-    Raises: InputError for a method with a recipe of its own, two that are one, and a folder beside that is no block.
+    Raises: InputError for a method with a recipe of its own, two that are one, and an added study that is no block.
     """
-    asked = options.asked
-    assert isinstance(asked, Blocks)
+    flags = options.flags
     if options.base != "dm":
         raise InputError(f"every base is compared; name one as --method mim:base={options.base} instead of --base")
-    planned, plan = plan_arms(options, asked.methods or own_methods(), cap=_cap)
+    planned, plan = plan_arms(options, flags.methods or own_methods(), cap=_cap)
     _require_different(planned)
-    read_beside(asked.beside, [one.arm.key for one in planned], str(configuration.flat["dataset"]), options.ipc)
+    read_added(flags.added, [one.arm.key for one in planned], str(configuration.flat["dataset"]), options.ipc)
     return plan
 
 

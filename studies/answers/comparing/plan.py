@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from mim4dd.configuration import Configuration, assignments
 from mim4dd.errors import InputError, KnobError
 from mim4dd.methods import METHODS, Mim
 from mim4dd.registry import Flat, matching, resolve, unknown
 from studies.engine.arms import CEILING, EQUAL_STRENGTH, FLOOR, TERM, Arm, Planned, cross, spec, with_controls
-from studies.engine.metadata import shared_entries
+from studies.engine.configuring import configured, shared_entries
 from studies.engine.options import Options
-from studies.engine.study import Plan, configured
+from studies.engine.plan import Plan
+
+# The ceiling trains on the whole training split for every seed: one network, and no more steps than these.
+FULL_STEPS = 500
+FULL_NETWORKS = 1
 
 Extra = Callable[[Flat], Mapping[str, str]]
 """Further assignments for an arm by its configuration, such as the recipe it was published with."""
@@ -41,7 +46,7 @@ def _takes_the_term(base: str) -> bool:
 
 
 def plan_arms(
-    options: Options, specs: Sequence[str], extra: Extra | None = None, cap: Extra | None = None
+    options: Options[Any], specs: Sequence[str], extra: Extra | None = None, cap: Extra | None = None
 ) -> tuple[list[Planned], Plan]:
     """Every method of `specs` (`NAME[:knob=value,...]`) for every seed.
 
@@ -59,7 +64,7 @@ def plan_arms(
     return planned, Plan((), tuple(with_controls(settings)), trials)
 
 
-def arm_of(options: Options, text: str, extra: Extra | None = None, cap: Extra | None = None) -> Planned:
+def arm_of(options: Options[Any], text: str, extra: Extra | None = None, cap: Extra | None = None) -> Planned:
     """One method as it is given on a command line; its control is known among the others only."""
     name, _, knobs = text.partition(":")
     METHODS.get(name)
@@ -88,7 +93,7 @@ def _of_the_method(key: str, config: Flat) -> str:
     return resolve(key, knobs)
 
 
-def shared_configuration(options: Options) -> Configuration:
+def shared_configuration(options: Options[Any]) -> Configuration:
     """What the methods of a comparison share: data set, network and recipe."""
     anything = configured(options, {"method": "random"}, {})
     shared = {name: text for key, text in options.assigned.items() if (name := _meant(key, anything.flat))}

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from mim4dd.configuration import Configuration
+from studies.answers.comparing.flags import ComparisonFlags
 from studies.answers.comparing.plan import plan_arms
 from studies.answers.fidelity.published import published_recipe
-from studies.engine.asked import Comparison
-from studies.engine.metadata import dataset_name
+from studies.engine.configuring import dataset_name
 from studies.engine.options import Options
-from studies.engine.study import Plan
+from studies.engine.plan import Plan
 
 METHODS = ("random", "dc", "dsa", "dm", "mtt")
 
 
-def plan_fidelity(options: Options, configuration: Configuration) -> Plan:
+def plan_fidelity(options: Options[ComparisonFlags], configuration: Configuration) -> Plan:
     """Each method that was named, else METHODS."""
-    assert isinstance(options.asked, Comparison)
     dataset = dataset_name(options.dataset)
-    _, plan = plan_arms(options, options.asked.methods or METHODS, lambda flat: published_recipe(flat, dataset))
+    _, plan = plan_arms(options, options.flags.methods or METHODS, lambda flat: published_recipe(flat, dataset))
     return plan

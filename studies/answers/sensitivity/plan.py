@@ -5,13 +5,13 @@ from __future__ import annotations
 from mim4dd.configuration import Configuration, apply
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
+from studies.answers.sensitivity.flags import DesignFlags
 from studies.engine.arms import Arm, Planned, base_arm, changed, cross, default_arm, with_controls
-from studies.engine.asked import Design
 from studies.engine.conditions import CLEAN, condition, training_data
 from studies.engine.design import fixed_design
 from studies.engine.options import Options
+from studies.engine.plan import Plan
 from studies.engine.space import make_space
-from studies.engine.study import Plan
 
 KNOBS = ("method.temperature", "method.weight", "method.layer_decay", "method.embedding")
 # The ceiling trains on the whole data set: the recipe's epochs, but no more steps than these, on two networks.
@@ -19,18 +19,17 @@ FULL_STEPS = 1_500
 FULL_NETWORKS = 2
 
 
-def plan_sensitivity(options: Options, configuration: Configuration) -> Plan:
+def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration) -> Plan:
     """Every setting meets the same seeds; the anchors too, but for full data, which no seed changes.
 
     With `--perturb` all of it runs twice, on clean and on perturbed training data, so that settings are paired.
     """
-    asked = options.asked
-    assert isinstance(asked, Design)
-    space = make_space(KNOBS, asked.ranges, configuration.flat, configuration.knobs, configuration.fixed)
+    flags, design = options.flags, options.flags.design
+    space = make_space(KNOBS, flags.ranges, configuration.flat, configuration.knobs, configuration.fixed)
     if configuration.flat["method.weight"] == 0:
         raise InputError("--set weight=0 is the base alone, where no other knob does anything; leave the weight free")
     # A step that changes nothing is the clean data.
-    conditions = tuple(dict.fromkeys([CLEAN, condition(*options.perturb)] if options.perturb else [CLEAN]))
+    conditions = tuple(dict.fromkeys([CLEAN, condition(*flags.perturb)] if flags.perturb else [CLEAN]))
     factors = (training_data(conditions),) if len(conditions) > 1 else ()
     default = default_arm(configuration.flat, configuration.fixed)
     planned = [
@@ -40,8 +39,8 @@ def plan_sensitivity(options: Options, configuration: Configuration) -> Plan:
         Planned(base_arm(default.base), apply(configuration.flat, {"method.weight": 0.0})),
         Planned(Arm("random", "random", role="random"), configuration.with_method("random")),
     ]
-    if not asked.adaptive:
-        for knobs, dummy in fixed_design(asked.name, space, asked.settings, asked.seed):
+    if not design.adaptive:
+        for knobs, dummy in fixed_design(design.name, space, design.settings, design.seed):
             planned.append(Planned(changed(default, "design", knobs), apply(configuration.flat, knobs), dummy))
     settings, trials = cross(planned, factors, options.seeds)
     return Plan(space, tuple(with_controls(settings)), trials, conditions, factors)

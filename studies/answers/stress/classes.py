@@ -16,8 +16,8 @@ from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Claim, Figure, Sentence, Table, percent
 from studies.engine.arms import CEILING
 from studies.engine.failures.groups import Classes, head_and_tail, many_medium_few, thirds
+from studies.engine.measuring import LARGEST_MATRIX
 from studies.engine.rows import Array
-from studies.engine.running import LARGEST_MATRIX
 from studies.engine.statistics import Interval, mean_interval
 
 Grouping = Callable[[Sequence[int]], Sequence[Classes]]

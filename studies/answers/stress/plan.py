@@ -9,16 +9,12 @@ from mim4dd.configuration import Configuration, apply, assign
 from mim4dd.errors import InputError, KnobError
 from mim4dd.registry import Flat, check_value, component_fields
 from perturbations import PERTURBATIONS
-from studies.answers.comparing.plan import arm_of, own_methods
+from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS, arm_of, own_methods
+from studies.answers.stress.flags import SuiteFlags
 from studies.engine.arms import Arm, Planned, base_arm, changed, cross, default_arm, with_controls
-from studies.engine.asked import Suite
 from studies.engine.conditions import CLEAN, Condition, condition, severity_knob, training_data
 from studies.engine.options import Options
-from studies.engine.study import Plan
-
-# The ceiling under each condition and seed trains on the whole perturbed split: one network, and no more steps.
-FULL_STEPS = 500
-FULL_NETWORKS = 1
+from studies.engine.plan import Plan
 
 # Severities of a kind that the suite itself does not sweep.
 USUAL = {"label noise": (0.2, 0.4), "imbalance": (10.0, 100.0), "pixel corruption": (1.0, 3.0, 5.0)}
@@ -39,30 +35,29 @@ class Sweep:
     crossed: tuple[str, ...]
 
 
-def plan_stress(options: Options, configuration: Configuration, sweep: Sweep) -> Plan:
+def plan_stress(options: Options[SuiteFlags], configuration: Configuration, sweep: Sweep) -> Plan:
     """Random real images, the base, the method at its default and its variants, and full data, under each condition.
 
     Raises: InputError, UnknownNameError or KnobError for a condition or variant that cannot be.
     """
-    asked = options.asked
-    assert isinstance(asked, Suite)
+    flags = options.flags
     if "method.weight" not in configuration.flat:
         raise InputError(
             f"{configuration.flat['method']} has no weight; this suite compares mim on a base with the base"
         )
-    conditions = _conditions(asked, sweep, str(configuration.flat["dataset"]), options.classes_as)
+    conditions = _conditions(flags, sweep, str(configuration.flat["dataset"]), options.classes_as)
     factors = (training_data(conditions),)
-    planned = _planned(options, asked, configuration)
+    planned = _planned(options, flags, configuration)
     settings, trials = cross(planned, factors, options.seeds)
     notes = [
         f"{kind} noise is left out: it is not defined on {configuration.flat['dataset']} (see --classes-as)"
         for kind in skipped_kinds(options.classes_as or str(configuration.flat["dataset"]))
-        if sweep.stage == "label noise" and not asked.kinds and not asked.conditions and not asked.quick
+        if sweep.stage == "label noise" and not flags.kinds and not flags.conditions and not flags.quick
     ]
     return Plan((), tuple(with_controls(settings)), trials, conditions, factors, tuple(notes))
 
 
-def _planned(options: Options, asked: Suite, configuration: Configuration) -> list[Planned]:
+def _planned(options: Options[SuiteFlags], flags: SuiteFlags, configuration: Configuration) -> list[Planned]:
     """The arms of a suite in the order in which they run: the floor first, the ceiling last."""
     flat = configuration.flat
     default = default_arm(flat, configuration.fixed)
@@ -71,24 +66,24 @@ def _planned(options: Options, asked: Suite, configuration: Configuration) -> li
         Planned(base_arm(default.base), apply(flat, {"method.weight": 0.0})),
         Planned(default, flat),
     ]
-    for assigned in asked.variants:
+    for assigned in flags.variants:
         given, names = assign(flat, assigned)
         _check_variant(given, names)
         others = {key: value for key, value in flat.items() if key not in given}
         planned.append(Planned(changed(default, "variant", {name: given[name] for name in names}), others | given))
-    planned += _others(options, asked, planned)
+    planned += _others(options, flags, planned)
     ceiling = {"evaluation.networks": FULL_NETWORKS, "evaluation.max_steps": FULL_STEPS}
     return [*planned, Planned(Arm("full", "full", role="full"), configuration.with_method("full") | ceiling)]
 
 
-def _others(options: Options, asked: Suite, planned: Sequence[Planned]) -> list[Planned]:
+def _others(options: Options[SuiteFlags], flags: SuiteFlags, planned: Sequence[Planned]) -> list[Planned]:
     """The further methods of a suite, each once, without those that it has anyway.
 
     Raises: InputError, UnknownNameError or KnobError.
     """
     keys, configs = {*(one.arm.key for one in planned), "full"}, [one.config for one in planned]
     found: dict[str, Planned] = {}
-    for spec in asked.methods:
+    for spec in flags.methods:
         every = spec == "every"
         for text in own_methods() if every else [spec]:
             one = arm_of(options, text)
@@ -111,13 +106,13 @@ def _check_variant(changed: Flat, names: Sequence[str]) -> None:
         raise InputError("--variant weight=0 is the base alone, which is compared with already")
 
 
-def _conditions(asked: Suite, sweep: Sweep, dataset: str, classes_as: str) -> tuple[Condition, ...]:
+def _conditions(flags: SuiteFlags, sweep: Sweep, dataset: str, classes_as: str) -> tuple[Condition, ...]:
     """The clean control, each kind at each severity, what `--condition` adds, and the grid."""
     found = [CLEAN]
-    for kind, severities in _swept(asked, sweep, classes_as or dataset):
+    for kind, severities in _swept(flags, sweep, classes_as or dataset):
         found += [condition(f"{kind}={severity:g}") for severity in severities]
-    found += [condition(text) for text in asked.conditions]
-    if asked.grid:
+    found += [condition(text) for text in flags.conditions]
+    if flags.grid:
         for first in sweep.own:
             for second in sweep.crossed:
                 parts = (first, second) if sweep.stage == "imbalance" else (second, first)
@@ -128,20 +123,20 @@ def _conditions(asked: Suite, sweep: Sweep, dataset: str, classes_as: str) -> tu
     return unique
 
 
-def _swept(asked: Suite, sweep: Sweep, dataset: str) -> list[tuple[str, tuple[float, ...]]]:
+def _swept(flags: SuiteFlags, sweep: Sweep, dataset: str) -> list[tuple[str, tuple[float, ...]]]:
     """(kind and its severity knob, severities), as the flags or the suite say."""
-    if asked.conditions and not asked.kinds and not asked.severities:
+    if flags.conditions and not flags.kinds and not flags.severities:
         return []
     swept = []
-    for kind in asked.kinds or [kind for kind, _ in (sweep.quick if asked.quick else sweep.kinds)]:
+    for kind in flags.kinds or [kind for kind, _ in (sweep.quick if flags.quick else sweep.kinds)]:
         component = PERTURBATIONS.get(kind)
         knob = severity_knob(component)
         if not knob:
             raise InputError(f"--kinds {kind} has no severity to sweep; give it as --condition {kind}:...")
-        if not asked.kinds and kind in skipped_kinds(dataset):
+        if not flags.kinds and kind in skipped_kinds(dataset):
             continue
-        own = dict(sweep.quick if asked.quick else sweep.kinds) | ({} if not asked.kinds else dict(sweep.kinds))
-        wanted = asked.severities or own.get(kind) or USUAL[component.stage]
+        own = dict(sweep.quick if flags.quick else sweep.kinds) | ({} if not flags.kinds else dict(sweep.kinds))
+        wanted = flags.severities or own.get(kind) or USUAL[component.stage]
         declared = next(item.metadata["knob"] for item in component_fields(component) if item.name == knob)
         for severity in wanted:
             check_value(f"{kind}.{knob}", declared, severity)

@@ -8,7 +8,7 @@ from matplotlib.ticker import PercentFormatter
 
 from studies.answers.ledger import Ledger
 from studies.engine.answer import Cell, Figure, Table
-from studies.engine.running import LARGEST_MATRIX
+from studies.engine.measuring import LARGEST_MATRIX
 
 
 def training_part(ledger: Ledger) -> tuple[Figure | None, Table]:

@@ -13,8 +13,7 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from studies.engine.trial import Outcome, StorageError, Trial
-from studies.engine.tuning.units import without_result
+from studies.engine.trial import Outcome, StorageError, Trial, without_result
 
 RETRIES = 3
 # Tune looks through all its trials at every step: it is given so many before it is started afresh (decision 6).
@@ -113,14 +112,20 @@ class Collector(tune.Callback):
 
     def __init__(
         self,
-        keeper: Any,
+        monitor: Any,
         sink: Sink,
         interrupted: Callable[[], bool],
         trials_of: Callable[[dict[str, Any]], list[Trial]],
         feed: Feed | None = None,
     ) -> None:
         """trials_of: the trials of a unit by its config; feed: None when Tune itself retries (a search)."""
-        self.keeper, self.sink, self.interrupted, self.trials_of, self.feed = keeper, sink, interrupted, trials_of, feed
+        self.monitor, self.sink, self.interrupted, self.trials_of, self.feed = (
+            monitor,
+            sink,
+            interrupted,
+            trials_of,
+            feed,
+        )
         self.looked = self.stopping_since = 0.0
         self.view: Any = None
         self.trouble: StorageError | None = None
@@ -140,12 +145,12 @@ class Collector(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         lost = self.trials_of(trial.config)
-        reasons = list(filter(None, ray.get([self.keeper.lost.remote(one.hash) for one in lost])))
+        reasons = list(filter(None, ray.get([self.monitor.lost.remote(one.hash) for one in lost])))
         if self.feed is not None and self.feed.lose(self.feed.running.pop(trial.trial_id)):
             return
-        told = f"its worker was lost {RETRIES + 1} times, at last: {reasons[0] if reasons else died_of(trial)}"
+        reason = f"its worker was lost {RETRIES + 1} times, at last: {reasons[0] if reasons else died_of(trial)}"
         for one in lost:
-            self._sink(without_result(one, told, time.time()), RETRIES)
+            self._sink(without_result(one, reason, time.time()), RETRIES)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.check()
@@ -162,7 +167,7 @@ class Collector(tune.Callback):
         if stopping and now - self.stopping_since > GRACE_SECONDS:
             raise InterruptedFit
         if self.view is None and now - self.looked > (0.2 if stopping else LOOK_SECONDS):
-            self.looked, self.view = now, self.keeper.look.remote(stopping)
+            self.looked, self.view = now, self.monitor.look.remote(stopping)
 
     def check(self) -> None:
         """Raises: StorageError when the sink could not store an outcome."""

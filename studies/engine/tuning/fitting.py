@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,70 +16,43 @@ from ray.tune.search.optuna import OptunaSearch
 from mim4dd.information import Reference, train_reference
 from mim4dd.networks import Network
 from mim4dd.records import Splits
-from mim4dd.registry import Flat
 from studies.engine.design import search_sampler
 from studies.engine.running import Work
-from studies.engine.space import Space, Suggest
+from studies.engine.space import Suggest
 from studies.engine.trial import Inputs, Trial
+from studies.engine.tuning.cache import start_cache
+from studies.engine.tuning.context import METRIC, ExecutionContext, Resources
 from studies.engine.tuning.feeding import RETRIES, Collector, Feed, Feeder, InterruptedFit, Sink
-from studies.engine.tuning.keeper import start_keeper
-from studies.engine.tuning.units import METRIC, Resources, Studio, fixed_unit, search_unit, trial_of
+from studies.engine.tuning.monitor import start_monitor
+from studies.engine.tuning.search import Search
+from studies.engine.tuning.units import fixed_unit, search_unit, trial_of
 
 
-def open_studio(
+def open_context(
     resources: Resources, inputs: Inputs, out: Path, *, checkpoint_seconds: float, silence_seconds: float, work: Work
-) -> Studio:
+) -> ExecutionContext:
     """What all trials of a study need, in the object store and beside the driver."""
-    return Studio(resources, ray.put(inputs), start_keeper(out, silence_seconds), checkpoint_seconds, work)
+    monitor, cache = start_monitor(out, silence_seconds), start_cache(out)
+    return ExecutionContext(resources, ray.put(inputs), monitor, cache, checkpoint_seconds, work)
 
 
-def run_fixed(trials: Sequence[Trial], studio: Studio, sink: Sink, interrupted: Callable[[], bool]) -> bool:
+def run_fixed(trials: Sequence[Trial], context: ExecutionContext, sink: Sink, interrupted: Callable[[], bool]) -> bool:
     """Run each trial once, in this order as workers come free; False when it was interrupted.
 
     Raises: StorageError when the study folder takes no more.
     """
-    feed = Feed(trials, studio.resources.max_concurrent)
-    work = tune.with_parameters(fixed_unit, studio=studio)
+    feed = Feed(trials, context.resources.max_concurrent)
+    work = tune.with_parameters(fixed_unit, context=context)
     going = True
     while feed.waiting and going:
         feed.open()
         config = tune.TuneConfig(search_alg=Feeder(feed), num_samples=-1)
-        collector = Collector(studio.keeper, sink, interrupted, lambda config: [trial_of(config)], feed)
-        going = _fit(work, config, collector, studio.resources, retries=0)
+        collector = Collector(context.monitor, sink, interrupted, lambda config: [trial_of(config)], feed)
+        going = _fit(work, config, collector, context.resources, retries=0)
     return going
 
 
-@dataclass(frozen=True)
-class Search:
-    """An adaptive design: how settings become trials, and what is known already.
-
-    template: the flat configuration; seeds: each setting's; known: validation accuracies by trial hash, so that
-    finished trials are not run again; start: settings tried first, as Optuna samples them.
-    """
-
-    design: str
-    sampler_seed: int
-    count: int
-    space: Space
-    template: Flat
-    seeds: tuple[int, ...]
-    known: Mapping[str, float]
-    start: tuple[Mapping[str, float], ...]
-    asha: bool
-    storage: str
-    name: str
-
-    def trials(self, sampled: Mapping[str, Any]) -> list[Trial]:
-        """A suggestion as one trial a seed."""
-        values = {axis.key: axis.value(sampled[axis.key]) for axis in self.space}
-        return [Trial.of({**self.template, **values, "seed": seed}) for seed in self.seeds]
-
-    def unknown(self, sampled: Mapping[str, Any]) -> list[Trial]:
-        """Those of its trials that are still to be run."""
-        return [trial for trial in self.trials(sampled) if trial.hash not in self.known]
-
-
-def run_search(search: Search, studio: Studio, sink: Sink, interrupted: Callable[[], bool]) -> bool:
+def run_search(search: Search, context: ExecutionContext, sink: Sink, interrupted: Callable[[], bool]) -> bool:
     """Let Optuna suggest `count` settings inside Tune, each judged by its mean over the seeds; False when interrupted.
 
     Raises: StorageError when the study folder takes no more.
@@ -108,11 +80,11 @@ def run_search(search: Search, studio: Studio, sink: Sink, interrupted: Callable
         search_alg=suggest,
         scheduler=scheduler,
         num_samples=search.count,
-        max_concurrent_trials=studio.resources.max_concurrent or None,
+        max_concurrent_trials=context.resources.max_concurrent or None,
     )
-    work = tune.with_parameters(search_unit, search=search, studio=studio)
-    collector = Collector(studio.keeper, sink, interrupted, search.unknown)
-    return _fit(work, config, collector, studio.resources, retries=RETRIES)
+    work = tune.with_parameters(search_unit, search=search, context=context)
+    collector = Collector(context.monitor, sink, interrupted, search.unknown)
+    return _fit(work, config, collector, context.resources, retries=RETRIES)
 
 
 def _fit(work: Any, config: Any, collector: Collector, resources: Resources, *, retries: int) -> bool:

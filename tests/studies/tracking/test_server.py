@@ -84,11 +84,11 @@ def test_secrets_are_not_told() -> None:
 
 
 def test_the_command_in_records_has_no_secrets() -> None:
-    from studies.engine.asked import Design
+    from studies.answers.sensitivity.flags import DesignFlags
     from studies.engine.options import parse_options
 
     for words in (["--tracking-uri", "http://me:secret@host:5000"], ["--tracking-uri=http://me:secret@host:5000"]):
-        command = parse_options("", "studies/sensitivity.py", Design, words).command
+        command = parse_options("", "studies/sensitivity.py", DesignFlags, words).command
         assert "secret" not in command
         assert "host:5000" in command
 

@@ -7,10 +7,8 @@ on elsewhere from the last state that arrived. When the driver is killed the act
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,8 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from studies.engine.journal import checkpoint_path, durably, write_json
-
-SIGNATURE = 32  # bytes of the sha256 in front of a checkpoint
-# Perturbed data sets that are kept for trials to come; those in use are held by their users.
-SHARED_BYTES = 2 << 30
+from studies.engine.durable import read_signed, write_json, write_signed
+from studies.engine.journal import checkpoint_path
 
 
 @dataclass(frozen=True)
@@ -46,17 +41,17 @@ class Ticket:
 
 @dataclass
 class Attempt:
-    """A trial that runs, since when, and its last sign of life (seconds since 1970)."""
+    """A trial that runs, since when, and its last heartbeat (seconds since 1970)."""
 
     ticket: Ticket
     began: float
     heard: float
-    place: str = "starting"
+    progress: str = "starting"
     paused: bool = False
 
 
 @dataclass(frozen=True)
-class Welcome:
+class Start:
     """What a worker is told that begins a trial.
 
     state: what an earlier attempt saved; unreadable: why a saved state could not be used, or ""; stopping: whether the
@@ -77,8 +72,8 @@ class Look:
     trouble: str
 
 
-class Keeper:
-    """Checkpoints in OUT/checkpoints, signs of life, and inputs that trials share."""
+class TrialMonitor:
+    """Keeps checkpoints in OUT/checkpoints, hears heartbeats, and ends workers that fall silent."""
 
     def __init__(self, out: str, silence_seconds: float) -> None:
         self.out, self.silence_seconds = Path(out), silence_seconds
@@ -87,30 +82,29 @@ class Keeper:
         self.silent: dict[str, str] = {}
         self.stopping = False
         self.trouble = ""
-        self.shelf: OrderedDict[str, tuple[list[Any], int]] = OrderedDict()
 
-    def begin(self, trial: str, worker: Worker) -> Welcome:
+    def begin(self, trial: str, worker: Worker) -> Start:
         """A worker takes a trial; whoever had it before is no longer listened to."""
         number = self.attempts[trial] = self.attempts.get(trial, 0) + 1
         now, ticket = time.time(), Ticket(trial, number, worker)
         self.running[trial] = Attempt(ticket, now, now)
-        return Welcome(ticket, *read_checkpoint(checkpoint_path(self.out, trial)), self.stopping)
+        return Start(ticket, *read_checkpoint(self.out, trial), self.stopping)
 
     def _attempt(self, ticket: Ticket) -> Attempt | None:
         """The attempt that a ticket is of; None when another has taken its place."""
         if ticket.trial not in self.attempts:
-            # This keeper was started again: it learns from its workers what it knew.
+            # This monitor was started again: it learns from its workers what it knew.
             self.attempts[ticket.trial] = ticket.number
             self.running[ticket.trial] = Attempt(ticket, time.time(), time.time())
         attempt = self.running.get(ticket.trial)
         return attempt if attempt is not None and attempt.ticket == ticket else None
 
-    def sign(self, tickets: Sequence[Ticket], place: str) -> bool:
-        """A sign of life; whether the trials are to be saved and stopped."""
+    def heartbeat(self, tickets: Sequence[Ticket], progress: str) -> bool:
+        """Record a heartbeat; returns True if the worker should save its trials and stop."""
         attempts = [self._attempt(ticket) for ticket in tickets]
         for attempt in attempts:
             if attempt is not None:
-                attempt.heard, attempt.place = time.time(), place
+                attempt.heard, attempt.progress = time.time(), progress
         return self.stopping or None in attempts
 
     def save(self, ticket: Ticket, state: bytes) -> None:
@@ -118,7 +112,7 @@ class Keeper:
         if (attempt := self._attempt(ticket)) is not None:
             attempt.heard = time.time()
             try:
-                durably(checkpoint_path(self.out, ticket.trial), hashlib.sha256(state).digest() + state)
+                write_signed(checkpoint_path(self.out, ticket.trial), state)
             except OSError as error:
                 self.trouble = error.strerror or str(error)
 
@@ -137,17 +131,17 @@ class Keeper:
     def look(self, stopping: bool) -> Look:
         """End the workers of trials that are silent, and write down for other shells who runs what.
 
-        stopping: every trial is told, at its next sign of life, to save its state and wait.
+        stopping: every trial is told, at its next heartbeat, to save its state and wait.
         """
         self.stopping, now = stopping, time.time()
         for trial, attempt in list(self.running.items()):
             if not attempt.paused and now - attempt.heard > self.silence_seconds:
-                self.silent[trial] = f"no sign of life for {now - attempt.heard:.0f} s while {attempt.place}"
+                self.silent[trial] = f"no heartbeat for {now - attempt.heard:.0f} s while {attempt.progress}"
                 del self.running[trial]
                 end_worker(attempt.ticket.worker)
-        told = [told_of(attempt) for attempt in self.running.values()]
+        running = [record_of(attempt) for attempt in self.running.values()]
         try:
-            write_json(self.out / "running.json", {"at": now, "running": told})
+            write_json(self.out / "running.json", {"at": now, "running": running})
         except OSError as error:
             self.trouble = error.strerror or str(error)
         working = sum(not attempt.paused for attempt in self.running.values())
@@ -157,59 +151,12 @@ class Keeper:
         return Look(working, self.trouble)
 
     def lost(self, trial: str) -> str:
-        """A trial's worker has died: why, as far as the keeper has a hand in it, else ""."""
+        """A trial's worker has died: why, as far as the monitor has a hand in it, else ""."""
         self.running.pop(trial, None)
         return self.silent.pop(trial, "")
 
-    def shared(
-        self, key: str, size: int, make: Callable[..., Any], given: tuple[Any, ...], node: str, file: str = ""
-    ) -> list[Any]:
-        """A reference, in a list, to what `make(*given)` returns: made once, by a task on that node if it can be.
 
-        key: the content hash of what is made; size: about its bytes, by which the oldest are let go. file: where below
-        the study folder bytes that are dear to make outlive this driver.
-        """
-        if key not in self.shelf:
-            path = self.out / file
-            here = ray.get_runtime_context().get_node_id()
-            if file and path.is_file():
-                made = task(read_or_make, here).remote(path, make, given)
-            else:
-                made = task(make, node).remote(*given)
-                if file:
-                    task(store, here).remote(path, made)
-            self.shelf[key] = ([made], size)
-        self.shelf.move_to_end(key)
-        while len(self.shelf) > 1 and sum(held for _, held in self.shelf.values()) > SHARED_BYTES:
-            self.shelf.popitem(last=False)
-        return self.shelf[key][0]
-
-
-def task(work: Callable[..., Any], node: str) -> Any:
-    """A function as a task on that node if it can be; who waits for it leaves its CPU free."""
-    place = NodeAffinitySchedulingStrategy(node, soft=True)
-    remote: Any = ray.remote(work)
-    return remote.options(num_cpus=0, scheduling_strategy=place)
-
-
-def store(path: Path, made: bytes) -> None:
-    """Write down what was dear to make; a disk that takes no more is noticed by whoever writes rows to it."""
-    with contextlib.suppress(OSError):
-        durably(path, hashlib.sha256(made).digest() + made)
-
-
-def read_or_make(path: Path, make: Callable[..., bytes], given: tuple[Any, ...]) -> bytes:
-    """What `store` has written, or the same made again where it was damaged."""
-    found, _ = read_checkpoint(path)
-    if found is not None:
-        return found
-    # Given to a task at the top level, references would have been resolved.
-    made = make(*(ray.get(one) if isinstance(one, ray.ObjectRef) else one for one in given))
-    store(path, made)
-    return made
-
-
-def told_of(attempt: Attempt) -> dict[str, Any]:
+def record_of(attempt: Attempt) -> dict[str, Any]:
     """An attempt as a line of running.json."""
     worker = attempt.ticket.worker
     return {
@@ -219,22 +166,14 @@ def told_of(attempt: Attempt) -> dict[str, Any]:
         "pid": worker.pid,
         "began": attempt.began,
         "heard": attempt.heard,
-        "place": "paused" if attempt.paused else attempt.place,
+        "progress": "paused" if attempt.paused else attempt.progress,
     }
 
 
-def read_checkpoint(path: Path) -> tuple[bytes | None, str]:
-    """A saved state, checked against its sha256; None and why when there is none or it was damaged."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None, ""
-    except OSError as error:
-        return None, f"its checkpoint could not be read ({error.strerror})"
-    state = data[SIGNATURE:]
-    if hashlib.sha256(state).digest() != data[:SIGNATURE]:
-        return None, "its checkpoint was damaged"
-    return state, ""
+def read_checkpoint(out: Path, trial: str) -> tuple[bytes | None, str]:
+    """A trial's saved state; None and why when there is none or it was damaged."""
+    state, reason = read_signed(checkpoint_path(out, trial))
+    return state, f"its checkpoint {reason}" if reason else ""
 
 
 def end_worker(worker: Worker) -> None:
@@ -246,7 +185,6 @@ def end_worker(worker: Worker) -> None:
 
 def kill_process(worker: Worker) -> None:
     """On the node of the process; nothing when it has ended already."""
-    import contextlib
 
     import psutil
 
@@ -266,11 +204,11 @@ def this_worker() -> Worker:
     return Worker(ray.get_runtime_context().get_node_id(), platform.node(), process.pid, process.create_time())
 
 
-def start_keeper(out: Path, silence_seconds: float) -> Any:
-    """The keeper of a study, on this machine's node; OUT must exist."""
+def start_monitor(out: Path, silence_seconds: float) -> Any:
+    """The monitor of a study, on this machine's node; OUT must exist."""
     (out / "running.json").unlink(missing_ok=True)  # an earlier driver's
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor: Any = ray.remote(Keeper)
+    actor: Any = ray.remote(TrialMonitor)
     return actor.options(num_cpus=0, scheduling_strategy=here, max_restarts=-1, max_task_retries=-1).remote(
         str(out), silence_seconds
     )

@@ -1,53 +1,15 @@
-"""What a method needs before its first iteration and others may share: trained experts, a trained network.
-
-A preparation is a value: a frozen dataclass of numbers. Given the same training split, network and seed it makes the
-same arrays, so whoever holds a data set's digest can hand out what has been made before.
-"""
+"""What a method needs before its first iteration and others may share: trained experts, a trained network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
 if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask
     from mim4dd.train import Recipe
-
-Arrays = Mapping[str, npt.NDArray[Any]]
-
-
-class Preparation(Protocol):
-    """Something to be made from a task's training split, network and seed, and from nothing else of it."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    def image_passes(self, images: int) -> float:
-        """How many images pass forward through the network, of a training split of `images`; see `Method`."""
-
-    def make(self, task: DistillationTask) -> dict[str, npt.NDArray[Any]]:
-        """The arrays by name."""
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """What a preparation has made, and the seconds that it took where it was made."""
-
-    arrays: Arrays
-    seconds: float
-
-
-Prepare = Callable[[Preparation, "DistillationTask"], Prepared]
-
-
-def prepare_here(preparation: Preparation, task: DistillationTask) -> Prepared:
-    """Make it in this process."""
-    import time
-
-    began = time.perf_counter()
-    return Prepared(preparation.make(task), time.perf_counter() - began)
 
 
 @dataclass(frozen=True)

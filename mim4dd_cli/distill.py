@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mim4dd.commands.device import checked_device
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat, unflatten
+from mim4dd_cli.device import checked_device
 
 if TYPE_CHECKING:
     from mim4dd.methods import Method

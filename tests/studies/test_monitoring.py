@@ -13,68 +13,68 @@ from studies.engine.journal import Journal, checkpoint_path
 from studies.engine.status import FINISHED, RUNNING, STANDING, look
 from studies.engine.trial import Outcome, Trial
 from studies.engine.tuning.feeding import CHUNK, RETRIES, Feed
-from studies.engine.tuning.keeper import Keeper, Worker, read_checkpoint
+from studies.engine.tuning.monitor import TrialMonitor, Worker, read_checkpoint
 
 ONE, OTHER = Worker("node", "host", 10, 1.0), Worker("node", "host", 11, 2.0)
 
 
 def test_a_state_is_kept_and_given_to_the_next_who_begins(tmp_path: Path) -> None:
-    keeper = Keeper(str(tmp_path), 60)
-    first = keeper.begin("t", ONE)
+    monitor = TrialMonitor(str(tmp_path), 60)
+    first = monitor.begin("t", ONE)
     assert (first.state, first.unreadable) == (None, "")
-    keeper.save(first.ticket, b"state")
-    assert keeper.begin("t", OTHER).state == b"state"
+    monitor.save(first.ticket, b"state")
+    assert monitor.begin("t", OTHER).state == b"state"
 
 
 def test_who_has_been_replaced_is_told_to_stop_and_not_listened_to(tmp_path: Path) -> None:
-    keeper = Keeper(str(tmp_path), 60)
-    first = keeper.begin("t", ONE).ticket
-    second = keeper.begin("t", OTHER).ticket
-    keeper.save(second, b"new")
-    keeper.save(first, b"old")
-    assert read_checkpoint(checkpoint_path(tmp_path, "t")) == (b"new", "")
-    assert keeper.sign([first], "somewhere") is True
-    assert keeper.sign([second], "somewhere") is False
-    keeper.end([first])
-    assert "t" in keeper.running
-    keeper.end([second])
-    assert keeper.running == {}
+    monitor = TrialMonitor(str(tmp_path), 60)
+    first = monitor.begin("t", ONE).ticket
+    second = monitor.begin("t", OTHER).ticket
+    monitor.save(second, b"new")
+    monitor.save(first, b"old")
+    assert read_checkpoint(tmp_path, "t") == (b"new", "")
+    assert monitor.heartbeat([first], "somewhere") is True
+    assert monitor.heartbeat([second], "somewhere") is False
+    monitor.end([first])
+    assert "t" in monitor.running
+    monitor.end([second])
+    assert monitor.running == {}
 
 
-def test_a_keeper_that_was_started_again_learns_from_its_workers(tmp_path: Path) -> None:
-    ticket = Keeper(str(tmp_path), 60).begin("t", ONE).ticket
-    again = Keeper(str(tmp_path), 60)
-    assert again.sign([ticket], "distilling") is False
-    assert again.running["t"].place == "distilling"
+def test_a_monitor_that_was_started_again_learns_from_its_workers(tmp_path: Path) -> None:
+    ticket = TrialMonitor(str(tmp_path), 60).begin("t", ONE).ticket
+    again = TrialMonitor(str(tmp_path), 60)
+    assert again.heartbeat([ticket], "distilling") is False
+    assert again.running["t"].progress == "distilling"
 
 
 def test_damaged_states_are_not_used_and_told(tmp_path: Path) -> None:
-    keeper = Keeper(str(tmp_path), 60)
-    keeper.save(keeper.begin("t", ONE).ticket, b"a state of some length")
+    monitor = TrialMonitor(str(tmp_path), 60)
+    monitor.save(monitor.begin("t", ONE).ticket, b"a state of some length")
     path = checkpoint_path(tmp_path, "t")
     for damaged in (path.read_bytes()[:-1], b"", path.read_bytes() + b"x"):
         path.write_bytes(damaged)
-        assert keeper.begin("t", ONE).unreadable == "its checkpoint was damaged"
+        assert monitor.begin("t", ONE).unreadable == "its checkpoint was damaged"
 
 
 def test_stopping_reaches_every_trial_and_counts_those_at_work(tmp_path: Path) -> None:
-    keeper = Keeper(str(tmp_path), 60)
-    one, two = keeper.begin("a", ONE).ticket, keeper.begin("b", OTHER).ticket
-    assert keeper.look(False).working == 2
-    assert keeper.look(True).working == 2
-    assert keeper.sign([one], "x") is True
-    keeper.pause([one])
-    assert keeper.look(True).working == 1
+    monitor = TrialMonitor(str(tmp_path), 60)
+    one, two = monitor.begin("a", ONE).ticket, monitor.begin("b", OTHER).ticket
+    assert monitor.look(False).working == 2
+    assert monitor.look(True).working == 2
+    assert monitor.heartbeat([one], "x") is True
+    monitor.pause([one])
+    assert monitor.look(True).working == 1
     told = json.loads((tmp_path / "running.json").read_text())["running"]
-    assert {line["trial"]: line["place"] for line in told} == {"a": "paused", "b": "starting"}
-    keeper.end([two])
+    assert {line["trial"]: line["progress"] for line in told} == {"a": "paused", "b": "starting"}
+    monitor.end([two])
 
 
 def test_a_disk_that_refuses_is_told_and_kills_nothing(tmp_path: Path) -> None:
-    keeper = Keeper(str(tmp_path / "file"), 60)
+    monitor = TrialMonitor(str(tmp_path / "file"), 60)
     (tmp_path / "file").write_text("no folder")
-    keeper.save(keeper.begin("t", ONE).ticket, b"state")
-    assert keeper.look(False).trouble
+    monitor.save(monitor.begin("t", ONE).ticket, b"state")
+    assert monitor.look(False).trouble
 
 
 def trials(count: int) -> list[Trial]:
@@ -147,9 +147,9 @@ def journal_with(out: Path, planned: int, done: int) -> Journal:
 
 def test_status_of_a_study_that_runs_stands_and_is_finished(tmp_path: Path) -> None:
     journal = journal_with(tmp_path, 4, 3)
-    keeper = Keeper(str(tmp_path), 60)
-    keeper.begin(trials(4)[3].hash, ONE)
-    keeper.look(False)
+    monitor = TrialMonitor(str(tmp_path), 60)
+    monitor.begin(trials(4)[3].hash, ONE)
+    monitor.look(False)
     with open(tmp_path / "rows.jsonl", "ab") as file:
         file.write(b'{"trial": "being wri')
     state, lines = look(tmp_path, time.time())

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mim4dd.cli import main
 from mim4dd.methods import METHODS
 from mim4dd.records import Synthetic
+from mim4dd_cli.main import main
 
 Ran = subprocess.CompletedProcess[str]
 
@@ -32,7 +32,7 @@ def shell(*words: str | Path) -> Ran:
 
 
 def test_the_module_is_the_command() -> None:
-    ran = subprocess.run([sys.executable, "-m", "mim4dd.cli", "list", "recipes"], capture_output=True, timeout=100)
+    ran = subprocess.run([sys.executable, "-m", "mim4dd_cli", "list", "recipes"], capture_output=True, timeout=100)
     assert (ran.returncode, ran.stderr) == (0, b"")
     assert ran.stdout.startswith(b"dc\n")
 
@@ -171,7 +171,7 @@ def test_run_that_diverges_is_one_line_and_status_1(tmp_path: Path) -> None:
 )
 def test_help_listing_and_mistakes_need_no_torch(words: list[str]) -> None:
     code = (
-        "import sys; from mim4dd.cli import main\n"
+        "import sys; from mim4dd_cli.main import main\n"
         f"try: main({words!r})\n"
         "except SystemExit as end: assert not end.code\n"
         "print('heavy:', *{'torch', 'torchvision', 'sklearn', 'scipy', 'ray', 'mlflow', 'optuna'} & set(sys.modules))"

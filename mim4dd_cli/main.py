@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from mim4dd.errors import InputError
-from mim4dd.methods.catalogue import TAILS
+from mim4dd.methods.tails import TAILS
 from mim4dd.protocol import PROTOCOLS
+from mim4dd_cli.parsing import Parser
 
 EPILOG = """examples:
   mim4dd distill --dataset digits --ipc 1 --method mim --set base=dm --set temperature=0.5 --out run/
@@ -19,13 +19,6 @@ EPILOG = """examples:
   mim4dd show run/
   mim4dd list methods
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line, like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(message)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -114,13 +107,13 @@ def parser() -> Parser:
 
 
 def _distil(given: argparse.Namespace) -> int:
-    from mim4dd.commands.distill import distill
+    from mim4dd_cli.distill import distill
 
     return distill(given)
 
 
 def _evaluate(given: argparse.Namespace) -> int:
-    from mim4dd.commands.evaluate import evaluate
+    from mim4dd_cli.evaluate import evaluate
 
     return evaluate(given)
 
@@ -136,11 +129,7 @@ def _show(given: argparse.Namespace) -> int:
 
 
 def _list(given: argparse.Namespace) -> int:
-    from mim4dd.listing import listed
+    from mim4dd_cli.listing import listed
 
     print(listed(given.kind))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,10 +6,10 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from mim4dd.commands.device import checked_device
 from mim4dd.errors import InputError
 from mim4dd.protocol import PROTOCOLS
 from mim4dd.registry import Flat, Registry, unflatten
+from mim4dd_cli.device import checked_device
 
 if TYPE_CHECKING:
     from mim4dd.records import ImageData

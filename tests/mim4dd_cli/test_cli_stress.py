@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mim4dd.cli import main
 from mim4dd.records import Synthetic
+from mim4dd_cli.main import main
 
 FAST = ("--quick", "--set", "iterations=10")
 
@@ -100,6 +100,6 @@ def test_label_noise_is_no_test_time_corruption(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
-    command = f"{sys.executable} -m mim4dd.cli list perturbations | head -1"
+    command = f"{sys.executable} -m mim4dd_cli list perturbations | head -1"
     ran = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=100)
     assert (ran.stdout, ran.stderr) == ("asymmetric\n", "")

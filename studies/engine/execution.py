@@ -1,40 +1,46 @@
-"""One run of a study: what has no row is run, then the answer is written from all rows."""
+"""One execution of a study: what has no row is run, then the answer is written from all rows."""
 
 from __future__ import annotations
 
 import errno
 import signal
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from mim4dd.errors import DataError, InputError
+from mim4dd.errors import InputError
 from mim4dd.records import Splits
-from mim4dd.registry import Flat
-from studies.engine.asked import Design
-from studies.engine.conditions import Condition
 from studies.engine.dashboard import Live
+from studies.engine.design import Design
 from studies.engine.journal import Journal
 from studies.engine.options import Options
+from studies.engine.plan import Plan
 from studies.engine.progress import Progress, say
+from studies.engine.runner import Callback, Runner
 from studies.engine.signals import Signals
+from studies.engine.study import Study
 from studies.engine.tracking import Tracker, Untracked, check
-from studies.engine.trial import Inputs, Outcome, StorageError, Trial
+from studies.engine.trial import Inputs, StorageError, Trial
 
 if TYPE_CHECKING:
     from cluster import Connection
-    from studies.engine.study import Plan, Study
-    from studies.engine.tuning import Sink, Studio
+    from studies.engine.tuning import ExecutionContext
 
 # What a file system says that is full, over its quota, read-only, broken or gone.
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
 
 
-class Driver:
-    """One run of a study while it holds OUT."""
+class Execution:
+    """A study while it holds OUT: joins a cluster, runs trials, tracks them, answers."""
 
     def __init__(
-        self, study: Study, options: Options, plan: Plan, splits: Splits, journal: Journal, uri: str, address: str
+        self,
+        study: Study[Any],
+        options: Options[Any],
+        plan: Plan,
+        splits: Splits,
+        journal: Journal,
+        uri: str,
+        address: str,
     ) -> None:
         self.study, self.options, self.plan = study, options, plan
         self.splits, self.journal, self.uri, self.address = splits, journal, uri, address
@@ -52,39 +58,43 @@ class Driver:
             if isinstance(error, OSError) and error.errno not in REFUSED:
                 raise
             done = sum(row.status != "error" for row in self.journal.rows.values())
-            told = str(error) if isinstance(error, StorageError) else error.strerror
+            reason = str(error) if isinstance(error, StorageError) else error.strerror
             raise StorageError(
-                f"{self.journal.out} takes no more ({told}); {done} finished trials are safe there, and once it is "
+                f"{self.journal.out} takes no more ({reason}); {done} finished trials are safe there, and once it is "
                 "repaired the same command runs the others"
             ) from error
 
     def _run(self) -> int:
         for note in self.journal.notes:
             say(note)
-        adaptive = self.options.asked.adaptive
+        pending, design = self._pending(), self.options.flags.adaptive_design
+        if not pending and design is None:
+            if not self.options.offline:
+                check(self.uri)
+            with self._tracking() as tracker:
+                tracker.start()
+                return self._answer(tracker, "")
+        from cluster import disconnect
+
+        connection = self._connect()
+        try:
+            say(connection.sentence)
+            self._examine(connection)
+            with self._tracking() as tracker:
+                self.journal.write_settings(self.plan.settings)
+                tracker.start()
+                return self._answer(tracker, self._trials(pending, design, tracker))
+        finally:
+            disconnect()
+
+    def _pending(self) -> list[Trial]:
+        """The planned trials that have no row, or one that says error."""
         done = self.journal.finished(trial.hash for trial in self.plan.trials)
         pending = [trial for trial in self.plan.trials if trial.hash not in done]
         again = sum(trial.hash in self.journal.rows for trial in pending)
         if done or again:
             say(f"{len(done)} trials have a row already" + (f"; {again} that failed run again" if again else ""))
-        if pending or adaptive:
-            from cluster import disconnect
-
-            connection = self._connect()
-            try:
-                say(connection.sentence)
-                self._examine(connection)
-                with self._tracking() as tracker:
-                    self.journal.write_settings(self.plan.settings)
-                    tracker.start()
-                    return self._answer(tracker, self._trials(pending, adaptive, tracker))
-            finally:
-                disconnect()
-        if not self.options.offline:
-            check(self.uri)
-        with self._tracking() as tracker:
-            tracker.start()
-            return self._answer(tracker, "")
+        return pending
 
     def _tracking(self) -> Tracking:
         offline = self.options.offline
@@ -114,46 +124,49 @@ class Driver:
         from cluster.preflight import examine
 
         options = self.options
-        found = examine(connection, cpus=options.cpus_per_trial, gpus=options.gpus_per_trial, out=self.journal.out)
-        if found.hurts or (found.warnings and connection.address != "local"):
-            say(found.table())
-        for warning in found.warnings:
+        report = examine(connection, cpus=options.cpus_per_trial, gpus=options.gpus_per_trial, out=self.journal.out)
+        if report.hurts or (report.warnings and connection.address != "local"):
+            say(report.table())
+        for warning in report.warnings:
             say(f"note: {warning}")
-        if found.hurts:
-            raise InputError("; ".join(found.hurts))
+        if report.hurts:
+            raise InputError("; ".join(report.hurts))
 
-    def _trials(self, pending: list[Trial], adaptive: bool, tracker: Tracker | Untracked) -> str:
-        from studies.engine.tuning import Resources, open_studio, run_fixed
+    def _trials(self, pending: list[Trial], design: Design | None, tracker: Tracker | Untracked) -> str:
+        """Run them, then what a search suggests; why the study was interrupted, or ""."""
+        # The default is the first that a search suggests, and is planned already.
+        suggested = design.settings * len(self.options.seeds) if design else 0
+        progress = Progress(self.plan, self.journal.rows, suggested)
+        callbacks: list[Callback] = [progress.add, tracker.trial]
+        if design is None:
+            callbacks.append(Live(self.journal.out, self.study.name, self.plan, self.journal.rows).add)
+        with self.signals as signals:
+            runner = Runner(self._context(), self.journal, callbacks, lambda: bool(signals.received))
+            if runner.run(pending) and design:
+                self._search(design, runner)
+        return self._interrupted() if self._missing() or self.unsearched else ""
+
+    def _context(self) -> ExecutionContext:
+        """What every trial needs on its worker."""
+        from studies.engine.tuning import Resources, open_context
 
         options = self.options
         resources = Resources(options.cpus_per_trial, options.gpus_per_trial, options.max_concurrent)
         chains = {one.text: one.perturbations for one in self.plan.conditions}
-        inputs = Inputs(self.splits, self._reference(resources.device), chains)
-        studio = open_studio(
+        return open_context(
             resources,
-            inputs,
+            Inputs(self.splits, self._reference(resources.device), chains),
             self.journal.out,
             checkpoint_seconds=options.checkpoint_seconds,
             silence_seconds=options.silence_seconds,
             work=self.study.work,
         )
-        # The default is the first that a search suggests, and is planned already.
-        suggested = options.asked.settings * len(options.seeds) if isinstance(options.asked, Design) and adaptive else 0
-        progress = Progress(self.plan, self.journal.rows, suggested)
-        live = None if adaptive else Live(self.journal.out, self.study.name, self.plan, self.journal.rows)
 
-        def sink(outcome: Outcome, retries: int) -> None:
-            row = self.journal.add(outcome, retries)
-            progress.add(row)
-            tracker.trial(row)
-            if live:
-                live.add(row)
+    def _search(self, design: Design, runner: Runner) -> None:
+        from studies.engine.searching import search_settings
 
-        with self.signals as signals:
-            going = not pending or run_fixed(pending, studio, sink, lambda: bool(signals.asked))
-            if adaptive and going:
-                self._search(studio, sink, lambda: bool(signals.asked))
-        return self._interrupted() if self._missing() or self.unsearched else ""
+        self.plan, self.unsearched = search_settings(self.plan, design, self.options.seeds, runner)
+        self.journal.write_settings(self.plan.settings)
 
     def _missing(self) -> int:
         return sum(trial.hash not in self.journal.rows for trial in self.plan.trials)
@@ -162,16 +175,8 @@ class Driver:
         left = f"{self._missing()} planned trials" if self._missing() else f"{self.unsearched} settings"
         return f"interrupted with {left} to go; the same command goes on from here"
 
-    def _search(self, studio: Studio, sink: Sink, interrupted: Callable[[], bool]) -> None:
-        from studies.engine.searching import search_settings
-
-        asked, seeds = self.options.asked, self.options.seeds
-        assert isinstance(asked, Design)
-        found = search_settings(self.plan, asked, seeds, self.journal, studio, sink, interrupted)
-        self.plan, self.unsearched = found
-        self.journal.write_settings(self.plan.settings)
-
     def _reference(self, device: str) -> Any:
+        """The network that measures information: read from OUT, else trained on a worker."""
         from mim4dd.information import Reference
         from mim4dd.networks import ConvNet
         from studies.engine.tuning import reference_on_cluster
@@ -191,6 +196,7 @@ class Driver:
         return reference
 
     def _answer(self, tracker: Tracker | Untracked, interrupted: str) -> int:
+        """Write the answer, print it, and end tracking; the exit status."""
         from studies.engine.folder import StudyFolder
         from studies.engine.report import write_report
 
@@ -207,7 +213,7 @@ class Driver:
             say(f"runs, curves and pictures: mlflow ui --backend-store-uri {self.uri}")
         if interrupted:
             say(interrupted)
-        return 128 + (self.signals.asked or signal.SIGINT) if interrupted else 0
+        return 128 + (self.signals.received or signal.SIGINT) if interrupted else 0
 
 
 class Tracking:
@@ -223,40 +229,3 @@ class Tracking:
         if kind is not None:
             self.tracker.finish("failed")
         self.tracker.close()
-
-
-def require_conditions(conditions: Sequence[Condition], splits: Splits, options: Options, flat: Flat) -> None:
-    """Try every perturbation on the data, pixel corruptions aside, before any worker does.
-
-    Raises: InputError for one that does not fit the data (no semantic map, other clean labels), or that leaves classes
-    short of images where `--tail error` forbids it.
-    """
-    from perturbations import chain, label_noise
-
-    wanted = max([options.ipc, *(int(value) for key, value in flat.items() if key.endswith(".batch_real"))])
-    for one in conditions:
-        members = [member for member in one.perturbations if member.stage != "pixel corruption"]
-        try:
-            left = int(chain(members, splits.train, seed=options.seeds[0]).data.counts.min())
-            chain(label_noise(members), splits.validation, seed=options.seeds[0])
-        except InputError as error:
-            raise InputError(f"{one.label}: {error}") from error
-        if options.tail == "error" and left < wanted:
-            raise InputError(
-                f"{one.label}: --tail error, and a class is left with {left} images where {wanted} are drawn; give "
-                "--tail repeat or cap"
-            )
-
-
-def require_images(splits: Splits, ipc: int) -> None:
-    """Refuse more synthetic images per class than the smallest class has real ones.
-
-    Raises: DataError.
-    """
-    counts = splits.train.counts
-    smallest = int(counts.argmin())
-    if counts[smallest] < ipc:
-        raise DataError(
-            f"--ipc must be at most the training images of the smallest class: '{splits.classes[smallest]}' has "
-            f"{counts[smallest]}, got {ipc}"
-        )

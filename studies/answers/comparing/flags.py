@@ -1,0 +1,41 @@
+"""The flags of a comparison: its methods."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Self
+
+from mim4dd.errors import InputError
+from studies.engine.flags import Flags, add_method_flag
+
+
+@dataclass(frozen=True)
+class ComparisonFlags(Flags):
+    """Which methods a comparison holds against each other; empty for the study's own."""
+
+    methods: tuple[str, ...] = ()
+    quick: bool = False
+
+    def describe(self) -> str:
+        """The comparison in words."""
+        return "every method with the same seeds"
+
+    @staticmethod
+    def add_to(parser: argparse.ArgumentParser) -> None:
+        """Add the flags."""
+        how = parser.add_argument_group("which methods")
+        add_method_flag(
+            how,
+            "a method instead of the study's own, as in dc:batch_real=32 or mim:base=dsa,weight=1 (repeatable)",
+        )
+
+    @classmethod
+    def parse(cls, arguments: argparse.Namespace) -> Self:
+        """The parsed flags, checked as far as words go.
+
+        Raises: InputError.
+        """
+        if len(set(arguments.methods)) < len(arguments.methods):
+            raise InputError("--method names a method twice with the same knobs")
+        return cls(tuple(arguments.methods), arguments.quick)

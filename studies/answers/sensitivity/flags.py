@@ -1,0 +1,83 @@
+"""The flags of a sensitivity study: a design over knobs."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+from mim4dd.configuration import assignments
+from mim4dd.errors import InputError
+from mim4dd.registry import unknown
+from studies.engine.design import FIXED, SEARCHES, Design
+from studies.engine.flags import Flags
+
+
+@dataclass(frozen=True)
+class DesignFlags(Flags):
+    """How the settings are chosen, and the perturbation that the same design also runs under."""
+
+    design: Design = field(default_factory=Design)
+    ranges: dict[str, str] = field(default_factory=dict)
+    perturb: tuple[str, ...] = ()
+
+    # How many sets a setting is judged by: here the settings are many, and the seeds are pooled over them.
+    seeds: ClassVar[tuple[str, str]] = ("0-2", "0-1")
+
+    @property
+    def adaptive_design(self) -> Design | None:
+        return self.design if self.design.adaptive else None
+
+    def describe(self) -> str:
+        """The design in words."""
+        return self.design.describe()
+
+    @staticmethod
+    def add_to(parser: argparse.ArgumentParser) -> None:
+        """Add the flags."""
+        how = parser.add_argument_group("how it is designed")
+        how.add_argument(
+            "--settings",
+            type=int,
+            help="settings tried besides the default and the base alone (default: 16; quick: 8)",
+        )
+        how.add_argument(
+            "--design", default="qmc", help="qmc, random, grid (fixed up front), or tpe, gp (searches) (default: qmc)"
+        )
+        how.add_argument(
+            "--range",
+            action="append",
+            default=[],
+            metavar="KEY=LOW:HIGH",
+            dest="ranges",
+            help="search a knob over low:high or a,b,c instead of its own range",
+        )
+        how.add_argument("--asha", action="store_true", help="stop poor settings of a search early")
+        how.add_argument("--design-seed", type=int, default=0, help="another draw of the design (default: 0)")
+        how.add_argument(
+            "--perturb",
+            action="append",
+            default=[],
+            metavar="NAME:KNOB=VALUE",
+            help="the same design on perturbed training data too, compared with the clean one setting by setting",
+        )
+
+    @classmethod
+    def parse(cls, arguments: argparse.Namespace) -> Self:
+        """The parsed flags, checked.
+
+        Raises: InputError or UnknownNameError.
+        """
+        if arguments.design not in FIXED + SEARCHES:
+            raise unknown("design", arguments.design, FIXED + SEARCHES)
+        if arguments.asha and arguments.design in FIXED:
+            raise InputError(
+                f"--asha stops settings of a search; --design {arguments.design} runs them all: use tpe or gp"
+            )
+        if arguments.perturb and arguments.design in SEARCHES:
+            raise InputError("--perturb compares one fixed design on two kinds of data: use --design qmc, random, grid")
+        settings = arguments.settings if arguments.settings is not None else 8 if arguments.quick else 16
+        if settings < 1:
+            raise InputError(f"--settings must be at least 1, got {settings}")
+        design = Design(arguments.design, settings, arguments.design_seed, arguments.asha)
+        return cls(design, assignments(arguments.ranges, "--range"), tuple(arguments.perturb))

@@ -1,0 +1,89 @@
+"""The flags of a stress suite: conditions, and what is run under them."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Self
+
+from mim4dd.configuration import assignments
+from mim4dd.errors import InputError
+from studies.engine.flags import Flags, add_method_flag
+
+# The term as strong as the base: at its default weight it is as weak or strong as the scale of each base's own loss
+# makes it.
+TERM = "balance=gradnorm,weight=1"
+
+
+@dataclass(frozen=True)
+class SuiteFlags(Flags):
+    """Which conditions a stress suite runs, and which variants of the method it takes along.
+
+    kinds, severities: registered perturbations and the values of their main knob; empty for the suite's own.
+    conditions: further chains, as given. variants: settings of the method's knobs besides the default.
+    methods: others that are run beside the base and the MI term on it, as given; `every` is all that there are.
+    """
+
+    kinds: tuple[str, ...] = ()
+    severities: tuple[float, ...] = ()
+    conditions: tuple[str, ...] = ()
+    variants: tuple[dict[str, str], ...] = ()
+    methods: tuple[str, ...] = ()
+    grid: bool = False
+    quick: bool = False
+
+    def describe(self) -> str:
+        """The suite in words."""
+        return "every method under every condition" + (", noise and imbalance crossed" if self.grid else "")
+
+    @staticmethod
+    def add_to(parser: argparse.ArgumentParser) -> None:
+        """Add the flags."""
+        how = parser.add_argument_group("which conditions")
+        how.add_argument("--kinds", help="perturbations that are swept, e.g. symmetric,pairflip (default: the suite's)")
+        how.add_argument("--severities", help="their severities, e.g. 0.1,0.3 (default: the suite's)")
+        how.add_argument(
+            "--condition",
+            action="append",
+            default=[],
+            metavar="NAME:KNOB=VALUE",
+            dest="conditions",
+            help="a condition instead of the suite's own, or besides them with --kinds or --severities; "
+            "a chain is joined by +, as in exponential:factor=50+symmetric:rate=0.4",
+        )
+        how.add_argument("--grid", action="store_true", help="noise and imbalance together as well, crossed")
+        how.add_argument(
+            "--variant",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE,...",
+            dest="variants",
+            help="the method with other knobs too (default: balance=gradnorm,weight=1, the term as strong as the base)",
+        )
+        add_method_flag(
+            how,
+            "another method beside the base, as in dc, mim:base=dc,weight=1 or herding; `every` is each base, "
+            "alone and with the term as strong as it, and each coreset (repeatable)",
+        )
+
+    @classmethod
+    def parse(cls, arguments: argparse.Namespace) -> Self:
+        """The parsed flags, checked as far as words go.
+
+        Raises: InputError.
+        """
+        kinds = tuple(kind.strip() for kind in arguments.kinds.split(",")) if arguments.kinds else ()
+        try:
+            severities = tuple(float(text) for text in arguments.severities.split(",")) if arguments.severities else ()
+        except ValueError as error:
+            raise InputError(f"--severities must be numbers like 0.1,0.3, got '{arguments.severities}'") from error
+        variants = arguments.variants or [TERM]
+        return cls(
+            kinds,
+            severities,
+            tuple(arguments.conditions),
+            tuple(assignments(text.split(","), "--variant") for text in variants if text != "none"),
+            tuple(dict.fromkeys(arguments.methods)),
+            arguments.grid,
+            arguments.quick,
+        )

@@ -1,0 +1,92 @@
+"""The command line of a study: plan, then run what has no row yet, then answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cluster import resolve_address
+from mim4dd.data import load
+from mim4dd.errors import InputError
+from mim4dd.records import Splits
+from studies.engine.flags import F
+from studies.engine.journal import Journal
+from studies.engine.metadata import configuration_of, study_metadata
+from studies.engine.options import Options, parse_options
+from studies.engine.plan import Plan
+from studies.engine.study import Study
+from studies.engine.tracking import address
+from studies.engine.tracking.server import shown
+from studies.engine.trial import StorageError
+
+
+def main(study: Study[F], arguments: Sequence[str] | None = None) -> int:
+    """Run a study from its command line.
+
+    The exit status: 2 for bad input, 1 when the study folder takes no more, 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    try:
+        arguments = sys.argv[1:] if arguments is None else arguments
+        return run(study, parse_options(study.description, study.script, study.flags, arguments))
+    except (InputError, StorageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the rows that are there", file=sys.stderr)
+        return 130
+
+
+def run(study: Study[F], options: Options[F]) -> int:
+    """Plan, then run what has no row yet, then answer.
+
+    Raises: InputError before any trial starts, for whatever cannot be used.
+    """
+    cluster_address = resolve_address(options.address)
+    configuration = configuration_of(study, options)
+    plan = study.plan(options, configuration)
+    metadata = study_metadata(study, options, configuration, plan)
+    out = options.out or Path.cwd() / "runs" / f"{study.name}-{metadata['hash']}"
+    if options.dry_run:
+        from studies.engine.estimate import describe
+
+        print(describe(plan, options, out))
+        return 0
+    uri = address(options.tracking_uri)
+    from studies.engine.execution import Execution
+    from studies.engine.progress import say
+
+    say(f"{study.name}: results in {out}, {'no MLflow (--offline)' if options.offline else f'MLflow at {shown(uri)}'}")
+    for note in plan.notes:
+        say(note)
+    splits = _splits(
+        options, {k.partition(".")[2]: v for k, v in configuration.flat.items() if k.startswith("source.")}
+    )
+    _require(plan, splits, options, configuration.flat)
+    journal = Journal(out, {**metadata, "data_digest": splits.digest})
+    try:
+        return Execution(study, options, plan, splits, journal, uri, cluster_address).run()
+    finally:
+        journal.close()
+
+
+def _splits(options: Options[Any], knobs: dict[str, Any]) -> Splits:
+    """The data set. knobs: those of its source."""
+    return load(
+        options.dataset,
+        data_root=options.data_root,
+        download=options.download,
+        split_seed=options.split_seed,
+        knobs=knobs,
+        classes_as=options.classes_as,
+    )
+
+
+def _require(plan: Plan, splits: Splits, options: Options[Any], flat: dict[str, Any]) -> None:
+    """Raises: InputError for data that the plan cannot be run on."""
+    from studies.engine.data_checks import require_conditions, require_images
+
+    if options.tail is None:
+        require_images(splits, options.ipc)
+    require_conditions(plan.conditions, splits, options, flat)

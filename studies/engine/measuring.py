@@ -1,0 +1,115 @@
+"""What the record of a finished trial says: its training data, scores, information, and the measures of its set."""
+
+from __future__ import annotations
+
+import math
+import platform
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from studies.engine.trial import Inputs, Trial
+
+if TYPE_CHECKING:
+    import torch
+
+    from mim4dd.methods import Method
+    from mim4dd.methods.loop import Distillation
+    from mim4dd.methods.task import DistillationTask
+    from mim4dd.networks import Network
+    from mim4dd.networks.stacked import Params
+    from mim4dd.records import ImageData, Score, Synthetic
+    from perturbations import Perturbed
+
+# A transition matrix of more classes would make a row long and a figure unreadable.
+LARGEST_MATRIX = 20
+
+
+def training_data(task: DistillationTask, perturbed: Perturbed, method: Method) -> dict[str, Any]:
+    """What the perturbations made of the training split, and which classes are short of images."""
+    from mim4dd.methods.catalogue import real_images_a_batch
+
+    counts = perturbed.data.counts
+    steps = {name: {**realised} for name, realised in perturbed.realised.items()}
+    for step in steps.values():
+        for key in ("transition", "asked"):
+            if len(counts) > LARGEST_MATRIX:
+                step.pop(key, None)
+            elif step.get(key) is not None:
+                step[key] = [[round(value, 5) for value in row] for row in step[key]]
+    return {
+        "train_counts": counts.tolist(),
+        # By true class: noise hides a tail by filling it with other classes' images.
+        "clean_counts": np.bincount(perturbed.clean_labels, minlength=len(counts)).tolist(),
+        "wrong_labels": float(perturbed.flipped.mean()),
+        "perturbed": steps,
+        "tail": {
+            "policy": task.tail,
+            "short_of_ipc": task.shortfall(task.ipc),
+            "short_of_batch": task.shortfall(real_images_a_batch(method)),
+            "absent": task.shortfall(1),
+        },
+    }
+
+
+def validated(
+    params: Params, network: Network, synthetic: Synthetic, clean: ImageData, noisy: ImageData | None
+) -> dict[str, Any]:
+    """Accuracy and recall on clean validation labels, and accuracy on noisy ones where there are some."""
+    from mim4dd.evaluate import classify, tally
+
+    guesses = classify(params, network, synthetic, clean)
+    accuracy, recall = plain(tally(guesses, clean))
+    scores: dict[str, Any] = {"validation_accuracy": accuracy, "validation_recall": recall}
+    if noisy is not None:
+        scores["noisy_validation_accuracy"] = tally(guesses, noisy).accuracy.tolist()
+        scores["noisy_validation_wrong_labels"] = float((noisy.labels != clean.labels).mean())
+    return scores
+
+
+def set_measures(
+    trial: Trial, network: Network, inputs: Inputs, perturbed: Perturbed, params: Params, synthetic: Synthetic
+) -> dict[str, float]:
+    """The numbers about the synthetic set and its networks that detectors judge."""
+    from studies.engine.failures.measures import flipped_agreement, synthetic_measures
+
+    whole = trial.config["method"] == "full"
+    of_the_set = {} if whole else synthetic_measures(synthetic, inputs.reference, inputs.splits.train)
+    return of_the_set | flipped_agreement(params, network, synthetic, perturbed)
+
+
+def information(
+    task: DistillationTask, method: Method, distillation: Distillation, inputs: Inputs
+) -> dict[str, float | None]:
+    """What the reference network decodes from the set, and the bound of the term's own critic, in nats."""
+    from mim4dd.information import decodable_information
+    from mim4dd.methods import Mim
+
+    synthetic = distillation.synthetic()
+    nats: dict[str, float | None] = {
+        "decodable_information_nats": decodable_information(inputs.reference, synthetic, inputs.splits)
+    }
+    if isinstance(method, Mim):
+        pixels: torch.Tensor = distillation.learnable["pixels"].detach()
+        nats["critic_information_nats"] = method.critic_information(
+            task, distillation.learnable, pixels, distillation.labels, inputs.splits.validation
+        )
+    return nats
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Where a trial ran."""
+    import torch
+
+    return {
+        "node": platform.node(),
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def plain(score: Score) -> tuple[list[float], list[list[float | None]]]:
+    """Accuracies and recalls as JSON has them; a class without images has recall null."""
+    recall = [[None if math.isnan(value) else value for value in row] for row in score.recall.tolist()]
+    return score.accuracy.tolist(), recall

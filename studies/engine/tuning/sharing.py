@@ -1,0 +1,112 @@
+"""A worker's side of the cache: perturbed training data and prepared networks, made once for all trials."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import ray
+
+from mim4dd.records import Floats
+from mim4dd.registry import Flat, flatten, unflatten
+from studies.engine.trial import Inputs
+from studies.engine.tuning.context import ExecutionContext
+from studies.engine.tuning.session import WorkerSession
+
+if TYPE_CHECKING:
+    from mim4dd.methods.task import DistillationTask, Preparation, Prepared
+    from perturbations import Perturbed
+
+# What is prepared is taken for so large when the cache makes room: experts of small networks are smaller.
+PREPARED_BYTES = 64 << 20
+
+
+def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
+    """The study's inputs, where what trials share comes from the cache."""
+    inputs: Inputs = ray.get(context.inputs)
+    node = session.worker.node
+
+    def variant(text: str, seed: int) -> Perturbed:
+        key = f"{inputs.splits.digest} {text} {seed}"
+        size, arguments = inputs.splits.train.images.nbytes, (context.inputs, text, seed)
+        (reference,) = ray.get(context.cache.get.remote(key, size, perturbed, arguments, node))
+        made: Perturbed = ray.get(reference)
+        return made if made.data.images.size else with_images(made, inputs.splits.train.images)
+
+    def provide(preparation: Preparation, task: DistillationTask, text: str) -> Prepared:
+        network, device = flatten(task.network, "network"), context.resources.device
+        content = [inputs.splits.digest, text, task.seed, network, type(preparation).__name__, asdict(preparation)]
+        key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        devices, threads = os.environ.get("CUDA_VISIBLE_DEVICES"), context.resources.threads
+        arguments = (context.inputs, preparation, text, task.seed, network, device, threads, devices)
+        file = f"inputs/prepared-{key}.bin"
+        (reference,) = ray.get(context.cache.get.remote(key, PREPARED_BYTES, prepared, arguments, node, file))
+        session.wait_for(reference, f"waiting for {type(preparation).__name__}")
+        return unpacked(ray.get(reference))
+
+    return replace(inputs, variant=variant, provide=provide)
+
+
+def prepared(
+    inputs: Inputs,
+    preparation: Preparation,
+    text: str,
+    seed: int,
+    network: Flat,
+    device: str,
+    threads: int,
+    devices: str | None,
+) -> bytes:
+    """The task that makes what a method needs before its first iteration, as one safetensors file.
+
+    devices: those visible to the worker that asked, which waits meanwhile.
+    """
+    if devices is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = devices
+    import torch
+    from safetensors.numpy import save
+
+    from mim4dd.methods.task import DistillationTask, prepare_here
+    from mim4dd.networks import NETWORKS
+
+    set_up(threads)
+    train = inputs.perturbed(text, seed).data
+    task = DistillationTask(train, unflatten(NETWORKS, network, "network"), 1, seed, torch.device(device))
+    made = prepare_here(preparation, task)
+    return save(dict(made.arrays), {"seconds": repr(made.seconds)})
+
+
+def unpacked(content: bytes) -> Prepared:
+    """What `prepared` has packed."""
+    from safetensors.numpy import load
+
+    from mim4dd.methods.task import Prepared
+
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return Prepared(load(content), float(header["__metadata__"]["seconds"]))
+
+
+def perturbed(inputs: Inputs, text: str, seed: int) -> Perturbed:
+    """The task that makes a variant, on some node; without pixels where they are those of the clean split."""
+    made = inputs.perturbed(text, seed)
+    same = made.data.images is inputs.splits.train.images
+    return with_images(made, made.data.images[:, :0]) if same else made
+
+
+def with_images(variant: Perturbed, images: Floats) -> Perturbed:
+    """The same labels on other pixels."""
+    return replace(variant, data=replace(variant.data, images=images))
+
+
+def set_up(threads: int) -> None:
+    """Give this worker as many threads as the trial has CPUs, and have it keep the memory that it frees."""
+    import torch
+
+    from mim4dd.memory import keep_freed_memory
+
+    keep_freed_memory()
+    # At every unit: workers are reused, and OpenMP's count belongs to the thread that set it.
+    torch.set_num_threads(threads)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from studies.engine.arms import Setting
@@ -113,8 +112,9 @@ def parent(folder: StudyFolder, experiment: str, answer: str = "") -> str:
 def trial(row: Row, setting: Setting, folder: StudyFolder, failed_by: str) -> str:
     """The description of a trial: what it is, what came out, what failed, and the study's command."""
     numbers, config = final(row), row.config
+    images = "1 image" if config.get("ipc") == 1 else f"{config.get('ipc', '?')} images"
     wrong = numbers.get("wrong_labels")
-    parts = [f"**{setting.arm.name}**", f"{config.get('dataset', '?')}, {config.get('ipc', '?')} images a class"]
+    parts = [f"**{setting.arm.name}**", f"{config.get('dataset', '?')}, {images} a class"]
     parts += [f"{name}: {label}" for name, label in setting.levels.items()]
     parts += [f"{wrong:.1%} of the training labels wrong"] if wrong else []
     scores = [
@@ -143,13 +143,17 @@ def _failures(row: Row, failed_by: str) -> str:
     return f"Failure modes: {'; '.join(named)}." if named else "No failure mode."
 
 
-def answer(out: Path) -> str:
-    """The answer as the study wrote it, without its pictures (they are among the artifacts), cut when it is long."""
+def answer(folder: StudyFolder) -> str:
+    """The answer as the study wrote it, cut when it is long; its pictures are among the artifacts.
+
+    The page shows the first lines alone: neither the title nor the question, which stands below.
+    """
     try:
-        lines = (out / "answer.md").read_text(encoding="utf-8").splitlines()
+        lines = (folder.path / "answer.md").read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
-    text = "\n".join(line for line in lines if "![" not in line).strip()
+    before = (f"# {folder.study['title']}", folder.study["question"])
+    text = "\n".join(line for line in lines if "![" not in line and line not in before).strip()
     return text if len(text) <= LONGEST else f"{text[:LONGEST].rpartition(chr(10))[0]}\n\n(the rest is in answer.md)"
 
 

@@ -108,13 +108,15 @@ def condition(row: Row, study: Mapping[str, Any]) -> str:
     return str(labels.get(text, text or "clean"))
 
 
-def training_data(row: Row, study: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The name of what a trial was distilled from, `digits · symmetric 0.4`, and all that it is made of."""
-    config, label = row.config, condition(row, study)
+def dataset_name(dataset: str, condition: str) -> str:
+    """What a trial was distilled from, `digits` or `digits · symmetric 0.4`."""
+    return dataset if condition == "clean" else f"{dataset} · {condition}"
+
+
+def dataset_source(config: Mapping[str, Any]) -> dict[str, Any]:
+    """All that decides a training split, but the seed that a perturbation is drawn with."""
     keys = ("dataset", "dataset_digest", "split_seed", "classes_as", "perturb")
-    source = {key: config[key] for key in keys if config.get(key, "") != ""}
-    name = str(config.get("dataset", study["dataset"]))
-    return (name if label == "clean" else f"{name} · {label}"), source
+    return {key: config[key] for key in keys if config.get(key, "") != ""}
 
 
 def failed_by(modes: Iterable[str]) -> str:

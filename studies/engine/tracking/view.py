@@ -94,7 +94,7 @@ class View:
         }
         metrics = [Metric(name, value, ended, 0) for name, value in numbers.items()]
         self._mark(self.folder.failed())
-        text = describe.parent(self.folder, self.experiment, describe.answer(out))
+        text = describe.parent(self.folder, self.experiment, describe.answer(self.folder))
         note = RunTag("mlflow.note.content", text)
         self.client.log_batch(self.parent, metrics, tags=[note])
         for name in ("answer.md", "report.html", "study.json", "settings.jsonl", "rows.jsonl"):
@@ -153,7 +153,7 @@ class View:
         started = int(1000 * describe.moment(study["created"]))
         made = self.client.create_run(self.experiment, started, tags, describe.name(study))
         self.client.log_batch(made.info.run_id, params=entities("Param", describe.parameters(study)))
-        self._dataset(made.info.run_id, study["dataset"], {"dataset": study["dataset"]})
+        self._dataset(made.info.run_id, study["configuration"], "clean")
         return made.info.run_id, True
 
     def _children(self, condition: str) -> Iterator[tuple[str, Child]]:
@@ -199,7 +199,7 @@ class View:
             varied.parameters(row, setting, self.folder) | mlflow_fields.parameters(row, study.get("knobs") or {}),
         )
         self.client.log_batch(run, entities("Metric", metrics), entities("Param", parameters))
-        self._dataset(run, *mlflow_fields.training_data(row, study))
+        self._dataset(run, row.config, mlflow_fields.condition(row, study))
         for file in ("synthetic.png", "synthetic.safetensors", "history.json"):
             if (place / file).is_file():
                 self.client.log_artifact(run, str(place / file))
@@ -207,12 +207,14 @@ class View:
         self.client.set_terminated(run, "FINISHED" if ok else "FAILED", ended)
         self.known[row.trial] = Child(run, content, True, told)
 
-    def _dataset(self, run: str, name: str, source: Mapping[str, Any]) -> None:
+    def _dataset(self, run: str, config: Mapping[str, Any], condition: str) -> None:
         """Say what a run was trained on; the same input again changes nothing."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        digest = str(self.folder.study.get("data_digest") or "unknown")
-        dataset = Dataset(name, digest, "mim4dd", json.dumps(source, sort_keys=True))
+        study = self.folder.study
+        name = mlflow_fields.dataset_name(str(study["dataset"]), condition)
+        source = json.dumps(mlflow_fields.dataset_source(config))
+        dataset = Dataset(name, str(study.get("data_digest") or "unknown"), "mim4dd", source)
         self.client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     def _setting(self, row: Row) -> Setting:

@@ -102,15 +102,19 @@ def _varied(folder: StudyFolder, means: bool) -> tuple[str, list[Chart]]:
 
 
 def _columns(folder: StudyFolder) -> list[str]:
-    """What the study varied, what it was trained on, where it failed, scores."""
+    """What the study varied, its seed, accuracies, failures, data; a narrow window shows the first."""
     knobs = [parameter(name) for name in folder.study.get("knobs") or {}]
     names = [*knobs, *(name for name in varied.texts(folder) if not knobs or name != varied.METHOD)]
-    scores = (CHOSEN_BY, BALANCED if score(folder) == BALANCED else TEST, "validation_worst_class_recall")
+    scores = dict.fromkeys((CHOSEN_BY, score(folder)))  # where knobs are searched, no test accuracy invites a choice
+    others = ("validation_worst_class_recall", "decodable_information_fraction", "seconds")
     return [
         *(f"params.`{name}`" for name in [*names, *varied.curve_axes(folder)]),
+        "tags.`seed`",
+        *(f"metrics.`{name}`" for name in scores),
+        "tags.`failed_by`",
         "attributes.`Dataset`",
-        *(f"tags.`{name}`" for name in ("seed", "role", "failed_by")),
-        *(f"metrics.`{name}`" for name in (*scores, "decodable_information_fraction", "seconds")),
+        *(f"metrics.`{name}`" for name in others),
+        "tags.`role`",
     ]
 
 

@@ -108,13 +108,14 @@ def _columns(folder: StudyFolder) -> list[str]:
     scores = dict.fromkeys((CHOSEN_BY, score(folder)))  # where knobs are searched, no test accuracy invites a choice
     others = ("validation_worst_class_recall", "decodable_information_fraction", "seconds")
     return [
-        *(f"params.`{name}`" for name in [*names, *varied.curve_axes(folder)]),
+        *(f"params.`{name}`" for name in names),
         "tags.`seed`",
         *(f"metrics.`{name}`" for name in scores),
         "tags.`failed_by`",
         "attributes.`Dataset`",
         *(f"metrics.`{name}`" for name in others),
         "tags.`role`",
+        *(f"params.`{name}`" for name in varied.curve_axes(folder)),
     ]
 
 

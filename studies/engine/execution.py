@@ -209,8 +209,8 @@ class Execution:
         for sentence in answer.sentences:
             say(str(sentence))
         say(f"\nreport: {self.journal.out / 'report.html'}   numbers: {self.journal.out / 'answer.md'}")
-        if not self.options.offline and self.uri.startswith("sqlite"):
-            say(f"runs, curves and pictures: mlflow ui --backend-store-uri {self.uri}")
+        if where := tracker.where():
+            say(where)
         if interrupted:
             say(interrupted)
         return 128 + (self.signals.received or signal.SIGINT) if interrupted else 0

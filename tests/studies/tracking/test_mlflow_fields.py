@@ -54,6 +54,7 @@ def test_final_numbers() -> None:
     assert math.isclose(found["validation_accuracy"], 0.85)
     assert math.isclose(found["validation_worst_class_recall"], 0.7)
     assert math.isclose(found["test_accuracy"], 0.75)
+    assert math.isclose(found["test_balanced_accuracy"], (0.8 + 2.6 / 3) / 2)
     assert math.isclose(found["decodable_information_fraction"], 0.5)
     assert math.isclose(found["decodable_information_nats"], ENTROPY / 2)
     assert found["peak_memory_bytes"] == 7_000_000
@@ -69,7 +70,7 @@ def test_rows_without_numbers_have_none() -> None:
         "by_iteration/validation_accuracy"
     }
     setting = Setting(0, Arm("dm", "dm"))
-    assert mlflow_fields.tags(finished, setting, {})["mlflow.note.content"] == "This trial diverged: not finite."
+    assert mlflow_fields.tags(finished, setting, {})["reason"] == "not finite"
     untimed = Row.read(held | {"measured": {}})
     assert mlflow_fields.times(untimed) == (0, 0)
     assert mlflow_fields.points(untimed, [])

@@ -15,7 +15,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from studies.engine.arms import CEILING, FLOOR, Arm, Curve
 from studies.engine.rows import Array
@@ -31,6 +31,8 @@ INK, FAINT = "#1d2430", "#8a929c"
 # Paul Tol's muted scheme, for every kind of colour blindness, without those that are too light on white.
 COLOURS = ("#332288", "#CC6677", "#117733", "#999933", "#882255", "#AA4499")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Steps between ticks: a step of 2.5 would be printed rounded, now up, now down.
+ROUND = [1, 2, 5, 10]
 Dashes = tuple[float, tuple[float, ...]]
 LINES: tuple[Dashes | str, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (2.5, 1.2)))
 
@@ -92,6 +94,7 @@ def panels(
 
 def percent_axis(axes: Axes, decimals: int = 0) -> None:
     """Fractions of 1 as percent on the vertical axis."""
+    axes.yaxis.set_major_locator(MaxNLocator(7, steps=ROUND))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -99,6 +102,7 @@ def percent_axis(axes: Axes, decimals: int = 0) -> None:
 def points_axis(axes: Axes, which: Literal["x", "y"] = "y") -> None:
     """Differences of fractions as points, `+1.0`. It holds the margin on both sides: less would dramatise noise."""
     axis, limit = (axes.xaxis, axes.set_xlim) if which == "x" else (axes.yaxis, axes.set_ylim)
+    axis.set_major_locator(MaxNLocator(6, steps=ROUND))
     axis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
     low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
     limit(min(low, -1.2 * MARGIN), max(high, 1.2 * MARGIN))

@@ -46,6 +46,7 @@ def label_places(axes: Axes, axis: Axis, vertical: bool = False) -> None:
     elif axis.log:
         low, high = np.log10(axis.low), np.log10(axis.high)
         decades = [10.0**k for k in range(int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9)) + 1)]
+        decades = decades[:: 2 if len(decades) > 5 else 1]
         values = decades if len(decades) > 2 else list(np.geomspace(axis.low, axis.high, 5))
         places = np.array([axis.unit(v) for v in values])
         labels = [f"{v:g}" if v in decades else f"{v:.2g}" for v in values]

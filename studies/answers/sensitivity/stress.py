@@ -184,7 +184,7 @@ def _figure(found: Comparison) -> Figure:
     last.axvline(0, color=INK, lw=0.8)
     last.plot(clean[1:], stressed[1:], "s", ms=4, color=OURS, alpha=0.7)
     last.plot(clean[0], stressed[0], "D", ms=6, color=DEFAULT, mec=INK)
-    last.set(xlabel="gain on clean data (points)", ylabel=f"gain under {found.label} (points)")
+    last.set(xlabel="gain on clean data (points)", ylabel=f"gain under {found.label}\n(points)")
     points_axis(last, "x")
     for k, axes in enumerate(grid):
         axes.axhline(0, color=INK, lw=0.8)

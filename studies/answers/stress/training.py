@@ -65,7 +65,7 @@ def _transitions(ledger: Ledger) -> Figure | None:
     for k, axes in enumerate(grid):
         (label, step), name = chosen[k // 2], ("asked", "realised")[k % 2]
         matrix = step.get(("asked", "transition")[k % 2])
-        axes.set(xticks=[], yticks=[], xlabel="label")
+        axes.set(xticks=[], yticks=[], xlabel="label" if k + columns >= len(grid) else "")
         axes.set_title("\n".join([*textwrap.wrap(label, 24), name]), fontsize=TITLE)
         if matrix is None:
             axes.text(

@@ -54,16 +54,16 @@ def texts(axes: Axes, *wanted: str) -> Places:
 
 def test_twenty_arms_have_twenty_styles_in_colour_and_in_grey() -> None:
     arms = {str(k): Arm(str(k), "dm") for k in range(20)} | {name: Arm(name, name) for name in ANCHORS}
-    found = styles(arms)
-    assert len({(one.colour, one.marker, one.line) for one in found.values()}) == 22
-    assert len({(one.marker, one.line) for one in found.values()}) == 22
-    assert all(found[name] == style for name, style in ANCHORS.items())
-    assert not {one.marker for one in ANCHORS.values()} & {found[str(k)].marker for k in range(20)}
+    drawn_as = styles(arms)
+    assert len({(one.colour, one.marker, one.line) for one in drawn_as.values()}) == 22
+    assert len({(one.marker, one.line) for one in drawn_as.values()}) == 22
+    assert all(drawn_as[name] == style for name, style in ANCHORS.items())
+    assert not {one.marker for one in ANCHORS.values()} & {drawn_as[str(k)].marker for k in range(20)}
 
 
 def test_colours_of_arms_are_dark_enough_on_white() -> None:
-    found = styles({str(k): Arm(str(k), "dm") for k in range(6)} | {name: Arm(name, name) for name in ANCHORS})
-    for one in found.values():
+    drawn_as = styles({str(k): Arm(str(k), "dm") for k in range(6)} | {name: Arm(name, name) for name in ANCHORS})
+    for one in drawn_as.values():
         red, green, blue = (int(one.colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
         linear = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (red, green, blue))
         luminance = float(np.dot([0.2126, 0.7152, 0.0722], list(linear)))
@@ -71,8 +71,8 @@ def test_colours_of_arms_are_dark_enough_on_white() -> None:
 
 
 def test_a_base_alone_is_hollow_and_the_term_on_it_filled() -> None:
-    found = styles({"dm": Arm("dm", "dm"), "mim": Arm("mim", "mim", {"method.base": "dm"}, "dm")})
-    assert [found[key].filled for key in ("dm", "mim")] == [False, True]
+    drawn_as = styles({"dm": Arm("dm", "dm"), "mim": Arm("mim", "mim", {"method.base": "dm"}, "dm")})
+    assert [drawn_as[key].filled for key in ("dm", "mim")] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_pairs_are_hatched_exactly_where_the_interval_contains_a_half(tmp_path: 
 
 def test_gains_are_hatched_and_grey_where_undecided_and_bold_where_decided() -> None:
     ledger = Ledger(Results(folder_of("noise-digits-bases")))
-    found = Response(ledger, "balanced", list(ledger.results.arms))
-    figure = next(one for one in matrices(found, list(ledger.results.arms)).figures if one and one.name == "bases")
-    rulings = [[found.gain(arm, levels) for levels in ledger.results.levels] for arm in found.terms]
+    response = Response(ledger, "balanced", list(ledger.results.arms))
+    figure = next(one for one in matrices(response, list(ledger.results.arms)).figures if one and one.name == "bases")
+    rulings = [[response.gain(arm, levels) for levels in ledger.results.levels] for arm in response.terms]
     places = [(x, y, one) for y, row in enumerate(rulings) for x, one in enumerate(row)]
     (axes,) = drawn(figure).axes
     assert hatched(axes) == {(x, y) for x, y, one in places if one.decision is Decision.UNDECIDED}
@@ -205,6 +205,6 @@ def test_gains_along_a_curve_stand_in_points_and_decided_ones_have_a_star() -> N
 def test_every_figure_of_a_suite_can_be_written_as_svg() -> None:
     for figure in answer_of("noise-digits-bases").figures:
         if figure.drawing is not None:
-            held = io.StringIO()
-            figure.drawing.savefig(held, format="svg")
-            assert "</svg>" in held.getvalue()
+            written = io.StringIO()
+            figure.drawing.savefig(written, format="svg")
+            assert "</svg>" in written.getvalue()

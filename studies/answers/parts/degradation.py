@@ -118,7 +118,8 @@ def degradation_figure(found: Response, note: str = "") -> Figure | None:
         top.set_ylabel(WORDS[found.metric])
         bottom.set_ylabel("gain over the base (points)")
     first = pairs[0][0]
-    first.set_ylim(np.floor(10 * first.get_ylim()[0]) / 10, 1.02)
+    low, high = first.get_ylim()
+    first.set_ylim(np.floor(10 * low) / 10, min(np.ceil(10 * high) / 10, 1.02))
     percent_axis(first)
     legend(drawing, first)
     return Figure(
@@ -153,16 +154,16 @@ def _grid(count: int) -> tuple[Drawing, list[tuple[Axes, Axes]]]:
 def _draw(found: Response, top: Axes, bottom: Axes, curve: Curve, points_: list[tuple[float, Levels]]) -> None:
     """One curve: every main arm's accuracy, and the gains of those with a control."""
     style, terms = styles(found.results.arms), [arm for arm in found.main if arm in found.terms]
-    x, log = np.array([place for place, _ in points_]), curve.scale == "log"
+    x, log = np.array([one for one, _ in points_]), curve.scale == "log"
     for k, arm in enumerate(found.main):
         means = [found.results.mean(Cell(arm, levels), found.metric) for _, levels in points_]
         bars(top, dodged(x, k, len(found.main), log=log), means, style[arm], found.name(arm), fraction=True)
     for k, arm in enumerate(terms):
         gains, at = [found.gain(arm, levels) for _, levels in points_], dodged(x, k, len(terms), log=log)
         bars(bottom, at, [one.interval for one in gains], style[arm], found.name(arm))
-        for one, place in zip(gains, at, strict=True):
+        for one, x_of_arm in zip(gains, at, strict=True):
             if one.differs and one.interval.high is not None:
-                star(bottom, place, one.interval.high, style[arm].colour)
+                star(bottom, x_of_arm, one.interval.high, style[arm].colour)
     bottom.axhline(0, color=INK, lw=0.8)
     points_axis(bottom)
     top.set_title(curve.name, fontsize=TITLE)

@@ -25,7 +25,7 @@ ACCURACY, SIGNED = "cividis", "PuOr"
 
 def shares_map() -> Colormap:
     """White where there is nothing, then cividis from light to dark; grey where nothing can be."""
-    colours = ["#ffffff", *(to_hex(colormaps["cividis"](place)) for place in (0.95, 0.7, 0.45, 0.2, 0.0))]
+    colours = ["#ffffff", *(to_hex(colormaps["cividis"](share)) for share in (0.95, 0.7, 0.45, 0.2, 0.0))]
     return LinearSegmentedColormap.from_list("shares", colours).with_extremes(bad="#d9dde3")
 
 

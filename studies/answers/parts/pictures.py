@@ -45,9 +45,9 @@ def kept(folder: StudyFolder, name: str, title: str, caption: str) -> Figure | N
     return Figure(name, title, caption + KEPT, None)
 
 
-def _wrapped(told: str, letters: int) -> str:
+def _wrapped(title: str, letters: int) -> str:
     """Each line of a title broken where its panel ends."""
-    return "\n".join(line for one in told.split("\n") for line in textwrap.wrap(one, letters) or [""])
+    return "\n".join(line for one in title.split("\n") for line in textwrap.wrap(one, letters) or [""])
 
 
 def _show(axes: Axes, told: str, pixels: Array | None) -> None:

@@ -68,10 +68,10 @@ class Look:
 
 def trust(fit: SurfaceFit) -> str:
     """How far the curves are to be believed, for the picture."""
-    told = f"cross-validated R² {fit.r_squared:.2f}"
+    text = f"cross-validated R² {fit.r_squared:.2f}"
     if not fit.explains:
-        return f"{told}: the curve explains nothing"
-    return f"{told}, which pure noise can reach" if fit.r_squared < OF_NOISE else told
+        return f"{text}: the curve explains nothing"
+    return f"{text}, which pure noise can reach" if fit.r_squared < OF_NOISE else text
 
 
 def draw_knob(axes: Axes, found: Analysis, k: int, look: Look, level: float = 0.0) -> None:

@@ -137,8 +137,8 @@ def test_replicates_without_any_spread_still_fit() -> None:
 def test_a_surface_of_noise_explains_nothing_and_one_of_a_function_does() -> None:
     x = even_points(64, 3, "noise")
     noise = fit_surface(x, np.random.default_rng(2).normal(size=(64, 3, 1)), NAMES)
-    found = fit_surface(x, scores(x, additive(x)), NAMES)
+    smooth = fit_surface(x, scores(x, additive(x)), NAMES)
     assert noise is not None
-    assert found is not None
+    assert smooth is not None
     assert not noise.fit.explains
-    assert found.fit.explains
+    assert smooth.fit.explains

@@ -127,7 +127,7 @@ def test_table_tells_ours_from_published_and_names_the_schedule(tmp_path: Path) 
     assert len(told) == 4
     (figure,) = answer.figures
     assert figure.drawing is not None
-    assert len(figure.drawing.axes[0].lines) == 3
+    assert len(figure.drawing.axes[0].containers) == 3
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from scipy.stats import rankdata
 
 from studies.answers.baselines.added_studies import added_studies, place_of
-from studies.answers.parts.drawing import tints
+from studies.answers.parts.drawing import INCHES_A_LETTER, INK, PAGE, styles
 from studies.answers.results import Results
 from studies.engine.answer import Cell, Figure, Sentence, Table
 from studies.engine.arms import CEILING
@@ -22,7 +24,6 @@ from studies.engine.statistics.contrasts import LEVEL
 
 # What makes blocks differ by their nature, and what names a trial.
 OF_A_BLOCK = ("dataset", "dataset_digest", "ipc", "seed", "source", "classes_as", "protocol")
-INCHES_A_LETTER = 0.085
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,11 +194,13 @@ class Blocks:
 
 
 def _diagram(blocks: Blocks, difference: float) -> Drawing:
-    ranks, names, average = blocks.ranks, blocks.names, blocks.average
-    k, half, tint = ranks.methods, math.ceil(ranks.methods / 2), tints(blocks.results.arms)
+    ranks, average = blocks.ranks, blocks.average
+    k, half, style = ranks.methods, math.ceil(ranks.methods / 2), styles(blocks.results.arms)
+    names = [name.replace(" (", "\n(", 1) for name in blocks.names]
     first = 0.35 + 0.22 * len(ranks.groups)
-    depth, above, inner = first + 0.42 * (half - 1) + 0.25, 1.1, max(3.2, 0.8 * (k - 1))
-    letters = INCHES_A_LETTER * (max(map(len, names)) + 7)
+    depth, above = first + 0.42 * (half - 1) + 0.3, 1.0
+    letters = INCHES_A_LETTER * (max(len(line) for name in names for line in name.split("\n")) + 8)
+    inner = max(2.4, 0.28 * (k - 1), PAGE - 2 * (letters + 0.35))
     width, height = inner + 2 * (letters + 0.35), above + depth
     drawing = Drawing(figsize=(width, height))
     axes = drawing.add_axes((0, 0, 1, 1))
@@ -205,32 +208,40 @@ def _diagram(blocks: Blocks, difference: float) -> Drawing:
     axes.set_ylim(-depth, above)
     axes.axis("off")
 
-    def place(rank: float) -> float:
+    def at(rank: float) -> float:
         return letters + 0.35 + inner * (rank - 1) / (k - 1)
 
-    axes.plot([place(1), place(k)], [0, 0], "k-", lw=1.2)
-    for rank in range(1, k + 1):
-        axes.plot([place(rank)] * 2, [0, 0.1], "k-", lw=1.2)
-        axes.text(place(rank), 0.15, str(rank), ha="center", va="bottom", fontsize=9)
-    told = f"critical difference {difference:.2f}"
-    if difference <= k - 1:
-        end = place(1 + difference)
-        axes.plot([place(1), end], [0.62, 0.62], "k-", lw=1.2)
-        for x in (place(1), end):
-            axes.plot([x, x], [0.56, 0.68], "k-", lw=1.2)
-    else:
-        told += f", more than ranks of {k} methods can differ"
-    axes.text(place(1), 0.74, told, ha="left", va="bottom", fontsize=9)
-    axes.text(place(1) - 0.18, 0, "best", ha="right", va="center", fontsize=9, color="#5b6575")
-    axes.text(place(k) + 0.18, 0, "worst", ha="left", va="center", fontsize=9, color="#5b6575")
+    _ruler(axes, at, k, difference)
     for position, i in enumerate(blocks.order):
-        left = position < half
-        x, y = place(average[i]), -(first + 0.42 * (position if left else k - 1 - position))
-        edge = place(1) - 0.2 if left else place(k) + 0.2
-        axes.plot([x, x, edge], [0, y, y], color=tint[blocks.entrants[i]], lw=1.2)
+        left, own = position < half, style[blocks.entrants[i]]
+        x, y = at(average[i]), -(first + 0.42 * (position if left else k - 1 - position))
+        edge = at(1) - 0.2 if left else at(k) + 0.2
+        axes.plot([x, x, edge], [0, y, y], color=own.colour, ls=own.line, lw=1.2)
+        axes.plot(x, 0, marker=own.marker, color=own.colour, mfc=own.face, ms=5.5, zorder=4, clip_on=False)
+        axes.plot(edge, y, marker=own.marker, color=own.colour, mfc=own.face, ms=5.5, zorder=4)
         label = f"{names[i]}  {average[i]:.2f}" if left else f"{average[i]:.2f}  {names[i]}"
-        axes.text(edge + (-0.06 if left else 0.06), y, label, ha="right" if left else "left", va="center", fontsize=9.5)
+        side = "right" if left else "left"
+        axes.text(edge + (-0.1 if left else 0.1), y, label, ha=side, va="center", ma=side, fontsize=8.5)
     for level, group in enumerate(ranks.groups):
-        y, ends = -(0.2 + 0.22 * level), [place(average[group[0]]) - 0.06, place(average[group[-1]]) + 0.06]
-        axes.plot(ends, [y, y], color="#1d2430", lw=4, solid_capstyle="butt", zorder=3)
+        y, ends = -(0.2 + 0.22 * level), [at(average[group[0]]) - 0.06, at(average[group[-1]]) + 0.06]
+        axes.plot(ends, [y, y], color=INK, lw=4, solid_capstyle="butt", zorder=3)
     return drawing
+
+
+def _ruler(axes: Axes, at: Callable[[float], float], k: int, difference: float) -> None:
+    """The axis of ranks with its ends named, and the critical difference above it."""
+    axes.plot([at(1), at(k)], [0, 0], "-", color=INK, lw=1.2)
+    for rank in range(1, k + 1):
+        axes.plot([at(rank)] * 2, [0, 0.1], "-", color=INK, lw=1.2)
+        axes.text(at(rank), 0.15, str(rank), ha="center", va="bottom", fontsize=8.5)
+    text = f"critical difference {difference:.2f}"
+    if difference <= k - 1:
+        end = at(1 + difference)
+        axes.plot([at(1), end], [0.55, 0.55], "-", color=INK, lw=1.2)
+        for x in (at(1), end):
+            axes.plot([x, x], [0.49, 0.61], "-", color=INK, lw=1.2)
+    else:
+        text += f", more than ranks of {k} methods can differ"
+    axes.text(at(1), 0.66, text, ha="left", va="bottom", fontsize=8.5)
+    axes.text(at(1) - 0.18, 0.08, "best", ha="right", va="center", fontsize=8.5, color=INK)
+    axes.text(at(k) + 0.18, 0.08, "worst", ha="left", va="center", fontsize=8.5, color=INK)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 
 import numpy as np
-from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import PercentFormatter
 
 from mim4dd.methods import METHODS
 from mim4dd.registry import Scalar, flatten
 from studies.answers.fidelity.published import SAME, Published, published
 from studies.answers.ledger import Ledger, Part, Ruling
+from studies.answers.parts.drawing import PAGE, bars, dodged, legend, panels, percent_axis, styles
 from studies.answers.parts.overview import more_seeds, unready
 from studies.answers.results import Contrast, Results, slug
 from studies.engine.answer import Answer, Cell, Figure, Sentence, Table, images, percent
@@ -209,29 +209,26 @@ def _curves(results: Results) -> Figure | None:
     curves = {arm: curve for arm in results.arms if len(curve := curve_of(results, arm)) > 1}
     if not curves:
         return None
-    drawing = Drawing(figsize=(7.5, 4.6), layout="constrained")
-    axes = drawing.subplots()
-    for arm, curve in curves.items():
+    drawing, (axes,) = panels(1, 1, (PAGE, 4.2))
+    style = styles(results.arms)
+    for k, (arm, curve) in enumerate(curves.items()):
         share = np.array([iteration for iteration, _ in curve]) / curve[-1][0]
-        means = np.array([one.mean for _, one in curve], dtype=float)
         told = any(key.endswith(".iterations") for key in results.arms[arm].knobs)
         name = results.arms[arm].name + ("" if told else f", {curve[-1][0]} iterations")
-        (line,) = axes.plot(share, means, marker="o", label=name)
-        if all(one.low is not None for _, one in curve):
-            low, high = (np.array([getattr(one, side) for _, one in curve], dtype=float) for side in ("low", "high"))
-            axes.fill_between(share, low, np.minimum(high, 1), color=line.get_color(), alpha=0.15, lw=0)
+        bars(axes, dodged(share, k, len(curves)), [one for _, one in curve], style[arm], name, fraction=True)
     axes.set_xlabel("share of the iterations")
     axes.set_ylabel("validation accuracy")
-    axes.set_xlim(0, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
-    drawing.legend(loc="outside upper center", ncols=1, frameon=False, fontsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlim(0, 1.06)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    percent_axis(axes, 1)
+    legend(drawing, axes)
     return Figure(
         "curves",
         "Accuracy against iterations",
-        "Validation accuracy at a quarter, half and all of the iterations, mean over synthetic sets with 95% t bands "
-        "where there are two or more. The interim points train two networks on the set as it is, the last as many as "
-        "the table says: a curve that still rises says that its schedule was cut short.",
+        "Validation accuracy at a quarter, half and all of the iterations, mean over synthetic sets with 95% t "
+        "intervals where there are two or more; the methods of one share stand side by side. The interim points train "
+        "two networks on the set as it is, the last as many as the table says: a curve that still rises says that its "
+        "schedule was cut short.",
         drawing,
     )
 

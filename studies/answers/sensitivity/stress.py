@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.ticker import PercentFormatter
 
 from studies.answers.ledger import Part
-from studies.answers.parts.drawing import FAINT, legend, percent_axis
+from studies.answers.parts.drawing import FAINT, INK, PAGE, legend, panels, points_axis
 from studies.answers.sensitivity.analysis import METRIC, Analysis, default_name
-from studies.answers.sensitivity.figures import BASE, DEFAULT, OURS, draw_knob, panels
+from studies.answers.sensitivity.figures import DEFAULT, OURS, Look, draw_knob, trust
 from studies.answers.sensitivity.tables import STARRED
 from studies.engine.answer import Cell, Claim, Figure, Sentence, Table
 from studies.engine.rows import Array
@@ -175,26 +174,35 @@ def _settings(found: Comparison) -> Table:
 
 def _figure(found: Comparison) -> Figure:
     """Gain over the base against each knob, clean and perturbed, and settings against each other."""
-    drawing, grid = panels(len(found.space) + 1, min(3, len(found.space) + 1), (3.9, 3.3))
+    drawing, grid = panels(len(found.space) + 1, min(3, len(found.space) + 1), (PAGE / 3, 2.3), extra=(0.0, 0.8))
+    clean_look = Look(FAINT, "o", False, _named("clean data", found.clean))
+    looks = ((found.clean, clean_look), (found.stressed, Look(OURS, "s", True, _named(found.label, found.stressed))))
     for k, axes in enumerate(grid[:-1]):
-        for one, tint, name in ((found.clean, FAINT, "clean data"), (found.stressed, OURS, found.label)):
-            draw_knob(axes, one, k, tint, name, float(np.nanmean(one.base_sets)))
-        axes.set_ylabel("gain over the base")
+        for one, look in looks:
+            draw_knob(axes, one, k, look, float(np.nanmean(one.base_sets)))
     last, (clean, stressed) = grid[-1], found.gains
-    last.axvline(0, color=BASE, lw=1)
-    last.plot(clean[1:], stressed[1:], "o", ms=4, color=OURS)
-    last.plot(clean[0], stressed[0], "D", ms=7, color=DEFAULT)
-    last.set(xlabel="gain on clean data", ylabel=f"gain under {found.label}")
-    last.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
-    for axes in grid:
-        axes.axhline(0, color=BASE, lw=1)
-        percent_axis(axes, 1)
-    legend(drawing, grid[0])
+    last.axvline(0, color=INK, lw=0.8)
+    last.plot(clean[1:], stressed[1:], "s", ms=4, color=OURS, alpha=0.7)
+    last.plot(clean[0], stressed[0], "D", ms=6, color=DEFAULT, mec=INK)
+    last.set(xlabel="gain on clean data (points)", ylabel=f"gain under {found.label}\n(points)")
+    points_axis(last, "x")
+    for k, axes in enumerate(grid):
+        axes.axhline(0, color=INK, lw=0.8)
+        points_axis(axes)
+        if axes is not last and k % 3 == 0:
+            axes.set_ylabel("gain over the base (points)")
+    legend(drawing, grid[0], "Gaussian processes, one for each kind of training data")
     return Figure(
         "stress",
         "The same settings on clean and on perturbed data",
         "Gain over the base alone under the same data and seeds (validation). Curves: Gaussian process averaged "
-        "over the other knobs, with its 95% band; dots: settings, mean over seeds; diamonds: "
+        "over the other knobs, with its 95% band, pale and dashed without one where it explains nothing; hollow dots "
+        "(clean) and squares (perturbed): settings, mean over seeds; diamonds: "
         f"{default_name(found.clean.folder)}. Last panel: each setting's two gains.",
         drawing,
     )
+
+
+def _named(data: str, found: Analysis) -> str:
+    """A kind of training data with what its curves are worth."""
+    return f"{data}: {trust(found.surface.fit)}" if found.surface is not None else data

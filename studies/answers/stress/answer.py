@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.degradation import degradation_figure, degradation_table, slope_table
+from studies.answers.parts.drawing import PAGE
 from studies.answers.parts.failures import failure_part, occurrences
 from studies.answers.parts.matrix import crossed, matrices
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
@@ -171,7 +172,7 @@ def _images(found: Response) -> Figure | None:
         "Pixels outside the range of real ones are clipped."
     )
     title = "What is distilled from clean and from perturbed data"
-    return picture_figure(results.folder, "images", title, caption, grid, 13)
+    return picture_figure(results.folder, "images", title, caption, grid, PAGE)
 
 
 NOTES = {

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import PercentFormatter
 
 from studies.answers.ledger import Part
-from studies.answers.parts.drawing import band, curve_axis, legend, percent_axis, tints
+from studies.answers.parts.drawing import (
+    PAGE,
+    TITLE,
+    bars,
+    colour_bar,
+    curve_axis,
+    dodged,
+    legend,
+    panels,
+    percent_axis,
+    styles,
+)
+from studies.answers.parts.heat_maps import ACCURACY
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell, slug
 from studies.engine.answer import Cell as Entry
@@ -146,31 +156,29 @@ def _group_figure(found: Response) -> Figure | None:
     curves = [(curve, points) for curve, points in found.curves if curve.scale == "log"]
     if not curves:
         return None
-    tint = tints(found.results.arms)
-    drawing = Drawing(figsize=(10, 2.9 * len(curves) + 0.6), layout="constrained")
-    grid = drawing.subplots(len(curves), 3, sharey=True, squeeze=False)
+    style = styles(found.results.arms)
+    drawing, grid = panels(3 * len(curves), 3, (PAGE / 3, 2.3), sharey=True, extra=(0.0, 0.6))
     for row, (curve, points) in enumerate(curves):
-        x, worst = np.array([place for place, _ in points]), points[-1][1]
-        for arm in found.main:
+        x, worst, line = np.array([place for place, _ in points]), points[-1][1], grid[3 * row : 3 * row + 3]
+        for k, arm in enumerate(found.main):
             recalls = [_recall(found, Cell(arm, levels), thirds, worst) for _, levels in points]
-            for k, axes in enumerate(grid[row]):
-                dashed, intervals = (
-                    found.results.arms[arm].method == CEILING,
-                    [mean_interval(one[k]) for one in recalls],
-                )
-                band(axes, x, intervals, tint[arm], found.name(arm), dashed=dashed)
-        for name, axes in zip(THIRDS, grid[row], strict=True):
-            axes.set_title(f"{curve.name}, {name}", fontsize=10)
+            at = dodged(x, k, len(found.main), log=True)
+            for group, axes in enumerate(line):
+                means = [mean_interval(one[group]) for one in recalls]
+                bars(axes, at, means, style[arm], found.name(arm), fraction=True)
+        for name, axes in zip(THIRDS, line, strict=True):
+            axes.set_title(f"{curve.name}, {name}", fontsize=TITLE)
             axes.set_ylim(-0.02, 1.02)
             percent_axis(axes)
             curve_axis(axes, curve, x)
-        grid[row][0].set_ylabel("test recall")
-    legend(drawing, grid[0][0])
+        line[0].set_ylabel("test recall")
+    legend(drawing, grid[0])
     return Figure(
         "groups",
         "Who pays: recall of head, medium and tail classes",
         "The same classes along each curve: each seed's thirds by their number of training images at the largest "
-        f"factor. Mean over {len(found.results.seeds)} sets, 95% t bands.",
+        f"factor. Mean over {len(found.results.seeds)} sets with 95% t intervals; the arms of a factor stand side by "
+        "side. Hollow: a base alone; dotted: random real images and full data.",
         drawing,
     )
 
@@ -182,30 +190,24 @@ def _class_figure(found: Response) -> Figure | None:
     if data is None or len(data.counts) > LARGEST_MATRIX:
         return None
     classes, arms = len(data.counts), [arm for arm in found.main if results.arms[arm].method != CEILING]
-    columns = min(2, len(arms))
-    rows = -(-len(arms) // columns)
-    drawing = Drawing(figsize=(10, rows * (0.24 * len(results.levels) + 0.8) + 0.5), layout="constrained")
-    grid = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    mesh = None
-    for axes, arm in zip(grid.flat, arms, strict=False):
+    size = (PAGE / 2, 0.17 * len(results.levels) + 0.55)
+    drawing, grid = panels(len(arms), min(2, len(arms)), size, sharex=True, sharey=True, extra=(0.0, 0.3))
+    for axes, arm in zip(grid, arms, strict=True):
         shown = np.full((len(results.levels), classes), np.nan)
         for k, levels in enumerate(results.levels):
-            held = [
+            recalls = [
                 row.test_recall.mean(axis=0) for row in results.rows(Cell(arm, levels)) if row.test_recall is not None
             ]
-            shown[k] = np.mean(held, axis=0) if held else np.nan
-        mesh = axes.imshow(shown, vmin=0, vmax=1, cmap="viridis", aspect="auto", interpolation="nearest")
-        axes.set_title(found.name(arm), fontsize=10, loc="left")
-        axes.set_yticks(range(len(results.levels)), [" · ".join(levels) for levels in results.levels], fontsize=7.5)
-        axes.set_xticks(range(classes), range(classes), fontsize=8)
+            shown[k] = np.mean(recalls, axis=0) if recalls else np.nan
+        mesh = axes.imshow(shown, vmin=0, vmax=1, cmap=ACCURACY, aspect="auto", interpolation="nearest")
+        axes.set_title(found.name(arm), loc="left", fontsize=TITLE)
+        axes.set_yticks(range(len(results.levels)), [" · ".join(levels) for levels in results.levels])
+        axes.set_xticks(range(classes))
         axes.tick_params(length=0)
-    for axes in grid[-1]:
+    for axes in grid[-2:]:
         axes.set_xlabel("class")
-    for axes in list(grid.flat)[len(arms) :]:
-        axes.set_visible(False)
-    if mesh is not None:
-        bar = drawing.colorbar(mesh, ax=grid, shrink=0.7, format=PercentFormatter(1.0, decimals=0))
-        bar.set_label("test recall")
+    if arms:
+        colour_bar(drawing, mesh, grid, "test recall")
     return Figure(
         "recall",
         "Recall of each class",

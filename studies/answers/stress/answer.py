@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from studies.answers.ledger import Ledger, Part, Ruling
+from studies.answers.ledger import Ledger, Part
 from studies.answers.parts.degradation import degradation_figure, degradation_table, slope_table
 from studies.answers.parts.failures import failure_part, occurrences
 from studies.answers.parts.matrix import crossed, matrices
@@ -13,7 +13,7 @@ from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.pictures import picture_figure
 from studies.answers.parts.response import Levels, Response
 from studies.answers.parts.wording import grouped
-from studies.answers.results import Cell, Results, slug
+from studies.answers.results import Cell, Contrast, Results, slug
 from studies.answers.stress.classes import class_part
 from studies.answers.stress.selecting import selection_part
 from studies.answers.stress.training import training_part
@@ -78,7 +78,7 @@ def write_answer(folder: StudyFolder) -> Answer:
 
 
 def _groups(found: Response, conditions: Sequence[Condition]) -> dict[Cell, Group]:
-    """What the detectors of groups read; the families over random images and of rejected images are judged here."""
+    """What the detectors of groups read; the families that only they ask for are judged here."""
     ledger, results = found.ledger, found.results
     cells = [Cell(arm, levels) for levels in results.levels for arm in results.arms]
     cells = [cell for cell in cells if results.setting(cell) and results.arms[cell.arm].method != CEILING]
@@ -87,34 +87,64 @@ def _groups(found: Response, conditions: Sequence[Condition]) -> dict[Cell, Grou
         for cell in cells
         if cell.arm != FLOOR and FLOOR in results.arms
     }
-    noisy = {(one.label,): _without_noise(one) for one in conditions if one.noisy}
-    excess = FAILURES.build("memorised_noise").excess
-    rejected = {
-        cell: results.contrast(
-            slug("rejected", cell.arm, *cell.levels),
-            f"rejected share of {found.name(cell.arm)}{results.at(cell.levels)} less that without label noise",
-            *((1.0, cell), (-1.0, Cell(cell.arm, _there(results, noisy[cell.levels])))),
-            metric="rejected",
-            margin=excess,
+    without_noise: dict[Levels, tuple[str, ...]] = {
+        (one.label,): _without_noise(one) for one in conditions if one.noisy
+    }
+    noisy = [cell for cell in cells if cell.levels in without_noise]
+    chance = _chance(results)
+    random, rejected, memorising = (
+        dict(zip(of, ledger.family(name, of.values()), strict=True))
+        for name, of in (
+            ("over random real images", over),
+            ("images that the reference rejects", {cell: _rejected(found, cell, without_noise) for cell in noisy}),
+            ("wrong labels given to flipped images, less chance", _memorising(found, noisy, chance)),
         )
-        for cell in cells
-        if cell.levels in noisy
-    }
-    ruled: dict[str, dict[Cell, Ruling]] = {
-        name: dict(zip(of, ledger.family(name, of.values()), strict=True))
-        for name, of in (("over random real images", over), ("images that the reference rejects", rejected))
-    }
-    random, memorised = ruled.values()
+    )
     return {
         cell: Group(
             accuracy=results.networks_of(cell, METRIC),
             over_random=random[cell].judged if cell in random else None,
             gain=found.gain(cell.arm, cell.levels).judged if cell.arm in found.terms else None,
-            rejected=memorised[cell].judged if cell in memorised else None,
-            flipped_agreement=results.sets(cell, "flipped") if cell in memorised else None,
+            rejected=rejected[cell].judged if cell in rejected else None,
+            memorising=memorising[cell].judged if cell in memorising else None,
+            chance=chance,
         )
         for cell in cells
     }
+
+
+def _rejected(found: Response, cell: Cell, without_noise: Mapping[Levels, tuple[str, ...]]) -> Contrast:
+    """The share of a cell's images whose label the reference rejects, less that of its control without label noise."""
+    results = found.results
+    return results.contrast(
+        slug("rejected", cell.arm, *cell.levels),
+        f"rejected share of {found.name(cell.arm)}{results.at(cell.levels)} less that without label noise",
+        *((1.0, cell), (-1.0, Cell(cell.arm, _there(results, without_noise[cell.levels])))),
+        metric="rejected",
+        margin=FAILURES.build("label_lost").excess,
+    )
+
+
+def _memorising(found: Response, cells: Sequence[Cell], chance: float) -> dict[Cell, Contrast]:
+    """How often networks trained on a cell's sets give flipped images their wrong label, less chance."""
+    results = found.results
+    return {
+        cell: results.contrast(
+            slug("memorising", cell.arm, *cell.levels),
+            f"share of flipped images that networks trained on {found.name(cell.arm)}{results.at(cell.levels)} give "
+            f"their wrong label, less {chance:.1%} by chance",
+            (1.0, cell),
+            metric="flipped",
+            values=results.sets(cell, "flipped") - chance,
+        )
+        for cell in cells
+    }
+
+
+def _chance(results: Results) -> float:
+    """One in the classes besides the true one; NaN where no row says how many there are."""
+    data = next(filter(None, map(results.any_data, results.levels)), None)
+    return 1 / (len(data.counts) - 1) if data else float("nan")
 
 
 def _without_noise(one: Condition) -> tuple[str, ...]:

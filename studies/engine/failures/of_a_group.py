@@ -52,15 +52,15 @@ class NoGain:
         return Finding(state, group.gain.interval.mean, group.gain.tested.margin, evidence)
 
 
-@FAILURES.add("memorised_noise")
+@FAILURES.add("label_lost")
 @dataclass(frozen=True, kw_only=True)
-class MemorisedNoise:
-    """Synthetic images show another class than their label says: wrong labels of the real ones were distilled.
+class LabelLost:
+    """Synthetic images no longer show the class that their label says, as a network trained on clean data sees them.
 
     The value is the share of images whose label the clean reference network rejects, less that of the same seed's
     control without label noise. It fails where the rule decides more than the excess allowed, and is healthy where it
-    decides less, or no difference. The evidence adds how often networks trained on the set give flipped real images
-    their wrong label.
+    decides less, or no difference. The evidence adds what memorising would be: whether networks trained on the set give
+    flipped real images their wrong label more often than chance.
     """
 
     scope: ClassVar[str] = "group"
@@ -73,11 +73,8 @@ class MemorisedNoise:
         beyond = one.decision is Decision.GAIN and one.size == "beyond"
         healthy = one.decision in (Decision.LOSS, Decision.NEGLIGIBLE) or one.size == "below"
         evidence = told(one, "points more images rejected by the reference than of the control without label noise")
-        agreed = group.flipped_agreement
-        if agreed is not None and np.isfinite(agreed).any():
-            evidence += (
-                f"; networks trained on them give {np.nanmean(agreed):.0%} of the flipped images the wrong label"
-            )
+        if group.memorising is not None:
+            evidence += memorised(group.memorising, group.chance)
         state = FAILED if beyond else HEALTHY if healthy else UNDECIDED
         return Finding(state, one.interval.mean, self.excess, evidence)
 
@@ -110,6 +107,20 @@ class Unstable:
         state = FAILED if low > self.ratio else HEALTHY if high <= self.ratio else UNDECIDED
         evidence = f"{value:.2g} [{low:.2g}, {high:.2g}] times, {sets} sets of {networks} networks"
         return Finding(state, value, self.ratio, evidence)
+
+
+def memorised(judged: Judged, chance: float) -> str:
+    """What the rule says of wrong labels that networks repeat, as the end of evidence; "" where no set says it.
+
+    Chance is that of the wrong label among the other classes, 1 / (C - 1). It is the most that networks which know
+    nothing of the flips can reach: whoever gives the true label more often gives each other one less.
+    """
+    if judged.interval.mean is None:
+        return ""
+    doubt = {Decision.GAIN: "memorises wrong labels", Decision.UNDECIDED: "undecided whether it memorises wrong labels"}
+    words = doubt.get(judged.decision, "does not memorise wrong labels")
+    share = chance + judged.interval.mean
+    return f"; {words}: {share:.0%} of flipped images get their wrong label, chance {chance:.0%}"
 
 
 def told(judged: Judged, what: str) -> str:

@@ -217,7 +217,7 @@ def test_a_mode_of_groups_decides_nothing_below_five_pairs_however_clear_they_ar
     clear = spread(9 * sign * margin, 0.01 * margin, 4)
     found = found_by(mode, Group(SCORE[:4], **{READ[mode]: ruled(clear, margin)}))
     assert found.state == UNDECIDED
-    assert found.evidence.endswith("n = 4 (4 pairs decide nothing)")
+    assert found.evidence.endswith("n = 4 (4 pairs are too few to decide)")
     fifth = found_by(mode, Group(SCORE[:5], **{READ[mode]: ruled(np.append(clear, clear.mean()), margin)}))
     assert fifth.state != UNDECIDED
 

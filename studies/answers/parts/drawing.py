@@ -11,6 +11,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
 
+from studies.engine.answer import decimal
 from studies.engine.arms import CEILING, FLOOR, Arm, Curve
 from studies.engine.rows import Array
 from studies.engine.statistics import Interval
@@ -75,16 +76,16 @@ class HeatCell:
 
 def mean_cell(interval: Interval) -> HeatCell:
     """An accuracy in percent."""
-    return HeatCell() if interval.mean is None else HeatCell(100 * interval.mean, f"{100 * interval.mean:.1f}")
+    return HeatCell() if interval.mean is None else HeatCell(100 * interval.mean, decimal(100 * interval.mean))
 
 
 def difference_cell(interval: Interval, decided: bool) -> HeatCell:
     """A difference in points, above its interval."""
     if interval.mean is None:
         return HeatCell()
-    text = f"{100 * interval.mean:+.1f}"
+    text = decimal(100 * interval.mean, "+.1f")
     if interval.low is not None and interval.high is not None:
-        text += f"\n[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+        text += f"\n[{decimal(100 * interval.low, '+.1f')}, {decimal(100 * interval.high, '+.1f')}]"
     return HeatCell(100 * interval.mean, text, decided)
 
 

@@ -40,10 +40,10 @@ def _realised(ledger: Ledger) -> Table:
         )
     return Table.of(
         "realised",
-        "What the perturbations realised",
+        "The perturbations as realised",
         rows,
-        "Of the first seed that has a row; the others' are in rows.jsonl. A class short of the real batch repeats "
-        "its images unless the policy is cap.",
+        "For the first seed with a finished trial; rows.jsonl has those of the other seeds. A class with fewer images "
+        "than the real batch repeats them unless the policy is cap.",
     )
 
 
@@ -70,7 +70,7 @@ def _transitions(ledger: Ledger) -> Figure | None:
             else:
                 mesh = axes.imshow(np.array(matrix), vmin=0, vmax=1, cmap="magma_r", interpolation="nearest")
         grid[0][k].set_title(label, fontsize=10)
-    grid[0][0].set_ylabel("asked\ntrue class")
+    grid[0][0].set_ylabel("requested\ntrue class")
     grid[1][0].set_ylabel("realised\ntrue class")
     for axes in grid[1]:
         axes.set_xlabel("label")
@@ -79,7 +79,7 @@ def _transitions(ledger: Ledger) -> Figure | None:
         bar.set_label("share of the true class")
     return Figure(
         "transitions",
-        "Transition matrices, asked and realised",
-        "Rows: true class; columns: label; the strongest condition of each kind, first seed that has a row.",
+        "Transition matrices, requested and realised",
+        "Rows: true class; columns: label. Most severe condition of each kind, first seed with a finished trial.",
         drawing,
     )

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from mim4dd.registry import knob
+from studies.engine.answer import decimal, plural
 from studies.engine.failures.catalogue import FAILED, FAILURES, HEALTHY, UNDECIDED, Finding, Group
 from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision, Judged
 
@@ -72,7 +73,7 @@ class LabelLost:
             return None
         beyond = one.decision is Decision.GAIN and one.size == "beyond"
         healthy = one.decision in (Decision.LOSS, Decision.NEGLIGIBLE) or one.size == "below"
-        evidence = told(one, "points more images rejected by the reference than of the control without label noise")
+        evidence = told(one, "points more images rejected by the reference than in the control without label noise")
         if group.memorising is not None:
             evidence += memorised(group.memorising, group.chance)
         state = FAILED if beyond else HEALTHY if healthy else UNDECIDED
@@ -96,11 +97,13 @@ class Unstable:
         whole = group.accuracy[np.isfinite(group.accuracy).all(1)]
         sets, networks = whole.shape
         if sets < FEWEST_PAIRS or networks < 2:
-            return Finding(UNDECIDED, None, self.ratio, f"{sets} set(s) of {networks} network(s) decide nothing")
+            return Finding(
+                UNDECIDED, None, self.ratio, f"{plural(sets, 'set')} of {plural(networks, 'network')} cannot decide"
+            )
         within = float(whole.var(1, ddof=1).mean())
         between = float(networks * whole.mean(1).var(ddof=1))
         if within == 0:
-            return Finding(UNDECIDED, None, self.ratio, "networks of a set do not differ")
+            return Finding(UNDECIDED, None, self.ratio, "the networks trained on one set do not differ")
         value = float(np.sqrt(max(0.0, between / within - 1) / networks))
         quantiles = stats.f.ppf([0.975, 0.025], sets - 1, sets * (networks - 1))
         low, high = (float(np.sqrt(max(0.0, between / within / q - 1) / networks)) for q in quantiles)
@@ -127,6 +130,7 @@ def told(judged: Judged, what: str) -> str:
     """A contrast as evidence: mean, interval, n, and why nothing is decided where it could not be tested."""
     one, why = judged.interval, judged.tested.why_not
     if one.mean is None:
-        return "no pair is left: the trials failed or diverged"
-    ends = "" if one.low is None or one.high is None else f" [{100 * one.low:+.1f}, {100 * one.high:+.1f}]"
-    return f"{100 * one.mean:+.1f}{ends} {what}, n = {one.n}{f' ({why})' if why else ''}"
+        return "no pair is left, because the trials failed or diverged"
+    mean, *ends = (None if end is None else decimal(100 * end, "+.1f") for end in (one.mean, one.low, one.high))
+    interval = "" if None in ends else f" [{ends[0]}, {ends[1]}]"
+    return f"{mean}{interval} {what}, n = {one.n}{f' ({why})' if why else ''}"

@@ -115,13 +115,14 @@ class Unstable:
 def memorised(judged: Judged, chance: float) -> str:
     """What the rule says of wrong labels that networks repeat, as the end of evidence; "" where no set says it.
 
-    Chance is that of the wrong label among the other classes, 1 / (C - 1). It is the most that networks which know
-    nothing of the flips can reach: whoever gives the true label more often gives each other one less.
+    Chance is that of the wrong label among the other classes, 1 / (C - 1): the most that networks which know nothing
+    of the flips can reach, for whoever gives the true label too gives each other one less often. More is memorising;
+    less does not exclude it.
     """
     if judged.interval.mean is None:
         return ""
     doubt = {Decision.GAIN: "memorises wrong labels", Decision.UNDECIDED: "undecided whether it memorises wrong labels"}
-    words = doubt.get(judged.decision, "does not memorise wrong labels")
+    words = doubt.get(judged.decision, "gives wrong labels no more often than chance")
     share = chance + judged.interval.mean
     return f"; {words}: {share:.0%} of flipped images get their wrong label, chance {chance:.0%}"
 

@@ -211,7 +211,7 @@ def main(words: Sequence[str] | None = None) -> int:
     for line in found.warnings:
         print(f"to know: {line}")
     if not hurts:
-        print(f"{len(found.nodes)} node(s) can run studies")
+        print(f"{len(found.nodes)} node{'' if len(found.nodes) == 1 else 's'} can run studies")
     return 1 if hurts else 0
 
 

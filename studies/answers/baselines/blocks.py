@@ -1,4 +1,4 @@
-"""Ranks of methods over blocks: a data set at a number of images a class, this study's and the added ones'."""
+"""Ranks of methods over blocks: a data set at a number of images per class, this study's and the added ones'."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from studies.answers.baselines.added_studies import added_studies, place_of
 from studies.answers.parts.drawing import INCHES_A_LETTER, INK, PAGE, styles
 from studies.answers.results import Results
-from studies.engine.answer import Cell, Figure, Sentence, Table
+from studies.engine.answer import Cell, Figure, Sentence, Table, plural
 from studies.engine.arms import CEILING
 from studies.engine.rows import Array
 from studies.engine.statistics import Ranks, rank_methods
@@ -99,40 +99,44 @@ class Blocks:
         """The ranks and which of them differ, or why there are none."""
         ranks, names = self.ranks, self.names
         lost = [block.label for block in self.blocks if not block.complete]
-        left = f" Left out, for no seed has every method: {'; '.join(lost)}." if lost else ""
+        left = f" Left out, because no seed has every method: {'; '.join(lost)}." if lost else ""
         if not self.average or ranks.critical_difference is None:
             needed = (
-                f"; {ranks.methods} methods want {ranks.blocks_for_one_rank} blocks for a critical difference below "
-                "one rank (add finished studies of other data or ipc with --add-study OUT)"
+                f"; with {ranks.methods} methods, a critical difference below one rank needs "
+                f"{ranks.blocks_for_one_rank} blocks (add finished studies of other data or ipc with --add-study OUT)"
                 if ranks.blocks_for_one_rank
                 else ""
             )
-            return [Sentence(f"No ranks and no critical-difference diagram: {ranks.reason}{needed}.{left}")]
+            text = f"There are no ranks and no critical-difference diagram, because {ranks.reason}{needed}.{left}"
+            return [Sentence(text)]
         told, tested = ", ".join(f"{names[i]} {self.average[i]:.2f}" for i in self.order), ""
         if ranks.friedman is not None and ranks.friedman_p is not None:
             tested = f" (Friedman's chi-squared {ranks.friedman:.2f}, p = {ranks.friedman_p:.2g})"
-        average = Sentence(f"Average ranks over {ranks.blocks} blocks: {told}{tested}.{left}")
-        return [average, Sentence(self._told_apart(ranks.critical_difference))]
+        average = Sentence(f"The average ranks over {plural(ranks.blocks, 'block')} are: {told}{tested}.{left}")
+        return [average, Sentence(self._differing(ranks.critical_difference))]
 
-    def _told_apart(self, difference: float) -> str:
+    def _differing(self, difference: float) -> str:
         """Which ranks differ by the critical difference, or how many blocks would let them."""
         ranks, names = self.ranks, self.names
-        start = f"Two average ranks differ (level {LEVEL}) when {difference:.2f} apart"
-        more = f"{ranks.blocks_for_one_rank} blocks would bring that below one rank"
+        start = (
+            f"Two average ranks differ at level {LEVEL} if they are at least {difference:.2f} apart (Nemenyi's test)"
+        )
+        more = f"{ranks.blocks_for_one_rank} blocks would lower this critical difference below one rank"
+        blocks = plural(ranks.blocks, "block")
         better: list[str] = []
         for i in self.order:
             worse = [names[j] for j in self.order if self.average[j] - self.average[i] >= difference]
             if worse:
                 better.append(f"{names[i]} ranks above {', '.join(worse)}")
         if better:
-            return f"{start}: {'; '.join(better)}; all else is not decided at {ranks.blocks} blocks ({more})."
+            return f"{start}: {'; '.join(better)}; all other differences are undecided with {blocks} ({more})."
         most = ranks.methods - 1
         if difference > most:
             return (
-                f"{start}, and {ranks.methods} methods' can be at most {most} apart: {ranks.blocks} blocks decide "
-                f"nothing ({more})."
+                f"{start}, but those of {ranks.methods} methods can be at most {most} apart, so {blocks} cannot decide "
+                f"anything ({more})."
             )
-        return f"{start}: none are, so nothing is decided at {ranks.blocks} blocks ({more})."
+        return f"{start}; no two are, so nothing is decided with {blocks} ({more})."
 
     def rank_table(self) -> Table | None:
         """Ranks within blocks and on average."""
@@ -150,8 +154,8 @@ class Blocks:
             "ranks",
             "Average ranks over blocks",
             rows,
-            "Test accuracy in percent and, in brackets, the rank within the block (1 is best, ties share). Full "
-            "data is no entrant. Within a block only the seeds count that every entrant has an accuracy for.",
+            "Test accuracy in percent and, in parentheses, the rank within the block (1 is best; ties share a rank). "
+            "Full data is not ranked. Within a block, only seeds for which every method has an accuracy are used.",
         )
 
     def table(self) -> Table | None:
@@ -174,21 +178,21 @@ class Blocks:
             "blocks",
             "The blocks",
             rows,
-            "A block is a data set with a number of images a class. Blocks of one data set share its images, and are "
-            "less independent than data sets are.",
+            "A block is a data set at a number of images per class. Blocks of one data set share its images and are "
+            "therefore less independent than different data sets.",
         )
 
     def figure(self) -> Figure | None:
-        """Demsar's diagram: ranks on a line, bars over methods that are not told apart."""
+        """Demsar's diagram: ranks on a line, bars over methods whose ranks do not differ."""
         if not self.average or self.ranks.critical_difference is None:
             return None
-        labels = "; ".join(block.label for block in self.blocks if block.complete)
+        labels = textwrap.shorten("; ".join(one.label for one in self.blocks if one.complete), 400, placeholder=" …")
         return Figure(
             "ranks",
             "Average ranks and critical difference",
-            f"Average rank over {self.ranks.blocks} blocks ({textwrap.shorten(labels, 400, placeholder=' …')}), 1 the "
-            "best; a bar joins methods whose ranks differ by less than Nemenyi's critical difference at level 0.05, "
-            "which are not told apart. Full data is no entrant.",
+            f"Average rank over {plural(self.ranks.blocks, 'block')} ({labels}); "
+            "1 is the best. A bar joins methods whose average ranks differ by less than Nemenyi's critical difference "
+            f"at level {LEVEL}: their order is undecided. Full data is not ranked.",
             _diagram(self, self.ranks.critical_difference),
         )
 

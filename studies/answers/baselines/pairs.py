@@ -9,7 +9,7 @@ from studies.answers.parts.heat_maps import SIGNED, HeatCell, Scale, heat_map
 from studies.answers.parts.wording import chance
 from studies.answers.results import Results
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Figure, Table
+from studies.engine.answer import Figure, Table, plural
 from studies.engine.statistics import Improvement
 
 # More methods than this leave no room for intervals in the cells of the map.
@@ -25,7 +25,7 @@ def wins_table(results: Results) -> Table:
     names = [results.arms[arm].name for arm in order]
     counts = {one.n for row in found for one in row if one is not None and one.n}
     pairs = (
-        f"{min(counts)} pairs each"
+        f"{plural(min(counts), 'pair')} each"
         if len(counts) == 1
         else f"{min(counts, default=0)} to {max(counts, default=0)} pairs"
     )
@@ -37,8 +37,8 @@ def wins_table(results: Results) -> Table:
         "beats",
         "P(row beats column)",
         rows,
-        f"Share of the pairs of one seed that the row wins, ties half, with an exact pointwise 95% interval; {pairs}. "
-        "Rows and columns by mean test accuracy.",
+        "Share of pairs (sets of one seed) that the row wins, ties counted as half, with an exact pointwise 95% "
+        f"interval; {pairs}. Rows and columns are ordered by mean test accuracy.",
     )
 
 
@@ -72,13 +72,12 @@ def wins_figure(ledger: Ledger) -> Figure | None:
     return Figure(
         "beats",
         "Who beats whom",
-        "Share of the pairs of one seed in which the row's set beats the column's, ties half"
-        f"{'; below it the exact pointwise 95% interval' if legible else ' (exact intervals in the table)'}; purple "
-        "where the row wins more, orange where the column does. Hatched where the interval contains one half: the "
-        "share itself is undecided (5 pairs or fewer never decide it). Bold "
-        "where the difference of the two accuracies is decided: a gain of the term in the family of gains, a "
-        "difference to random real images in theirs, all other pairs in a third. Methods in the order of their mean "
-        "test accuracy."
+        "Share of pairs (sets of one seed) in which the row beats the column, ties counted as half"
+        f"{', with the exact pointwise 95% interval below' if legible else ' (exact intervals in the table)'}; purple "
+        "where the row wins more often, orange where the column does. Hatched: the interval contains one half, so the "
+        "share itself is undecided (5 pairs or fewer never decide it). Bold: the difference of the two accuracies is "
+        "decided; gains of the MI term within the family of gains, differences from random real images within theirs, "
+        "all other pairs within a third. Methods are ordered by mean test accuracy."
         f"{without(results, lost)}",
         drawing,
     )

@@ -14,7 +14,7 @@ from studies.answers.ledger import Ledger, Ruling
 from studies.answers.parts.drawing import INK, PAGE, Style, bars, panels, styles
 from studies.answers.parts.wording import chance
 from studies.answers.results import Cell, Results
-from studies.engine.answer import Figure, Table
+from studies.engine.answer import Figure, Table, plural
 from studies.engine.arms import CEILING, FLOOR
 from studies.engine.statistics import Improvement, probability_of_improvement
 
@@ -49,10 +49,10 @@ def contrast_table(
         name,
         title,
         rows,
-        "Test accuracy of sets of one seed, pointwise 95% t interval of the paired difference. Decision: three paired "
-        "t tests (a difference; none beyond half a point; more than half a point), each with Holm's correction over "
-        "this table; p are those of the difference. P(better): share of pairs won, ties half, exact interval. Pairs "
-        "that would decide: at power .8 from the ends of the interval, nothing where |t| < 1.",
+        "Differences in test accuracy, paired by seed, with pointwise 95% t intervals. Decision: three paired t tests "
+        "(that there is a difference; none beyond half a point; more than half a point), each Holm-corrected over this "
+        "table; p is that of the first. P(better): share of pairs won, ties counted as half, with an exact 95% "
+        "interval. Pairs that would decide: at power 0.8, from the two ends of the interval; not stated where |t| < 1.",
     )
 
 
@@ -66,13 +66,13 @@ def counted(results: Results, arm: str, metric: str) -> str:
     """An arm's name, and how many of its sets have an accuracy where some have not."""
     cell = results.cell(arm)
     there, planned = results.mean(cell, metric).n, len(results.trials(cell))
-    return results.arms[arm].name + (f" ({there} of {planned} sets)" if there < planned else "")
+    return results.arms[arm].name + (f" ({there} of {plural(planned, 'set')})" if there < planned else "")
 
 
 def without(results: Results, arms: Sequence[str]) -> str:
     """The end of a caption: who is not in the figure."""
     names = ", ".join(results.arms[arm].name for arm in arms)
-    return f" Without an accuracy, and not drawn: {names}." if arms else ""
+    return f" Without an accuracy, and therefore not drawn: {names}." if arms else ""
 
 
 def forest(ledger: Ledger, metric: str) -> Figure | None:
@@ -102,10 +102,10 @@ def forest(ledger: Ledger, metric: str) -> Figure | None:
     return Figure(
         "accuracy",
         "Test accuracy under one recipe",
-        f"Mean over {len(results.seeds)} synthetic sets (seeds) with 95% t intervals over sets; a tick below each "
-        "is one set, the mean of its networks. Filled: with the MI term; hollow: without it. Dotted: random real "
-        "images, and full data under the same recipe, cut short. Ordered by the mean; nothing "
-        f"is chosen by it.{without(results, lost)}",
+        f"Mean over {plural(len(results.seeds), 'synthetic set')} (seeds) with 95% t intervals over sets; each tick "
+        "below is one set, the mean of its networks. Filled: with the MI term; hollow: without it. Dotted: random real "
+        "images, and full data under the same recipe with shortened training. Ordered by the mean, by which nothing is "
+        f"chosen.{without(results, lost)}",
         drawing,
     )
 

@@ -25,7 +25,7 @@ from studies.answers.parts.response import Levels, Response
 from studies.answers.parts.wording import chance
 from studies.answers.results import Cell
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Figure, Table, percent
+from studies.engine.answer import Figure, Table, percent, plural
 from studies.engine.arms import Curve
 from studies.engine.statistics import probability_of_improvement
 
@@ -42,11 +42,11 @@ def degradation_table(found: Response) -> Table:
         "degradation",
         f"Accuracy at every level of {' and '.join(factor.name for factor in results.factors)}",
         rows,
-        "Mean over the synthetic sets (seeds) that did not diverge, pointwise 95% t intervals; differences pair "
-        "sets of one seed. Balanced accuracy is the mean recall of the classes on the clean test split; nothing is "
-        f"chosen by it. Decision: three paired t tests, each with Holm's correction over the {gains} gains, margin "
-        f"half a point; * likewise over the costs and the {changes} changes. P(better): share of pairs won, ties "
-        "half, exact interval.",
+        "Mean over the synthetic sets (seeds) that did not diverge, with pointwise 95% t intervals; differences are "
+        "paired by seed. Balanced accuracy is the mean recall of the classes on the clean test split; nothing is "
+        "chosen by it. Decision: three paired t tests with a margin of half a point, each Holm-corrected over the "
+        f"{plural(gains, 'gain')}; a star marks what is decided in the same way over the costs and over the "
+        f"{plural(changes, 'change')}. P(better): share of pairs won, ties counted as half, with an exact interval.",
     )
 
 
@@ -100,10 +100,10 @@ def slope_table(found: Response) -> Table:
         "slopes",
         "Slope of degradation",
         rows,
-        "Each seed's least-squares slope over the clean control and the severities of one kind (wrong labels as "
-        "realised, up to half of them; log10 of the factor); the interval is over seeds and says nothing of the "
-        "misfit, the largest distance of a condition's mean from the mean line. Decision: Holm over "
-        f"{' or '.join(map(str, sizes))}.",
+        "Least-squares slope of each seed over the clean control and the severities of one kind (wrong labels as "
+        "realised, up to half of them; log10 of the factor). The interval is over seeds and does not include the "
+        "misfit, which is the largest distance of a condition's mean from the mean line. Decision: Holm-corrected over "
+        f"{' or '.join(map(str, sizes))} comparisons.",
     )
 
 
@@ -124,11 +124,11 @@ def degradation_figure(found: Response, note: str = "") -> Figure | None:
     legend(drawing, first)
     return Figure(
         "degradation",
-        "What it costs, and what is left of the gain",
-        f"Mean over {len(found.results.seeds)} synthetic sets (seeds) with pointwise 95% t intervals over sets; the "
-        f"arms of a level stand side by side, and the first level is {found.at_reference}. Below: the MI term's gain "
-        "over the base at the same level, paired by seed; a star where a gain or a loss is decided. Hollow: a base "
-        f"alone; dotted: random real images and full data.{f' {note}' if note else ''}",
+        "Accuracy along each curve, and the gain over the base",
+        f"Mean over {plural(len(found.results.seeds), 'synthetic set')} (seeds) with pointwise 95% t intervals over "
+        f"sets; the arms of a level stand side by side, and the first level is {found.at_reference}. Below: the gain "
+        "of the MI term over the base at the same level, paired by seed; a star marks a decided gain or loss. Hollow: "
+        f"a base alone; dotted: random real images and full data.{f' {note}' if note else ''}",
         drawing,
     )
 

@@ -12,9 +12,9 @@ from studies.answers.ledger import Ledger, Part
 from studies.answers.parts.drawing import INCHES_A_LETTER, INK, PAGE, SMALLEST, panels
 from studies.answers.parts.heat_maps import hatch, ink_on, shares_map
 from studies.answers.parts.pictures import picture_figure
-from studies.answers.parts.wording import listed
+from studies.answers.parts.wording import at, listed
 from studies.answers.results import Cell
-from studies.engine.answer import Figure, Sentence, Table
+from studies.engine.answer import Figure, Sentence, Table, plural
 from studies.engine.arms import CEILING
 from studies.engine.failures import FAILED, FAILURES, UNDECIDED, Group, describe, named
 
@@ -105,10 +105,10 @@ class Onset:
     def where(self) -> str:
         """The place in words."""
         if self.everywhere:
-            return "everywhere, on clean data too"
-        told = [f"at {listed(self.only)} only"] if self.only else []
+            return "at every level, clean data included"
+        told = [f"only {at(listed(self.only))}"] if self.only else []
         if self.begins:
-            told.append(f"under {self.begins}" if self.kind == self.begins else f"from {self.begins}")
+            told.append(f"at {self.begins}" if self.kind == self.begins else f"from {self.begins} on")
         return " and ".join(told)
 
 
@@ -166,15 +166,15 @@ def _sentences(ledger: Ledger, seen: Sequence[Occurrence], begun: Sequence[Onset
         for arm in dict.fromkeys(onset.arm for onset in begun if onset.name == name):
             places = [onset.where for onset in begun if (onset.name, onset.arm) == (name, arm)]
             told.append(f"{results.arms[arm].name} {', '.join(places)}")
-        sentences.append(Sentence(f"{name}: {'; '.join(told)}."))
+        sentences.append(Sentence(f"The failure mode {name} occurs for {'; for '.join(told)}."))
     if not sentences:
-        sentences.append(Sentence("No failure mode was seen in most seeds of any condition."))
+        sentences.append(Sentence("No failure mode occurs in most seeds of any condition."))
     counts = []
     for mode in sorted({one.mode for one in seen if one.undecided}):
         judged = [one for one in seen if one.mode == mode]
         counts.append(f"{mode} in {sum(one.undecided for one in judged)} of {len(judged)} cases")
     if counts:
-        sentences.append(Sentence(f"Undecided with {len(results.seeds)} seeds: {', '.join(counts)}."))
+        sentences.append(Sentence(f"Undecided with {plural(len(results.seeds), 'seed')}: {', '.join(counts)}."))
     return sentences
 
 
@@ -195,9 +195,10 @@ def _table(ledger: Ledger, begun: Sequence[Onset]) -> Table:
         "failures",
         "Where each failure mode begins",
         rows,
-        "A mode of single trials fails where most seeds do, one of groups where the one rule decides it; `from`: under "
-        "every more severe condition of the kind as well. The reference network that judges synthetic images has "
-        f"{'an unknown accuracy' if accuracy is None else f'{accuracy:.1%}'} on validation.",
+        "A failure mode of single trials occurs where most seeds show it, one of paired trials where the tests decide "
+        "it; `from X on`: also at every more severe level of the same kind. The reference network that classifies the "
+        f"synthetic images has {'an unknown accuracy' if accuracy is None else f'an accuracy of {accuracy:.1%}'} on "
+        "validation.",
     )
 
 
@@ -227,9 +228,10 @@ def failure_map(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
     return Figure(
         "failures",
         "Failure map",
-        f"Failed trials of {len(results.seeds)} seeds for every mode (right), method (left) and training data; `yes`: "
-        "the paired trials show it, `?` and hatched: undecided, too few seeds to say. White: looked for and not found; "
-        "grey: cannot occur there. Modes, and methods of a mode, without a failed or undecided case are left out.",
+        f"Failed trials out of {plural(len(results.seeds), 'seed')} for each failure mode (right), method (left) and "
+        "training data (columns); `yes`: the tests over paired trials decide it, `?` and hatched: they leave it "
+        "undecided. White: tested for and not present; grey: cannot occur. Modes, and methods of a mode, without a "
+        "failed or undecided case are omitted.",
         drawing,
     )
 
@@ -278,7 +280,7 @@ def examples(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
         where = ", ".join([results.arms[one.cell.arm].name, *filter(None, [label(one.cell.levels)])])
         grid.append([(f"{one.name}: {where}\n{one.evidence}", one.example)])
     caption = (
-        f"For each mode that occurred (the first {EXAMPLES} of them), a synthetic set of the most severe condition "
-        "where it did, and what its detector read there; of a group mode, the first seed's."
+        f"For each failure mode that occurs (at most {EXAMPLES}): a synthetic set from the most severe condition in "
+        "which it occurs, with the evidence of its detector; for a mode of paired trials, the set of the first seed."
     )
-    return picture_figure(results.folder, "examples", "What failure looks like", caption, grid or [[]], PAGE)
+    return picture_figure(results.folder, "examples", "Examples of the failure modes", caption, grid or [[]], PAGE)

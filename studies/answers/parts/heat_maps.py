@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 
 from studies.answers.ledger import Ruling
 from studies.answers.parts.drawing import INK, SMALLEST
+from studies.engine.answer import decimal
 from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import Decision
 
@@ -83,7 +84,7 @@ ACCURACIES = Scale(0.0, 100.0, ACCURACY)
 
 def mean_cell(interval: Interval) -> HeatCell:
     """An accuracy in percent."""
-    return HeatCell() if interval.mean is None else HeatCell(100 * interval.mean, f"{100 * interval.mean:.1f}")
+    return HeatCell() if interval.mean is None else HeatCell(100 * interval.mean, decimal(100 * interval.mean))
 
 
 def difference_cell(one: Ruling) -> HeatCell:
@@ -91,9 +92,9 @@ def difference_cell(one: Ruling) -> HeatCell:
     interval = one.interval
     if interval.mean is None:
         return HeatCell()
-    text = f"{100 * interval.mean:+.1f}"
+    text = decimal(100 * interval.mean, "+.1f")
     if interval.low is not None and interval.high is not None:
-        text += f"\n[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+        text += f"\n[{decimal(100 * interval.low, '+.1f')}, {decimal(100 * interval.high, '+.1f')}]"
     return HeatCell(100 * interval.mean, text, one.differs, one.decision is Decision.UNDECIDED)
 
 

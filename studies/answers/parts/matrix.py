@@ -12,7 +12,7 @@ from studies.answers.parts.drawing import INCHES_A_LETTER, TITLE, panels
 from studies.answers.parts.heat_maps import ACCURACIES, HeatCell, difference_cell, differences, heat_map, mean_cell
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell
-from studies.engine.answer import Figure, Table, percent
+from studies.engine.answer import Figure, Table, percent, plural
 
 # How a map of differences shows what the rule says.
 MARKED = (
@@ -29,7 +29,7 @@ def matrices(found: Response, arms: Sequence[str]) -> Part:
     terms = [arm for arm in arms if arm in found.terms]
     gains = [[found.gain(arm, levels) for levels in found.results.levels] for arm in terms]
     names, with_term = [found.name(arm) for arm in arms], [found.name(arm) for arm in terms]
-    sets, family = len(found.results.seeds), found.size("gains over the base")
+    sets, gains_judged = plural(len(found.results.seeds), "set"), plural(found.size("gains over the base"), "gain")
     accuracies = [
         {"method": name} | dict(zip(columns, map(percent, row), strict=True))
         for name, row in zip(names, means, strict=True)
@@ -43,29 +43,29 @@ def matrices(found: Response, arms: Sequence[str]) -> Part:
             "methods",
             "Every method at every level",
             accuracies,
-            f"Balanced test accuracy, mean over {sets} sets with 95% t intervals; the same corrupted data, initial "
-            "images and evaluation networks for all methods of a seed. Nothing is chosen by it.",
+            f"Mean balanced test accuracy over {sets} with 95% t intervals; all methods of a seed share the corrupted "
+            "data, initial images and evaluation networks. Nothing is chosen by test accuracy.",
         ),
         Table.of(
             "bases",
             "What the MI term adds to each base",
             added,
-            "Paired gain over the same base without the term, pointwise 95% t interval over seeds; * where a gain or a "
-            f"loss is decided (Holm over all {family} gains).",
+            "Gain over the same base without the term, paired by seed, with pointwise 95% t intervals; a star marks a "
+            f"decided gain or loss (Holm-corrected over {gains_judged}).",
         ),
     )
     figures = (
         Figure(
             "methods",
             "Every method at every level",
-            f"Balanced test accuracy in %, mean over {sets} sets; intervals stand in the table.",
+            f"Mean balanced test accuracy in % over {sets}; the table gives the intervals.",
             _drawn(names, columns, [[mean_cell(one) for one in row] for row in means], signed=False),
         ),
         Figure(
             "bases",
             "What the MI term adds to each base",
-            f"Paired gain in points over the same base without the term, with its pointwise 95% interval over {sets} "
-            f"sets; {MARKED} (Holm over {family}).",
+            "Gain in points over the same base without the term, paired by seed, with its pointwise 95% interval over "
+            f"{sets}; {MARKED} (Holm-corrected over {gains_judged}).",
             _drawn(with_term, columns, [[difference_cell(one) for one in row] for row in gains], signed=True),
         ),
     )
@@ -117,7 +117,7 @@ def crossed(found: Response, arms: Sequence[str]) -> Figure | None:
     return Figure(
         "grid",
         "Noise and imbalance together",
-        "Balanced test accuracy of the base in %, and the MI term's paired gain over it in points with its pointwise "
-        f"95% interval, {len(found.results.seeds)} sets; {MARKED}.",
+        "Mean balanced test accuracy of the base in %, and the paired gain of the MI term over it in points with its "
+        f"pointwise 95% interval, over {plural(len(found.results.seeds), 'set')}; {MARKED}.",
         drawing,
     )

@@ -15,7 +15,7 @@ from studies.engine.answer import Figure
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Array
 
-KEPT = " Drawn when the trials' pictures were there."
+KEPT = " Drawn earlier, when the pictures of the trials were available."
 
 
 def picture_figure(

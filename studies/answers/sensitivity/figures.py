@@ -24,7 +24,7 @@ from studies.answers.parts.heat_maps import ACCURACY
 from studies.answers.parts.pictures import picture_figure
 from studies.answers.results import Cell
 from studies.answers.sensitivity.analysis import Analysis, default_name, having
-from studies.engine.answer import Figure
+from studies.engine.answer import Figure, plural
 from studies.engine.space import Axis
 from studies.engine.statistics.surface import LEAST_R_SQUARED, OF_NOISE, SurfaceFit
 
@@ -118,10 +118,12 @@ def _responses(found: Analysis) -> Figure | None:
     return Figure(
         "response",
         "Accuracy against each knob",
-        f"Curve: a Gaussian process through {len(found.tried)} settings (dots, each the mean over "
-        f"{len(found.base_sets)} seeds), averaged over the other knobs{', with its 95% band' if band else ''}. Dashed "
-        f"line: {found.base.name} on the same seeds; diamond: {default_name(found.folder)}. R²: the share of the "
-        f"settings' variance that is predicted from the other settings, each left out in turn. {_reading(fit)}",
+        f"Curve: a Gaussian process through {plural(len(found.tried), 'setting')} (dots, each the mean over "
+        f"{plural(len(found.base_sets), 'seed')}), averaged over the other knobs"
+        f"{', with its 95% band' if band else ''}. Dashed line: {found.base.name} on the same seeds; diamond: "
+        f"{default_name(found.folder)}. R²: the share of the settings' variance that is predicted from the other "
+        "settings, each left out in turn. "
+        f"{_reading(fit)}",
         drawing,
     )
 
@@ -158,10 +160,10 @@ def _noise(found: Analysis) -> Figure:
     legend(drawing, axes)
     return Figure(
         "noise",
-        "What the knobs change, against what the seed changes",
-        "Each grey mark is one synthetic set (mean over its evaluation networks); the spread of a column is seed "
-        "noise, the climb of the bars is the knobs. Settings above the dotted line lie within one standard error of "
-        f"the best. Diamond: {default_name(found.folder)}.",
+        "Effect of the knobs and noise of the seeds",
+        "Each grey mark is one synthetic set (mean over its evaluation networks); the spread within a column is seed "
+        "noise, the rise of the bars from left to right is the effect of the knobs. Settings above the dotted line lie "
+        f"within one standard error of the best. Diamond: {default_name(found.folder)}.",
         drawing,
     )
 
@@ -196,9 +198,9 @@ def _importance(found: Analysis) -> Figure | None:
     return Figure(
         "importance",
         "Which knob matters",
-        f"Bars with 95% intervals over {found.importances.n_settings} settings. A knob stands above the noise when "
-        "its whole interval lies right of the upright mark (what a shuffled target gives) and of the dummy knob, which "
-        "nothing reads.",
+        f"Bars with 95% intervals over {plural(found.importances.n_settings, 'setting')}. A knob stands above the "
+        "noise if its whole interval lies to the right of the upright mark (the value under a permuted target) and of "
+        "the dummy knob, which no trial reads.",
         drawing,
     )
 
@@ -225,8 +227,8 @@ def _interactions(found: Analysis) -> Figure | None:
         "interactions",
         "Do the knobs interact?",
         f"Accuracy over each pair of knobs, averaged over the others (Gaussian process, {trust(found.surface.fit)}). "
-        "Title: the share of the surface's variance that belongs to the pair and to neither knob alone, with a 95% "
-        f"interval. White dots: settings tried; diamond: {default_name(found.folder)}.",
+        "Panel titles: the share of the surface's variance that is due to the pair and to neither knob alone, with a "
+        f"95% interval. White dots: the settings tried; diamond: {default_name(found.folder)}.",
         drawing,
     )
 
@@ -252,7 +254,7 @@ def _pictures(found: Analysis) -> Figure | None:
         name = f"{arm.name}, best on validation" if arm in best else arm.name
         grid += [[(name, trial)] for trial in results.trials(Cell(arm.key, found.levels))[:1]]
     caption = (
-        f"The synthetic images of seed {results.seeds[0]}; methods that start from real images start from the random "
-        "ones of that seed. Pixels outside the range of real ones are clipped."
+        f"Synthetic images of seed {results.seeds[0]}. Methods that start from real images start from the random ones "
+        "of that seed. Pixels outside the range of real images are clipped."
     )
-    return picture_figure(found.folder, "images", "What is distilled", caption, grid, PAGE)
+    return picture_figure(found.folder, "images", "Distilled images", caption, grid, PAGE)

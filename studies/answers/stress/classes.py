@@ -23,7 +23,7 @@ from studies.answers.parts.heat_maps import ACCURACY
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell, slug
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Claim, Figure, Sentence, Table, percent
+from studies.engine.answer import Claim, Figure, Sentence, Table, percent, plural
 from studies.engine.arms import CEILING
 from studies.engine.failures.groups import Classes, head_and_tail, many_medium_few, thirds
 from studies.engine.measuring import LARGEST_MATRIX
@@ -85,11 +85,11 @@ def _tails(found: Response) -> list[Sentence]:
     for _, worst in _imbalanced(found):
         here = [(one, ruling) for one, ruling in zip(told, rulings, strict=True) if one[0] == worst]
         parts = [
-            f"{found.name(arm)} {percent(tail)} (head {percent(head)}; against the same classes of the clean control "
-            f"{ruling.points}, {ruling.word})"
+            f"{found.name(arm)} {percent(tail)} (head third {percent(head)}; {ruling.points} compared with the same "
+            f"classes on clean data, {ruling.word})"
             for (_, arm, head, tail), ruling in here
         ]
-        text = f"At {' · '.join(worst)}, recall of the tail third of the classes: {'; '.join(parts)}."
+        text = f"At {' · '.join(worst)}, recall on the tail third of the classes (the rarest) is: {'; '.join(parts)}."
         means = [_claimed(found, *one) for one, _ in here]
         sentences.append(Sentence(text, (*(ruling.claim for _, ruling in here), *(c for pair in means for c in pair))))
     return sentences
@@ -126,8 +126,9 @@ def _groups(found: Response) -> Table:
         "groups",
         "Recall of frequent and rare classes",
         rows,
-        "Mean test recall of the classes of each group by each seed's number of training images of their true class, "
-        "95% t interval over seeds. The thirds go by rank; the last three columns by count, where such classes exist.",
+        "Mean test recall over the classes of each group, with 95% t intervals over seeds. Classes are grouped by each "
+        "seed's number of training images of the true class: the thirds by rank, the last three columns by count, "
+        "where such classes exist.",
     )
 
 
@@ -146,8 +147,8 @@ def _spread(found: Response) -> Table:
         "spread",
         "Spread over sets and over networks",
         rows,
-        f"Standard deviations of balanced test accuracy over {len(found.results.seeds)} sets, network noise removed, "
-        "and over the networks trained on one set.",
+        f"Standard deviations of balanced test accuracy over {plural(len(found.results.seeds), 'set')}, with network "
+        "noise removed, and over the networks trained on one set.",
     )
 
 
@@ -175,9 +176,9 @@ def _group_figure(found: Response) -> Figure | None:
     legend(drawing, grid[0])
     return Figure(
         "groups",
-        "Who pays: recall of head, medium and tail classes",
-        "The same classes along each curve: each seed's thirds by their number of training images at the largest "
-        f"factor. Mean over {len(found.results.seeds)} sets with 95% t intervals; the arms of a factor stand side by "
+        "Recall of head, medium and tail classes",
+        "Each curve follows the same classes: each seed's thirds by number of training images at the largest factor. "
+        f"Mean over {plural(len(found.results.seeds), 'set')} with 95% t intervals; the arms of a factor stand side by "
         "side. Hollow: a base alone; dotted: random real images and full data.",
         drawing,
     )
@@ -211,7 +212,7 @@ def _class_figure(found: Response) -> Figure | None:
     return Figure(
         "recall",
         "Recall of each class",
-        f"Mean test recall over {len(results.seeds)} sets and their networks; rows are training data, columns "
-        "classes by label (rare classes last, unless the order is random).",
+        f"Mean test recall over {plural(len(results.seeds), 'set')} and their networks; rows are training data, "
+        "columns are classes by label (rare classes last, unless the order is random).",
         drawing,
     )

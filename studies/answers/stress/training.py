@@ -42,10 +42,10 @@ def _realised(ledger: Ledger) -> Table:
         )
     return Table.of(
         "realised",
-        "What the perturbations realised",
+        "The perturbations as realised",
         rows,
-        "Of the first seed that has a row; the others' are in rows.jsonl. A class short of the real batch repeats "
-        "its images unless the policy is cap.",
+        "For the first seed with a finished trial; rows.jsonl has those of the other seeds. A class with fewer images "
+        "than the real batch repeats them unless the policy is cap.",
     )
 
 
@@ -80,7 +80,7 @@ def _transitions(ledger: Ledger) -> Figure | None:
         colour_bar(drawing, mesh, grid, "share of the true class")
     return Figure(
         "transitions",
-        "Transition matrices, asked and realised",
-        "Rows: true class; columns: label; the strongest condition of each kind, first seed that has a row.",
+        "Transition matrices, requested and realised",
+        "Rows: true class; columns: label. Most severe condition of each kind, first seed with a finished trial.",
         drawing,
     )

@@ -51,7 +51,7 @@ class DM(LearnedPixels):
         return {}
 
     def optimizers(self, task: DistillationTask, learnable: Learnable) -> list[Optimizer]:
-        return [self.moved(learnable["pixels"], self.lr)]
+        return [self.pixel_optimizer(learnable["pixels"], self.lr)]
 
     def update_steps(
         self, task: DistillationTask, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False

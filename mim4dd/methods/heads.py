@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def make_heads(task: DistillationTask, width: int, layers: int, *names: Name) -> list[list[Tensor]]:
     """A Gaussian head for each block, columns of unit expected length: [[F, D]], or with 2 layers [[F, D], [D, D]].
 
-    width: D, the dimension of the contrastive space; names: what the draw is for, besides the task's seed.
+    width: D, the dimension of the contrastive space; names: they seed the draw, with the task's seed.
     """
     stream = torch_generator(*names, task.seed)
     heads = []

@@ -39,5 +39,5 @@ class PairFlip:
         chosen = np.argsort(order, kind="stable")[: round(self.rate * len(train))]
         labels = train.labels.copy()
         labels[chosen] = (labels[chosen] + 1) % classes
-        asked = (1 - self.rate) * np.eye(classes) + self.rate * np.roll(np.eye(classes), 1, axis=1)
-        return relabelled(train, labels, asked)
+        requested = (1 - self.rate) * np.eye(classes) + self.rate * np.roll(np.eye(classes), 1, axis=1)
+        return relabelled(train, labels, requested)

@@ -208,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{connection.sentence}\n\n{report.table()}\n")
     problems = list(report.problems)
     if len(report.nodes) < arguments.nodes:
-        problems.append(f"there are {len(report.nodes)} nodes, fewer than --nodes {arguments.nodes}")
+        problems.append(f"the cluster has {len(report.nodes)} node(s), fewer than --nodes {arguments.nodes}")
     for line in problems:
         print(f"problem: {line}")
     for line in report.warnings:

@@ -15,7 +15,7 @@ MARGIN = 4
 def grid_png(synthetic: Synthetic) -> bytes:
     """The set as PNG bytes, at most ten images per class, each enlarged to about 48 pixels without smoothing.
 
-    With one image per class the classes stand side by side, names above. Learned pixels outside [0, 1] are clipped.
+    With one image per class, the classes are side by side, names above. Learned pixels outside [0, 1] are clipped.
     """
     from PIL import Image, ImageDraw
 

@@ -85,7 +85,7 @@ class Registry(Generic[C]):
         def register(cls: type[C]) -> type[C]:
             if name in self._classes:
                 raise ValueError(f"{self.kind} '{name}' is registered twice")
-            # A component's own check comes after ours, so that it meets values of the declared types.
+            # A component's own check comes after ours, so that it gets values of the declared types.
             hook = "__post_init__" if hasattr(cls, "__post_init__") else "__init__"
             original = getattr(cls, hook)
 

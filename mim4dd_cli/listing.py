@@ -43,7 +43,7 @@ def describe(name: str, component: type[Any]) -> str:
     defaults = {item.name: default_of(item) for item in fields(component) if "knob" in item.metadata}
     for knob_name, declared in knobs(component).items():
         if "." in knob_name:
-            continue  # a part's knobs stand under the part's own name
+            continue  # a part's knobs are listed under its own name
         default = defaults[knob_name]
         shown = default if isinstance(default, str | int | float | bool) else getattr(default, "name", default)
         lines.append(f"    {knob_name} = {shown}{_valid(declared)}  {declared.help}")

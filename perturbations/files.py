@@ -15,7 +15,7 @@ RECORDED = re.compile(rf"(.+)@([0-9a-f]{{{DIGITS}}})")
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """The bytes of a file; `tag`, its NAME@DIGEST, stands in results."""
+    """The bytes of a file; `tag`, its NAME@DIGEST, is recorded in results."""
 
     name: str
     suffix: str

@@ -68,7 +68,7 @@ class Folder(DataSet):
 
 
 def _listing(root: Path) -> dict[str, dict[str, list[Path]]]:
-    """The sorted image files of each class of each part; one part without a name where there is no train and test."""
+    """The sorted image files of each class of each part; one unnamed part where train and test do not exist."""
     if not root.is_dir():
         raise DataError(f"folder needs an existing folder, got {root}")
     names = ["train", "test"] if all((root / part).is_dir() for part in ("train", "test")) else [""]

@@ -30,7 +30,7 @@ def make_heads(task: DistillationTask, width: int, layers: int, *names: Name) ->
 
 
 def embed(maps: Tensor, head: list[Tensor]) -> Tensor:
-    """L2norm(head(flatten(maps))), [B, D]; an empty head leaves the flattened block as it is."""
+    """L2norm(head(flatten(maps))), [B, D]; an empty head leaves the flattened block unchanged."""
     flat = maps.flatten(1)
     for layer, weight in enumerate(head):
         flat = (F.relu(flat) if layer else flat) @ weight

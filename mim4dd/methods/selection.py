@@ -150,7 +150,7 @@ class KCenter(Coreset):
 class KMedoids(Coreset):
     """The images of each class nearest the centres of a k-means clustering.
 
-    Source: a usual coreset; the real images stand for the centres.
+    Source: a usual coreset; the real images replace the centres.
     """
 
     label: ClassVar[str] = "k-medoids"

@@ -64,7 +64,7 @@ class DistillationTask:
 
     Every draw is a function of (seed, what it is for, iteration) alone, so methods that share a seed get the same
     initial images, real batches, networks and augmentations.
-    tail: the policy for a class with fewer real images than a draw asks for, be it the `ipc` first images or a real
+    tail: the policy for a class with fewer real images than a draw asks for, of the `ipc` first images or of a real
     batch: `repeat` draws with replacement, `cap` takes all its images (that class gets fewer synthetic ones),
     `error` refuses. A class without any image gets no synthetic one; `shortfall` lists the classes that are short.
     Raises: InputError for an ipc below 1; KnobError for an unknown tail; DataError when fewer than two classes have
@@ -185,7 +185,7 @@ class DistillationTask:
         return self.settled(params, iteration)
 
     def settled(self, params: Params, iteration: int, step: int = 0) -> Params:
-        """The network with its batch norms' statistics, if it has any, fixed by 16 real images a class."""
+        """The network with its batch norms' statistics, if it has any, fixed by 16 real images per class."""
         if not has_batch_norm(self.network):
             return params
         rng = generator("batch norm statistics", self.seed, *within(iteration, step))

@@ -3,7 +3,7 @@
 Parameters without statistics normalise by the current batch, as in training. `settle` adds the statistics of images: a
 trained network is settled with its training images before it classifies, a network that distils with real images.
 Source: population statistics after training instead of running averages, as "precise BN" in Wu & Johnson 2021
-(arXiv 2105.07576); fixed statistics of 16 real images a class while distilling, from the public code of DC.
+(arXiv 2105.07576); fixed statistics of 16 real images per class while distilling, from the public code of DC.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def convolve(maps: Tensor, params: Params, name: str, padding: int, stride: int 
     """A convolution, on [B, G*c, H, W], or on [B, c, H, W] that all networks share."""
     weight, bias = params[f"{name}.weight"], params.get(f"{name}.bias")
     flat = None if bias is None else bias.flatten()
-    # Shared maps meet all networks' kernels as one plain convolution, which is faster than a group for each.
+    # Shared maps pass all networks' kernels as one plain convolution, which is faster than a group for each.
     groups = maps.shape[1] // weight.shape[2]
     return F.conv2d(maps, weight.flatten(0, 1), flat, stride=stride, padding=padding, groups=groups)
 

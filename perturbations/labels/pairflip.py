@@ -21,7 +21,7 @@ from perturbations.labels.realised import relabelled
 class PairFlip:
     """Exactly round(rate * N) labels i become (i+1) mod C; some papers call this asymmetric.
 
-    The number is exact in all, not by class. Images flipped at one rate are among those flipped at a higher one.
+    The number is exact in total, not per class. Images flipped at one rate are among those flipped at a higher one.
     Source: Co-teaching (Han et al. 2018). Differs: the authors draw each image's label, so that their number varies.
     """
 

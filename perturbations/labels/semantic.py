@@ -51,7 +51,7 @@ MAPS: dict[str, tuple[int, dict[int, int]]] = {
 class AsymmetricNoise:
     """Exactly round(rate * n_k) labels of each class k that the data set's map names become the class it maps to.
 
-    cifar10: truck > automobile, bird > airplane, deer > horse, cat <> dog, so rate / 2 in all. mnist, digits: 7 > 1,
+    cifar10: truck > automobile, bird > airplane, deer > horse, cat <> dog, so rate / 2 in total. mnist, digits: 7 > 1,
     2 > 7, 5 <> 6, 3 > 8. fashion_mnist: ankle boot > sneaker > sandal, pullover > shirt, coat <> dress. cifar100: the
     next class of the superclass, every class. svhn has no standard map. It unbalances the classes: see the counts.
     Images flipped at one rate are among those flipped at a higher one.

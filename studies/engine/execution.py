@@ -119,18 +119,18 @@ class Execution:
     def _examine(self, connection: Connection) -> None:
         """Look at every node before the first trial.
 
-        Raises: InputError when one would hurt the study.
+        Raises: InputError when one has a problem.
         """
         from cluster.preflight import examine
 
         options = self.options
         report = examine(connection, cpus=options.cpus_per_trial, gpus=options.gpus_per_trial, out=self.journal.out)
-        if report.hurts or (report.warnings and connection.address != "local"):
+        if report.problems or (report.warnings and connection.address != "local"):
             say(report.table())
         for warning in report.warnings:
             say(f"note: {warning}")
-        if report.hurts:
-            raise InputError("; ".join(report.hurts))
+        if report.problems:
+            raise InputError("; ".join(report.problems))
 
     def _trials(self, pending: list[Trial], design: Design | None, tracker: Tracker | Untracked) -> str:
         """Run them, then what a search suggests; why the study was interrupted, or ""."""

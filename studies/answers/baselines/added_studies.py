@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mim4dd.errors import InputError
-from mim4dd.protocol import PROTOCOL
+from mim4dd.protocol import RESULTS_VERSION
 from studies.engine.answer import images, plural
 from studies.engine.folder import StudyFolder
 
@@ -33,7 +33,7 @@ def _found(path: Path, out: Path) -> Path:
 
 
 def read_added(
-    paths: Sequence[Path], arms: Sequence[str], dataset: str, ipc: int, rules: str = PROTOCOL
+    paths: Sequence[Path], arms: Sequence[str], dataset: str, ipc: int, rules: str = RESULTS_VERSION
 ) -> list[StudyFolder]:
     """The folders, each a block that no other is.
 

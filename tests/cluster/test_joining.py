@@ -89,7 +89,7 @@ def test_a_trial_that_fits_no_node_and_too_few_nodes_are_problems(two_nodes: Loc
     ended = python(*words, env=two_nodes.env, cwd=tmp_path)
     assert ended.returncode == 1
     assert "problem: a trial requests 2 CPUs" in ended.stdout
-    assert "problem: the cluster has 2 node(s), fewer than --nodes 3" in ended.stdout
+    assert "problem: the cluster has 2 nodes, fewer than --nodes 3" in ended.stdout
 
 
 def test_a_local_cluster_listens_on_the_loopback_alone_and_needs_no_home(tmp_path: Path) -> None:

@@ -91,6 +91,19 @@ class Analysis:
         """A statistic of this training data as a claim."""
         return self.ledger.estimate(slug(id, *self.levels), what, one.value, one.low, one.high, n, unit)
 
+    @property
+    def spreads(self) -> tuple[tuple[statistics.Estimate, Claim], tuple[statistics.Estimate, Claim]] | None:
+        """Standard deviation of validation accuracy between settings, seed noise removed, and between the sets of one
+        setting, each with its claim; None where the seeds are too few to tell them apart."""
+        settings, sets, n = self.variance.settings, self.variance.sets, self.variance.n_settings
+        if settings is None or sets is None:
+            return None
+        what = "standard deviation of validation accuracy between"
+        return (
+            (settings, self.estimate("spread/settings", f"{what} settings", settings, n, "points")),
+            (sets, self.estimate("spread/sets", f"{what} sets of one setting", sets, n, "points")),
+        )
+
     def _unit(self, index: int, axis: Axis) -> float:
         """A tried arm's place on an axis; rounding of a printed value at an end of the range is undone."""
         try:

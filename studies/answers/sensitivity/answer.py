@@ -67,7 +67,7 @@ def _of_one(found: Analysis) -> Part:
 
 def _spread(found: Analysis) -> Sentence:
     variance, means, study = found.variance, found.means[np.isfinite(found.means)], found.folder.study
-    low, high, n = float(means.min()), float(means.max()), variance.n_settings
+    low, high = float(means.min()), float(means.max())
     what, middle = (
         "validation accuracy of the settings: mean, lowest, highest",
         Estimate(float(means.mean()), low, high),
@@ -80,20 +80,19 @@ def _spread(found: Analysis) -> Sentence:
     )
     if having(found.results, "search"):
         text += "; an optimizer chose them, so their spread does not show how much the knobs matter"
-    elif variance.settings is None or variance.sets is None:
+    elif (spreads := found.spreads) is None:
         text += "; with one set per setting, the effect of the knobs cannot be separated from that of the seed"
     else:
+        (settings, first), (sets, second) = spreads
         text += (
-            ". The standard deviation of this accuracy is "
-            f"{100 * variance.settings.value:.2f} points{_ends(variance.settings, 100)} between settings (seed noise "
-            f"removed) and {100 * variance.sets.value:.2f} points{_ends(variance.sets, 100)} between seeds"
+            f". The standard deviation of this accuracy is {100 * settings.value:.2f} points{_ends(settings, 100)} "
+            f"between settings (seed noise removed) and {100 * sets.value:.2f} points{_ends(sets, 100)} between seeds"
         )
-        what = "standard deviation of validation accuracy between"
-        claims.append(found.estimate("spread/settings", f"{what} settings", variance.settings, n, "points"))
-        claims.append(found.estimate("spread/sets", f"{what} sets of one setting", variance.sets, n, "points"))
+        claims += [first, second]
         if ratio := variance.effect_to_noise:
+            what = "standard deviation of validation accuracy between settings over that between sets"
             text += f", a ratio of {ratio.value:.2g}{_ends(ratio, 1)}"
-            claims.append(found.estimate("spread/ratio", f"{what} settings over that between sets", ratio, n, "ratio"))
+            claims.append(found.estimate("spread/ratio", what, ratio, variance.n_settings, "ratio"))
     return Sentence(f"{text}.", tuple(claims))
 
 

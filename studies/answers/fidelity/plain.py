@@ -1,0 +1,31 @@
+"""The fidelity answer in short."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from studies.answers.ledger import Ledger, Ruling
+from studies.answers.parts.plain import too_few
+from studies.engine.answer import Sentence, plural
+from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision
+
+
+def plain(ledger: Ledger, gaps: Mapping[str, Ruling], words: Mapping[Decision, str]) -> list[Sentence | None]:
+    """How many methods reach their published number. gaps: ours less it, by arm; words: by decision."""
+    if not gaps:
+        return []
+    names = {arm: ledger.results.arms[arm].name for arm in gaps}
+    groups = []
+    for decision, word in words.items():
+        arms = [arm for arm, gap in gaps.items() if gap.decision is decision]
+        if arms:
+            sizes = ", ".join(f"{names[arm]} {gaps[arm].points}" for arm in arms)
+            groups.append(f"{len(arms)} {'is' if len(arms) == 1 else 'are'} {word} ({sizes})")
+    start = f"Of {plural(len(gaps), 'method')} with a published accuracy on {ledger.results.folder.study['dataset']}"
+    sentences: list[Sentence | None] = [
+        Sentence(f"{start}, {'; '.join(groups)}.", tuple(one.claim for one in gaps.values()))
+    ]
+    if too_few(list(gaps.values())):
+        text = f"A decision takes at least {FEWEST_PAIRS} synthetic sets per method."
+        sentences.append(Sentence(text))
+    return sentences

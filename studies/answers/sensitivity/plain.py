@@ -1,0 +1,59 @@
+"""The sensitivity answer in short."""
+
+from __future__ import annotations
+
+from studies.answers.parts.plain import compared, counted, too_few
+from studies.answers.sensitivity.analysis import METRIC, Analysis, having
+from studies.engine.answer import Claim, Sentence, decimal, images, percent, plural
+from studies.engine.statistics import Estimate
+from studies.engine.statistics.contrasts import FEWEST_PAIRS
+
+
+def plain(analysis: Analysis) -> list[Sentence | None]:
+    """The default, how far the knobs move the accuracy, and what the other settings gain."""
+    return [_default(analysis), _movement(analysis), _settings(analysis)]
+
+
+def _default(analysis: Analysis) -> Sentence:
+    mean, claim = analysis.ledger.claimed_mean(analysis.cells[0], METRIC)
+    gain, study = analysis.gains[0], analysis.folder.study
+    data = f"{study['dataset']}{analysis.results.at(analysis.levels)}"
+    return Sentence(
+        f"On {data}, with {images(analysis.folder.configuration['ipc'])} and {plural(mean.n, 'synthetic set')}, "
+        f"{analysis.tried[0].name} reaches {percent(mean)} validation accuracy and "
+        f"{compared(gain, analysis.base.name)}.",
+        (claim, gain.claim),
+    )
+
+
+def _movement(analysis: Analysis) -> Sentence | None:
+    """What choosing another setting moves, against what another seed does."""
+    if having(analysis.results, "search") or (spreads := analysis.spreads) is None:
+        return None
+    knobs = ", ".join(axis.short.replace("_", " ") for axis in analysis.space)
+    (settings, first), (sets, second) = spreads
+    return Sentence(
+        f"Over {plural(analysis.variance.n_settings, 'setting')} of {knobs}, the choice of setting moves accuracy by "
+        f"{_deviation(settings)} (standard deviation), and another random seed by {_deviation(sets)}.",
+        (first, second),
+    )
+
+
+def _deviation(one: Estimate) -> str:
+    """A standard deviation in points with its interval."""
+    ends = "" if one.low is None or one.high is None else f" [{100 * one.low:.2f}, {100 * one.high:.2f}]"
+    return f"{decimal(100 * one.value, '.2f')} points{ends}"
+
+
+def _settings(analysis: Analysis) -> Sentence | None:
+    """How many of the other settings are decided to gain or to lose."""
+    others = analysis.gains[1:]
+    if not others:
+        return None
+    claims: tuple[Claim, ...] = tuple(one.claim for one in others)
+    if too_few([*others, analysis.gains[0]]):
+        sets = plural(len(analysis.base_sets), "set")
+        text = f"With {sets} per setting no comparison can be decided; that takes at least {FEWEST_PAIRS}."
+        return Sentence(text, claims)
+    count = plural(len(others), "other setting")
+    return Sentence(f"Compared with {analysis.base.name}, the {count} are: {counted(others)}.", claims)

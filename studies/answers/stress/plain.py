@@ -1,0 +1,74 @@
+"""A stress suite's answer in short."""
+
+from __future__ import annotations
+
+from studies.answers.parts.plain import BETTER, compared, counted, too_few
+from studies.answers.parts.response import Response
+from studies.answers.parts.wording import listed
+from studies.answers.results import Cell
+from studies.engine.answer import Sentence, images, percent, plural, points
+from studies.engine.arms import FLOOR
+from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision
+
+LOSES = {
+    Decision.LOSS: "a loss",
+    Decision.GAIN: "a gain",
+    Decision.NEGLIGIBLE: "no change beyond half a point",
+    Decision.UNDECIDED: "undecided",
+}
+
+
+def plain(response: Response) -> list[Sentence | None]:
+    """The method on clean data, what perturbed data cost it, and how it stands to its base and to random images."""
+    arms = [arm for arm in response.main if arm in response.terms]
+    if not arms:
+        return []
+    # The last variant: the term as strong as its base, unless the command line says otherwise.
+    arm = arms[-1]
+    return [_clean(response, arm), _costs(response, arm), _advantages(response, arm)]
+
+
+def _clean(response: Response, arm: str) -> Sentence:
+    results, gain = response.results, response.gain(arm, response.results.reference)
+    mean, claim = response.ledger.claimed_mean(results.cell(arm), response.metric)
+    return Sentence(
+        f"On {response.at_reference} {results.folder.study['dataset']}, with "
+        f"{images(results.folder.configuration['ipc'])} and {plural(mean.n, 'synthetic set')}, {response.name(arm)} "
+        f"reaches {percent(mean)} balanced test accuracy and "
+        f"{compared(gain, response.name(results.arms[arm].control))}.",
+        (claim, gain.claim),
+    )
+
+
+def _costs(response: Response, arm: str) -> Sentence | None:
+    """How many conditions cost accuracy, and the largest of the decided losses."""
+    results = response.results
+    perturbed = [levels for levels in results.levels if levels != results.reference]
+    rulings = {levels: response.cost(arm, levels) for levels in perturbed if results.setting(Cell(arm, levels))}
+    if not rulings:
+        return None
+    if too_few(list(rulings.values())):
+        sets = plural(len(results.seeds), "set")
+        text = f"With {sets} per method nothing can be decided; that takes at least {FEWEST_PAIRS}."
+        return Sentence(text, tuple(one.claim for one in rulings.values()))
+    text = f"Against {response.at_reference} data, {plural(len(rulings), 'kind')} of perturbed training data are: "
+    text += counted(list(rulings.values()), LOSES)
+    lost = {levels: one for levels, one in rulings.items() if one.decision is Decision.LOSS}
+    if lost:
+        worst = min(lost, key=lambda levels: lost[levels].interval.mean or 0.0)
+        text += f"; the largest decided loss is {points(lost[worst].interval, cost=True)}, at {' · '.join(worst)}"
+    return Sentence(f"{text}.", tuple(one.claim for one in rulings.values()))
+
+
+def _advantages(response: Response, arm: str) -> Sentence | None:
+    """How often the method is better than its base, and than random real images, on the same perturbed data."""
+    results, ledger, told = response.results, response.ledger, []
+    perturbed = [levels for levels in results.levels if levels != results.reference]
+    perturbed = [levels for levels in perturbed if results.setting(Cell(arm, levels))]
+    gains = [response.gain(arm, levels) for levels in perturbed]
+    if not gains or too_few(gains):
+        return None
+    told.append(f"compared with {response.name(results.arms[arm].control)} it is {counted(gains)}")
+    over = [ledger[results.against(arm, FLOOR, levels, response.metric)] for levels in perturbed]
+    told.append(f"compared with {results.arms[FLOOR].name} it is {counted(over, BETTER)}")
+    return Sentence(f"On these data, {listed(told)}.", tuple(one.claim for one in (*gains, *over)))

@@ -200,8 +200,8 @@ class Driver:
         write_report(answer, folder)
         tracker.finish("killed" if interrupted else "finished")
         say("")
-        for sentence in answer.sentences:
-            say(str(sentence))
+        for line in answer.lines:
+            say(line)
         say(f"\nreport: {self.journal.out / 'report.html'}   numbers: {self.journal.out / 'answer.md'}")
         if not self.options.offline and self.uri.startswith("sqlite"):
             say(f"runs, curves and pictures: mlflow ui --backend-store-uri {self.uri}")

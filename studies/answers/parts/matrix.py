@@ -10,7 +10,7 @@ from studies.answers.ledger import Part, Ruling
 from studies.answers.parts.drawing import HeatCell, difference_cell, heat_map, mean_cell
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell
-from studies.engine.answer import Figure, Table, percent
+from studies.engine.answer import Figure, Quantity, Table
 
 
 def matrices(found: Response, arms: Sequence[str]) -> Part:
@@ -23,7 +23,7 @@ def matrices(found: Response, arms: Sequence[str]) -> Part:
     names, with_term = [found.name(arm) for arm in arms], [found.name(arm) for arm in terms]
     sets, family = len(found.results.seeds), found.size("gains over the base")
     accuracies = [
-        {"method": name} | dict(zip(columns, map(percent, row), strict=True))
+        {"method": name} | dict(zip(columns, (Quantity.of(one, "percent") for one in row), strict=True))
         for name, row in zip(names, means, strict=True)
     ]
     added = [

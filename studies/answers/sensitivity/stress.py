@@ -10,7 +10,7 @@ from studies.answers.parts.drawing import FAINT, legend, percent_axis
 from studies.answers.sensitivity.analysis import METRIC, Analysis, default_name
 from studies.answers.sensitivity.figures import BASE, DEFAULT, OURS, draw_knob, panels
 from studies.answers.sensitivity.tables import STARRED
-from studies.engine.answer import Cell, Claim, Figure, Sentence, Table
+from studies.engine.answer import Cell, Claim, Figure, Quantity, Sentence, Table
 from studies.engine.rows import Array
 from studies.engine.space import Axis
 from studies.engine.statistics.slopes import Agreement, Slope, knob_slopes, rank_agreement
@@ -113,9 +113,8 @@ def _moves(found: Comparison) -> Sentence | None:
     )
 
 
-def _across(slope: Slope) -> str:
-    ends = "" if slope.low is None or slope.high is None else f" [{100 * slope.low:+.1f}, {100 * slope.high:+.1f}]"
-    return f"{100 * slope.value:+.1f} points{ends}"
+def _across(slope: Slope) -> Quantity:
+    return Quantity(slope.value, slope.low, slope.high, slope.n, "points")
 
 
 def _highest(found: Analysis, k: int, axis: Axis) -> str | None:

@@ -13,7 +13,7 @@ from studies.answers.parts.drawing import band, curve_axis, legend, percent_axis
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell, slug
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Claim, Figure, Sentence, Table, percent
+from studies.engine.answer import Claim, Figure, Quantity, Sentence, Table, percent
 from studies.engine.arms import CEILING
 from studies.engine.failures.groups import Classes, head_and_tail, many_medium_few, thirds
 from studies.engine.rows import Array
@@ -109,7 +109,9 @@ def _groups(found: Response) -> Table:
             continue
         for arm in found.results.arms:
             groups = _recall(found, Cell(arm, levels), lambda held: (*thirds(held), *many_medium_few(held)), levels)
-            cells = [percent(mean_interval(group)) if np.isfinite(group).any() else None for group in groups]
+            cells = [
+                Quantity.of(mean_interval(group), "percent") if np.isfinite(group).any() else None for group in groups
+            ]
             named = dict(zip(GROUPS, cells if len(cells) == len(GROUPS) else [None] * len(GROUPS), strict=True))
             rows.append({"training data": " · ".join(levels), "method": found.name(arm), **named})
     return Table.of(

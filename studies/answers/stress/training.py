@@ -7,7 +7,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import PercentFormatter
 
 from studies.answers.ledger import Ledger
-from studies.engine.answer import Cell, Figure, Table
+from studies.engine.answer import Cell, Figure, Quantity, Table
 from studies.engine.running import LARGEST_MATRIX
 
 
@@ -28,7 +28,7 @@ def _realised(ledger: Ledger) -> Table:
         rows.append(
             {
                 "training data": " · ".join(levels),
-                "wrong labels": f"{100 * wrong:.2f}%",
+                "wrong labels": Quantity(wrong, unit="percent", digits=2),
                 "realised factor": round(factors[0], 1) if factors else None,
                 "images a label": f"{max(counts)} to {min(counts)}",
                 "by label": " ".join(map(str, counts)) if len(counts) <= LARGEST_MATRIX else None,

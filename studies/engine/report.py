@@ -11,8 +11,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup, escape
-
 from studies.engine.answer import Answer, Quantity, counted, images
 from studies.engine.folder import StudyFolder
 from studies.engine.glossary import GLOSSARY
@@ -157,7 +155,7 @@ def html(answer: Answer, folder: StudyFolder) -> str:
     from jinja2 import Environment
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"shown": shown, "coded": _coded}
+    environment.filters["shown"] = shown
     environment.tests["quantity"] = lambda cell: isinstance(cell, Quantity)
     template = environment.from_string((files("studies.engine") / "templates" / "report.html").read_text("utf-8"))
     pictures = folder.path / "figures"
@@ -172,11 +170,6 @@ def html(answer: Answer, folder: StudyFolder) -> str:
         numeric=numeric,
         long=LONG,
     )
-
-
-def _coded(text: object) -> Markup:
-    """Text with what stands between backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def embedded(path: Path) -> str:

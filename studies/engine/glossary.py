@@ -47,7 +47,7 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "P(better)",
         "The share of pairs in which the first method's set has the higher accuracy, ties counted half. Its interval "
-        "is exact and wide while pairs are few; the decision is the t tests', not its.",
+        "is exact, wide while pairs are few, and decides nothing: the t tests do.",
     ),
     (
         "H(Y), nats",

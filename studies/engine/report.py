@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studies.engine.answer import Answer, Quantity, counted, images
+from studies.engine.answer import Answer, Quantity, Table, counted, images
 from studies.engine.folder import StudyFolder
 from studies.engine.glossary import GLOSSARY
 from studies.engine.journal import durably, finite, write_json
@@ -118,11 +118,7 @@ def markdown(answer: Answer, folder: StudyFolder) -> str:
     if answer.plain:
         top += ["## In short", " ".join(map(str, answer.plain)), "## In detail"]
     figures = [(one.title, [f"![{one.title}](figures/{one.name}.png)", one.caption]) for one in answer.figures]
-    tables = []
-    for table in (one.filled for one in answer.tables):
-        head = f"| {' | '.join(table.columns)} |\n|{'---|' * len(table.columns)}"
-        rows = "\n".join(f"| {' | '.join(shown(cell) for cell in row)} |" for row in table.rows)
-        tables.append((table.title, [f"{head}\n{rows}", table.note]))
+    tables = [(one.title, [_rows(one.filled), one.note]) for one in answer.tables]
     rest = [(NOTES, ["\n".join(f"- {note}" for note in answer.notes)])] if answer.notes else []
     rest.append((TERMS, ["\n".join(f"- **{term}**: {text}" for term, text in GLOSSARY)]))
     rest.append((SOURCE, ["\n".join(f"- {name}: {text}" for name, text in facts(folder))]))
@@ -137,6 +133,11 @@ def markdown(answer: Answer, folder: StudyFolder) -> str:
     for name, blocks in (*figures, *tables, *rest):
         parts += [f"## {name}", *blocks]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _rows(table: Table) -> str:
+    lines = [table.columns, ["---"] * len(table.columns), *([shown(cell) for cell in row] for row in table.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _anchors(headings: Sequence[str]) -> list[str]:

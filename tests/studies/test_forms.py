@@ -19,6 +19,7 @@ from studies.engine.glossary import GLOSSARY
 from studies.engine.report import claims, facts, html, markdown, write_report
 from studies.engine.statistics import Interval
 from studies.engine.tables import csv_text, escaped, latex, numeric
+from studies.engine.tracking import describe
 
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in FOLDERS]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -197,6 +198,14 @@ def test_an_answer_is_read_in_one_order_everywhere(folder: StudyFolder) -> None:
         assert "In short" not in one
         assert "In detail" not in one
     assert replace(answer, plain=()).lines == ["First detail.", "Second detail."]
+
+
+def test_mlflow_shows_the_answer_without_pictures_contents_and_glossary(folder: StudyFolder) -> None:
+    write_report(made(), folder)
+    text = describe.answer(folder.path)
+    assert in_order(text, "The short of it.", "First detail.", "A made table", "Where this comes from")
+    for left_out in ("![", "Contents", GLOSSARY[0][1]):
+        assert left_out not in text
 
 
 def test_claims_of_the_plain_answer_are_stated(folder: StudyFolder) -> None:

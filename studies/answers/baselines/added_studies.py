@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mim4dd.errors import InputError
 from mim4dd.protocol import PROTOCOL
+from studies.engine.answer import images
 from studies.engine.folder import StudyFolder
 
 NAME = "baselines"
@@ -47,7 +48,7 @@ def read_beside(
         place = place_of(folder)
         if place in taken:
             raise InputError(
-                f"--beside {path} is {place[0]} with {place[1]} image(s) a class, as {taken[place]} is; a block is "
+                f"--beside {path} is {place[0]} with {images(place[1])}, as {taken[place]} is; a block is "
                 "another data set or ipc"
             )
         taken[place] = f"--beside {path}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from studies.engine.tracking.mlflow_fields import axis, parameter, source
 Study = Mapping[str, Any]
 # MLflow refuses descriptions of more than 8000 characters.
 LONGEST = 3500
+LEFT_OUT = ("## Contents", "## Glossary")
 
 COLUMNS = """
 | name | what it is |
@@ -96,12 +98,16 @@ def parent(study: Study, experiment: str, answer: str = "") -> str:
 
 
 def answer(out: Path) -> str:
-    """The answer as the study wrote it, without its pictures (they are among the artifacts), cut when it is long."""
+    """The answer as the study wrote it, without pictures (they are among the artifacts), contents and glossary.
+
+    It is cut when it is long.
+    """
     try:
-        lines = (out / "answer.md").read_text(encoding="utf-8").splitlines()
+        written = (out / "answer.md").read_text(encoding="utf-8")
     except OSError:
         return ""
-    text = "\n".join(line for line in lines if "![" not in line).strip()
+    sections = [one for one in re.split(r"(?m)^(?=## )", written) if not one.startswith(LEFT_OUT)]
+    text = "\n".join(line for line in "".join(sections).splitlines() if "![" not in line).strip()
     return text if len(text) <= LONGEST else f"{text[:LONGEST].rpartition(chr(10))[0]}\n\n(the rest is in answer.md)"
 
 

@@ -25,6 +25,7 @@ BY_THE_RULE = {"p", "p of the gain (Holm)", "p of the change (Holm)", "p (Holm)"
 NEW_COLUMNS = {
     "change of the gain from clean data": "change of the gain from clean",
     "from clean data up to": "from clean up to",
+    "": "method",
     "between sets": "between sets, points",
     "between networks": "between networks, points",
 }

@@ -40,7 +40,7 @@ def _method(found: Analysis, arm: Arm) -> dict[str, Entry]:
     index = found.cells.index(cell) if cell in found.cells else None
     validation, test = (found.ledger.mean(cell, metric) for metric in (METRIC, "test"))
     return {
-        "": arm.name + (f", best of {len(found.tried)} on validation" if index else ""),
+        "method": arm.name + (f", best of {len(found.tried)} on validation" if index else ""),
         "validation accuracy": Quantity.of(validation, "percent"),
         "test accuracy": Quantity.of(test, "percent"),
         "paired gain over the base": None if index is None else found.gains[index].starred,

@@ -27,7 +27,7 @@ check: .venv/installed ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: .venv/installed ## README.md and docs/findings.md, filled with the claims of docs/results (ARGS=--check only compares)
+docs: .venv/installed ## README.md, docs/findings.md and docs/glossary.md, filled from docs/source (ARGS=--check only compares)
 	$(BIN)/python docs/fill.py $(ARGS)
 
 bench: .venv/installed ## iterations, evaluation, per-trial overhead, each as a ratio within one run

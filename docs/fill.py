@@ -1,6 +1,7 @@
-"""Fills README.md and docs/findings.md from docs/source/ with the claims of docs/results: `make docs`.
+"""Fills README.md, docs/findings.md and docs/glossary.md from docs/source/: `make docs`.
 
-A source is Markdown with `{{ claim("FOLDER", "ID") }}` where a number belongs, so nobody writes one by hand:
+A source is Markdown with `{{ claim("FOLDER", "ID") }}` where a number belongs, so nobody writes one by hand;
+the numbers are the claims of docs/results, and the glossary is that of the reports.
 
     {{ claim("noise-digits", "mean/balanced/dm/clean") }}           86.7% [86.0, 87.5]
     {{ claim("noise-digits", "gain/" ~ strong ~ "/clean") }}        +1.1 points [+0.8, +1.5]
@@ -35,7 +36,11 @@ from studies.engine.answer import decimal
 
 DOCS = Path(__file__).parent
 RESULTS, SOURCES = DOCS / "results", DOCS / "source"
-DOCUMENTS = {SOURCES / "README.md": DOCS.parent / "README.md", SOURCES / "findings.md": DOCS / "findings.md"}
+DOCUMENTS = {
+    SOURCES / "README.md": DOCS.parent / "README.md",
+    SOURCES / "findings.md": DOCS / "findings.md",
+    SOURCES / "glossary.md": DOCS / "glossary.md",
+}
 SCALES = {"percent": 100, "points": 100}
 WIDTH = 130
 WORDS = {
@@ -234,10 +239,12 @@ def filled(source: Path) -> str:
     """
     from jinja2 import Environment, StrictUndefined
 
+    from studies.engine.glossary import GLOSSARY
+
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
     environment.filters |= FILTERS
     text = source.read_text(encoding="utf-8")
-    return wrapped(environment.from_string(text).render(lines=lines, **GIVEN))
+    return wrapped(environment.from_string(text).render(lines=lines, glossary=GLOSSARY, **GIVEN))
 
 
 def main(words: list[str] | None = None) -> int:

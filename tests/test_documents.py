@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from studies.engine.glossary import GLOSSARY
+
 HOUSE = Path(__file__).resolve().parent.parent
 SOURCES = ("README.md", "findings.md")
 SUITES = (
@@ -57,7 +59,14 @@ def by_hand(source: str) -> str:
 
 def test_documents_are_what_their_sources_give(fill: ModuleType) -> None:
     assert fill.main(["--check"]) == 0
-    assert {source.name for source in fill.DOCUMENTS} == set(SOURCES)
+    assert {source.name for source in fill.DOCUMENTS} == {*SOURCES, "glossary.md"}
+
+
+def test_the_glossary_is_that_of_the_reports(fill: ModuleType) -> None:
+    text = " ".join((HOUSE / "docs" / "glossary.md").read_text("utf-8").split())
+    assert len(GLOSSARY) == 10
+    for term, meaning in GLOSSARY:
+        assert f"- **{term}**: {meaning}" in text
 
 
 @pytest.mark.parametrize("document", SOURCES)

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def answer_again(out: Path) -> None:
-    """Write a folder's answer anew, and print its sentences.
+    """Write a folder's answer anew, and print it.
 
     Raises: InputError when it holds no study that is known, or takes no files.
     """
@@ -51,8 +51,8 @@ def answer_again(out: Path) -> None:
         raise InputError(f"{folder.path} cannot be written: {error.strerror}") from error
     if folder.unfinished:
         print(f"Not complete: {folder.unfinished}.")
-    for sentence in answer.sentences:
-        print(sentence)
+    for line in answer.lines:
+        print(line)
     print(f"\nreport: {folder.path / 'report.html'}   numbers: {folder.path / 'answer.md'}")
 
 

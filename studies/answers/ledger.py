@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from studies.answers.results import INFORMATION, Cell, Contrast, Results, slug
-from studies.engine.answer import Answer, Claim, Figure, Sentence, Table, points
+from studies.engine.answer import Answer, Claim, Figure, Quantity, Sentence, Table, points
 from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision, Judged, judge, three_tests
 
@@ -42,9 +42,14 @@ class Ruling:
         return points(self.interval)
 
     @property
-    def starred(self) -> str:
-        """The same with a star where a gain or a loss is decided, as cells of tables have it."""
-        return self.points + ("*" if self.differs else "")
+    def quantity(self) -> Quantity:
+        """The same as a cell of a table that has the decision in a column of its own."""
+        return Quantity.of(self.interval, "points")
+
+    @property
+    def starred(self) -> Quantity:
+        """The same with a star where a gain or a loss is decided."""
+        return Quantity.of(self.interval, "points", starred=self.differs)
 
     @property
     def word(self) -> str:
@@ -129,7 +134,7 @@ def margin(contrast: Contrast) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A piece of an answer that knows no study."""
+    """A piece of an answer that knows no study; plain: what it says in short, in whole sentences."""
 
     sentences: Sequence[Sentence | None] = ()
     tables: Sequence[Table | None] = ()
@@ -137,6 +142,7 @@ class Part:
     notes: Sequence[str] = ()
     summary: dict[str, float | None] | None = None
     failed: dict[str, list[str]] | None = None
+    plain: Sequence[Sentence | None] = ()
 
 
 class Ledger:
@@ -239,4 +245,5 @@ class Ledger:
             claims=tuple(self._claims.values()),
             summary={name: float(value) for name, value in summary.items() if value is not None and value == value},
             failed=failed,
+            plain=tuple(one for part in parts for one in part.plain if one),
         )

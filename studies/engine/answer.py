@@ -1,17 +1,108 @@
-"""An answer as data: sentences with their claims, tables and figures; written as Markdown, HTML, CSV, PNG and JSON."""
+"""An answer as data: sentences with their claims, tables and figures; engine/report.py writes it in every form."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from studies.engine.progress import clock
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
     from studies.engine.statistics import Interval
 
-Cell = str | int | float | None
+
+@dataclass(frozen=True)
+class Unit:
+    """How a quantity prints: times scale, digits after the point, a sign or none, the word behind it; label: of a head.
+
+    digits: None for four significant digits of the estimate and two of the bounds. lone: what stands in the place of an
+    interval where there is none. bounded: whether bounds stay within 0 and 1. spelt: the estimate in another form.
+    """
+
+    scale: float = 1
+    digits: int | None = None
+    sign: str = ""
+    word: str = ""
+    label: str = ""
+    lone: str = ""
+    bounded: bool = False
+    spelt: Callable[[float], str] | None = None
+
+
+LONE = "(no interval, n = {n})"
+UNITS = {
+    "percent": Unit(100, 1, word="%", label="%", bounded=True),  # a t interval of few sets knows no bounds
+    "points": Unit(100, 1, "+", " points", "points", lone=LONE),
+    "points lost": Unit(-100, 1, word=" points", label="points", lone=LONE),
+    "share": Unit(1, 2),
+    "nats": Unit(1, 3, label="nats"),
+    "seconds": Unit(label="seconds", spelt=clock),
+    "": Unit(),
+}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of a table, with its interval and the n that it is of where it has them; it prints as text does.
+
+    Units: percent and points are fractions here, and times 100 where they are written. starred: a gain or a loss is
+    decided. digits: other than its unit's.
+    """
+
+    mean: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    unit: str = ""
+    starred: bool = False
+    digits: int | None = None
+
+    @staticmethod
+    def of(interval: Interval, unit: str, *, starred: bool = False) -> Quantity:
+        """A mean with its interval."""
+        return Quantity(interval.mean, interval.low, interval.high, interval.n, unit, starred)
+
+    @property
+    def numbers(self) -> tuple[float | None, float | None, float | None]:
+        """Estimate, lower and upper bound as they are written, in the unit of the table's head."""
+        unit, low, high = UNITS[self.unit], self.low, self.high
+        if unit.bounded:
+            low, high = (None if end is None else min(1.0, max(0.0, end)) for end in (low, high))
+        if unit.scale < 0:
+            low, high = high, low
+        scaled = [None if one is None else unit.scale * one for one in (self.mean, low, high)]
+        return scaled[0], scaled[1], scaled[2]
+
+    @property
+    def written(self) -> tuple[str, str]:
+        """The estimate and the bounds without their unit, `+0.4` and `[-0.3, +1.1]`; "" for none."""
+        unit, digits = UNITS[self.unit], self.digits if self.digits is not None else UNITS[self.unit].digits
+        point, end = (".4g", ".2g") if digits is None else (f".{digits}f",) * 2
+        mean, low, high = self.numbers
+        if mean is None:
+            return "", ""
+        if unit.spelt is not None:
+            return unit.spelt(mean), ""
+        end = unit.sign + end
+        bounds = "" if low is None or high is None else f"[{decimal(low, end)}, {decimal(high, end)}]"
+        return decimal(mean, unit.sign + point), bounds
+
+    @property
+    def printed(self) -> tuple[str, str]:
+        """The two as they are read: `+0.4 points` and `[-0.3, +1.1]`, `(no interval, n = 1)` or nothing."""
+        (mean, bounds), unit = self.written, UNITS[self.unit]
+        if not mean:
+            return "–", ""
+        return mean + unit.word, bounds or unit.lone.format(n=self.n)
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, self.printed)) + ("*" if self.starred else "")
+
+
+Cell = str | int | float | Quantity | None
 
 
 @dataclass(frozen=True)
@@ -67,7 +158,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report and of tables/NAME.csv; `note` says what n and the intervals are."""
+    """A table of the report, of tables/NAME.csv and NAME.tex; `note` says what n and the intervals are."""
 
     name: str
     title: str
@@ -85,6 +176,13 @@ class Table:
         if any(tuple(row) != columns for row in rows):
             raise ValueError(f"the rows of table {name} have different columns")
         return Table(name, title, columns, tuple(tuple(row.values()) for row in rows), note)
+
+    @property
+    def filled(self) -> Table:
+        """The table without columns that say nothing in any row: the CSV alone has those."""
+        kept = [k for k in range(len(self.columns)) if any(row[k] not in (None, "") for row in self.rows)]
+        columns, rows = (tuple(self.columns[k] for k in kept), tuple(tuple(row[k] for k in kept) for row in self.rows))
+        return replace(self, columns=columns, rows=rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +202,9 @@ class Figure:
 class Answer:
     """What a study says.
 
-    sentences: each with its claims; claims: all of the answer's, those of its tables and figures too; summary: the
-    numbers that MLflow's parent run shows; failed: the failure modes that only paired trials show, by trial.
+    sentences: each with its claims; plain: one to three that say it all to whoever reads nothing else; claims: all of
+    the answer's, those of its tables and figures too; summary: the numbers that MLflow's parent run shows; failed: the
+    failure modes that only paired trials show, by trial.
     """
 
     sentences: tuple[Sentence, ...]
@@ -115,29 +214,25 @@ class Answer:
     claims: tuple[Claim, ...] = ()
     summary: dict[str, float] = field(default_factory=dict)
     failed: dict[str, list[str]] = field(default_factory=dict)
+    plain: tuple[Sentence, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """The answer for a terminal: what it is in short, an empty line, then every sentence."""
+        short = [str(sentence) for sentence in self.plain]
+        return [*short, *([""] if short else []), *map(str, self.sentences)]
 
 
 def percent(interval: Interval) -> str:
     """An accuracy as `88.1% [87.0, 89.2]`."""
-    if interval.mean is None:
-        return "–"
-    mean = f"{decimal(100 * interval.mean)}%"
-    if interval.low is None or interval.high is None:
-        return mean
-    low, high = max(0.0, interval.low), min(1.0, interval.high)  # a t interval of few sets knows no bounds
-    return f"{mean} [{decimal(100 * low)}, {decimal(100 * high)}]"
+    return str(Quantity.of(interval, "percent"))
 
 
 def points(interval: Interval, *, cost: bool = False) -> str:
     """A difference of accuracies as `+0.4 points [-0.3, +1.1]`; cost: what is lost, `5.9 points [5.3, 6.6]`."""
-    if interval.mean is None:
-        return "unknown" if cost else "–"
-    scale, form = (-100, ".1f") if cost else (100, "+.1f")
-    mean = f"{decimal(scale * interval.mean, form)} points"
-    if interval.low is None or interval.high is None:
-        return f"{mean} (no interval, n = {interval.n})"
-    low, high = (interval.high, interval.low) if cost else (interval.low, interval.high)
-    return f"{mean} [{decimal(scale * low, form)}, {decimal(scale * high, form)}]"
+    if cost and interval.mean is None:
+        return "unknown"
+    return str(Quantity.of(interval, "points lost" if cost else "points"))
 
 
 def decimal(value: float, form: str = ".1f") -> str:

@@ -206,8 +206,8 @@ class Execution:
         write_report(answer, folder)
         tracker.finish("killed" if interrupted else "finished")
         say("")
-        for sentence in answer.sentences:
-            say(str(sentence))
+        for line in answer.lines:
+            say(line)
         say(f"\nreport: {self.journal.out / 'report.html'}   numbers: {self.journal.out / 'answer.md'}")
         if where := tracker.where():
             say(where)

@@ -1,19 +1,24 @@
-"""Writes an answer into OUT: answer.md, report.html (self-contained), figures/*.png, tables/*.csv, claims.jsonl."""
+"""Writes an answer into OUT: answer.md, report.html (self-contained), figures/, tables/, claims.jsonl."""
 
 from __future__ import annotations
 
 import base64
-import csv
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from studies.engine.answer import Answer, Cell, Table, images, plural
+from studies.engine.answer import Answer, Quantity, Table, images, plural
 from studies.engine.durable import durably, finite, write_json
 from studies.engine.folder import StudyFolder
+from studies.engine.glossary import GLOSSARY
+from studies.engine.tables import LONG, csv_text, latex, numeric, shown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
 
 
 def write_report(answer: Answer, folder: StudyFolder) -> None:
@@ -21,18 +26,16 @@ def write_report(answer: Answer, folder: StudyFolder) -> None:
     out = folder.path
     for name in ("figures", "tables"):
         (out / name).mkdir(exist_ok=True)
-    _drop_others(out / "figures", [f"{figure.name}.png" for figure in answer.figures])
-    _drop_others(out / "tables", [f"{table.name}.csv" for table in answer.tables])
+    _drop_others(out / "figures", [figure.name for figure in answer.figures], (".png", ".svg"))
+    _drop_others(out / "tables", [table.name for table in answer.tables], (".csv", ".tex"))
     for figure in answer.figures:
         if figure.drawing is not None:
-            figure.drawing.savefig(out / "figures" / f"{figure.name}.png", dpi=150)
+            _draw(figure.drawing, out / "figures" / figure.name)
     there = tuple(figure for figure in answer.figures if (out / "figures" / f"{figure.name}.png").exists())
     answer = replace(answer, figures=there)
     for table in answer.tables:
-        with open(out / "tables" / f"{table.name}.csv", "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(table.columns)
-            writer.writerows(table.rows)
+        (out / "tables" / f"{table.name}.csv").write_text(csv_text(table), encoding="utf-8")
+        (out / "tables" / f"{table.name}.tex").write_text(latex(table, folder.study["command"]), encoding="utf-8")
     write_json(out / "summary.json", answer.summary)
     write_json(out / "failures.json", answer.failed)
     lines = [json.dumps(finite(line), ensure_ascii=False, allow_nan=False) for line in claims(answer, folder)]
@@ -41,17 +44,27 @@ def write_report(answer: Answer, folder: StudyFolder) -> None:
     (out / "report.html").write_text(html(answer, folder), encoding="utf-8")
 
 
-def _drop_others(folder: Path, names: Sequence[str]) -> None:
-    """Remove what an earlier answer drew and this one does not: it would be taken for a part of it."""
+def _drop_others(folder: Path, names: Sequence[str], kinds: Sequence[str]) -> None:
+    """Remove what an earlier answer wrote and this one does not: it would be taken for a part of it."""
     for path in folder.iterdir():
-        if path.suffix in (".png", ".csv") and path.name not in names:
+        if path.suffix in kinds and path.stem not in names:
             path.unlink()
+
+
+def _draw(drawing: Drawing, path: Path) -> None:
+    """Write PATH.png and PATH.svg."""
+    from matplotlib import rc_context
+
+    drawing.savefig(f"{path}.png", dpi=150)
+    # The same drawing gives the same bytes, and its text stays text.
+    with rc_context({"svg.hashsalt": "mim4dd", "svg.fonttype": "none"}):
+        drawing.savefig(f"{path}.svg", metadata={"Date": None})
 
 
 def claims(answer: Answer, folder: StudyFolder) -> list[dict[str, Any]]:
     """Every number of the answer with the first sentence that states it, and with what repeats it."""
     stated: dict[str, str] = {}
-    for sentence in answer.sentences:
+    for sentence in (*answer.sentences, *answer.plain):
         for claim in sentence.claims:
             stated.setdefault(claim.id, sentence.text)
     # The seeds are the look: more of them are a study of their own, with decisions of its own.
@@ -74,17 +87,16 @@ def facts(folder: StudyFolder) -> list[tuple[str, str]]:
     seconds = [m["seconds"] for m in measured if "seconds" in m]
     counts = ", ".join(f"{count} {status}" for status, count in folder.status().items())
     flat = folder.configuration
-    ipc = images(int(flat["ipc"])) if "ipc" in flat else "images per class unknown"
-    shown = ("network.width", "iterations", "batch_real", "evaluation.epochs", "evaluation.networks")
-    values = ", ".join(f"{k.rpartition('.')[2]} {v}" for k, v in flat.items() if k.endswith(shown))
+    values = ", ".join(f"{k.rpartition('.')[2]} {v}" for k, v in flat.items() if k.endswith(PROTOCOL))
+    size = f", {images(int(flat['ipc']))}" if "ipc" in flat else ""
     return [
         ("command", study["command"]),
-        ("data", f"{study['dataset']} (digest {study.get('data_digest', '')}), {ipc}"),
+        ("data", f"{study['dataset']} (digest {study.get('data_digest', '')}){size}"),
         ("protocol", f"{study['protocol']}, results version {study['rules']}: {values}"),
         ("design", f"{study.get('design', '')}, seeds {study['seeds']}"),
         ("selection", f"choices read {study.get('selection', 'clean')} validation labels"),
         ("trials", f"{counts}; {sum(seconds):.0f} s in all, {max(seconds, default=0):.1f} s the longest"),
-        ("machine", f"{plural(len(nodes), 'node')}, {'; '.join(devices)}"),
+        ("machine", ", ".join(filter(None, [plural(len(nodes), "node"), "; ".join(devices)]))),
         (
             "code",
             f"commit {study.get('git_commit') or 'unknown'}; "
@@ -93,21 +105,50 @@ def facts(folder: StudyFolder) -> list[tuple[str, str]]:
     ]
 
 
+PROTOCOL = ("network.width", "iterations", "batch_real", "evaluation.epochs", "evaluation.networks")
+NOTES, TERMS, SOURCE = "Notes", "Glossary", "Where this comes from"
+
+
 def markdown(answer: Answer, folder: StudyFolder) -> str:
     """The answer as Markdown, figures by their relative paths."""
-    parts = [f"# {folder.study['title']}", folder.study["question"]]
+    title, detail = folder.study["title"], "\n".join(f"- {sentence}" for sentence in answer.sentences)
+    top = [f"# {title}", folder.study["question"]]
     if folder.unfinished:
-        parts.append(f"**Not complete: {folder.unfinished}.**")
-    parts.append("\n".join(f"- {sentence}" for sentence in answer.sentences))
-    for figure in answer.figures:
-        parts += [f"## {figure.title}", f"![{figure.title}](figures/{figure.name}.png)", figure.caption]
-    for table in answer.tables:
-        head = f"| {' | '.join(table.columns)} |\n|{'---|' * len(table.columns)}"
-        rows = "\n".join(f"| {' | '.join(shown(cell) for cell in row)} |" for row in table.rows)
-        parts += [f"## {table.title}", f"{head}\n{rows}", table.note]
-    parts += ["## Notes", "\n".join(f"- {note}" for note in answer.notes)] if answer.notes else []
-    parts += ["## Where this comes from", "\n".join(f"- {name}: {text}" for name, text in facts(folder))]
+        top.append(f"**Not complete: {folder.unfinished}.**")
+    if answer.plain:
+        top += ["## In short", " ".join(map(str, answer.plain)), "## In detail"]
+    figures = [(one.title, [f"![{one.title}](figures/{one.name}.png)", one.caption]) for one in answer.figures]
+    tables = [(one.title, [_rows(one.filled), one.note]) for one in answer.tables]
+    rest = [(NOTES, ["\n".join(f"- {note}" for note in answer.notes)])] if answer.notes else []
+    rest.append((TERMS, ["\n".join(f"- **{term}**: {text}" for term, text in GLOSSARY)]))
+    rest.append((SOURCE, ["\n".join(f"- {name}: {text}" for name, text in facts(folder))]))
+    names = [name for name, _ in (*figures, *tables, *rest)]
+    anchors = _anchors([title, "In short", "In detail", "Contents", *names])[-len(names) :]
+    listed = [f"[{name}](#{anchor})" for name, anchor in zip(names, anchors, strict=True)]
+    first, last = len(figures), len(figures) + len(tables)
+    groups = {"Figures": listed[:first], "Tables": listed[first:last], "Then": listed[last:]}
+    contents = [f"- {kind}: {' · '.join(links)}" for kind, links in groups.items() if links]
+    contents.append("- Files: each figure in figures/ as PNG and SVG, each table in tables/ as CSV and LaTeX")
+    parts = [*top, detail, "## Contents", "\n".join(contents)]
+    for name, blocks in (*figures, *tables, *rest):
+        parts += [f"## {name}", *blocks]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _rows(table: Table) -> str:
+    lines = [table.columns, ["---"] * len(table.columns), *([shown(cell) for cell in row] for row in table.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _anchors(headings: Sequence[str]) -> list[str]:
+    """What GitHub and most readers of Markdown call the places of headings: a repeated one is numbered."""
+    made: list[str] = []
+    seen: dict[str, int] = {}
+    for heading in headings:
+        slug = re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        made.append(f"{slug}-{seen[slug]}" if slug in seen else slug)
+        seen[slug] = seen.get(slug, 0) + 1
+    return made
 
 
 def html(answer: Answer, folder: StudyFolder) -> str:
@@ -116,28 +157,20 @@ def html(answer: Answer, folder: StudyFolder) -> str:
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["shown"] = shown
+    environment.tests["quantity"] = lambda cell: isinstance(cell, Quantity)
     template = environment.from_string((files("studies.engine") / "templates" / "report.html").read_text("utf-8"))
-    images = {figure.name: embedded(folder.path / "figures" / f"{figure.name}.png") for figure in answer.figures}
+    pictures = folder.path / "figures"
     return template.render(
         study=folder.study,
-        answer=answer,
-        images=images,
+        answer=replace(answer, tables=tuple(table.filled for table in answer.tables)),
+        images={figure.name: embedded(pictures / f"{figure.name}.png") for figure in answer.figures},
+        drawn={figure.name for figure in answer.figures if (pictures / f"{figure.name}.svg").exists()},
         facts=facts(folder),
+        glossary=GLOSSARY,
         unfinished=folder.unfinished,
         numeric=numeric,
+        long=LONG,
     )
-
-
-def shown(cell: Cell) -> str:
-    """A cell as text: floats to four digits, nothing for None."""
-    if cell is None:
-        return "–"
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
-
-
-def numeric(table: Table, column: int) -> bool:
-    """Whether a column holds numbers, to be set flush right."""
-    return all(isinstance(row[column], int | float | None) for row in table.rows)
 
 
 def embedded(path: Path) -> str:

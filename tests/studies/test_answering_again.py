@@ -49,6 +49,10 @@ def figures(out: Path) -> set[str]:
     return {path.name for path in (out / "figures").iterdir()}
 
 
+def vectors(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (out / "figures").glob("*.svg")}
+
+
 @pytest.mark.parametrize(
     "names", [("noise-fashion",), pytest.param(("baselines-digits", "baselines-mnist"), marks=pytest.mark.slow)]
 )
@@ -58,9 +62,9 @@ def test_what_was_deleted_is_written_again_to_the_byte_without_what_ran_the_tria
     out = copy(*names)
     add_pictures(out)
     assert main([str(out)]) == 0
-    before, drawn = written(out), figures(out)
-    assert len(before) > len(WRITTEN) + 3
-    assert drawn
+    before, drawn, lines = written(out), figures(out), vectors(out)
+    assert len(before) > len(WRITTEN) + 6
+    assert drawn == {f"{path.stem}.{kind}" for path in (out / "figures").iterdir() for kind in ("png", "svg")}
     for name in (*WRITTEN, "report.html"):
         (out / name).unlink()
     shutil.rmtree(out / "tables")
@@ -70,7 +74,8 @@ def test_what_was_deleted_is_written_again_to_the_byte_without_what_ran_the_tria
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert written(out) == before
     assert figures(out) == drawn
-    assert (out / "report.html").read_text().count("data:image/png;base64,") == len(drawn)
+    assert vectors(out) == lines
+    assert 2 * (out / "report.html").read_text().count("data:image/png;base64,") == len(drawn)
     imported = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
     assert "matplotlib" in imported
     assert imported.isdisjoint({"torch", "torchvision", "ray", "mlflow", "optuna"})
@@ -101,12 +106,13 @@ def test_without_the_trials_pictures_the_figures_that_are_there_stay_and_say_so(
 
 def test_what_an_earlier_answer_drew_and_this_one_does_not_is_removed(copy: Callable[..., Path]) -> None:
     out = copy("fidelity-mnist-dc")
-    stale = [out / "figures" / "stale.png", out / "tables" / "stale.csv"]
+    stale = [out / "figures" / f"stale.{kind}" for kind in ("png", "svg")]
+    stale += [out / "tables" / f"stale.{kind}" for kind in ("csv", "tex")]
     kept = out / "tables" / "mine.txt"
     for path in (*stale, kept):
         path.write_text("old")
     assert main([str(out)]) == 0
-    assert [path.exists() for path in (*stale, kept)] == [False, False, True]
+    assert [path.exists() for path in (*stale, kept)] == [False] * 4 + [True]
 
 
 def test_an_unfinished_folder_is_answered_and_says_what_it_lacks(

@@ -327,7 +327,8 @@ def test_every_decision_in_words(differences: np.ndarray, words: str) -> None:
     assert one.words == words
     assert one.word == words.partition(",")[0]
     assert one.differs == words.startswith(("a gain", "a loss"))
-    assert one.starred == one.points + ("*" if one.differs else "")
+    assert str(one.starred) == one.points + ("*" if one.differs else "")
+    assert str(one.quantity) == one.points
 
 
 def test_an_undecided_contrast_says_how_many_pairs_would_decide() -> None:

@@ -14,10 +14,10 @@ from studies.answers.parts.contrasts import contrast_table, forest, wins
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.wording import ADVANTAGES, chance, grouped
 from studies.answers.results import Results
-from studies.engine.answer import Answer, Sentence, Table, decimal, percent, plural
+from studies.engine.answer import Answer, Cell, Quantity, Sentence, Table, decimal, percent, plural
 from studies.engine.arms import CEILING, FLOOR
 from studies.engine.folder import StudyFolder
-from studies.engine.statistics import Interval, mean_interval
+from studies.engine.statistics import mean_interval
 
 # Demsar's rule of thumb for Friedman's chi-squared.
 ENOUGH_BLOCKS = 10
@@ -116,19 +116,18 @@ def _over_random(ledger: Ledger, over: list[Ruling]) -> Sentence | None:
 
 
 def _accuracy(ledger: Ledger) -> Table:
-    results, rows = ledger.results, []
+    results = ledger.results
+    rows: list[dict[str, Cell]] = []
     for arm in results.arms.values():
         cell = results.cell(arm.key)
         plain, balanced, parts = ledger.mean(cell), ledger.mean(cell, "balanced"), results.spread(cell)
         rows.append(
             {
                 "method": arm.name,
-                "test accuracy %": _hundredfold(plain.mean),
-                "95% interval": _bounds(plain),
-                "balanced %": _hundredfold(balanced.mean),
-                "95% interval of balanced": _bounds(balanced),
-                "between sets": None if parts.sets is None else round(100 * parts.sets.value, 2),
-                "between networks": None if parts.networks is None else round(100 * parts.networks.value, 2),
+                "test accuracy": Quantity.of(plain, "percent"),
+                "balanced accuracy": Quantity.of(balanced, "percent"),
+                "between sets, points": None if parts.sets is None else round(100 * parts.sets.value, 2),
+                "between networks, points": None if parts.networks is None else round(100 * parts.networks.value, 2),
                 "sets × networks": f"{plain.n} × {results.judges(cell)} of {len(results.trials(cell))}",
                 "diverged": results.ended(cell, "diverged"),
                 "failed": results.ended(cell, "error"),
@@ -144,17 +143,6 @@ def _accuracy(ledger: Ledger) -> Table:
         "network noise (and includes it where a set has one network). Diverged, failed and missing trials have no "
         "accuracy, and the mean is over the others.",
     )
-
-
-def _hundredfold(mean: float | None) -> float | None:
-    return None if mean is None else round(100 * mean, 1)
-
-
-def _bounds(one: Interval) -> str | None:
-    """An accuracy's interval in percent; a t interval of few sets knows no bounds, an accuracy does."""
-    if one.low is None or one.high is None:
-        return None
-    return f"[{100 * max(0.0, one.low):.1f}, {100 * min(1.0, one.high):.1f}]"
 
 
 def _notes(ledger: Ledger, blocks: Blocks) -> list[str]:
@@ -175,11 +163,10 @@ def _notes(ledger: Ledger, blocks: Blocks) -> list[str]:
             f"No paired gain for {', '.join(alone)}: the base alone with the same knobs is not among the methods."
         )
     if CEILING in results.arms and (config := results.config(CEILING)):
+        judges = plural(int(config["evaluation.networks"]), "network")
         notes.append(
-            "Full data: the same recipe on all training images, with "
-            f"{plural(int(config['evaluation.networks']), 'network')} "
-            f"per seed and at most {config['evaluation.max_steps']} steps: a ceiling with training stopped early. It "
-            "is not ranked."
+            f"Full data: the same recipe on all training images, with {judges} per seed and at most "
+            f"{config['evaluation.max_steps']} steps: a ceiling with training stopped early. It is not ranked."
         )
     ranks = blocks.ranks
     if ranks.iman_davenport is not None and ranks.iman_davenport_p is not None:

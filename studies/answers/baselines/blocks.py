@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from studies.answers.baselines.added_studies import added_studies, place_of
 from studies.answers.parts.drawing import INCHES_A_LETTER, INK, PAGE, styles
 from studies.answers.results import Results
-from studies.engine.answer import Cell, Figure, Sentence, Table, plural
+from studies.engine.answer import Cell, Figure, Quantity, Sentence, Table, plural
 from studies.engine.arms import CEILING
 from studies.engine.rows import Array
 from studies.engine.statistics import Ranks, rank_methods
@@ -148,14 +148,15 @@ class Blocks:
         for i in self.order:
             row: dict[str, Cell] = {"method": self.names[i], "average rank": round(self.average[i], 2)}
             for block, places in zip(kept, within, strict=True):
-                row[block.label] = f"{100 * block.scores[i]:.1f} ({places[i]:g})"
+                row[f"{block.label}, accuracy"] = Quantity(float(block.scores[i]), n=block.whole, unit="percent")
+                row[f"{block.label}, rank"] = float(places[i])
             rows.append(row)
         return Table.of(
             "ranks",
             "Average ranks over blocks",
             rows,
-            "Test accuracy in percent and, in parentheses, the rank within the block (1 is best; ties share a rank). "
-            "Full data is not ranked. Within a block, only seeds for which every method has an accuracy are used.",
+            "Test accuracy and the rank within the block (1 is best; ties share a rank). Full data is not ranked. "
+            "Within a block, only seeds for which every method has an accuracy are used.",
         )
 
     def table(self) -> Table | None:

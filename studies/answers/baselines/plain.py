@@ -25,9 +25,7 @@ FLOORS = {
 }
 
 
-def plain(
-    ledger: Ledger, best: str | None, gains: Sequence[Ruling], over: Sequence[Ruling]
-) -> list[Sentence | None]:
+def plain(ledger: Ledger, best: str | None, gains: Sequence[Ruling], over: Sequence[Ruling]) -> list[Sentence | None]:
     """The method that validation chooses, what the term does to each base, and who beats random images.
 
     best: the key of that method; gains: of the term on each base; over: each method less random real images.

@@ -14,10 +14,9 @@ from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.drawing import PAGE, bars, dodged, legend, panels, percent_axis, styles
 from studies.answers.parts.overview import ENDED, more_seeds, unready
 from studies.answers.results import Contrast, Results, slug
-from studies.engine.answer import Answer, Cell, Figure, Sentence, Table, decimal, images, percent, plural
+from studies.engine.answer import Answer, Cell, Figure, Quantity, Sentence, Table, decimal, images, percent, plural
 from studies.engine.arms import TERM
 from studies.engine.folder import StudyFolder
-from studies.engine.progress import clock
 from studies.engine.statistics import Interval, mean_interval
 from studies.engine.statistics.contrasts import Decision
 
@@ -143,11 +142,12 @@ def _table(found: Beside) -> Table:
         "fidelity",
         "Our accuracy and the published one",
         [_row(found, arm) for arm in found.results.arms],
-        "Test accuracy with 95% t intervals over synthetic sets; spreads are standard deviations in points, that "
-        "between sets with network noise removed. Nothing is chosen by these numbers: the last iteration and the last "
-        "epoch count. A star marks a published number that is quoted from memory and not checked again. Times are "
-        "medians of one worker with the number of threads stated below; preparing: experts and similar inputs, made "
-        "once for all trials of a seed that share them. Peak memory is that of the worker.",
+        "Test accuracy with 95% t intervals over synthetic sets; a star marks a decided difference (Holm-corrected "
+        f"over this column, margin {CLOSE} points). Spreads are standard deviations in points, that between sets with "
+        "network noise removed. Nothing is chosen by these numbers: the last iteration and the last epoch count. From "
+        "memory: the published number is quoted from memory and not checked again. Times are medians of one worker "
+        "with the number of threads stated below; preparing: experts and similar inputs, made once for all trials of a "
+        "seed that share them. Peak memory is that of the worker.",
     )
 
 
@@ -155,22 +155,21 @@ def _row(found: Beside, arm: str) -> dict[str, Cell]:
     results, config = found.results, found.results.config(arm)
     cell, ours = results.cell(arm), _mean(found, arm)
     beside, peak, parts = found.cells.get(arm), _measured(results, arm, "peak_bytes"), results.spread(cell)
-    compared = beside is not None and ours.mean is not None
     return {
         "method": results.arms[arm].name,
-        "published %": None if beside is None else f"{beside.accuracy:.1f}{'' if beside.certain else '*'}",
-        "ours %": None if ours.mean is None else round(100 * ours.mean, 1),
-        "95% interval": None if ours.low is None else f"[{100 * ours.low:.1f}, {100 * (ours.high or 0.0):.1f}]",
-        "difference": f"{100 * (ours.mean or 0.0) - beside.accuracy:+.1f}" if compared and beside else None,
-        "paired gain over its base": found.gains[arm].points if arm in found.gains and config else None,
-        "between sets": None if parts.sets is None else round(100 * parts.sets.value, 2),
-        "between networks": None if parts.networks is None else round(100 * parts.networks.value, 2),
+        "published": None if beside is None else Quantity(beside.accuracy / 100, unit="percent"),
+        "published, from memory": None if beside is None else "" if beside.certain else "yes",
+        "ours": Quantity.of(ours, "percent"),
+        "difference": found.gaps[arm].starred if arm in found.gaps else None,
+        "paired gain over its base": found.gains[arm].quantity if arm in found.gains and config else None,
+        "between sets, points": None if parts.sets is None else round(100 * parts.sets.value, 2),
+        "between networks, points": None if parts.networks is None else round(100 * parts.networks.value, 2),
         "sets × networks": f"{ours.n} × {results.judges(cell)} of {len(results.trials(cell))}",
         "schedule (published)": (", ".join(schedule(config)) or "as published") if config else None,
         "evaluation": _recipe(config) if config else None,
-        "preparing, once": _clock(_measured(results, arm, "prepared_seconds") or None),
-        "distilling, a set": _clock(_measured(results, arm, "distil_seconds")),
-        "evaluating, a set": _clock(_measured(results, arm, "evaluate_seconds")),
+        "preparing, once": _seconds(_measured(results, arm, "prepared_seconds") or None),
+        "distilling, a set": _seconds(_measured(results, arm, "distil_seconds")),
+        "evaluating, a set": _seconds(_measured(results, arm, "evaluate_seconds")),
         "peak MiB": None if peak is None else round(peak / 2**20),
         "lost": results.ended(cell, "diverged") + results.ended(cell, "error") if config else None,
     }
@@ -189,8 +188,8 @@ def _recipe(config: dict[str, Scalar]) -> str:
     return f"{config['evaluation.epochs']} epochs, augmentation: {told}"
 
 
-def _clock(seconds: float | None) -> str | None:
-    return None if seconds is None else clock(seconds)
+def _seconds(median: float | None) -> Quantity | None:
+    return None if median is None else Quantity(median, unit="seconds")
 
 
 def curve_of(results: Results, arm: str) -> list[tuple[int, Interval]]:

@@ -14,6 +14,7 @@ from studies.answers.ledger import Ledger, Ruling
 from studies.answers.parts.drawing import INK, PAGE, Style, bars, panels, styles
 from studies.answers.parts.wording import chance
 from studies.answers.results import Cell, Results
+from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Figure, Table, plural
 from studies.engine.arms import CEILING, FLOOR
 from studies.engine.statistics import Improvement, probability_of_improvement
@@ -28,14 +29,15 @@ def contrast_table(
     ledger: Ledger, name: str, title: str, columns: tuple[str, str, str], rulings: Sequence[Ruling]
 ) -> Table:
     """Differences of two cells each, with the decision of their family."""
-    results, rows = ledger.results, []
+    results = ledger.results
+    rows: list[dict[str, Entry]] = []
     for one in rulings:
         (_, a), (_, b) = one.contrast.terms
         rows.append(
             {
                 columns[0]: results.arms[a.arm].name,
                 columns[1]: results.arms[b.arm].name,
-                columns[2]: one.points,
+                columns[2]: one.quantity,
                 "decision": one.word,
                 "p": one.judged.tested.difference,
                 "p (Holm)": one.judged.difference,

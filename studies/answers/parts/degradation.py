@@ -25,7 +25,7 @@ from studies.answers.parts.response import Levels, Response
 from studies.answers.parts.wording import chance
 from studies.answers.results import Cell
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Figure, Table, percent, plural
+from studies.engine.answer import Figure, Quantity, Table, plural
 from studies.engine.arms import Curve
 from studies.engine.statistics import probability_of_improvement
 
@@ -59,9 +59,9 @@ def _row(found: Response, arm: str, levels: Levels) -> dict[str, Entry]:
     return {
         **{factor.name: label for factor, label in zip(results.factors, levels, strict=True)},
         "method": found.name(arm),
-        WORDS[metric]: percent(mean),
+        WORDS[metric]: Quantity.of(mean, "percent"),
         f"against its own {found.at_reference} control": found.cost(arm, levels).starred if beyond else None,
-        "paired gain over its base": gain.points if gain else None,
+        "paired gain over its base": gain.quantity if gain else None,
         "decision": gain.word if gain else None,
         "p of the gain (Holm)": gain.judged.difference if gain else None,
         "P(better than its base)": _wins(found, arm, levels) if gain else None,
@@ -74,7 +74,7 @@ def _row(found: Response, arm: str, levels: Levels) -> dict[str, Entry]:
     }
 
 
-def _wins(found: Response, arm: str, levels: Levels) -> str | None:
+def _wins(found: Response, arm: str, levels: Levels) -> Quantity | None:
     control = Cell(found.results.arms[arm].control, levels)
     ours, theirs = (found.results.sets(cell, found.metric) for cell in (Cell(arm, levels), control))
     return chance(probability_of_improvement(ours, theirs))
@@ -87,7 +87,7 @@ def slope_table(found: Response) -> Table:
         {
             "kind": one.curve.name,
             "method": found.name(one.arm),
-            "accuracy per unit": one.ruling.points,
+            "accuracy per unit": one.ruling.quantity,
             "unit": one.curve.unit,
             f"from {found.at_reference} up to": one.upto,
             "largest misfit, points": None if one.misfit is None else round(100 * one.misfit, 2),

@@ -12,7 +12,7 @@ from studies.answers.parts.drawing import INCHES_A_LETTER, TITLE, panels
 from studies.answers.parts.heat_maps import ACCURACIES, HeatCell, difference_cell, differences, heat_map, mean_cell
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell
-from studies.engine.answer import Figure, Table, percent, plural
+from studies.engine.answer import Figure, Quantity, Table, plural
 
 # How a map of differences shows what the rule says.
 MARKED = (
@@ -31,7 +31,7 @@ def matrices(found: Response, arms: Sequence[str]) -> Part:
     names, with_term = [found.name(arm) for arm in arms], [found.name(arm) for arm in terms]
     sets, gains_judged = plural(len(found.results.seeds), "set"), plural(found.size("gains over the base"), "gain")
     accuracies = [
-        {"method": name} | dict(zip(columns, map(percent, row), strict=True))
+        {"method": name} | dict(zip(columns, (Quantity.of(one, "percent") for one in row), strict=True))
         for name, row in zip(names, means, strict=True)
     ]
     added = [

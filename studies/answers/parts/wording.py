@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from studies.answers.ledger import Ruling
-from studies.engine.answer import points
+from studies.engine.answer import Quantity, points
 from studies.engine.conditions import CLEAN
 from studies.engine.statistics import Improvement
 from studies.engine.statistics.contrasts import Decision
@@ -57,10 +57,6 @@ def listed(items: Sequence[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
-def chance(wins: Improvement) -> str | None:
-    """P(A beats B) as `0.80 [0.28, 0.99]`; None without a pair."""
-    if wins.value is None:
-        return None
-    if wins.low is None or wins.high is None:
-        return f"{wins.value:.2f}"
-    return f"{wins.value:.2f} [{wins.low:.2f}, {wins.high:.2f}]"
+def chance(wins: Improvement) -> Quantity | None:
+    """P(A beats B), printed as `0.80 [0.28, 0.99]`; None without a pair."""
+    return None if wins.value is None else Quantity(wins.value, wins.low, wins.high, wins.n, "share")

@@ -9,10 +9,9 @@ from studies.answers.parts.drawing import FAINT, INK, PAGE, legend, panels, poin
 from studies.answers.sensitivity.analysis import METRIC, Analysis, default_name
 from studies.answers.sensitivity.figures import DEFAULT, OURS, Look, draw_knob, trust
 from studies.answers.sensitivity.tables import STARRED
-from studies.engine.answer import Cell, Claim, Figure, Sentence, Table, decimal, plural, points
+from studies.engine.answer import Cell, Claim, Figure, Quantity, Sentence, Table, decimal, plural
 from studies.engine.rows import Array
 from studies.engine.space import Axis
-from studies.engine.statistics import Interval
 from studies.engine.statistics.slopes import Agreement, Slope, knob_slopes, rank_agreement
 
 
@@ -117,8 +116,8 @@ def _moves(found: Comparison) -> Sentence | None:
     )
 
 
-def _across(slope: Slope) -> str:
-    return points(Interval(slope.value, slope.low, slope.high, slope.n))
+def _across(slope: Slope) -> Quantity:
+    return Quantity(slope.value, slope.low, slope.high, slope.n, "points")
 
 
 def _highest(found: Analysis, k: int, axis: Axis) -> str | None:

@@ -7,7 +7,7 @@ import numpy as np
 from studies.answers.results import Cell
 from studies.answers.sensitivity.analysis import METRIC, Analysis, having
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Table, percent, plural
+from studies.engine.answer import Quantity, Table, plural
 from studies.engine.arms import Arm
 
 STARRED = "A star marks a gain or a loss that is decided, by three paired t tests Holm-corrected over"
@@ -41,22 +41,27 @@ def _method(found: Analysis, arm: Arm) -> dict[str, Entry]:
     index = found.cells.index(cell) if cell in found.cells else None
     validation, test = (found.ledger.mean(cell, metric) for metric in (METRIC, "test"))
     return {
-        "": arm.name + (f", best of {len(found.tried)} on validation" if index else ""),
-        "validation accuracy": percent(validation),
-        "test accuracy": percent(test),
+        "method": arm.name + (f", best of {len(found.tried)} on validation" if index else ""),
+        "validation accuracy": Quantity.of(validation, "percent"),
+        "test accuracy": Quantity.of(test, "percent"),
         "paired gain over the base": None if index is None else found.gains[index].starred,
-        "decodable information, nats (of H(Y))": _information(found, cell, "decodable"),
-        "critic information, nats (of H(Y))": _information(found, cell, "critic"),
+        **_information(found, cell, "decodable"),
+        **_information(found, cell, "critic"),
         "sets × networks": f"{validation.n} × {found.results.judges(cell, METRIC)}",
     }
 
 
-def _information(found: Analysis, cell: Cell, metric: str) -> str | None:
-    """Mean nats over sets and their fraction of H(Y)."""
+def _information(found: Analysis, cell: Cell, metric: str) -> dict[str, Entry]:
+    """Mean nats over sets, and the mean fraction of H(Y) that they are."""
     nats, entropy = (found.results.sets(cell, one) for one in (metric, "entropy"))
-    if not np.isfinite(nats).any():
-        return None
-    return f"{np.nanmean(nats):.3f} ({np.nanmean(nats / entropy):.0%})"
+    n = int(np.isfinite(nats).sum())
+    known = n > 0
+    return {
+        f"{metric} information, nats": Quantity(float(np.nanmean(nats)), n=n, unit="nats") if known else None,
+        f"{metric}, share of H(Y)": Quantity(float(np.nanmean(nats / entropy)), n=n, unit="percent", digits=0)
+        if known
+        else None,
+    }
 
 
 def span(low: float | None, high: float | None, scale: float = 1) -> str | None:
@@ -71,8 +76,7 @@ def _importances(found: Analysis) -> Table | None:
         {
             "measure": f.evaluator,
             "knob": f.knob,
-            "importance": f.value,
-            "95% interval": span(f.low, f.high),
+            "importance": Quantity(f.value, f.low, f.high),
             "95th percentile under a permuted target": f.null95,
             "verdict": f.verdict,
             "settings that would decide": f.settings_to_decide,
@@ -99,9 +103,10 @@ def _variance(found: Analysis) -> Table:
         ("share of the seed variance common to all settings", v.common_seed_share, 1),
     ):
         if estimate is not None:
-            value, ends = round(scale * estimate.value, 3), span(estimate.low, estimate.high, scale)
+            low, high = (None if end is None else scale * end for end in (estimate.low, estimate.high))
+            value = Quantity(round(scale * estimate.value, 3), low, high)
             unit = "points" if scale == 100 else "fraction"
-            rows.append({"component": name, "standard deviation": value, "95% interval": ends, "unit": unit})
+            rows.append({"component": name, "standard deviation": value, "unit": unit})
     return Table.of(
         "variance",
         "Seed noise and the effect of the knobs",
@@ -117,7 +122,7 @@ def _settings(found: Analysis) -> Table:
             {
                 "setting": found.label(i),
                 **found.knobs(i),
-                "validation accuracy": percent(found.ledger.mean(found.cells[i], METRIC)),
+                "validation accuracy": Quantity.of(found.ledger.mean(found.cells[i], METRIC), "percent"),
                 "paired gain over the base": found.gains[i].starred,
                 "within 1 SE of the best": "yes" if i in found.region.indices else "",
                 "pairs lost": found.gains[i].lost,

@@ -23,7 +23,7 @@ from studies.answers.parts.heat_maps import ACCURACY
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell, slug
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Claim, Figure, Sentence, Table, percent, plural
+from studies.engine.answer import Claim, Figure, Quantity, Sentence, Table, percent, plural
 from studies.engine.arms import CEILING
 from studies.engine.failures.groups import Classes, head_and_tail, many_medium_few, thirds
 from studies.engine.measuring import LARGEST_MATRIX
@@ -119,7 +119,9 @@ def _groups(found: Response) -> Table:
             continue
         for arm in found.results.arms:
             groups = _recall(found, Cell(arm, levels), lambda held: (*thirds(held), *many_medium_few(held)), levels)
-            cells = [percent(mean_interval(group)) if np.isfinite(group).any() else None for group in groups]
+            cells = [
+                Quantity.of(mean_interval(group), "percent") if np.isfinite(group).any() else None for group in groups
+            ]
             named = dict(zip(GROUPS, cells if len(cells) == len(GROUPS) else [None] * len(GROUPS), strict=True))
             rows.append({"training data": " · ".join(levels), "method": found.name(arm), **named})
     return Table.of(

@@ -11,7 +11,7 @@ from studies.answers.ledger import Part, Ruling
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell, slug
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Sentence, Table, percent, plural, points
+from studies.engine.answer import Quantity, Sentence, Table, plural, points
 from studies.engine.conditions import Condition
 from studies.engine.statistics import Interval, paired_interval
 
@@ -93,7 +93,8 @@ def _table(found: Response, made: Sequence[Selection]) -> Table:
     rows: list[dict[str, Entry]] = []
     for one in made:
         first, second = (
-            percent(found.results.mean(Cell(arm, one.levels), found.metric)) for arm in (one.clean, one.noisy)
+            Quantity.of(found.results.mean(Cell(arm, one.levels), found.metric), "percent")
+            for arm in (one.clean, one.noisy)
         )
         rows.append(
             {
@@ -102,7 +103,7 @@ def _table(found: Response, made: Sequence[Selection]) -> Table:
                 "chosen by noisy labels": found.name(one.noisy),
                 "test accuracy of the first": first,
                 "of the second": second,
-                "cost of noisy labels": points(one.cost),
+                "cost of noisy labels": Quantity.of(one.cost, "points"),
                 "noisy less clean validation": one.optimism.starred,
                 "seeds compared": one.seeds,
             }

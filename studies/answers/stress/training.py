@@ -9,7 +9,7 @@ import numpy as np
 from studies.answers.ledger import Ledger
 from studies.answers.parts.drawing import PAGE, SMALLEST, TITLE, colour_bar, panels
 from studies.answers.parts.heat_maps import shares_map
-from studies.engine.answer import Cell, Figure, Table
+from studies.engine.answer import Cell, Figure, Quantity, Table
 from studies.engine.measuring import LARGEST_MATRIX
 
 
@@ -30,7 +30,7 @@ def _realised(ledger: Ledger) -> Table:
         rows.append(
             {
                 "training data": " · ".join(levels),
-                "wrong labels": f"{100 * wrong:.2f}%",
+                "wrong labels": Quantity(wrong, unit="percent", digits=2),
                 "realised factor": round(factors[0], 1) if factors else None,
                 "images a label": f"{max(counts)} to {min(counts)}",
                 "by label": " ".join(map(str, counts)) if len(counts) <= LARGEST_MATRIX else None,

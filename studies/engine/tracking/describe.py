@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ Study = Mapping[str, Any]
 # MLflow refuses descriptions of more than 8000 characters.
 LONGEST = 3500
 ENDED = {"diverged": "diverged", "error": "ended with an error"}
+LEFT_OUT = ("## Contents", "## Glossary")
 
 COLUMNS = """
 | name | what it is |
@@ -114,7 +116,7 @@ def trial(row: Row, setting: Setting, folder: StudyFolder, failed_by: str) -> st
     numbers, config = final(row), row.config
     images = "1 image" if config.get("ipc") == 1 else f"{config.get('ipc', '?')} images"
     wrong = numbers.get("wrong_labels")
-    parts = [f"**{setting.arm.name}**", f"{config.get('dataset', '?')}, {images} a class"]
+    parts = [f"**{setting.arm.name}**", f"{config.get('dataset', '?')}, {images} per class"]
     parts += [f"{name}: {label}" for name, label in setting.levels.items()]
     parts += [f"{wrong:.1%} of the training labels wrong"] if wrong else []
     scores = [
@@ -144,15 +146,18 @@ def _failures(row: Row, failed_by: str) -> str:
 
 
 def answer(folder: StudyFolder) -> str:
-    """The answer as the study wrote it, cut when it is long; its pictures are among the artifacts.
+    """The answer as the study wrote it, without pictures (they are among the artifacts), contents and glossary.
 
-    The page shows the first lines alone: neither the title nor the question, which stands below.
+    The page shows the first lines alone: neither the title nor the question, which stands below. It is cut when it is
+    long.
     """
     try:
-        lines = (folder.path / "answer.md").read_text(encoding="utf-8").splitlines()
+        written = (folder.path / "answer.md").read_text(encoding="utf-8")
     except OSError:
         return ""
     before = (f"# {folder.study['title']}", folder.study["question"])
+    sections = [one for one in re.split(r"(?m)^(?=## )", written) if not one.startswith(LEFT_OUT)]
+    lines = "".join(sections).splitlines()
     text = "\n".join(line for line in lines if "![" not in line and line not in before).strip()
     return text if len(text) <= LONGEST else f"{text[:LONGEST].rpartition(chr(10))[0]}\n\n(the rest is in answer.md)"
 

@@ -1,0 +1,57 @@
+"""The ten terms that a report explains at its end; docs/glossary.md is filled from them."""
+
+from __future__ import annotations
+
+GLOSSARY: tuple[tuple[str, str], ...] = (
+    (
+        "setting",
+        "One choice of a method's knobs and of its training data, run once for each seed. Two settings differ in these "
+        "alone: the recipe, the seeds and the evaluation are the same.",
+    ),
+    (
+        "set (synthetic set)",
+        "The few images that one trial distils from the training data. Its accuracy is the mean over the fresh "
+        "networks that are trained on it; n counts sets, not networks.",
+    ),
+    (
+        "method (arm)",
+        "What a study compares: a distillation method with the knobs that tell it apart. Random real images and full "
+        "data, trained with the same recipe, stand beside the methods as the lower and the upper anchor.",
+    ),
+    (
+        "seed, pair",
+        "A seed fixes every random choice of a trial: initial images, batches, corruptions, evaluation networks. Two "
+        "sets of one seed are a pair, and differences are taken pair by pair.",
+    ),
+    (
+        "gain",
+        "The accuracy of a method less that of its control, mostly the same base without the MI term on the same data; "
+        "below 0 it is a loss. A star marks a gain or a loss that is decided: a paired t test shows a difference after "
+        "Holm's correction.",
+    ),
+    (
+        "margin",
+        "The smallest difference that matters, half a point of accuracy unless a study says otherwise. "
+        '"No difference beyond half a point" says that tests exclude a gain and a loss larger than that.',
+    ),
+    (
+        "family (Holm's correction)",
+        "The contrasts that are judged together, fixed by the plan before any result is seen. Holm's correction raises "
+        "the p-values of each kind of test so that the chance of even one false decision in the family is at most 5%.",
+    ),
+    (
+        "undecided",
+        "The tests show neither a gain nor a loss, nor that the difference is within the margin: there may be one or "
+        "none. Below five pairs, and until all planned pairs have run, everything is undecided.",
+    ),
+    (
+        "P(better)",
+        "The share of pairs in which the first method's set has the higher accuracy, ties counted half. Its interval "
+        "is exact, wide while pairs are few, and decides nothing: the t tests do.",
+    ),
+    (
+        "H(Y), nats",
+        "H(Y) is the entropy of the label: ln C nats where C classes are equally likely, all that can be known of it. "
+        "Information is in nats (one is 1.44 bits) and as a share of H(Y).",
+    ),
+)

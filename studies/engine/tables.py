@@ -1,0 +1,134 @@
+"""A table in three forms besides Markdown and HTML's: cells as text, tables/NAME.csv of numbers, tables/NAME.tex."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Sequence
+
+from studies.engine.answer import UNITS, Cell, Quantity, Table
+
+# Text beyond this many characters is set in lines of its own width.
+LONG = 44
+SYMBOLS = {
+    **{"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_"},
+    **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", '"': "''"},
+    **{"–": "--", "—": "---", "…": r"\ldots{}", "’": "'", "“": "``", "”": "''", "é": r"\'e", "ö": r"\"o", "ü": r"\"u"},
+    **{"×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "−": "$-$", "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\to$"},
+    **{"²": "$^2$", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$", "δ": r"$\delta$", "ε": r"$\varepsilon$"},
+    **{"η": r"$\eta$", "κ": r"$\kappa$", "λ": r"$\lambda$", "μ": r"$\mu$", "ρ": r"$\rho$", "σ": r"$\sigma$"},
+    **{"τ": r"$\tau$", "χ": r"$\chi$", "ω": r"$\omega$", "Δ": r"$\Delta$", "√": r"$\surd$"},
+}
+
+
+def shown(cell: Cell) -> str:
+    """A cell as text: floats to four digits, a dash for None."""
+    if cell is None:
+        return "–"
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def numeric(table: Table, column: int) -> bool:
+    """Whether a column holds numbers, to be set flush right."""
+    return all(isinstance(row[column], int | float | Quantity | None) for row in table.rows)
+
+
+def headed(table: Table, column: int) -> str:
+    """A column's head with the unit of its quantities, `paired gain (points)`."""
+    name, held = table.columns[column], _quantities(table, column)
+    label = UNITS[held[0].unit].label if held else ""
+    return name if not label or label in name else f"{name} ({label})".strip()
+
+
+def _quantities(table: Table, column: int) -> list[Quantity]:
+    return [cell for row in table.rows if isinstance(cell := row[column], Quantity)]
+
+
+def csv_text(table: Table) -> str:
+    """A table as CSV: a column of quantities becomes one for each of mean, low, high, n and decided that some row has.
+
+    Units: those that the heads name. Nothing stands where there is no number; decided is 1 or 0.
+    """
+    columns: list[list[str]] = []
+    for k in range(len(table.columns)):
+        cells, head = [row[k] for row in table.rows], headed(table, k)
+        held = _quantities(table, k)
+        for part, read in PARTS.items() if held else ():
+            values = [read(cell) if isinstance(cell, Quantity) else None for cell in cells]
+            if part == "mean" or any(values if part == "decided" else (one is not None for one in values)):
+                columns.append([f"{head} {part}", *map(_plain, values)])
+        if not held:
+            columns.append([head, *map(_plain, cells)])
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(zip(*columns, strict=True))
+    return text.getvalue()
+
+
+PARTS: dict[str, Callable[[Quantity], Cell]] = {
+    "mean": lambda one: one.numbers[0],
+    "low": lambda one: one.numbers[1],
+    "high": lambda one: one.numbers[2],
+    "n": lambda one: one.n,
+    "decided": lambda one: int(one.starred),
+}
+
+
+def _plain(cell: Cell) -> str:
+    """A number to six digits, text as it is, nothing for None."""
+    if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
+        return ""
+    return f"{cell + 0.0:.6g}" if isinstance(cell, float) else str(cell)
+
+
+def latex(table: Table, command: str) -> str:
+    """A table as a tabular with the rules of booktabs, numbers flush right; title and note are comments."""
+    table = table.filled
+    kinds = "".join(_kind(table, k) for k in range(len(table.columns)))
+    heads = [escaped(_unspelt(table, k)) for k in range(len(table.columns))]
+    lines = [
+        *(f"% {line}" for line in (command, table.title, table.note) for line in line.splitlines()),
+        r"% Needs \usepackage{booktabs}; too wide for a page: \resizebox{\linewidth}{!}{...} of graphicx.",
+        rf"\begin{{tabular}}{{{kinds}}}",
+        r"\toprule",
+        _line(heads),
+        r"\midrule",
+        *(_line([typeset(cell) for cell in row]) for row in table.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _unspelt(table: Table, column: int) -> str:
+    """A column's head; without a unit where its cells are spelt in another."""
+    spelt = any(UNITS[one.unit].spelt for one in _quantities(table, column))
+    return table.columns[column] if spelt else headed(table, column)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"
+
+
+def _kind(table: Table, column: int) -> str:
+    if numeric(table, column):
+        return "r"
+    return "p{5cm}" if any(len(shown(row[column])) > LONG for row in table.rows) else "l"
+
+
+def typeset(cell: Cell) -> str:
+    """A cell in LaTeX: a quantity without its unit, which stands in the head, its star raised."""
+    if not isinstance(cell, Quantity):
+        return escaped(shown(cell))
+    numbers = " ".join(filter(None, cell.written)) or "–"
+    return escaped(numbers) + (r"$^{*}$" if cell.starred else "")
+
+
+def escaped(text: str) -> str:
+    """Text with what LaTeX reads otherwise made safe: its own signs, Greek and operators, minus and plus of numbers."""
+    # Only before a number that begins a word or stands in brackets: 2021-11, 1e-05 and a range keep their hyphen.
+    parts = re.split(r"(?<![\w.])([-+])(?=\d)", text)
+    return "".join(
+        f"${part}$" if k % 2 else "".join(SYMBOLS.get(one, one) for one in part) for k, part in enumerate(parts)
+    )

@@ -1,4 +1,4 @@
-"""Ray's token authentication: which mode this process takes, with which token, and back again."""
+"""Ray's token authentication: set this process's mode and token, and restore what was set before."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from mim4dd.errors import InputError
 
 MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
-# Despite its name Ray reads it on Linux too: at 0, the address of a node of one's own is 127.0.0.1.
+# Despite its name Ray reads it on Linux too: at 0, a local cluster's node has the address 127.0.0.1.
 CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
-# What stood in the environment before this process took what it has now.
+# The environment's values before `authenticate` changed them.
 _before: dict[str, str | None] = {}
 
 
 def authenticate(address: str) -> None:
-    """Choose mode and token for `local` or for a running cluster; a mode that the user has set stands.
+    """Choose mode and token for `local` or for a running cluster; a mode that the user has set is kept.
 
-    A cluster of one's own listens on the loopback alone and has a token that only this process and its children know.
-    A token that is there is shown to a running cluster; one without authentication takes it too.
-    Raises: InputError when a token is asked for, and none is where it should be.
+    A local cluster listens on the loopback alone and has a token that only this process and its children know. An
+    existing token is sent to a running cluster; one without authentication accepts it too.
+    Raises: InputError when a token is required and there is none.
     """
     restore()
     if address == "local":
@@ -37,9 +37,9 @@ def authenticate(address: str) -> None:
     elif _mode() == "token" and not token_is_there():
         _require_token_file()
         raise InputError(
-            f"{MODE}=token needs a token, and there is none; set {TOKEN_PATH} to the file that the head node uses"
+            f"{MODE}=token needs a token, but there is none; set {TOKEN_PATH} to the file that the head node uses"
         )
-    _tell_ray()
+    _reload_in_ray()
 
 
 def restore() -> None:
@@ -59,13 +59,13 @@ def token_is_there() -> bool:
 
 
 def refusal() -> str:
-    """Why a cluster that wants a token has refused this process, and what helps."""
+    """Why a cluster that requires a token has refused this process, and the remedy."""
     remedy = f"set {TOKEN_PATH} to the file that its head node uses (`ray get-auth-token` prints the token)"
     if MODE not in _before and _mode() == "disabled":
-        return f"it wants an authentication token, and {MODE} is 'disabled' here; unset that, and {remedy}"
-    held = _mode() == "token" and token_is_there()
-    wrong = "its authentication token is another one" if held else "it wants an authentication token"
-    return f"{wrong}; {remedy}"
+        return f"it requires an authentication token, but {MODE} is 'disabled' here; unset that, and {remedy}"
+    sent = _mode() == "token" and token_is_there()
+    reason = "it has another authentication token" if sent else "it requires an authentication token"
+    return f"{reason}; {remedy}"
 
 
 def _mode() -> str:
@@ -75,7 +75,7 @@ def _mode() -> str:
 def _require_token_file() -> None:
     path = os.environ.get(TOKEN_PATH)
     if path and not os.environ.get(TOKEN) and not os.path.isfile(path):
-        raise InputError(f"{TOKEN_PATH} must name a file, there is none at '{path}'; see `ray get-auth-token`")
+        raise InputError(f"{TOKEN_PATH} must name a file, but there is none at '{path}'; see `ray get-auth-token`")
 
 
 def _set(name: str, value: str) -> None:
@@ -83,8 +83,8 @@ def _set(name: str, value: str) -> None:
     os.environ[name] = value
 
 
-def _tell_ray() -> None:
-    """Ray reads its environment when it is imported: have it read again what has changed since."""
+def _reload_in_ray() -> None:
+    """Let Ray, which reads its environment when it is imported, read what has changed since."""
     if "ray" not in sys.modules:
         return
     from ray import _raylet

@@ -1,4 +1,4 @@
-"""Joining a Ray cluster, or starting one on this machine, with errors that one line can hold."""
+"""Join a Ray cluster, or start one on this machine; errors are one line."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from cluster.authentication import authenticate, refusal, restore
 from cluster.packages import package_folders
 from mim4dd.errors import InputError
 
-# What every worker starts with, on the nodes of a cluster too; a value that the user has set stands.
+# The environment of every worker, on the nodes of a cluster too; a value that the user has set is kept.
 WORKERS = {
     # Idle OpenMP threads that spin take the cores from the other trials.
     "OMP_WAIT_POLICY": "passive",
     # Tune gives each trial a thread of its own. Where glibc has fewer arenas (8 a core) than Ray has threads, each new
-    # thread allocates in the next of them: what one trial frees, those after it do not use.
+    # thread allocates in the next of them: what one trial frees, later ones do not reuse.
     "MALLOC_ARENA_MAX": "1",
 }
-# And what Ray reads in this process and those that it starts.
+# The environment of this process and of those that Ray starts.
 ENVIRONMENT = {
     **WORKERS,
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -32,7 +32,7 @@ ENVIRONMENT = {
     "RAY_DEDUP_LOGS": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    # The rows are a study's record: Tune's snapshots of itself only cost. Ctrl-C is heard by the study's driver.
+    # The rows are a study's record: Tune's snapshots of itself only cost. The study's driver handles Ctrl-C.
     "TUNE_GLOBAL_CHECKPOINT_S": "100000000",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
@@ -52,7 +52,7 @@ class Connection:
     node_resources: tuple[tuple[float, float], ...]
 
     def fits(self, cpus: float, gpus: float) -> bool:
-        """Whether a node has as many CPUs and GPUs as one trial asks for."""
+        """Whether a node has as many CPUs and GPUs as one trial requests."""
         return any(node[0] >= cpus and node[1] >= gpus for node in self.node_resources)
 
     @property
@@ -63,15 +63,15 @@ class Connection:
 
 
 def resolve_address(address: str | None) -> str:
-    """What a study was asked for: the flag, else RAY_ADDRESS, else `local`.
+    """The address to connect to: the flag, else RAY_ADDRESS, else `local`.
 
     Raises: InputError when it is none of local, auto and HOST:PORT.
     """
-    found = address or os.environ.get("RAY_ADDRESS") or "local"
-    host, _, port = found.rpartition(":")
-    if found not in ("local", "auto") and not (host and port.isdigit()):
-        raise InputError(f"--address must be local, auto or HOST:PORT, got '{found}'")
-    return found
+    resolved = address or os.environ.get("RAY_ADDRESS") or "local"
+    host, _, port = resolved.rpartition(":")
+    if resolved not in ("local", "auto") and not (host and port.isdigit()):
+        raise InputError(f"--address must be local, auto or HOST:PORT, got '{resolved}'")
+    return resolved
 
 
 def connect(address: str) -> Connection:
@@ -86,7 +86,7 @@ def connect(address: str) -> Connection:
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    with _native_words() as said:
+    with _captured_stderr() as read_stderr:
         try:
             if address == "local":
                 ray.init(address="local", include_dashboard=False, **quiet)
@@ -94,7 +94,7 @@ def connect(address: str) -> Connection:
                 ray.init(address=_listening(address), runtime_env=_shipped_code(), **quiet)
         except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
             ray.shutdown()
-            raise InputError(_explain(address, f"{error} {said()}")) from error
+            raise InputError(_explain(address, f"{error} {read_stderr()}")) from error
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     nodes = tuple((node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in alive)
     return Connection(address, len(nodes), sum(n[0] for n in nodes), sum(n[1] for n in nodes), nodes)
@@ -109,61 +109,61 @@ def disconnect() -> None:
 
 
 def _listening(address: str) -> str:
-    """HOST:PORT as Ray means it, after a look that it answers: Ray's own attempts last 41 seconds.
+    """Return HOST:PORT in Ray's form after checking that Ray answers there: Ray's own attempts last 41 seconds.
 
-    Raises: InputError when nothing answers, or what answers is no Ray; ConnectionError when `auto` finds none.
+    Raises: InputError when nothing answers, or something else than Ray; ConnectionError when `auto` finds none.
     """
     from ray._private import services
 
-    found = services.canonicalize_bootstrap_address(address)
-    if found is None:
+    canonical = services.canonicalize_bootstrap_address(address)
+    if canonical is None:
         raise InputError(f"--address auto needs a running cluster, RAY_ADDRESS is '{os.environ.get('RAY_ADDRESS')}'")
-    host, _, port = found.rpartition(":")
-    where = found if address in ("auto", found) else f"{address} (for Ray {found})"
+    host, _, port = canonical.rpartition(":")
+    where = canonical if address in ("auto", canonical) else f"{address} (for Ray {canonical})"
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=3) as held:
-            speaks = os.environ.get("RAY_USE_TLS") == "1" or _speaks_grpc(held)
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=3) as peer:
+            speaks = os.environ.get("RAY_USE_TLS") == "1" or _speaks_grpc(peer)
     except (OSError, OverflowError) as error:
         raise InputError(f"no Ray cluster answers at {where}: {error}; start one with `ray start --head`") from error
     if not speaks:
-        raise InputError(f"what answers at {where} is no Ray cluster; --address needs the port of `ray start --head`")
-    return found
+        raise InputError(f"the server at {where} is not a Ray cluster; --address needs the port of `ray start --head`")
+    return canonical
 
 
-def _speaks_grpc(held: socket.socket) -> bool:
+def _speaks_grpc(peer: socket.socket) -> bool:
     """Whether the other end answers HTTP/2's greeting and empty settings with settings of its own."""
     with contextlib.suppress(OSError):
-        held.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))
-        return held.recv(9)[3:4] == b"\x04"
+        peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))
+        return peer.recv(9)[3:4] == b"\x04"
     return False
 
 
 def _shipped_code() -> dict[str, Any]:
-    """Our packages, sent to the nodes: they need the dependencies, not the checkout."""
+    """The runtime environment that sends our packages to the nodes: these need the dependencies, not the checkout."""
     modules = [str(path) for path in package_folders()]
     return {"py_modules": modules, "env_vars": {name: os.environ[name] for name in WORKERS}}
 
 
 @contextlib.contextmanager
-def _native_words() -> Iterator[Callable[[], str]]:
-    """Keep what Ray's native code writes to stderr off the terminal: why it was refused, it says nowhere else."""
-    with tempfile.TemporaryFile() as kept:
+def _captured_stderr() -> Iterator[Callable[[], str]]:
+    """Capture the stderr of Ray's native code, which writes the reason of a refusal nowhere else."""
+    with tempfile.TemporaryFile() as file:
         before = os.dup(2)
-        os.dup2(kept.fileno(), 2)
+        os.dup2(file.fileno(), 2)
 
-        def said() -> str:
-            kept.seek(0)
-            return kept.read().decode(errors="replace")
+        def read() -> str:
+            file.seek(0)
+            return file.read().decode(errors="replace")
 
         try:
-            yield said
+            yield read
         finally:
             os.dup2(before, 2)
             os.close(before)
 
 
-def _explain(address: str, said: str) -> str:
-    text = " ".join(said.split())
+def _explain(address: str, output: str) -> str:
+    text = " ".join(output.split())
     versions = re.findall(r"Ray: (\S+) Python: (\S+)", text)
     if "Version mismatch" in text and len(versions) == 2:
         there, here = (f"Ray {ray} on Python {python}" for ray, python in versions)
@@ -171,7 +171,7 @@ def _explain(address: str, said: str) -> str:
     if "Could not find any running" in text:
         return f"no Ray cluster runs on this machine for --address {address}; start one with `ray start --head`"
     if "uthentication token" in text or "AuthToken" in text:
-        return f"the Ray cluster at {address} does not let this process in: {refusal()}"
+        return f"the Ray cluster at {address} refused this process: {refusal()}"
     if "No node info" in text or "node IP" in text:
         return (
             f"the driver must run on a node of the cluster at {address}; `ray start --address={address}` makes this one"

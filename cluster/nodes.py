@@ -1,4 +1,4 @@
-"""What a node of a cluster says of itself; `probe` runs on each."""
+"""What a cluster's node reports of itself; `probe` runs on each."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from cluster.packages import package_folders
 from mim4dd.errors import InputError, UnknownNameError
 
-# Libraries whose other version moves a number or breaks what is sent between processes.
+# Libraries of which another version changes results or breaks messages between processes.
 LIBRARIES = ("ray", "torch", "numpy", "scipy", "safetensors", "Pillow")
-ABSENT = "not there"
+ABSENT = "missing"
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,11 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class Node:
-    """What a node says of itself.
+    """What a node reports of itself.
 
-    versions: by library, "" for one that is missing; code: the digest of our packages as it runs them; memory: GiB that
-    may be used; data: the digest of the data set as read there, "" when it was not asked for, or why it could not be
-    read; shares: whether it sees the study folder; clock: seconds it is ahead of the driver; silent: why it is
-    not known.
+    versions: by library, "" for one that is missing; code: the digest of our packages that it runs; memory: free GiB;
+    data: the digest of the data set as read there, "" when it was not requested, or ABSENT; shares: whether it sees the
+    study folder; clock: seconds it is ahead of the driver; failure: why nothing else is known of it.
     """
 
     host: str
@@ -49,11 +48,11 @@ class Node:
     data: str = ""
     shares: bool = False
     clock: float = 0.0
-    silent: str = ""
+    failure: str = ""
 
 
 def probe(token: Path | None, data: DataSpec | None) -> Node:
-    """What this process has, its clock in seconds since 1970; runs on a node."""
+    """Examine this process's node, its clock in seconds since 1970; runs on the node."""
     import psutil
 
     return Node(
@@ -80,7 +79,7 @@ def code_digest() -> str:
 
 
 def processor() -> str:
-    """The processor's model as the system names it."""
+    """The processor's model name, from the system."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

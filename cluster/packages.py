@@ -1,4 +1,4 @@
-"""Where our packages lie: what is sent to the nodes of a cluster, and compared with what they have."""
+"""The folders of our packages, which are sent to a cluster's nodes and compared with theirs."""
 
 from __future__ import annotations
 

@@ -31,6 +31,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from studies.engine.answer import decimal
+
 DOCS = Path(__file__).parent
 RESULTS, SOURCES = DOCS / "results", DOCS / "source"
 DOCUMENTS = {SOURCES / "README.md": DOCS.parent / "README.md", SOURCES / "findings.md": DOCS / "findings.md"}
@@ -83,8 +85,7 @@ def printed(one: Claim, *, unit: bool = False, cost: bool = False, interval: boo
 
     def told(value: float) -> str:
         value = min(1.0, max(0.0, value)) if kind == "percent" else value
-        text = f"{scale * value:{sign}{digits}}"
-        return text.lstrip("+-") if float(text) == 0 and cost else text
+        return decimal(scale * value, f"{sign}{digits}")
 
     names = {"percent": "%", "points": " points"}
     text = told(one["estimate"]) + (names.get(kind, f" {kind}".rstrip()) if unit else "")
@@ -116,8 +117,11 @@ def word(one: Claim) -> str:
 def fine(one: Claim) -> str:
     """`0.19 points [0.09, 0.27]`: for spreads and other sizes."""
     scale = SCALES.get(one["unit"], 1)
-    text = f"{scale * one['estimate']:.2f} {one['unit']}".rstrip()
-    return text if one["low"] is None else f"{text} [{scale * one['low']:.2f}, {scale * one['high']:.2f}]"
+    estimate, low, high = (
+        "" if one[end] is None else decimal(scale * one[end], ".2f") for end in ("estimate", "low", "high")
+    )
+    text = f"{estimate} {one['unit']}".rstrip()
+    return text if one["low"] is None else f"{text} [{low}, {high}]"
 
 
 def end(one: Claim, which: str) -> str:

@@ -1,4 +1,4 @@
-"""mim4dd: distil a data set, score what was distilled, and measure what it tells about the real one.
+"""mim4dd: distil a data set, score the synthetic set, and measure its information about the real one.
 
     import mim4dd
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from mim4dd.methods import DM, METHODS, FullData, Mim, RandomReal
     from mim4dd.methods.loop import distill
     from mim4dd.networks import NETWORKS, ConvNet
-    from mim4dd.protocol import PROTOCOL
+    from mim4dd.protocol import RESULTS_VERSION
     from mim4dd.records import ImageData, Score, Splits, Synthetic
     from mim4dd.train import Recipe
 
-_PLACES = {
+_MODULES = {
     "load": "mim4dd.data",
     "evaluate": "mim4dd.evaluate",
     "distill": "mim4dd.methods.loop",
-    "PROTOCOL": "mim4dd.protocol",
+    "RESULTS_VERSION": "mim4dd.protocol",
     "Recipe": "mim4dd.train",
     **dict.fromkeys(("DM", "METHODS", "FullData", "Mim", "RandomReal"), "mim4dd.methods"),
     **dict.fromkeys(("NETWORKS", "ConvNet"), "mim4dd.networks"),
@@ -40,7 +40,7 @@ __all__ = [
     "DM",
     "METHODS",
     "NETWORKS",
-    "PROTOCOL",
+    "RESULTS_VERSION",
     "ConvNet",
     "FullData",
     "ImageData",
@@ -57,8 +57,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PLACES:
-        value = getattr(import_module(_PLACES[name]), name)
+    if name in _MODULES:
+        value = getattr(import_module(_MODULES[name]), name)
         globals()[name] = value  # a submodule of the same name (evaluate) must not shadow the function
         return value
     raise AttributeError(f"module 'mim4dd' has no attribute '{name}'")

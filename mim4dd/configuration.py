@@ -27,7 +27,7 @@ class Configuration:
     fixed: tuple[str, ...]
 
     def with_method(self, name: str) -> Flat:
-        """The same data, network and recipe with another method at its defaults."""
+        """Return the same data, network and recipe with another method at its defaults."""
         kept = {key: value for key, value in self.flat.items() if key.partition(".")[0] != "method"}
         return {**kept, **flatten(METHODS.build(name), "method")}
 
@@ -55,7 +55,7 @@ def configure(
 
 
 def _meant(key: str, flat: Flat) -> list[str]:
-    """The names that a protocol's key means: `mtt.lr` is the `lr` of whichever part is `mtt`."""
+    """The dotted names that a protocol's key refers to: `mtt.lr` is the `lr` of whichever part is `mtt`."""
     owner, _, knob = key.rpartition(".")
     owned = [f"{part}.{knob}" for part, value in flat.items() if owner and value == owner and f"{part}.{knob}" in flat]
     return owned or matching(key, flat)
@@ -67,7 +67,7 @@ def _names_part(key: str, flat: Flat) -> bool:
 
 
 def assign(flat: Flat, assigned: Mapping[str, str], parts: Parts = PARTS) -> tuple[Flat, tuple[str, ...]]:
-    """The configuration with knobs set, and their whole names; a changed component starts with its defaults."""
+    """Set knobs; returns the configuration and their full names. A changed component starts with its defaults."""
     fixed = []
     for key, text in assigned.items():
         name = resolve(key, flat)
@@ -79,33 +79,33 @@ def assign(flat: Flat, assigned: Mapping[str, str], parts: Parts = PARTS) -> tup
 
 
 def apply(config: Flat, values: Mapping[str, Scalar]) -> Flat:
-    """The configuration with these knobs changed, checked again; entries that are no component's stay."""
+    """Change these knobs and check the configuration again; entries outside the components are kept."""
     others = {key: value for key, value in config.items() if key.partition(".")[0] not in PARTS}
     return {**others, **complete({**config, **values})}
 
 
 def complete(flat: Flat, parts: Parts = PARTS) -> Flat:
-    """The same components, checked, with every knob present.
+    """Return the same components, checked, with every knob present.
 
     Raises: UnknownNameError or KnobError.
     """
-    found: Flat = {}
+    checked: Flat = {}
     for part, registry in parts.items():
-        found |= flatten(unflatten(registry, flat, part), part)
-    return found
+        checked |= flatten(unflatten(registry, flat, part), part)
+    return checked
 
 
 def assignments(pairs: Sequence[str], flag: str) -> dict[str, str]:
-    """`key=value` texts as a mapping.
+    """Parse `key=value` texts into a mapping.
 
     Raises: InputError for a text without `=`, or a key given twice.
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key or not value:
             raise InputError(f"{flag} must be key=value, got '{pair}'")
-        if key in found:
+        if key in texts:
             raise InputError(f"{flag} {key} is given twice")
-        found[key] = value
-    return found
+        texts[key] = value
+    return texts

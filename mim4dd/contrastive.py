@@ -66,7 +66,7 @@ def nce(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> Tenso
 def nce_raw(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> Tensor:
     """`nce` without its normaliser: h = e / (e + N / B), e = exp(s), B the real images of the batch.
 
-    What the normaliser does, for an ablation: without it nearly all of the loss pushes negatives away at the start.
+    An ablation of the normaliser: without it, nearly all of the loss pushes negatives away at the start.
     Source: CRD's eq. 17-18 with Z = 1.
     """
     s, positive = usable_scores(z_S, y_S, z_T, y_T, tau)
@@ -110,7 +110,7 @@ def triplet(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> T
 
     L = mean_i mean_(p, n) log(1 + exp(s_in - s_ip)). tau is the softness: as it falls, tau L tends to the mean of
     max(0, cos_in - cos_ip), the triplet loss of margin 0.
-    Memory: the triplets of a few anchors at a time, made again for the gradient.
+    Memory: the triplets of a few anchors at a time, recomputed in the backward pass.
     Source: Schroff et al. 2015 (FaceNet) with the soft margin of Hermans et al. 2017 (arXiv 1703.07737), all triplets.
     """
     s, positive = usable_scores(z_S, y_S, z_T, y_T, tau)
@@ -125,7 +125,7 @@ def triplet(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> T
     return torch.cat(losses).mean()
 
 
-# Triplets that are held at a time: 32 MB of float32.
+# Triplets in memory at a time: 32 MB of float32.
 TRIPLETS = 8_000_000
 
 
@@ -141,15 +141,15 @@ CRITICS: dict[str, Critic] = {
     "supcon": supcon,
     "triplet": triplet,
 }
-# An anchor's normalised contrast entropy below or above which its gradient says next to nothing.
+# An anchor whose normalised contrast entropy lies outside these bounds has an almost uninformative gradient.
 PEAKED, FLAT = 0.02, 0.98
 
 
 def contrast_entropy(z_S: Tensor, z_T: Tensor, tau: float) -> Tensor:
-    """Entropy of each anchor's softmax over its contrasts, over the log of their number, [M] in [0, 1].
+    """Entropy of each anchor's softmax over its contrasts, divided by the log of their number, [M] in [0, 1].
 
-    0: one real image takes all the weight, and gradients hang on it; 1: all weigh the same, tau drowns the scores. A
-    critic that knows the class and no more stands between: log B / log(B C) for B images of each of C classes.
+    0: one real image has all the weight and decides the gradient; 1: all have equal weight, tau flattens the scores. A
+    critic that knows only the class lies between: log B / log(B C) for B images of each of C classes.
     """
     log_p = scores(z_S, z_T, tau).log_softmax(1)
     return -(log_p.exp() * log_p).nan_to_num(0.0).sum(1) / math.log(z_T.shape[0])

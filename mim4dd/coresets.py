@@ -12,7 +12,7 @@ def herding(embeddings: Floats, count: int) -> Integers:
 
     Shapes: embeddings [n, D], n >= count.
     Source: Welling 2009, "Herding dynamical weights to learn", as in Rebuffi et al. 2017 (iCaRL), algorithm 4.
-    Differs: as they are, without normalising each embedding.
+    Differs: the embeddings are not normalised.
     """
     points = embeddings.astype(np.float64)
     mean, total = points.mean(0), np.zeros(points.shape[1])
@@ -28,7 +28,7 @@ def herding(embeddings: Floats, count: int) -> Integers:
 
 
 def k_center(embeddings: Floats, count: int) -> Integers:
-    """The row nearest the mean, then always the one farthest from those that are chosen, [count].
+    """The row nearest the mean, then repeatedly the row farthest from those already chosen, [count].
 
     Shapes: embeddings [n, D], n >= count.
     Source: the greedy 2-approximation of Gonzalez 1985, as a coreset in Sener & Savarese 2018.
@@ -37,7 +37,7 @@ def k_center(embeddings: Floats, count: int) -> Integers:
     chosen = [int(np.square(points - points.mean(0)).sum(1).argmin())]
     nearest = np.square(points - points[chosen[0]]).sum(1)
     while len(chosen) < count:
-        nearest[chosen[-1]] = -1.0  # duplicates of it may still be chosen, itself not
+        nearest[chosen[-1]] = -1.0  # its duplicates may still be chosen, it may not
         chosen.append(int(nearest.argmax()))
         nearest = np.where(nearest < 0, -1.0, np.minimum(nearest, np.square(points - points[chosen[-1]]).sum(1)))
     return np.array(chosen, dtype=np.int64)

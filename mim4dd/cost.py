@@ -1,4 +1,4 @@
-"""What a stretch of work cost: seconds and peak memory of this process."""
+"""The cost of a stretch of work: seconds and peak memory of this process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 @dataclass
 class Meter:
-    """Started when made; `seconds` and `peak_bytes` are of this process (or device) since then.
+    """Starts when created; `seconds` and `peak_bytes` are those of this process (or device) since then.
 
-    Where the kernel does not let a process reset its own peak, `peak_bytes` is that of its whole life.
+    Where the kernel does not let a process reset its own peak, `peak_bytes` covers its whole lifetime.
     """
 
     device: str = "cpu"
@@ -27,7 +27,7 @@ class Meter:
         try:
             Path("/proc/self/clear_refs").write_text("5")
         except OSError:
-            pass  # no such interface here: the peak of the process's life stands instead, as documented
+            pass  # no such interface here: the lifetime's peak is reported instead, as documented
 
     @property
     def seconds(self) -> float:
@@ -40,11 +40,11 @@ class Meter:
 
             return int(torch.cuda.max_memory_allocated(self.device))
         try:
-            found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+            match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
         except OSError:
-            found = None
-        if found:
-            return int(found[1]) * 1024
+            match = None
+        if match:
+            return int(match[1]) * 1024
         import resource
         import sys
 

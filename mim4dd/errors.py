@@ -1,10 +1,10 @@
-"""What a user can get wrong: one line each (rule, value, remedy), exit status 2 at the command line."""
+"""Errors in what a user passes: one line each (rule, value, remedy), exit status 2 at the command line."""
 
 from __future__ import annotations
 
 
 class InputError(ValueError):
-    """Something that a user gave cannot be used; the message is one line and says what would be accepted."""
+    """The user's input cannot be used; the message is one line and says what would be accepted."""
 
 
 class KnobError(InputError):
@@ -12,8 +12,8 @@ class KnobError(InputError):
 
 
 class UnknownNameError(InputError):
-    """A component, knob or data set that nothing is registered under; the message proposes the nearest name."""
+    """No component, knob or data set has this name; the message proposes the nearest one."""
 
 
 class DataError(InputError):
-    """A data set is missing, corrupt, or unusable for what was asked of it."""
+    """A data set is missing, corrupt, or unsuitable for the requested use."""

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def train_on(synthetic: Synthetic, network: Network, recipe: Recipe, *, seed: int = 0, device: str = "cpu") -> Params:
-    """`recipe.networks` fresh networks trained on the set, stacked.
+    """Train `recipe.networks` fresh networks on the set; returns their parameters, stacked.
 
-    Their initial weights and orders depend on `seed` alone: every method's set meets the same networks.
+    Their initial weights and orders depend on `seed` alone: every method's set is scored with the same networks.
     """
     training = training_on(synthetic, network, recipe, seed=seed, device=device)
     training.advance(training.epochs)
@@ -29,19 +29,19 @@ def train_on(synthetic: Synthetic, network: Network, recipe: Recipe, *, seed: in
 def training_on(
     synthetic: Synthetic, network: Network, recipe: Recipe, *, seed: int = 0, device: str = "cpu"
 ) -> Training:
-    """The training of `train_on` at its beginning."""
+    """Return the training that `train_on` runs, before its first epoch."""
     import torch
 
-    shape, place = synthetic.images.shape[1:], torch.device(device)
+    shape, torch_device = synthetic.images.shape[1:], torch.device(device)
     streams = Streams.first("evaluation", seed, recipe.networks)
-    params = fresh_networks(network, shape, len(synthetic.classes), streams, place)
-    images, labels = (torch.tensor(array, device=place) for array in (synthetic.images, synthetic.labels))
+    params = fresh_networks(network, shape, len(synthetic.classes), streams, torch_device)
+    images, labels = (torch.tensor(array, device=torch_device) for array in (synthetic.images, synthetic.labels))
     source = str(synthetic.config.get("source", ""))
     return Training(network, params, images, labels, recipe, streams, source)
 
 
 def classify(params: Params, network: Network, synthetic: Synthetic, real: ImageData) -> Integers:
-    """The class that each trained network gives each real image, standardised as the synthetic set was, [networks, N].
+    """The class that each trained network predicts for each real image, standardised like the set, [networks, N].
 
     Raises: InputError when the images or classes differ from the synthetic set's.
     """
@@ -57,9 +57,9 @@ def classify(params: Params, network: Network, synthetic: Synthetic, real: Image
     return np.asarray(predict(network, params, torch.from_numpy(standard).to(device)).argmax(2).cpu().numpy())
 
 
-def tally(guesses: Integers, real: ImageData) -> Score:
-    """Accuracy and recall of each network's guesses, [networks, N], against the labels of `real`."""
-    right = guesses == real.labels
+def tally(predictions: Integers, real: ImageData) -> Score:
+    """Accuracy and recall of each network's predictions, [networks, N], against the labels of `real`."""
+    right = predictions == real.labels
     member = np.eye(len(real.classes))[real.labels]
     with np.errstate(invalid="ignore"):
         recall = right @ member / member.sum(0)

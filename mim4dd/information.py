@@ -2,7 +2,7 @@
 
 A positive pair shares its class and nothing else: T - Y - S is a Markov chain, so I(T; S) <= H(Y). Since the labels of
 S are fixed, no optimisation of its pixels can raise I in the strict sense; what changes is how much of it a network
-can decode. That is what stands here, in nats, to be read as a fraction of H(Y) under the stated pair prior (classes
+can decode. This module estimates that, in nats, to be read as a fraction of H(Y) under the stated pair prior (classes
 drawn uniformly: log C).
 """
 
@@ -38,7 +38,7 @@ Posteriors = npt.NDArray[np.float64]
 class Reference:
     """A network trained on the clean training split, its scores divided by a temperature fitted on validation.
 
-    params: by name, [1, ...], as arrays, so that a record can travel. accuracy: on validation.
+    params: by name, [1, ...], as arrays, which any process can read. accuracy: on validation.
     mean, std: the standardisation it was trained under, [channels]. held_out: its posteriors of the validation images,
     [n, C], which every estimate needs.
     """
@@ -61,8 +61,8 @@ class Reference:
         from mim4dd.networks.chunks import features_without_graph
 
         params, standard = self._ready(pixels)
-        found: Floats = features_without_graph(self.network, params, standard)[-1][0].flatten(1).numpy()
-        return found
+        embedded: Floats = features_without_graph(self.network, params, standard)[-1][0].flatten(1).numpy()
+        return embedded
 
     def _ready(self, pixels: Floats) -> tuple[Params, Tensor]:
         import torch
@@ -86,7 +86,7 @@ class Reference:
     def load(path: Path) -> Reference:
         """Read what `save` wrote.
 
-        Raises: InputError when the file is missing or is no such file.
+        Raises: InputError when the file is missing or is not a reference network.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -123,16 +123,16 @@ def train_reference(splits: Splits, network: Network, *, steps: int = 300, devic
     import torch
     from scipy.optimize import minimize_scalar
 
-    train, place = splits.train, torch.device(device)
+    train, torch_device = splits.train, torch.device(device)
     mean, std = channel_statistics(train.images)
     recipe = Recipe(networks=1, epochs=max(1, round(steps * 256 / max(256, len(train)))), augment="none")
     streams = Streams.first("reference", 0, 1)
-    params = fresh_networks(network, train.shape, len(train.classes), streams, place)
-    images = torch.from_numpy(standardise(train.images, mean, std)).to(place)
-    labels = torch.tensor(train.labels).to(place)
+    params = fresh_networks(network, train.shape, len(train.classes), streams, torch_device)
+    images = torch.from_numpy(standardise(train.images, mean, std)).to(torch_device)
+    labels = torch.tensor(train.labels).to(torch_device)
     params = train_networks(network, params, images, labels, recipe, streams, train.source)
-    held = torch.from_numpy(standardise(splits.validation.images, mean, std)).to(place)
-    scores, truth = predict(network, params, held)[0].double().cpu(), torch.tensor(splits.validation.labels)
+    validation = torch.from_numpy(standardise(splits.validation.images, mean, std)).to(torch_device)
+    scores, truth = predict(network, params, validation)[0].double().cpu(), torch.tensor(splits.validation.labels)
 
     def loss(log_temperature: float) -> float:
         return float(torch.nn.functional.cross_entropy(scores / math.exp(log_temperature), truth))
@@ -145,10 +145,10 @@ def train_reference(splits: Splits, network: Network, *, steps: int = 300, devic
 
 
 def decodable_information_nats(p_S: Posteriors, y_S: Integers, p_T: Posteriors, y_T: Integers) -> float:
-    """What a fixed decoder finds of I(T; S), in nats; a lower bound up to sampling, and it may be negative.
+    """The part of I(T; S) that a fixed decoder recovers, in nats: a lower bound up to sampling, possibly negative.
 
     E_(same-class pairs) log[ sum_y p(y|t) p(y|s) / p(y) ] - log[ sum_y q_T(y) q_S(y) / p(y) ], p(y) = 1/C, classes
-    weighted equally on both sides, q the mean posteriors: the second term keeps it a lower bound when they are off.
+    weighted equally on both sides, q the mean posteriors: the second term keeps it a lower bound when p is off.
     Shapes: p_S [M, C], p_T [N, C]; labels [M], [N]. Both sides need images of every class that enters.
     """
     classes = p_S.shape[1]

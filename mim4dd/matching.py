@@ -1,4 +1,4 @@
-"""Distances between what a network makes of real and of synthetic images: pure functions."""
+"""Distances between a network's embeddings, or gradients, of real and of synthetic images: pure functions."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def mean_distance(real: Tensor, y_real: Tensor, synthetic: Tensor, y_synthetic: 
 def gradient_distance(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     """Sum over parameters and their output rows of 1 - cos between two gradients, for G gradients each, [G].
 
-    Shapes: each pair [G, rows, ...]; what follows the rows is one vector.
+    Shapes: each pair [G, rows, ...]; the dimensions after the rows form one vector.
     Source: DC (Zhao et al. 2021), eq. 10, with the public code's 1e-6 beside the product of the norms; parameters of
-    one dimension (biases, norms) are left out there, and are not to be given here.
+    one dimension (biases, norms) are left out there, and must not be passed here.
     """
     distances = []
     for real, synthetic in pairs:

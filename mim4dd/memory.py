@@ -1,4 +1,4 @@
-"""How this process keeps the memory that it has freed."""
+"""Let this process keep the memory that it frees."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = (-3, 32 << 20), (-1, 1 << 30), (-2, 64
 
 
 def keep_freed_memory() -> bool:
-    """Keep up to 1 GB of freed tensors of at most 32 MB for what is allocated next; whether that could be asked for.
+    """Keep up to 1 GB of freed tensors of at most 32 MB for later allocations; returns whether malloc accepted it.
 
     glibc gives such memory back to the system as soon as it is free, and faults it in again, page by page and zeroed,
-    for the next tensor: half of a training step of ten small networks (docs/results/bench.md). It concerns the whole
-    process, so programs ask for it and the library does not. No number changes. Other C libraries have their own ways:
-    nothing is done there.
+    for the next tensor: half of a training step of ten small networks (docs/results/bench.md). It affects the whole
+    process, so programs call it and the library does not. No result changes. With other C libraries it does nothing.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,4 +1,4 @@
-"""A synthetic set as one picture: a row a class, its name beside it."""
+"""A synthetic set as one picture: a row per class, its name beside it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ MARGIN = 4
 
 
 def grid_png(synthetic: Synthetic) -> bytes:
-    """The set as PNG bytes, at most ten images a class, each enlarged to about 48 pixels without smoothing.
+    """The set as PNG bytes, at most ten images per class, each enlarged to about 48 pixels without smoothing.
 
-    With one image a class the classes stand side by side, names above. Learned pixels outside [0, 1] are clipped.
+    With one image per class, the classes are side by side, names above. Learned pixels outside [0, 1] are clipped.
     """
     from PIL import Image, ImageDraw
 
     channels, height, width = synthetic.images.shape[1:]
     scale = max(1, 48 // max(height, width))
     cell = (width * scale + MARGIN, height * scale + MARGIN)
-    # A diverged set is not finite: what cannot be shown is black.
+    # A diverged set has non-finite pixels: they are black.
     pixels = (np.nan_to_num(synthetic.pixels).clip(0, 1) * 255).round().astype(np.uint8)
     members = [np.flatnonzero(synthetic.labels == c)[:COLUMNS] for c in range(len(synthetic.classes))]
     across = max(map(len, members)) == 1
@@ -44,8 +44,8 @@ def grid_png(synthetic: Synthetic) -> bytes:
             image = np.moveaxis(pixels[row], 0, 2)
             picture = Image.fromarray(image[..., 0] if channels == 1 else image)
             picture = picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
-            place = (MARGIN + c * cell[0], text) if across else (text + k * cell[0], MARGIN + c * cell[1])
-            canvas.paste(picture, place)
-    held = io.BytesIO()
-    canvas.save(held, "PNG")
-    return held.getvalue()
+            position = (MARGIN + c * cell[0], text) if across else (text + k * cell[0], MARGIN + c * cell[1])
+            canvas.paste(picture, position)
+    buffer = io.BytesIO()
+    canvas.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The records that cross rooms: frozen, checked, numpy inside."""
+"""The records that packages exchange: frozen, checked, numpy inside."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class ImageData:
     """Labelled real images of one split.
 
     Shapes: images [N, channels, H, W]; labels, index [N].
-    Units: pixels float32 in [0, 1]; labels 0..C-1; index is each image's place in the original file or folder, and
-    `source` the file's own name (`mnist/train`): human and semantic noise find their image by them.
+    Units: pixels float32 in [0, 1]; labels 0..C-1; index is each image's position in the original file or folder, and
+    `source` that file's name (`mnist/train`): human and semantic noise identify images by them.
     Raises: DataError when shapes, types or values do not fit.
     """
 
@@ -69,10 +69,10 @@ class ImageData:
     @cached_property
     def digest(self) -> str:
         """sha256 of pixels, labels and indices: two splits with one digest are the same data."""
-        found = hashlib.sha256(json.dumps([self.classes, self.images.shape]).encode())
+        hasher = hashlib.sha256(json.dumps([self.classes, self.images.shape]).encode())
         for array in (self.images, self.labels, self.index):
-            found.update(np.ascontiguousarray(array).data)
-        return found.hexdigest()[:16]
+            hasher.update(np.ascontiguousarray(array).data)
+        return hasher.hexdigest()[:16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +98,11 @@ class Splits:
 
 @dataclass(frozen=True, eq=False)
 class Synthetic:
-    """A distilled set, with all that is needed to use it elsewhere.
+    """A distilled set, with everything needed to use it elsewhere.
 
     Shapes: images [M, channels, H, W]; labels [M]; mean, std [channels].
     Units: images are standardised, (pixel - mean) / std with pixels in [0, 1]: the space in which they were learned
-    and on which networks are to be trained. config: the flat knobs that made it; protocol: the version of the rules.
+    and on which networks are to be trained. config: the flat knobs that made it; protocol: the results version.
     """
 
     images: Floats
@@ -142,7 +142,7 @@ class Synthetic:
     def load(path: Path) -> Synthetic:
         """Read what `save` wrote.
 
-        Raises: InputError when the file is missing or is no such file.
+        Raises: InputError when the file is missing or is not a synthetic set.
         """
         from safetensors import SafetensorError, safe_open
 

@@ -2,7 +2,7 @@
 
 A knob's declaration says what is *valid* (checked), what to *search* (the default space of a study) and on which
 scale. The check, the command line's help and the Optuna space all read it. Components travel as flat scalars
-(`method=mim, method.base=dm, method.base.iterations=300`) and are rebuilt and checked again where they arrive.
+(`method=mim, method.base=dm, method.base.iterations=300`) and are rebuilt and checked again by the receiver.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def part(registry: Registry[Any], default: str, *, help: str = "") -> Any:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
-    """The error for a name that nothing bears, with the nearest one and, unless it is long, the whole list."""
+    """The error for an unregistered name, with the nearest one and, unless it is long, the list of known names."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if near and len(names) > 12:
@@ -73,28 +73,28 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
 
 
 class Registry(Generic[C]):
-    """Named components of one kind. Registering a component is what lists, documents, tests and searches it."""
+    """Named components of one kind. To register a component is to list, document, test and search it."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._classes: dict[str, type[C]] = {}
 
     def add(self, name: str) -> Callable[[type[C]], type[C]]:
-        """Register a frozen dataclass under `name`; its knobs are checked whenever one is made."""
+        """Register a frozen dataclass under `name`; its knobs are checked in every new instance."""
 
         def register(cls: type[C]) -> type[C]:
             if name in self._classes:
                 raise ValueError(f"{self.kind} '{name}' is registered twice")
-            # A component's own check comes after ours, so that it meets values of the declared types.
+            # A component's own check comes after ours, so that it gets values of the declared types.
             hook = "__post_init__" if hasattr(cls, "__post_init__") else "__init__"
-            made = getattr(cls, hook)
+            original = getattr(cls, hook)
 
             def init(self: Any, *args: Any, **kwargs: Any) -> None:
                 if hook == "__init__":
-                    made(self, *args, **kwargs)
+                    original(self, *args, **kwargs)
                 check(self)
                 if hook == "__post_init__":
-                    made(self)
+                    original(self)
 
             setattr(cls, hook, init)
             cls.name = name  # type: ignore[attr-defined]
@@ -125,21 +125,22 @@ class Registry(Generic[C]):
         Raises: UnknownNameError for a name or knob that does not exist; KnobError for a value out of range.
         """
         cls = self.get(name)
-        given = dict(flat or {})
+        remaining = dict(flat or {})
         values: dict[str, Any] = {}
         for item in component_fields(cls):
-            nested = {key.split(".", 1)[1]: given.pop(key) for key in list(given) if key.startswith(f"{item.name}.")}
+            inside = [key for key in remaining if key.startswith(f"{item.name}.")]
+            nested = {key.split(".", 1)[1]: remaining.pop(key) for key in inside}
             inner: Registry[Any] | None = item.metadata.get("registry")
             if inner is None:
                 if nested:
                     raise KnobError(f"{name}.{item.name} is a value and has no knobs of its own")
-                if item.name in given:
-                    values[item.name] = parse(f"{name}.{item.name}", default_of(item), given.pop(item.name))
-            elif item.name in given or nested:
+                if item.name in remaining:
+                    values[item.name] = parse(f"{name}.{item.name}", default_of(item), remaining.pop(item.name))
+            elif item.name in remaining or nested:
                 default = name_of(default_of(item))
-                values[item.name] = inner.build(str(given.pop(item.name, default)), nested)
-        if given:
-            raise unknown(f"knob of {self.kind} {name}", next(iter(given)), knobs(cls))
+                values[item.name] = inner.build(str(remaining.pop(item.name, default)), nested)
+        if remaining:
+            raise unknown(f"knob of {self.kind} {name}", next(iter(remaining)), knobs(cls))
         return cls(**values)
 
 
@@ -154,7 +155,7 @@ def component_fields(component: Any) -> list[Field[Any]]:
 
 
 def default_of(item: Field[Any]) -> Any:
-    """The value a field has when nothing is given."""
+    """A field's default value."""
     if item.default_factory is not MISSING:
         return item.default_factory()
     return item.default
@@ -163,7 +164,7 @@ def default_of(item: Field[Any]) -> Any:
 def parse(name: str, default: Any, value: Any) -> Scalar:
     """`value`, a scalar or its text from a command line, as the type of the knob's default.
 
-    Raises: KnobError when the text is no such value.
+    Raises: KnobError when the text is not of that type.
     """
     kind = type(default)
     if kind is bool:
@@ -224,13 +225,13 @@ def check_value(name: str, declared: Knob, value: Scalar) -> None:
 
 def knobs(component: Any, prefix: str = "") -> dict[str, Knob]:
     """Every knob of a component (class or instance) by its dotted name, parts included."""
-    found: dict[str, Knob] = {}
+    declared: dict[str, Knob] = {}
     for item in component_fields(component):
-        found[prefix + item.name] = item.metadata["knob"]
+        declared[prefix + item.name] = item.metadata["knob"]
         if "registry" in item.metadata:
             inner = default_of(item) if isinstance(component, type) else getattr(component, item.name)
-            found |= knobs(inner, f"{prefix}{item.name}.")
-    return found
+            declared |= knobs(inner, f"{prefix}{item.name}.")
+    return declared
 
 
 def flatten(component: Any, prefix: str) -> Flat:
@@ -266,9 +267,9 @@ def resolve(key: str, known: Iterable[str]) -> str:
     names = list(known)
     if key in names:
         return key
-    found = sorted(matching(key, names), key=lambda name: name.count("."))
-    if not found:
+    matches = sorted(matching(key, names), key=lambda name: name.count("."))
+    if not matches:
         raise unknown("knob", key, names)
-    if len(found) > 1 and found[0].count(".") == found[1].count("."):
-        raise UnknownNameError(f"knob '{key}' could mean {' or '.join(found)}; give the whole name")
-    return found[0]
+    if len(matches) > 1 and matches[0].count(".") == matches[1].count("."):
+        raise UnknownNameError(f"knob '{key}' could mean {' or '.join(matches)}; give the whole name")
+    return matches[0]

@@ -1,8 +1,8 @@
-"""The only source of randomness: every stream is the sha256 of the names that it belongs to.
+"""The only source of randomness: every stream is seeded by the sha256 of its names.
 
-A stage names what is upstream of it and no more, so all methods meet the same initial images, noise and evaluation
-networks; and each iteration has a stream of its own, so that no generator state needs a checkpoint.
-Draws are made on the CPU and moved: one seed gives one set of numbers on every device.
+A stage names only what is upstream of it, so all methods get the same initial images, noise and evaluation networks;
+and each iteration has a stream of its own, so that no generator state needs a checkpoint.
+Draws are made on the CPU, then moved: one seed gives one set of numbers on every device.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def integer(*names: Name) -> int:
 
 
 def generator(*names: Name) -> np.random.Generator:
-    """A numpy generator of its own for these names."""
+    """Return a new numpy generator seeded by these names."""
     return np.random.default_rng(integer(*names))
 
 
 def torch_generator(*names: Name) -> torch.Generator:
-    """A torch CPU generator of its own for these names."""
+    """Return a new torch CPU generator seeded by these names."""
     import torch
 
     return torch.Generator().manual_seed(integer(*names))

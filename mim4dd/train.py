@@ -37,14 +37,14 @@ class Recipe:
     drop: float = knob(0.1, above=0, high=1, help="the learning rate's factor after half the epochs; 1 is no drop")
     momentum: float = knob(0.9, low=0, high=0.999, help="of SGD")
     weight_decay: float = knob(5e-4, low=0, help="of SGD")
-    batch: int = knob(256, low=1, help="images a step")
+    batch: int = knob(256, low=1, help="images per step")
     augment: str = knob(SIAMESE, help="operations, or none")
     drawn: str = knob(
         "batch",
         choices=("batch", "image"),
-        help="one operation a batch (DSA), or one an image, stronger (DC)",
+        help="one operation per batch (DSA), or one per image, stronger (DC)",
     )
-    max_steps: int = knob(0, low=0, help="at most so many steps, in whole epochs; 0 is no limit")
+    max_steps: int = knob(0, low=0, help="limit on the steps, in whole epochs; 0 is no limit")
     restart_momentum: bool = knob(False, help="forget the momentum at the drop, as the public code does")
 
     def __post_init__(self) -> None:
@@ -72,13 +72,13 @@ class DCRecipe(Recipe):
 
     epochs: int = knob(300, low=1, search=(100, 1000), log=True, help="300 without augmentation, 1000 with")
     augment: str = knob("none", help="operations, or none; crop_scale_rotate on MNIST")
-    drawn: str = knob("image", choices=("batch", "image"), help="one operation a batch, or one an image, stronger")
+    drawn: str = knob("image", choices=("batch", "image"), help="one operation per batch, or per image, stronger")
     restart_momentum: bool = knob(True, help="forget the momentum at the drop")
 
 
 @dataclass(frozen=True)
 class Streams:
-    """What names the randomness of a group of networks: each network's stream is its own, whoever trains beside it."""
+    """The names that seed a group of networks: each network has its own stream, whichever train beside it."""
 
     purpose: str
     seed: int
@@ -92,7 +92,7 @@ class Streams:
 def fresh_networks(
     network: Network, shape: tuple[int, int, int], classes: int, streams: Streams, device: torch.device
 ) -> Params:
-    """Freshly initialised parameters, stacked, one network a stream."""
+    """Freshly initialised parameters, stacked, one network per stream."""
     from mim4dd.seeding import torch_generator
 
     stream = [torch_generator(streams.purpose, "initial", streams.seed, g) for g in streams.networks]
@@ -102,9 +102,9 @@ def fresh_networks(
 class Training:
     """Stacked networks that are trained on the same images, each in its own order and with its own augmentation.
 
-    It can stop after any epoch, be saved, and go on to the same bits.
+    It can stop after any epoch, be saved, and continue bit for bit.
     Shapes: params [G, ...]; images [M, channels, H, W]; labels [M].
-    source: the images' source, which decides whether they may be flipped. The given parameters are not changed.
+    source: the images' source, which decides whether they may be flipped. The caller's parameters are not changed.
     """
 
     def __init__(
@@ -141,21 +141,21 @@ class Training:
 
     @property
     def weights(self) -> Params:
-        """The networks' own parameters as they are now, copied."""
+        """A copy of the networks' current parameters, without batch norms' statistics."""
         import torch
 
-        found = [_detached(group) for group in self.groups]
-        return {name: torch.cat([group[name] for group in found]) for name in found[0]}
+        detached = [_detached(group) for group in self.groups]
+        return {name: torch.cat([group[name] for group in detached]) for name in detached[0]}
 
     @property
     def params(self) -> Params:
-        """The networks as they are now, without gradients, settled with the images that they are trained on."""
+        """The current networks, without gradients, settled with the images that they are trained on."""
         import torch
 
         from mim4dd.networks.batchnorm import settle
 
-        found = [settle(self.network, _detached(group), self.images) for group in self.groups]
-        return {name: torch.cat([group[name] for group in found]) for name in found[0]}
+        settled = [settle(self.network, _detached(group), self.images) for group in self.groups]
+        return {name: torch.cat([group[name] for group in settled]) for name in settled[0]}
 
     def advance(self, until: int) -> None:
         """Train up to an epoch, at most to the recipe's last."""
@@ -170,21 +170,21 @@ class Training:
             self.optimizer.param_groups[0]["lr"] = self.recipe.lr * self.recipe.drop
             if self.recipe.restart_momentum:
                 self.optimizer.state.clear()
-        given = (self.images, self.labels, self.recipe, self.streams, self.source, self.epoch)
-        for batch, targets in _batches(*given):
+        for batch, targets in _batches(self.images, self.labels, self.recipe, self.streams, self.source, self.epoch):
             self.optimizer.zero_grad(set_to_none=True)
-            for place, group in enumerate(self.groups):
-                own = slice(place * self.size, (place + 1) * self.size)
-                seen, asked = batch if batch.ndim == 4 else batch[own], targets[own]
-                for part, wanted in zip(seen.split(self.piece, -4), asked.split(self.piece, 1), strict=True):
-                    logits = self.network.logits(group, self.network.features(group, part))
+            for position, group in enumerate(self.groups):
+                own = slice(position * self.size, (position + 1) * self.size)
+                images, labels = batch if batch.ndim == 4 else batch[own], targets[own]
+                pieces = zip(images.split(self.piece, -4), labels.split(self.piece, 1), strict=True)
+                for piece, piece_labels in pieces:
+                    logits = self.network.logits(group, self.network.features(group, piece))
                     # The sum over networks of each one's mean: no network's gradient depends on another.
-                    loss = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum")
-                    (loss / asked.shape[1]).backward()
+                    loss = F.cross_entropy(logits.flatten(0, 1), piece_labels.flatten(), reduction="sum")
+                    (loss / labels.shape[1]).backward()
             self.optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a later training needs to go on to the same bits: tensors, numbers and lists of them."""
+        """Everything needed to continue bit for bit: tensors, numbers and lists of them."""
         return {
             "epoch": self.epoch,
             "groups": [{name: tensor.clone() for name, tensor in _detached(group).items()} for group in self.groups],
@@ -192,19 +192,19 @@ class Training:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned; everything else must be the same."""
+        """Continue from what `state_dict` returned; everything else must be the same."""
         import torch
 
         with torch.no_grad():
-            for group, held in zip(self.groups, state["groups"], strict=True):
+            for group, saved in zip(self.groups, state["groups"], strict=True):
                 for name, tensor in group.items():
-                    tensor.copy_(held[name])
+                    tensor.copy_(saved[name])
         self.optimizer.load_state_dict(deepcopy(state["optimizer"]))
         self.epoch = state["epoch"]
 
 
-# Numbers in the largest map of a step, and in a network, up to which networks are trained as one: beyond, what one step
-# writes no longer stays in the cache, and one by one is as fast (docs/results/bench.md).
+# Numbers in the largest map of a step, and in a network, up to which networks are trained as one: beyond, a step's
+# activations leave the cache, and one by one is as fast (docs/results/bench.md).
 STEP_NUMBERS, NETWORK_NUMBERS = 1_000_000, 2_000_000
 
 
@@ -218,8 +218,8 @@ def networks_at_once(network: Network, params: Params, images: Tensor, batch: in
     return max(1, min(count, STEP_NUMBERS // step))
 
 
-# Numbers in the largest map of what passes forward and backward at once: a batch whose maps leave the cache takes more
-# time and memory than the same batch in pieces.
+# Numbers in the largest map of one forward and backward pass: a batch whose maps leave the cache takes more time and
+# memory than the same batch in pieces.
 PIECE_NUMBERS = 2_000_000
 
 
@@ -266,10 +266,10 @@ def _batches(
         rows = orders[:, start : start + recipe.batch]
         batch = images[rows]
         if names:
-            places = np.arange(rows.shape[1])
+            positions = np.arange(rows.shape[1])
             draw = draw_single if recipe.drawn == "batch" else draw_apart
-            draws = [draw(names, len(places), rng) for rng in rngs]
-            batch = torch.stack([augment_images(b, d, places) for b, d in zip(batch, draws, strict=True)])
+            draws = [draw(names, len(positions), rng) for rng in rngs]
+            batch = torch.stack([augment_images(b, d, positions) for b, d in zip(batch, draws, strict=True)])
         yield batch, labels[rows]
 
 

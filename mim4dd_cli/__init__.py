@@ -1,1 +1,1 @@
-"""The command line of the library: it stands above `mim4dd` and `perturbations`, which know nothing of it."""
+"""The command line of the library: it imports `mim4dd` and `perturbations`, which never import it."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mim4dd.records import ImageData, Synthetic
 
 
-def distill(given: argparse.Namespace) -> int:
-    """Run the verb; the exit status."""
+def distill(arguments: argparse.Namespace) -> int:
+    """Run `mim4dd distill`; returns the exit status."""
     from mim4dd.configuration import assignments, configure
     from mim4dd.data import load
     from mim4dd.memory import keep_freed_memory
@@ -26,53 +26,53 @@ def distill(given: argparse.Namespace) -> int:
     from mim4dd.networks import NETWORKS
     from perturbations import chain, parse_chain, text_of
 
-    perturbations = parse_chain(given.perturb)
-    if given.quick and given.protocol:
+    perturbations = parse_chain(arguments.perturb)
+    if arguments.quick and arguments.protocol:
         raise InputError("--quick is --protocol quick; give one of them")
-    protocol = "quick" if given.quick else given.protocol or ("digits" if given.dataset == "digits" else "paper")
+    usual = "digits" if arguments.dataset == "digits" else "paper"
+    protocol = "quick" if arguments.quick else arguments.protocol or usual
     configuration = configure(
-        source=given.dataset.partition(":")[0],
-        method={"method": given.method},
-        network=given.network,
+        source=arguments.dataset.partition(":")[0],
+        method={"method": arguments.method},
+        network=arguments.network,
         protocol_name=protocol,
-        assigned=assignments(given.assigned, "--set"),
+        assigned=assignments(arguments.assigned, "--set"),
     )
     flat = configuration.flat
     source = {key.partition(".")[2]: value for key, value in flat.items() if key.startswith("source.")}
     splits = load(
-        given.dataset,
-        data_root=given.data_root,
-        download=given.download,
-        split_seed=given.split_seed,
+        arguments.dataset,
+        data_root=arguments.data_root,
+        download=arguments.download,
+        split_seed=arguments.split_seed,
         knobs=source,
-        classes_as=given.classes_as,
+        classes_as=arguments.classes_as,
     )
     method, network = unflatten(METHODS, flat, "method"), unflatten(NETWORKS, flat, "network")
-    _make_folder(given.out)
+    _make_folder(arguments.out)
     keep_freed_memory()
-    perturbed = chain(perturbations, splits.train, seed=given.seed)
+    perturbed = chain(perturbations, splits.train, seed=arguments.seed)
     for name, realised in perturbed.realised.items():
         print(f"{name}: {', '.join(f'{k} {v}' for k, v in realised.items() if k not in ('transition', 'asked'))}")
-    synthetic = _watched(perturbed.data, method, network, given)
+    synthetic = _distilled(perturbed.data, method, network, arguments)
     recipe = {key: value for key, value in flat.items() if key.startswith("evaluation")}
-    where = {
+    origin = {
         "perturb": text_of(perturbations),
         "realised": perturbed.realised,
-        "dataset": str(given.dataset),
-        "classes_as": given.classes_as,
-        "split_seed": given.split_seed,
+        "dataset": str(arguments.dataset),
+        "classes_as": arguments.classes_as,
+        "split_seed": arguments.split_seed,
         "protocol": protocol,
     }
-    synthetic = replace(synthetic, config={**synthetic.config, **where, **recipe, **_prefixed(source)})
-    synthetic.save(given.out / "synthetic.safetensors")
-    print(
-        f"{len(synthetic.labels)} images of {len(synthetic.classes)} classes in {given.out / 'synthetic.safetensors'}"
-    )
+    synthetic = replace(synthetic, config={**synthetic.config, **origin, **recipe, **_prefixed(source)})
+    file = arguments.out / "synthetic.safetensors"
+    synthetic.save(file)
+    print(f"{len(synthetic.labels)} images of {len(synthetic.classes)} classes in {file}")
     return 0
 
 
-def _watched(train: ImageData, method: Method, network: Network, given: argparse.Namespace) -> Synthetic:
-    """Distil, saying now and then how far it is."""
+def _distilled(train: ImageData, method: Method, network: Network, arguments: argparse.Namespace) -> Synthetic:
+    """Distil, printing the progress every few seconds."""
     import time
 
     import torch
@@ -81,22 +81,22 @@ def _watched(train: ImageData, method: Method, network: Network, given: argparse
     from mim4dd.methods.loop import Distillation
     from mim4dd.methods.task import DistillationTask
 
-    tail = given.tail or ("repeat" if given.perturb else "")
+    tail = arguments.tail or ("repeat" if arguments.perturb else "")
     if not tail:
-        DistillationTask(train, network, given.ipc, given.seed, torch.device("cpu"), "error")
+        DistillationTask(train, network, arguments.ipc, arguments.seed, torch.device("cpu"), "error")
     task = DistillationTask(
-        train, network, given.ipc, given.seed, torch.device(checked_device(given.device)), tail or "repeat"
+        train, network, arguments.ipc, arguments.seed, torch.device(checked_device(arguments.device)), tail or "repeat"
     )
-    for wanted, what in ((given.ipc, "images"), (real_images_a_batch(method), "real images a batch")):
+    for wanted, what in ((arguments.ipc, "images"), (real_images_a_batch(method), "real images per batch")):
         short = task.shortfall(wanted)
         if short:
-            print(f"tail {task.tail}: {wanted} {what} are drawn of each class, fewer are in {', '.join(short)}")
-    run, began, said = Distillation(task, method), time.monotonic(), 0.0
+            print(f"tail {task.tail}: {wanted} {what} are drawn of each class; fewer are in {', '.join(short)}")
+    run, began, reported = Distillation(task, method), time.monotonic(), 0.0
     while not run.finished:
         run.advance(run.iteration + run.every)
         passed = time.monotonic() - began
-        if passed - said > 5:
-            said, left = passed, passed * (method.iterations / max(1, run.iteration) - 1)
+        if passed - reported > 5:
+            reported, left = passed, passed * (method.iterations / max(1, run.iteration) - 1)
             losses = ", ".join(f"{k} {v:.4g}" for k, v in run.history[-1].items() if k.startswith("loss/"))
             print(f"iteration {run.iteration} of {method.iterations}, {losses}, {left:.0f} s left", flush=True)
     if run.diverged:

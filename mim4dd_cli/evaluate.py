@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mim4dd.records import ImageData
 
 
-def evaluate(given: argparse.Namespace) -> int:
-    """Run the verb; the exit status."""
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Run `mim4dd evaluate`; returns the exit status."""
     import math
 
     from mim4dd.configuration import assign, assignments
@@ -26,25 +26,26 @@ def evaluate(given: argparse.Namespace) -> int:
     from mim4dd.records import Synthetic
     from mim4dd.train import RECIPES
 
-    synthetic = Synthetic.load(given.run_folder / "synthetic.safetensors")
+    synthetic = Synthetic.load(arguments.run_folder / "synthetic.safetensors")
     config = synthetic.config
     if "dataset" not in config:
-        raise InputError(f"{given.run_folder} does not say which data set it was distilled from")
+        raise InputError(f"{arguments.run_folder} does not say which data set it was distilled from")
     flat: Flat = {k: v for k, v in config.items() if k.partition(".")[0] in ("network", "evaluation")}
-    if given.network:
-        flat = {key: value for key, value in flat.items() if key.startswith("evaluation")} | {"network": given.network}
-    if given.quick:
+    if arguments.network:
+        flat = {key: value for key, value in flat.items() if key.startswith("evaluation")}
+        flat["network"] = arguments.network
+    if arguments.quick:
         flat |= {"evaluation.epochs": PROTOCOLS["quick"]["evaluation.epochs"], "evaluation.augment": "none"}
-    if given.networks is not None:
-        flat["evaluation.networks"] = given.networks
+    if arguments.networks is not None:
+        flat["evaluation.networks"] = arguments.networks
     parts: dict[str, Registry[Any]] = {"network": NETWORKS, "evaluation": RECIPES}
-    flat, _ = assign(flat, assignments(given.assigned, "--set"), parts)
+    flat, _ = assign(flat, assignments(arguments.assigned, "--set"), parts)
     network, recipe = unflatten(NETWORKS, flat, "network"), unflatten(RECIPES, flat, "evaluation")
     knob_values = {k.partition(".")[2]: v for k, v in config.items() if k.startswith("source_knob.")}
     splits = load(
         config["dataset"],
-        data_root=given.data_root,
-        download=given.download,
+        data_root=arguments.data_root,
+        download=arguments.download,
         split_seed=config["split_seed"],
         knobs=knob_values,
         classes_as=config.get("classes_as", ""),
@@ -52,30 +53,31 @@ def evaluate(given: argparse.Namespace) -> int:
     from mim4dd.evaluate import evaluate as score
 
     keep_freed_memory()
-    split = _corrupted(splits.test if given.test else splits.validation, given.corrupt)
-    found = score(
-        synthetic, split, network=network, recipe=recipe, seed=given.seed, device=checked_device(given.device)
+    split = _corrupted(splits.test if arguments.test else splits.validation, arguments.corrupt)
+    result = score(
+        synthetic, split, network=network, recipe=recipe, seed=arguments.seed, device=checked_device(arguments.device)
     )
-    spread = found.accuracy.std(ddof=1) if len(found.accuracy) > 1 else math.nan
-    name = stem = "test" if given.test else "validation"
-    if given.corrupt:
-        name += f" under {' and '.join(given.corrupt)}"
-        stem += "".join(f"-{text.replace(':severity=', '-')}" for text in given.corrupt)
+    spread = result.accuracy.std(ddof=1) if len(result.accuracy) > 1 else math.nan
+    name = stem = "test" if arguments.test else "validation"
+    if arguments.corrupt:
+        name += f" under {' and '.join(arguments.corrupt)}"
+        stem += "".join(f"-{text.replace(':severity=', '-')}" for text in arguments.corrupt)
     print(
-        f"{name} accuracy {found.mean:.1%}, standard deviation over {len(found.accuracy)} networks {spread:.1%} "
-        f"({given.network or flat['network']}, {recipe.epochs_for(len(synthetic.labels))} epochs, one synthetic set)"
+        f"{name} accuracy {result.mean:.1%}, standard deviation over {len(result.accuracy)} networks {spread:.1%} "
+        f"({arguments.network or flat['network']}, {recipe.epochs_for(len(synthetic.labels))} epochs, "
+        "one synthetic set)"
     )
-    for label, recall in zip(synthetic.classes, found.recall.mean(0), strict=True):
+    for label, recall in zip(synthetic.classes, result.recall.mean(0), strict=True):
         print(f"  {label:<12} recall {recall:.1%}")
-    scores = {"split": name, "corrupt": given.corrupt, "classes": synthetic.classes, **flat}
-    scores["accuracy"] = found.accuracy.tolist()
-    scores["recall"] = [[None if math.isnan(value) else value for value in row] for row in found.recall.tolist()]
-    (given.run_folder / f"{stem}.json").write_text(json.dumps(scores, indent=1) + "\n")
+    scores = {"split": name, "corrupt": arguments.corrupt, "classes": synthetic.classes, **flat}
+    scores["accuracy"] = result.accuracy.tolist()
+    scores["recall"] = [[None if math.isnan(value) else value for value in row] for row in result.recall.tolist()]
+    (arguments.run_folder / f"{stem}.json").write_text(json.dumps(scores, indent=1) + "\n")
     return 0
 
 
 def _corrupted(split: ImageData, texts: list[str]) -> ImageData:
-    """The images under pixel corruptions: a stress at test time of networks trained on a synthetic set."""
+    """Apply pixel corruptions to the scored images: a stress of the trained networks at test time."""
     from perturbations import chain, parse_chain
 
     corruptions = parse_chain(texts)

@@ -1,4 +1,4 @@
-"""What there is: every registered component with its source, knobs, valid values and defaults."""
+"""List every registered component with its source, knobs, valid values and defaults."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def listed(kind: str) -> str:
 
 
 def describe(name: str, component: type[Any]) -> str:
-    """A component's docstring and its knobs, a line each."""
+    """A component's docstring and its knobs, one per line."""
     lines = [name] + [f"  {line.strip()}" if line.strip() else "" for line in (component.__doc__ or "").splitlines()]
     defaults = {item.name: default_of(item) for item in fields(component) if "knob" in item.metadata}
     for knob_name, declared in knobs(component).items():
         if "." in knob_name:
-            continue  # a part's knobs stand under the part's own name
+            continue  # a part's knobs are listed under its own name
         default = defaults[knob_name]
         shown = default if isinstance(default, str | int | float | bool) else getattr(default, "name", default)
         lines.append(f"    {knob_name} = {shown}{_valid(declared)}  {declared.help}")

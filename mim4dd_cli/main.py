@@ -1,4 +1,4 @@
-"""The library from a shell: distil a set, evaluate it, look at it, list what there is."""
+"""The library from a shell: distil a data set, evaluate and show the result, list components."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ EPILOG = """examples:
 """
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """The exit status: 2 for bad input, with one line on stderr."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 2 for bad input, with one line on stderr."""
     try:
-        given = parser().parse_args(words)
-        return int(given.run(given))
+        arguments = parser().parse_args(argv)
+        return int(arguments.run(arguments))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # The reader has seen enough, as in `mim4dd list methods | head`; what is left is not to be flushed at exit.
+        # The reader has closed the pipe, as in `mim4dd list methods | head`; the rest must not be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except FloatingPointError as error:
@@ -46,14 +46,14 @@ def parser() -> Parser:
     data.add_argument(
         "--data-root", type=Path, help="folder of the named data sets (default: $MIM4DD_DATA, else ./data)"
     )
-    data.add_argument("--download", action="store_true", help="fetch a named data set that is not there")
-    data.add_argument("--split-seed", type=int, default=0, help="another cut of the validation images")
+    data.add_argument("--download", action="store_true", help="download a named data set that is missing")
+    data.add_argument("--split-seed", type=int, default=0, help="seed of the cut of the validation images")
     data.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
     data.add_argument("--seed", type=int, default=0)
     data.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="assigned", help="set a knob")
     data.add_argument("--quick", action="store_true", help="the smallest honest run: --protocol quick")
 
-    distil = verbs.add_parser("distill", parents=[data], help="distil a data set into a few images a class")
+    distil = verbs.add_parser("distill", parents=[data], help="distil a data set into a few images per class")
     distil.add_argument("--dataset", default="digits", help="digits, mnist, ..., npz:FILE or folder:DIR")
     distil.add_argument("--ipc", type=int, default=1, help="synthetic images per class")
     distil.add_argument("--method", default="mim", help="see `mim4dd list methods`")
@@ -71,7 +71,7 @@ def parser() -> Parser:
     distil.add_argument(
         "--tail",
         choices=TAILS,
-        help="a class with fewer real images than a draw wants: repeat some, cap it, or error (default: repeat; "
+        help="a class with fewer real images than a draw asks for: repeat some, cap it, or error (default: repeat; "
         "without --perturb, error for --ipc)",
     )
     distil.add_argument(
@@ -83,7 +83,7 @@ def parser() -> Parser:
     evaluate = verbs.add_parser(
         "evaluate", parents=[data], help="train fresh networks on a synthetic set and score them"
     )
-    evaluate.add_argument("run_folder", type=Path, metavar="RUN", help="what distill wrote")
+    evaluate.add_argument("run_folder", type=Path, metavar="RUN", help="the folder that distill wrote")
     evaluate.add_argument("--network", help="network that is trained (default: the one that distilled it)")
     evaluate.add_argument("--networks", type=int, help="how many (default: the protocol's)")
     evaluate.add_argument("--test", action="store_true", help="score the test split; without it, validation")
@@ -97,7 +97,7 @@ def parser() -> Parser:
     evaluate.set_defaults(run=_evaluate)
 
     show = verbs.add_parser("show", help="write a synthetic set as a picture")
-    show.add_argument("run_folder", type=Path, metavar="RUN", help="what distill wrote")
+    show.add_argument("run_folder", type=Path, metavar="RUN", help="the folder that distill wrote")
     show.set_defaults(run=_show)
 
     listing = verbs.add_parser("list", help="components with their knobs, defaults and sources")
@@ -106,30 +106,30 @@ def parser() -> Parser:
     return top
 
 
-def _distil(given: argparse.Namespace) -> int:
+def _distil(arguments: argparse.Namespace) -> int:
     from mim4dd_cli.distill import distill
 
-    return distill(given)
+    return distill(arguments)
 
 
-def _evaluate(given: argparse.Namespace) -> int:
+def _evaluate(arguments: argparse.Namespace) -> int:
     from mim4dd_cli.evaluate import evaluate
 
-    return evaluate(given)
+    return evaluate(arguments)
 
 
-def _show(given: argparse.Namespace) -> int:
+def _show(arguments: argparse.Namespace) -> int:
     from mim4dd.picture import grid_png
     from mim4dd.records import Synthetic
 
-    picture = given.run_folder / "synthetic.png"
-    picture.write_bytes(grid_png(Synthetic.load(given.run_folder / "synthetic.safetensors")))
+    picture = arguments.run_folder / "synthetic.png"
+    picture.write_bytes(grid_png(Synthetic.load(arguments.run_folder / "synthetic.safetensors")))
     print(picture)
     return 0
 
 
-def _list(given: argparse.Namespace) -> int:
+def _list(arguments: argparse.Namespace) -> int:
     from mim4dd_cli.listing import listed
 
-    print(listed(given.kind))
+    print(listed(arguments.kind))
     return 0

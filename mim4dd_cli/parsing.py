@@ -1,4 +1,4 @@
-"""Command lines whose mistakes are one line."""
+"""Command lines whose errors are one line."""
 
 from __future__ import annotations
 

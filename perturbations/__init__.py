@@ -1,4 +1,4 @@
-"""Perturbations of a split: class imbalance, label noise and pixel corruption, each recording what it realised."""
+"""Perturbations of a split: class imbalance, label noise and pixel corruption, each recording what it changed."""
 
 from perturbations.arrays import perturb
 from perturbations.catalogue import PERTURBATIONS, Perturbation, Perturbed, chain, label_noise, parse_chain, text_of

@@ -1,4 +1,4 @@
-"""Plain arrays perturbed in one call."""
+"""Perturb plain arrays in one call."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def perturb(
     source: str = "array",
     classes: Sequence[str] | None = None,
 ) -> Perturbed:
-    """Images and labels as the chain of `texts` leaves them: `perturb(x, y, "symmetric:rate=0.4").data.labels`.
+    """Apply the chain of `texts` to images and labels: `perturb(x, y, "symmetric:rate=0.4").data.labels`.
 
-    An image's `index` is its row. `source` is the data set's name (`cifar10/train`), which seeds the draws and tells
-    semantic and human noise what the classes are; `classes` names them, by default 0 up to the largest label.
+    An image's `index` is its row. `source` is the data set's name (`cifar10/train`), which seeds the draws and
+    identifies the classes for semantic and human noise; `classes` names them, by default 0 up to the largest label.
     Shapes: images [N, H, W], [N, H, W, 1 or 3] or [N, 1 or 3, H, W] (one that fits both is read with its channels
     last); labels [N]. The result's images are [N, channels, H, W].
-    Units: images uint8, or floats in [0, 1]; the result's are float32 in [0, 1]. The arrays given are never written.
+    Units: images uint8, or floats in [0, 1]; the result's are float32 in [0, 1]. The input arrays are never modified.
     Raises: InputError for a chain that cannot be read; DataError for arrays that do not fit.
     """
     perturbations = parse_chain(texts)

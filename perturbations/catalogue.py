@@ -1,4 +1,4 @@
-"""The register of perturbations, what each offers, and chains of them: from text, to text, in their fixed order."""
+"""The registry of perturbations, their interface, and chains of them: from text, to text, in a fixed order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ORDER = ("imbalance", "label noise", "pixel corruption")
 class Perturbed:
     """A perturbed split and what was realised: counts per class, flips, rates; in a chain by perturbation name.
 
-    Shapes: clean_labels [N], the true label of each image that is left.
+    Shapes: clean_labels [N], the true label of each remaining image.
     """
 
     data: ImageData
@@ -30,15 +30,15 @@ class Perturbed:
 
     @property
     def flipped(self) -> npt.NDArray[np.bool_]:
-        """Which images bear a label that is not their own, [N]."""
+        """Which images have a wrong label, [N]."""
         return self.data.labels != self.clean_labels
 
 
 class Perturbation(Protocol):
-    """Changes a split, whose arrays it never writes.
+    """Changes a split, whose arrays it never modifies.
 
     Seeded by (kind, data set, seed) and not by its severity; draws belong to an image's `index`, not to its row. So
-    severities nest, and an image meets the same noise whichever others an imbalance left.
+    severities nest, and an image gets the same noise whichever others an imbalance kept.
     """
 
     stage: ClassVar[str]
@@ -50,19 +50,19 @@ PERTURBATIONS: Registry[Perturbation] = Registry("perturbation")
 
 
 def chain(perturbations: Sequence[Perturbation], train: ImageData, *, seed: int) -> Perturbed:
-    """Apply perturbations one after the other; none leaves the data as they are, the same object.
+    """Apply perturbations one after the other; an empty chain returns the data unchanged, as the same object.
 
-    Each step's `realised` is relative to what it was given; `clean_labels` and `flipped` are those of the whole chain.
+    Each step's `realised` is relative to its input; `clean_labels` and `flipped` are those of the whole chain.
     Raises: InputError when they are not in the order of ORDER or one is given twice.
     """
     check_chain(perturbations)
-    found = Perturbed(train, train.labels)
+    result = Perturbed(train, train.labels)
     for perturbation in perturbations:
-        step = perturbation(found.data, seed=seed)
+        step = perturbation(result.data, seed=seed)
         # Only imbalance removes images, and it comes first.
-        clean = step.clean_labels if perturbation.stage == ORDER[0] else found.clean_labels
-        found = Perturbed(step.data, clean, {**found.realised, name_of(perturbation): step.realised})
-    return found
+        clean = step.clean_labels if perturbation.stage == ORDER[0] else result.clean_labels
+        result = Perturbed(step.data, clean, {**result.realised, name_of(perturbation): step.realised})
+    return result
 
 
 def check_chain(perturbations: Sequence[Perturbation]) -> None:
@@ -71,21 +71,21 @@ def check_chain(perturbations: Sequence[Perturbation]) -> None:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"perturbations must differ, got {twice[0]} twice: its draws would be the same ones again")
-    places = [ORDER.index(perturbation.stage) for perturbation in perturbations]
-    if places != sorted(places):
-        right = [name for _, name in sorted(zip(places, names, strict=True), key=lambda pair: pair[0])]
+    stages = [ORDER.index(perturbation.stage) for perturbation in perturbations]
+    if stages != sorted(stages):
+        right = [name for _, name in sorted(zip(stages, names, strict=True), key=lambda pair: pair[0])]
         raise InputError(f"perturbations must be in the order {', then '.join(ORDER)}: give {', '.join(right)}")
 
 
 def label_noise(perturbations: Sequence[Perturbation]) -> tuple[Perturbation, ...]:
-    """Those that change labels: what validation labels are given where nobody has clean ones."""
+    """The perturbations that change labels; validation labels get them where no clean ones are available."""
     return tuple(perturbation for perturbation in perturbations if perturbation.stage == "label noise")
 
 
 def parse_chain(texts: Sequence[str]) -> tuple[Perturbation, ...]:
     """`symmetric:rate=0.4` texts as perturbations; several knobs are separated by commas.
 
-    One empty text is the empty chain, so that `parse_chain(text_of(found).split(" + "))` gives `found` again.
+    One empty text is the empty chain, so that `parse_chain(text_of(x).split(" + "))` gives `x` again.
     Raises: InputError, UnknownNameError or KnobError.
     """
     return () if list(texts) == [""] else tuple(_parsed(text) for text in texts)
@@ -107,7 +107,7 @@ def _parsed(text: str) -> Perturbation:
 def text_of(perturbations: Sequence[Perturbation]) -> str:
     """A chain as its canonical text, every knob in order: what a row stores.
 
-    A file stands in it as NAME@DIGEST, so that a result does not depend on where the file lies.
+    A file appears in it as NAME@DIGEST, so that a result does not depend on where the file lies.
     """
     return " + ".join(_text(perturbation) for perturbation in perturbations)
 

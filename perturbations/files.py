@@ -1,4 +1,4 @@
-"""Files that a knob names: read once, and known from then on by name and content, not by where they lie."""
+"""Files that a knob names: read once, then identified by name and content, not by their path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RECORDED = re.compile(rf"(.+)@([0-9a-f]{{{DIGITS}}})")
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """The bytes of a file; `tag`, its NAME@DIGEST, stands in results."""
+    """The bytes of a file; `tag`, its NAME@DIGEST, is recorded in results."""
 
     name: str
     suffix: str
@@ -32,9 +32,9 @@ def digest(data: bytes) -> str:
 
 
 def read_content(knob: str, file: str, suffixes: tuple[str, ...]) -> Content:
-    """The file that a knob names. A recorded NAME@DIGEST is looked for as NAME in the working folder.
+    """Read the file that a knob names. A recorded NAME@DIGEST is looked for as NAME in the working folder.
 
-    Raises: KnobError for a name that cannot be used; DataError when the file is missing, unreadable or another one.
+    Raises: KnobError for a name that cannot be used; DataError when the file is missing, unreadable or another.
     """
     listed = " or ".join((", ".join(suffixes[:-1]), suffixes[-1]))
     if not file:
@@ -46,11 +46,11 @@ def read_content(knob: str, file: str, suffixes: tuple[str, ...]) -> Content:
     if "," in path.name or " + " in path.name:
         raise KnobError(f"{knob} must name a file without ',' and ' + ' in its name, got '{path.name}'; rename it")
     if recorded and not path.is_file():
-        raise DataError(f"{knob} '{file}' says which file it was, not where it lies; give the path of {path.name}")
+        raise DataError(f"{knob} '{file}' identifies a file without its path; give the path of {path.name}")
     try:
         content = Content(path.name, path.suffix, path.read_bytes())
     except OSError as error:
         raise DataError(f"{knob} must name a file that can be read, got '{file}': {error.strerror}") from error
     if recorded and content.tag != f"{path.name}@{recorded[2]}":
-        raise DataError(f"{knob} '{file}' is another file than the {path.name} here, {content.tag}; give its path")
+        raise DataError(f"{knob} '{file}' differs from the {path.name} here, {content.tag}; give its path")
     return content

@@ -21,8 +21,8 @@ from perturbations.draws import check_classes, ranks, uniforms
 class ExponentialImbalance:
     """Class k of C keeps floor(n_max * factor^(-k/(C-1))) images, at least 1; n_max is the smallest class's count.
 
-    A factor of 1 on classes of unequal size would cut them to n_max; it leaves the data as they are instead, so that it
-    is the control. Images kept at one factor are among those kept at a smaller one.
+    A factor of 1 on classes of unequal size would cut them to n_max; instead it leaves the data unchanged, as the
+    control. Images kept at one factor are among those kept at a smaller one.
     Source: Cui et al. 2019, "Class-balanced loss based on effective number of samples"; factor = n_max / n_min.
     """
 
@@ -43,7 +43,7 @@ class ExponentialImbalance:
 class StepImbalance:
     """round(minority * C) of the classes, 1 to C-1, keep floor(n_max / factor) images, at least 1; the others n_max.
 
-    n_max is the smallest class's count; a factor of 1 leaves the data as they are. Images kept at one factor are among
+    n_max is the smallest class's count; a factor of 1 leaves the data unchanged. Images kept at one factor are among
     those kept at a smaller one.
     Source: Buda et al. 2018, "A systematic study of the class imbalance problem in convolutional neural networks".
     """
@@ -65,7 +65,7 @@ class StepImbalance:
 def largest(train: ImageData, name: str) -> int:
     """n_max: the count that every class can reach.
 
-    Raises: DataError when there is but one class, or a class without images.
+    Raises: DataError when there is only one class, or a class without images.
     """
     check_classes(name, train)
     empty = [label for label, count in zip(train.classes, train.counts, strict=True) if not count]
@@ -81,9 +81,9 @@ def at_least_one(exact: float) -> int:
 
 
 def keep(train: ImageData, counts: list[int], order: str, rng: np.random.Generator) -> Perturbed:
-    """`counts` images of the classes, from the most frequent class to the rarest, in the order of the split."""
+    """Keep `counts` images of the classes, from the most frequent to the rarest, in the order of the split."""
     classes = len(train.classes)
-    # Drawn first and always, for its place in the stream must depend on nothing.
+    # Always drawn, and first, so that its position in the stream depends on nothing.
     permutation = rng.permutation(classes)
     rank: Integers = permutation if order == "random" else np.arange(classes)
     (draws,) = uniforms(rng, train)

@@ -66,7 +66,7 @@ MAY_IMPORT = {
         *("mim4dd", "perturbations", "studies.engine.failures", "studies.engine.statistics", "studies.engine.trial"),
     ],
     "studies/engine/tracking": [
-        *("mim4dd.errors", "mim4dd.registry", "studies.engine.tracking"),
+        *("mim4dd.errors", "mim4dd.methods", "mim4dd.registry", "studies.engine.tracking"),
         *(f"studies.engine.{name}" for name in ("arms", "folder", "rows")),
     ],
     "studies/engine/tuning": [

@@ -24,12 +24,12 @@ def check_file(path: Path) -> None:
 
 
 def plain_arrays(path: Path, known: Collection[str]) -> dict[str, Array]:
-    """Every array of the archive, all of whose keys must be known.
+    """Read every array of the archive, whose keys must all be known.
 
-    Raises: DataError when the file is missing, is no such archive, is damaged, or holds another key or Python objects.
+    Raises: DataError when the file is missing, damaged or no numpy archive, or holds another key or Python objects.
     """
     check_file(path)
-    # opened here, for np.load leaves a damaged file open
+    # opened here, since np.load leaves a damaged file open
     with path.open("rb") as file:
         if file.read(4) not in ZIP_STARTS:
             raise DataError(f"{path} must be an archive written by numpy.savez, but is no zip file")

@@ -2,7 +2,7 @@
 
 Source: Zhao & Bilen 2021, "Dataset Condensation with Differentiable Siamese Augmentation" (arXiv 2102.08259), and its
 public code for the strengths.
-Differs: the draws of all groups (classes, or images) are applied in one batch per operation instead of one call a
+Differs: the draws of all groups (classes, or images) are applied in one batch per operation instead of one call per
 class; scale draws its two factors uniformly in [1/1.2, 1.2], as there.
 """
 
@@ -21,9 +21,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Strengths:
-    """How strong the operations are that move an image.
+    """The strengths of the operations that move an image.
 
-    scale: the ends of the factors by which an axis of the sampling grid is stretched, drawn apart; rotate: degrees, to
+    scale: the ends of the factors that stretch each axis of the sampling grid, drawn independently; rotate: degrees, to
     either side; crop: the padding, as a share of a side.
     """
 
@@ -113,8 +113,8 @@ def _cutout(images: Tensor, uniform: Tensor, strengths: Strengths) -> Tensor:
     for axis, size in ((0, images.shape[2]), (1, images.shape[3])):
         hole = int(size / 2 + 0.5)
         centre = (uniform[:, axis] * (size + (1 - hole % 2))).long()[:, None]
-        place = torch.arange(size, device=images.device)
-        inside = (place >= centre - hole // 2) & (place < centre - hole // 2 + hole)
+        pixels = torch.arange(size, device=images.device)
+        inside = (pixels >= centre - hole // 2) & (pixels < centre - hole // 2 + hole)
         keep = keep * (inside[:, None, :, None] if axis == 0 else inside[:, None, None, :]).to(images)
     return images * (1 - keep)
 

@@ -1,4 +1,4 @@
-"""What a data set is, and the registry of all that are known."""
+"""The registry of data sets, and the interface of each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DataSet(Protocol):
         ...
 
     def content_digest(self, where: Path) -> str:
-        """16 hex digits of the bytes that `read` would read; '' where the name alone says what they are.
+        """16 hex digits of the bytes that `read` would read; '' for a set that its name alone identifies.
 
         Raises: DataError when there is nothing to read.
         """

@@ -13,14 +13,14 @@ def cut(data: ImageData, rate: float, *names: Name) -> tuple[ImageData, ImageDat
     """(kept, taken): `rate` of the images, rounded to a whole number and at least one, are taken out at random.
 
     Every class gives its share by largest remainder and keeps at least one image; both parts stay in the order of
-    `data`. The choice is the one of `generator(*names)`.
+    `data`. `generator(*names)` draws the choice.
     Raises: DataError when a class has no image, or when there are too few to leave every class one.
     """
     empty = [name for name, count in zip(data.classes, data.counts, strict=True) if count == 0]
     if empty:
         raise DataError(f"{data.source}: every class needs a training image, got none of {', '.join(empty[:5])}")
     shares = stratified_shares(data.counts, max(1, round(rate * len(data))), data.source)
-    # random() and a stable sort, for numpy promises less about the stream of permutation()
+    # random() and a stable sort, since numpy promises less about the stream of permutation()
     order = np.argsort(generator(*names).random(len(data)), kind="stable")
     taken = np.zeros(len(data), dtype=bool)
     for label, share in enumerate(shares):
@@ -29,7 +29,7 @@ def cut(data: ImageData, rate: float, *names: Name) -> tuple[ImageData, ImageDat
 
 
 def stratified_shares(counts: Integers, total: int, source: str) -> Integers:
-    """How many images each class gives so that `total` are given: total * counts / N by largest remainder.
+    """How many of `total` images each class gives: total * counts / N by largest remainder.
 
     Shapes: counts and result [C]. A tie goes to the lower label; no class gives its last image.
     Raises: DataError when `total` cannot be reached.

@@ -30,7 +30,7 @@ class Digits(DataSet):
     validation_rate: ClassVar[float] = VALIDATION / (TRAIN + VALIDATION)
 
     def read(self, where: Path, *, download: bool = False) -> tuple[ImageData, ImageData]:
-        """Read the file inside the installed scikit-learn; `where` and `download` do not matter."""
+        """Read the file inside the installed scikit-learn; `where` and `download` are ignored."""
         table = _table()
         every = ImageData(
             images=from_levels(table[:, :64].reshape(-1, 1, 8, 8), white=16),
@@ -43,11 +43,11 @@ class Digits(DataSet):
 
 
 def _table() -> np.ndarray:
-    # read as a file, for importing sklearn.datasets takes seconds
-    found = importlib.util.find_spec("sklearn")
-    if found is None or found.origin is None:
+    # read as a file, since importing sklearn.datasets takes seconds
+    spec = importlib.util.find_spec("sklearn")
+    if spec is None or spec.origin is None:
         raise DataError("digits ships with scikit-learn, which is not installed: pip install scikit-learn")
-    path = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    path = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
     try:
         table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
     except (OSError, EOFError, ValueError, zlib.error) as error:

@@ -32,8 +32,8 @@ TEST_RATE = 0.2
 class Folder(DataSet):
     """DIR/train/CLASS/* and DIR/test/CLASS/*, or DIR/CLASS/*, of which a stratified 20% become the test set.
 
-    That cut is the same for every seed and every place of the folder: it depends on the folder's own name and on the
-    classes only. `index` is an image's place in its part's listing, sorted by class and file name.
+    That cut is the same for every seed and wherever the folder lies: it depends on the folder's own name and on the
+    classes only. `index` is an image's position in its part's listing, sorted by class and file name.
     Images become grey where every one is, otherwise RGB; transparency and EXIF orientation are ignored.
     """
 
@@ -59,16 +59,16 @@ class Folder(DataSet):
         return cut(read[""], TEST_RATE, "test", where.name)
 
     def content_digest(self, where: Path) -> str:
-        found = hashlib.sha256()
+        hasher = hashlib.sha256()
         for part in _listing(where).values():
             for path in (path for members in part.values() for path in members):
                 content = path.read_bytes()
-                found.update(f"{path.relative_to(where).as_posix()}\0{len(content)}\0".encode() + content)
-        return found.hexdigest()[:16]
+                hasher.update(f"{path.relative_to(where).as_posix()}\0{len(content)}\0".encode() + content)
+        return hasher.hexdigest()[:16]
 
 
 def _listing(root: Path) -> dict[str, dict[str, list[Path]]]:
-    """The sorted image files of each class of each part; one part without a name where there is no train and test."""
+    """The sorted image files of each class of each part; one unnamed part where train and test do not exist."""
     if not root.is_dir():
         raise DataError(f"folder needs an existing folder, got {root}")
     names = ["train", "test"] if all((root / part).is_dir() for part in ("train", "test")) else [""]
@@ -85,15 +85,15 @@ def _classes(root: Path) -> dict[str, list[Path]]:
     folders = _sorted(path for path in root.iterdir() if path.is_dir())
     if len(folders) < 2:
         raise DataError(
-            f"{root} must hold a folder of images for each of at least two classes, or train and test with such, "
+            f"{root} must hold a folder of images for each of at least two classes, or train and test with these, "
             f"got {', '.join(path.name for path in folders) or 'none'}"
         )
-    found = {}
+    images = {}
     for folder in folders:
-        found[folder.name] = _sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        if not found[folder.name]:
+        images[folder.name] = _sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        if not images[folder.name]:
             raise DataError(f"{folder} must hold images of its class ({', '.join(SUFFIXES)}), got none")
-    return found
+    return images
 
 
 def _sorted(paths: Iterator[Path]) -> list[Path]:
@@ -118,15 +118,15 @@ def _form(root: Path, files: list[Path], size: int) -> tuple[str, tuple[int, ...
     grey = True
     for path in files:
         with _opened(path) as image:
-            found, mode = image.size, image.mode
+            image_size, mode = image.size, image.mode
         if mode.startswith(DEEP):
             raise DataError(f"{path} must have 8 bits for each channel, got mode {mode}; convert it")
         grey &= mode in GREY
-        if found != (width, height) and not size:
+        if image_size != (width, height) and not size:
             raise DataError(
                 f"{root}: images must have one size, got {width}x{height} in {files[0].relative_to(root)} and "
-                f"{found[0]}x{found[1]} in {path.relative_to(root)}; "
-                f"set the knob size={min(width, height, *found)} to resize all"
+                f"{image_size[0]}x{image_size[1]} in {path.relative_to(root)}; "
+                f"set the knob size={min(width, height, *image_size)} to resize all"
             )
     shape = (size, size) if size else (height, width)
     return ("L", shape) if grey else ("RGB", (*shape, 3))

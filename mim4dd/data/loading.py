@@ -26,9 +26,9 @@ def load(
     """Read a data set and cut validation from its training images.
 
     The cut is stratified, exact, and fixed by the set's name and `split_seed`; the test set is the published one or
-    fixed by the name alone. A file's or folder's name stands without its path: results do not depend on where it lies.
-    classes_as: the named set whose training images, in their order, a file or folder holds (`cifar10`): what knows
-    classes or single images (semantic and human noise, which images may be flipped) then finds them.
+    fixed by the name alone. A file or folder is named without its path: results do not depend on where it lies.
+    classes_as: the named set whose training images, in their order, a file or folder holds (`cifar10`): semantic and
+    human noise, and augmentation by flips, then treat them as images of that set.
     Units: data_root holds the named sets; by default $MIM4DD_DATA, otherwise ./data.
     Raises: UnknownNameError for a name or knob that does not exist; DataError when the data cannot be used.
     """
@@ -44,19 +44,19 @@ def load(
     return Splits(name, train, validation, test)
 
 
-def _published(part: ImageData, name: str, end: str) -> str:
-    """The source that images of a named set have."""
+def _published(part: ImageData, name: str, split: str) -> str:
+    """The `source` of a named set's images."""
     if name not in DATASETS or DATASETS.get(name).takes_path:
         named = [known for known in DATASETS.names() if not DATASETS.get(known).takes_path]
         raise unknown("data set", name, named)
     wanted = 100 if name == "cifar100" else 10
     if len(part.classes) != wanted:
         raise DataError(f"--classes-as {name} needs {wanted} classes, {part.source} has {len(part.classes)}")
-    return "digits" if name == "digits" else f"{name}/{end}"
+    return "digits" if name == "digits" else f"{name}/{split}"
 
 
 def source_digest(spec: str) -> str:
-    """The identity of what a file or folder holds, for a dry run: 16 hex digits of its bytes, '' for a named set.
+    """Digest a file's or folder's content, for a dry run: 16 hex digits of its bytes, '' for a named set.
 
     Raises: UnknownNameError for a name that does not exist; DataError when there is no such file or folder.
     """
@@ -66,17 +66,17 @@ def source_digest(spec: str) -> str:
 
 def _parse(spec: str, data_root: Path | str | None) -> tuple[str, Path, str]:
     """(registered name, where to read, name of the data)."""
-    kind, colon, given = spec.partition(":")
+    kind, colon, path = spec.partition(":")
     if not DATASETS.get(kind).takes_path:
         if colon:
             raise DataError(f"{kind} takes no path, got '{spec}'; the folder of the named sets is --data-root")
         return kind, _absolute(data_root or os.environ.get("MIM4DD_DATA") or "data"), kind
-    if not given:
+    if not path:
         raise DataError(f"{kind} needs a path, as in {kind}:PATH, got '{spec}'")
-    where = _absolute(given)
+    where = _absolute(path)
     return kind, where, where.stem if kind == "npz" else where.name
 
 
 def _absolute(path: Path | str) -> Path:
-    # not resolve(), which would name a linked folder after its target
+    # not resolve(), which would give a linked folder its target's name
     return Path(os.path.abspath(Path(path).expanduser()))

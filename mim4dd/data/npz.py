@@ -28,12 +28,12 @@ class Npz(DataSet):
     """The arrays of a numpy archive: `train_images` and `train_labels`; the others may be left out.
 
     Without `test_images` and `test_labels` a stratified 20% of the training images become the test set, the same for
-    every seed and every place of the file: the cut depends on the file's name without its suffix and on the labels.
+    every seed and wherever the file lies: the cut depends on the file's name without its suffix and on the labels.
     Shapes: `train_images`, `test_images` [N, H, W], [N, H, W, channels] or [N, channels, H, W] with 1 or 3 channels
     (an array that fits both is read with its channels last); `train_labels`, `test_labels`, `train_index` [N];
     `class_names` [C]; `source` [].
     Units: images uint8, or floats in [0, 1]; labels 0..C-1. `source` and `train_index` say which image of which
-    published file each one is (`cifar10/train`), for noise that knows its images; by default its place in this file.
+    published file each one is (`cifar10/train`), for noise that identifies images; by default its position here.
     """
 
     takes_path: ClassVar[bool] = True
@@ -85,7 +85,7 @@ def _classes(path: Path, names: Array | None, largest: int, count: int) -> tuple
         )
     if largest >= len(names):
         raise DataError(
-            f"{path}: labels must be in [0, {len(names) - 1}], for there are {len(names)} class_names, got {largest}"
+            f"{path}: labels must be in [0, {len(names) - 1}], as there are {len(names)} class_names, got {largest}"
         )
     return tuple(names.tolist())
 
@@ -93,10 +93,10 @@ def _classes(path: Path, names: Array | None, largest: int, count: int) -> tuple
 def _index(path: Path, index: Array | None, count: int) -> Integers:
     if index is None:
         return np.arange(count)
-    places = as_whole(f"{path}: train_index", index, count)
-    if len(np.unique(places)) != count:
-        raise DataError(f"{path}: train_index must name each place once, got repeated places")
-    return places
+    positions = as_whole(f"{path}: train_index", index, count)
+    if len(np.unique(positions)) != count:
+        raise DataError(f"{path}: train_index must name each position once, got repeated positions")
+    return positions
 
 
 def _source(path: Path, source: Array | None) -> str:

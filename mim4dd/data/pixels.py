@@ -1,4 +1,4 @@
-"""Arrays as they come, checked and made the pixels and labels that every room reads."""
+"""Check arrays and convert them to the pixels and labels that the library reads."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def as_pixels(name: str, images: Array) -> Floats:
 
 
 def as_whole(name: str, values: Array, count: int) -> Integers:
-    """`count` whole numbers from 0 up, such as labels or places in a file, as int64 [N].
+    """`count` whole numbers from 0 up, such as labels or positions in a file, as int64 [N].
 
     Raises: DataError for another type or shape, and for numbers that are negative or not whole.
     """

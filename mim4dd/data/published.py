@@ -83,7 +83,7 @@ def _read(
     parts = []
     try:
         with warnings.catch_warnings():
-            # the CIFAR pickles hold dtypes of an old numpy, which some newer ones warn about
+            # the CIFAR pickles hold dtypes of an old numpy, about which some newer ones warn
             warnings.filterwarnings("ignore", message=r".*align should be passed")
             for part in ("train", "test"):
                 choice = {"split": part} if kind == "SVHN" else {"train": part == "train"}
@@ -107,7 +107,7 @@ def _remedy(name: str, files: list[str], root: Path, missing: bool, error: Excep
 
 
 def as_image_data(source: str, dataset: Any, classes: tuple[str, ...] | None) -> ImageData:
-    """A torchvision data set's whole arrays as one record; `classes` are its own where none are given."""
+    """Convert a torchvision data set to one record; `classes` defaults to its own."""
     labels = np.asarray(dataset.targets if hasattr(dataset, "targets") else dataset.labels, dtype=np.int64)
     return ImageData(
         images=from_levels(channels_first(source, np.asarray(dataset.data))),

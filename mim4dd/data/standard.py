@@ -11,9 +11,9 @@ STD_FLOOR = 1e-6
 
 
 def channel_statistics(images: Floats) -> tuple[Floats, Floats]:
-    """(mean, std) of every channel over all images and places, summed in float64; std divides by the count.
+    """(mean, std) of every channel over all images and pixels, summed in float64; std divides by the count.
 
-    A channel whose std lies below 1e-6, so a constant one, gets 1e-6: it is centred and stays finite.
+    A channel whose std lies below 1e-6, such as a constant one, gets 1e-6: it is centred and stays finite.
     Shapes: images [N, channels, H, W]; mean, std [channels].
     Units: pixels in [0, 1].
     Raises: DataError without images.

@@ -1,4 +1,4 @@
-"""Distillation methods: `METHODS` lists them; `Method` is what each offers."""
+"""Distillation methods: `METHODS` lists them; `Method` is their interface."""
 
 from mim4dd.methods.catalogue import METHODS, Method, Term, UpdateStep
 from mim4dd.methods.dc import DC, DSA

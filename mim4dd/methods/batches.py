@@ -1,4 +1,4 @@
-"""What an update draws: real and synthetic images under the same augmentation."""
+"""Draws of an update: real and synthetic images under the same augmentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The register of methods, and what a method must offer."""
+"""The registry of methods, and their interface."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Term:
 
 @dataclass
 class UpdateStep:
-    """One update's meeting of real and synthetic images: what a wrapper such as `mim` needs to add a term.
+    """One update of the synthetic images, with what a wrapper such as `mim` needs to add a term.
 
-    Shapes: labels [B] and [M]; features, where they were wanted: one tensor [B or M, channels, h, w] a block, after
+    Shapes: labels [B] and [M]; features, where requested: one tensor [B or M, channels, h, w] per block, after
     augmentation, the real ones without a graph.
-    probe: further numbers of this update, computed only when the loop keeps a record.
+    probe: further numbers of this update, computed only when the loop logs it.
     """
 
     terms: dict[str, Term]
@@ -53,12 +53,12 @@ class Method(Protocol):
 
     @property
     def preparation(self) -> Preparation | None:
-        """What is made once before the first iteration, for whoever needs the same."""
+        """What is computed once before the first iteration and shared with runs that need the same."""
 
     def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
         """How many images pass forward through the network in an iteration; a backward pass counts as two of them.
 
-        features: a term wants every block's output of both sides, see `update_steps`.
+        features: a term needs every block's output of both sides, see `update_steps`.
         """
 
     def initial(self, task: DistillationTask) -> tuple[Tensor, Tensor]:
@@ -73,9 +73,9 @@ class Method(Protocol):
     def update_steps(
         self, task: DistillationTask, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
     ) -> Iterator[UpdateStep]:
-        """The image updates of one iteration; the caller updates the pixels before it asks for the next.
+        """The image updates of one iteration; the caller updates the pixels before it requests the next.
 
-        features: the caller wants every block's output of both sides, for a term of its own.
+        features: the caller needs every block's output of both sides, for a term of its own.
         """
 
 

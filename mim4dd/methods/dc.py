@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask
     from mim4dd.networks.stacked import Params
 
-# Image updates of an iteration, and the epochs that the network is trained between them, by images per class.
+# Image updates per iteration, and epochs of the network's training between them, by images per class.
 LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
 
 
@@ -37,12 +37,12 @@ class DC(LearnedPixels):
     label: ClassVar[str] = "DC"
 
     iterations: int = knob(1000, low=1, search=(50, 1000), log=True, help="networks that are drawn and trained")
-    outer: int = knob(0, low=0, search=(1, 10), help="image updates an iteration; 0 follows ipc (1 to 50)")
+    outer: int = knob(0, low=0, search=(1, 10), help="image updates per iteration; 0 follows ipc (1 to 50)")
     inner: int = knob(0, low=0, search=(1, 50), help="epochs on the synthetic set between two updates; 0 follows ipc")
     batch_real: int = knob(256, low=1, search=(16, 256), log=True, help="real images per class and update")
     lr: float = knob(0.1, above=0, search=(0.01, 1), log=True, help="of the pixels (SGD)")
     lr_network: float = knob(0.01, above=0, search=(0.001, 0.1), log=True, help="of the network (SGD, no momentum)")
-    batch_network: int = knob(256, low=1, help="synthetic images a step of the network")
+    batch_network: int = knob(256, low=1, help="synthetic images per step of the network")
     init: str = knob("noise", choices=("real", "noise"), help="first images: random real ones, or Gaussian noise")
     augment: str = knob("none", help="Siamese operations, or none")
 
@@ -50,7 +50,7 @@ class DC(LearnedPixels):
         check_augment(self.augment)
 
     def loops(self, ipc: int) -> tuple[int, int]:
-        """Updates an iteration, and epochs between two of them."""
+        """Updates per iteration, and epochs between two of them."""
         outer, inner = LOOPS[min(LOOPS, key=lambda listed: max(listed / ipc, ipc / listed))]
         return self.outer or outer, self.inner or inner
 
@@ -63,7 +63,7 @@ class DC(LearnedPixels):
         return {}
 
     def optimizers(self, task: DistillationTask, learnable: Learnable) -> list[Optimizer]:
-        return [self.moved(learnable["pixels"], self.lr)]
+        return [self.pixel_optimizer(learnable["pixels"], self.lr)]
 
     def update_steps(
         self, task: DistillationTask, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
@@ -79,7 +79,7 @@ class DC(LearnedPixels):
             real, y_real, synthetic = siamese_batch(
                 task, learnable["pixels"], labels, self.batch_real, self.augment, iteration, step
             )
-            found = match_gradients(
+            match = match_gradients(
                 task.network,
                 params,
                 Side(real, task.drawn(self.batch_real)),
@@ -87,12 +87,12 @@ class DC(LearnedPixels):
                 features=features,
             )
             yield UpdateStep(
-                {name_of(self): Term(found.distance)},
+                {name_of(self): Term(match.distance)},
                 params,
                 y_real,
                 labels,
-                found.real_features,
-                found.synthetic_features,
+                match.real_features,
+                match.synthetic_features,
             )
 
     def _trained(
@@ -105,7 +105,7 @@ class DC(LearnedPixels):
         iteration: int,
         step: int,
     ) -> Params:
-        """The network after some epochs on the synthetic set as it is."""
+        """Train the network for some epochs on the current synthetic set."""
         from mim4dd.train import Recipe, Streams, train_networks
 
         recipe = Recipe(

@@ -28,7 +28,7 @@ class DM(LearnedPixels):
     Differs: a class with fewer real images than the batch repeats some (the public code takes a smaller batch, as
     does the tail policy `cap`); the classes share one forward pass; `updates` above 1 moves the images several times
     towards one draw of network, real batch and augmentation (there: once), whose real side is then computed once; a
-    batch norm takes the statistics of 16 real images a class, as DC's (there: those of each side's own images).
+    batch norm takes the statistics of 16 real images per class, as DC's (there: those of each side's own images).
     """
 
     label: ClassVar[str] = "DM"
@@ -51,7 +51,7 @@ class DM(LearnedPixels):
         return {}
 
     def optimizers(self, task: DistillationTask, learnable: Learnable) -> list[Optimizer]:
-        return [self.moved(learnable["pixels"], self.lr)]
+        return [self.pixel_optimizer(learnable["pixels"], self.lr)]
 
     def update_steps(
         self, task: DistillationTask, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False

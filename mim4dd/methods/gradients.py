@@ -1,7 +1,7 @@
-"""Gradients of a network's loss, one for each class, without a network's worth of memory for each.
+"""Gradients of a network's loss, one for each class, without a copy of the network for each.
 
-A class is a group: its images pass through a copy of the parameters that is a view, so that one backward pass gives
-every class of a chunk a gradient of its own. Chunks bound the memory: no map of the real images has more than
+A class is a group: its images pass through an expanded view of the parameters, so that one backward pass gives every
+class of a chunk a gradient of its own. Chunks bound the memory: no map of the real images has more than
 `LARGEST_MAP` numbers, whatever the batch, and no chunk's gradients much more. Only the synthetic side keeps a graph.
 """
 
@@ -39,7 +39,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Matched:
-    """The distance summed over classes, and each side's block outputs [B or M, channels, h, w] where wanted."""
+    """The distance summed over classes, and each side's block outputs [B or M, channels, h, w] where requested."""
 
     distance: Tensor
     real_features: list[Tensor]
@@ -54,13 +54,13 @@ def match_gradients(network: Network, params: Params, real: Side, synthetic: Sid
     """
     distances, kept_real, kept_synthetic = [], [], []
     for first, last in chunks(network, params, real, synthetic):
-        of_real, real_blocks = real_gradients(network, params, real.of(first, last), first, features=features)
+        expected, real_blocks = real_gradients(network, params, real.of(first, last), first, features=features)
         copies = grouped(params, last - first)
         blocks = network.features(copies, synthetic.of(first, last))
         loss = class_losses(network.logits(copies, blocks), first).sum()
-        names = list(of_real)
-        found = torch.autograd.grad(loss, [copies[name] for name in names], create_graph=True)
-        distances.append(gradient_distance(zip(of_real.values(), found, strict=True)).sum())
+        inputs = [copies[name] for name in expected]
+        gradients = torch.autograd.grad(loss, inputs, create_graph=True)
+        distances.append(gradient_distance(zip(expected.values(), gradients, strict=True)).sum())
         kept_real.append(real_blocks)
         kept_synthetic.append([maps.flatten(0, 1) for maps in blocks] if features else [])
     joined = ([torch.cat(maps) for maps in zip(*kept, strict=True)] for kept in (kept_real, kept_synthetic))
@@ -82,8 +82,8 @@ def real_gradients(
     for piece in images.split(piece_size(network, images.shape, LARGEST_MAP, groups), 1):
         blocks = network.features(copies, piece)
         loss = class_losses(network.logits(copies, blocks), first).sum() * (piece.shape[1] / count)
-        found = torch.autograd.grad(loss, [copies[name] for name in names])
-        total = [ours + more for ours, more in zip(total, found, strict=True)] if total else list(found)
+        gradients = torch.autograd.grad(loss, [copies[name] for name in names])
+        total = [ours + more for ours, more in zip(total, gradients, strict=True)] if total else list(gradients)
         kept.append([maps.detach() for maps in blocks] if features else [])
     joined = [torch.cat(maps, 1).flatten(0, 1) for maps in zip(*kept, strict=True)]
     return dict(zip(names, total, strict=True)), joined
@@ -104,7 +104,7 @@ def class_losses(logits: Tensor, first: int) -> Tensor:
 def chunks(network: Network, params: Params, real: Side, synthetic: Side) -> Iterator[tuple[int, int]]:
     """Ranges of neighbouring classes with equally many images on each side, as many as a pass takes.
 
-    A class that has none on a side is passed over.
+    A class that has none on a side is skipped.
     """
     first, classes, numbers = 0, len(real.counts), sum(tensor.numel() for tensor in params.values())
     while first < classes:

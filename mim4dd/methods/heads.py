@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def make_heads(task: DistillationTask, width: int, layers: int, *names: Name) -> list[list[Tensor]]:
     """A Gaussian head for each block, columns of unit expected length: [[F, D]], or with 2 layers [[F, D], [D, D]].
 
-    width: D, the dimension of the contrastive space; names: what the draw is for, besides the task's seed.
+    width: D, the dimension of the contrastive space; names: they seed the draw, with the task's seed.
     """
     stream = torch_generator(*names, task.seed)
     heads = []
@@ -30,7 +30,7 @@ def make_heads(task: DistillationTask, width: int, layers: int, *names: Name) ->
 
 
 def embed(maps: Tensor, head: list[Tensor]) -> Tensor:
-    """L2norm(head(flatten(maps))), [B, D]; an empty head leaves the flattened block as it is."""
+    """L2norm(head(flatten(maps))), [B, D]; an empty head leaves the flattened block unchanged."""
     flat = maps.flatten(1)
     for layer, weight in enumerate(head):
         flat = (F.relu(flat) if layer else flat) @ weight

@@ -1,4 +1,4 @@
-"""The loop that every method runs in: image updates, what is logged, what a checkpoint holds."""
+"""The loop that runs every method: image updates, logging, checkpoints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mim4dd.methods.catalogue import Method, UpdateStep
 from mim4dd.methods.pixels import pixels_rate, set_rate, share_of_rate
 from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import Network
-from mim4dd.protocol import PROTOCOL
+from mim4dd.protocol import RESULTS_VERSION
 from mim4dd.records import ImageData, Synthetic
 from mim4dd.registry import flatten, name_of
 
@@ -24,11 +24,11 @@ CHECKED = ("loss", "pixels' gradient", "pixels")
 
 
 class Distillation:
-    """A run of a method that can stop after any iteration, be saved, and go on to the same bits.
+    """A run of a method that can stop after any iteration, be saved, and continue bit for bit.
 
     `history` holds about 25 records: iteration, each term's loss (`loss/dm`) and the norm of its gradient on the pixels
-    (`gradient_norm/dm`), before weighting; for each term that is added, what its weighted gradient measures against the
-    base's (`gradient_ratio/mim`); and the method's own numbers. `diverged_at` is the first iteration at which a loss, a
+    (`gradient_norm/dm`), before weighting; for each added term, its weighted gradient's norm over the base's
+    (`gradient_ratio/mim`); and the method's own numbers. `diverged_at` is the first iteration at which a loss, a
     gradient or a pixel was not finite, or -1; the run then stops at the next report.
     """
 
@@ -52,7 +52,7 @@ class Distillation:
 
     @property
     def diverged(self) -> str:
-        """What was not finite first and when, or ""."""
+        """What was not finite first, and at which iteration, or ""."""
         if self.diverged_at < 0:
             return ""
         return f"the {CHECKED[int(self._diverged.argmin())]} was not finite at iteration {self.diverged_at}"
@@ -87,7 +87,7 @@ class Distillation:
             optimizer.zero_grad(set_to_none=True)
         plain = [term.weight * term.loss for term in update.terms.values() if not term.balanced]
         loss = torch.stack(plain).sum()
-        # What the term itself differentiates, a network's weights, needs no gradient of the second order.
+        # The weights that a term itself differentiates need no gradient of the second order.
         inputs = list(self.learnable.values())
         loss.backward(inputs=inputs, retain_graph=len(plain) < len(update.terms))
         pixels = self.learnable["pixels"]
@@ -96,16 +96,16 @@ class Distillation:
         for term in (term for term in update.terms.values() if term.balanced):
             names = list(self.learnable)
             gradients = torch.autograd.grad(term.loss, [self.learnable[n] for n in names], allow_unused=True)
-            found = dict(zip(names, gradients, strict=True))
-            assert found["pixels"] is not None
-            balance = term.weight * size / found["pixels"].norm().clamp(min=1e-12)
-            for name, gradient in found.items():
+            by_name = dict(zip(names, gradients, strict=True))
+            assert by_name["pixels"] is not None
+            balance = term.weight * size / by_name["pixels"].norm().clamp(min=1e-12)
+            for name, gradient in by_name.items():
                 if gradient is None:
                     continue
-                held = self.learnable[name]
-                # A head is trained by this term alone and keeps its own gradient; what the base learns is balanced.
+                tensor = self.learnable[name]
+                # A head is trained by this term alone and keeps its own gradient; the base's tensors are balanced.
                 scale = 1.0 if name.startswith("head") else balance
-                held.grad = scale * gradient if held.grad is None else held.grad + scale * gradient
+                tensor.grad = scale * gradient if tensor.grad is None else tensor.grad + scale * gradient
         gradient = pixels.grad.sum()
         for optimizer in self.optimizers:
             optimizer.step()
@@ -115,11 +115,11 @@ class Distillation:
     def _log(self, update: UpdateStep) -> None:
         record = {"iteration": float(self.iteration)}
         base = 0.0
-        for place, (name, term) in enumerate(update.terms.items()):
+        for position, (name, term) in enumerate(update.terms.items()):
             (gradient,) = torch.autograd.grad(term.loss, self.learnable["pixels"], retain_graph=True)
             norm = gradient.norm().item()
             record |= {f"loss/{name}": term.loss.item(), f"gradient_norm/{name}": norm}
-            if place == 0:
+            if position == 0:
                 base = norm
             elif base:
                 record[f"gradient_ratio/{name}"] = term.weight * (1.0 if term.balanced else norm / base)
@@ -130,7 +130,7 @@ class Distillation:
         self.history.append(record)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a later run needs to go on to the same bits: tensors, numbers and lists of them."""
+        """Everything needed to continue bit for bit: tensors, numbers and lists of them."""
         return {
             "iteration": self.iteration,
             "learnable": {name: tensor.detach().clone() for name, tensor in self.learnable.items()},
@@ -140,17 +140,17 @@ class Distillation:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned; the task and method must be the same."""
+        """Continue from what `state_dict` returned; the task and method must be the same."""
         with torch.no_grad():
             for name, tensor in self.learnable.items():
                 tensor.copy_(state["learnable"][name])
-        for optimizer, held in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(deepcopy(held))
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(deepcopy(saved))
         self.iteration, self.history = state["iteration"], list(state["history"])
         self._diverged = state["diverged"].to(self._diverged)
 
     def synthetic(self) -> Synthetic:
-        """The set as it is now."""
+        """The current synthetic set."""
         mean, std = self.task.statistics
         return Synthetic(
             images=to_array(self.learnable["pixels"]),
@@ -166,7 +166,7 @@ class Distillation:
                 **flatten(self.method, "method"),
                 **flatten(self.task.network, "network"),
             },
-            protocol=PROTOCOL,
+            protocol=RESULTS_VERSION,
         )
 
 
@@ -187,7 +187,7 @@ def distill(
 ) -> Synthetic:
     """Distil a training split into `ipc` images per class.
 
-    tail: what becomes of a class with fewer images than ipc, see `DistillationTask`; that it was needed is a warning.
+    tail: the policy for a class with fewer images than ipc, see `DistillationTask`; warns when there is one.
     Raises: DataError when a class is smaller than ipc and tail is `error`; FloatingPointError when the run diverged.
     """
     task = DistillationTask(train, network, ipc, seed, torch.device(device), tail)

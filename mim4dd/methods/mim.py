@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mim4dd.records import ImageData
 
 
-# `mim4dd.contrastive.CRITICS` has them, and needs torch.
+# The names in `mim4dd.contrastive.CRITICS`, which needs torch.
 CRITIC_NAMES = ("nce", "nce_raw", "infonce", "supcon", "triplet")
 
 
@@ -28,20 +28,20 @@ CRITIC_NAMES = ("nce", "nce_raw", "infonce", "supcon", "triplet")
 class Mim:
     """L = L_base + lambda * sum_k L_critic^k / beta^(K-1-k) over the K blocks of the base's network.
 
-    The term sees the same network, real batch and augmentation as the base, and its features where the base made
-    them. weight 0 is the base alone, bit for bit.
+    The term uses the same network, real batch and augmentation as the base, and the features that the base computed,
+    where it did. weight 0 is the base alone, bit for bit.
     Source: Shang, Yuan & Yan, "MIM4DD", NeurIPS 2023 (arXiv 2312.16627), eq. 17, for the sum, lambda and
     beta; CMIM and CRD for temperature, embedding and the nce critic.
     MTT draws no real batch and trains its student on images augmented one by one: there the term draws a batch and a
     Siamese augmentation of its own.
-    Differs: a reconstruction; no copy of the paper's method section or code could be had. Every open choice is a knob.
+    Differs: a reconstruction; no copy of the paper's method section or code was available. Every open choice is a knob.
     """
 
     base: Method = part(METHODS, "dm", help="the method that the term is added to")
     weight: float = knob(0.8, low=0, search=(1e-3, 100), log=True, symbol="λ", help="of the term; 0 is the base alone")
     temperature: float = knob(0.1, above=0, search=(0.01, 10), log=True, symbol="τ", help="divides the similarities")
     layer_decay: float = knob(
-        2.0, above=0, search=(0.5, 8), log=True, symbol="β", help="a block earlier weighs this factor less"
+        2.0, above=0, search=(0.5, 8), log=True, symbol="β", help="each earlier block weighs less by this factor"
     )
     embedding: int = knob(
         128, low=0, high=65_536, search=(0, 16, 32, 64, 128, 256), symbol="D", help="contrastive space; 0 is no head"
@@ -79,11 +79,11 @@ class Mim:
     def learnable(self, task: DistillationTask) -> Learnable:
         from mim4dd.methods.heads import make_heads
 
-        found = self.base.learnable(task)
+        tensors = self.base.learnable(task)
         if self.weight and self.embedding and self.head != "random":
             for block, head in enumerate(make_heads(task, self.embedding, self.head_layers, "learned heads")):
-                found |= {f"head{block}.{layer}": weight for layer, weight in enumerate(head)}
-        return found
+                tensors |= {f"head{block}.{layer}": weight for layer, weight in enumerate(head)}
+        return tensors
 
     def optimizers(self, task: DistillationTask, learnable: Learnable) -> list[Optimizer]:
         import torch
@@ -144,18 +144,18 @@ class Mim:
     def saturation(self, blocks: list[tuple[float, Tensor, Tensor]]) -> dict[str, float]:
         """How flat each anchor's softmax over the real batch is, blocks weighted as in the sum.
 
-        `critic/entropy` is 0 where one real image takes it all (tau too small) and 1 where all weigh the same (too
+        `critic/entropy` is 0 where one real image has all the weight (tau too small) and 1 where all have the same (too
         large); `critic/share_peaked` and `critic/share_flat` are the anchors below 0.02 and above 0.98.
         """
         import torch
 
         from mim4dd.contrastive import FLAT, PEAKED, contrast_entropy
 
-        found = torch.stack(
+        entropies = torch.stack(
             [contrast_entropy(z_S.detach(), z_T.detach(), self.temperature) for _, z_S, z_T in blocks]
         ).double()
-        weights = torch.tensor([weight for weight, _, _ in blocks], dtype=torch.float64, device=found.device)
-        numbers = torch.stack([found, (found < PEAKED).double(), (found > FLAT).double()]).mean(2) @ weights
+        weights = torch.tensor([weight for weight, _, _ in blocks], dtype=torch.float64, device=entropies.device)
+        numbers = torch.stack([entropies, (entropies < PEAKED).double(), (entropies > FLAT).double()]).mean(2) @ weights
         entropy, peaked, flat = (numbers / weights.sum()).tolist()
         return {"critic/entropy": entropy, "critic/share_peaked": peaked, "critic/share_flat": flat}
 
@@ -164,7 +164,7 @@ class Mim:
     ) -> float:
         """`donsker_varadhan_nats` of the last block on held-out images, mean over 5 fresh networks (and their heads).
 
-        Of more than 1,000 held-out images a fixed draw of 1,000 is taken: the bound hardly moves, its cost does.
+        Of more than 1,000 held-out images it takes a fixed draw of 1,000: cheaper, with hardly any change of the bound.
 
         Shapes: synthetic [M, channels, H, W], standardised; labels [M].
         """
@@ -179,11 +179,11 @@ class Mim:
         if len(held_out) > 1000:
             held_out = held_out.take(np.sort(generator("critic information").permutation(len(held_out))[:1000]))
         real = torch.from_numpy(standardise(held_out.images, *task.statistics)).to(task.device)
-        y_real, found = torch.tensor(held_out.labels, device=task.device), []
-        for draw in range(-5, 0):  # iterations that no run has: networks and heads that it has not met
+        y_real, bounds = torch.tensor(held_out.labels, device=task.device), []
+        for draw in range(-5, 0):  # iterations that no run has: networks and heads that it has not used
             params, heads = task.fresh_network(draw), self.heads(task, learnable, draw)
             maps = [features_without_graph(task.network, params, x, last=True)[0][0] for x in (synthetic, real)]
             with torch.no_grad():
                 z_S, z_T = (embed(of_last, heads[-1]) for of_last in maps)
-                found.append(donsker_varadhan_nats(z_S, labels, z_T, y_real, self.temperature))
-        return float(torch.stack(found).mean())
+                bounds.append(donsker_varadhan_nats(z_S, labels, z_T, y_real, self.temperature))
+        return float(torch.stack(bounds).mean())

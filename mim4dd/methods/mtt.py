@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Schedule:
-    """What follows the images per class unless it is set.
+    """Settings that follow the images per class unless they are set.
 
     steps: of the student; ahead: expert epochs from its start to its target; latest: starts are drawn below this epoch;
     lr, lr_rate: learning rates of the pixels and of the student's rate; rate: the student's first learning rate.
@@ -47,16 +47,16 @@ SCHEDULES = {
 @METHODS.add("mtt")
 @dataclass(frozen=True, kw_only=True)
 class MTT(LearnedPixels):
-    """Student networks trained on the synthetic images should end where experts, trained on the real ones, went.
+    """Matches students, trained on the synthetic images, to the trajectories of experts, trained on the real ones.
 
-    loss = |theta_N - theta_target|^2 / |theta_start - theta_target|^2, start and target on an expert's way, theta_N the
-    student after N plain SGD steps from the start, whose learning rate is learned with the pixels.
-    The graph of all N steps is kept: memory grows with steps x images a step x the network's maps.
+    loss = |theta_N - theta_target|^2 / |theta_start - theta_target|^2, start and target on an expert's trajectory,
+    theta_N the student after N plain SGD steps from the start, whose learning rate is learned with the pixels.
+    The graph of all N steps is kept: memory grows with steps x images per step x the network's maps.
     Source: Cazenavette et al. 2022, "Dataset Distillation by Matching Training Trajectories" (arXiv 2203.11932), and
     its public code for the defaults; those that follow ipc are its settings for CIFAR-10.
-    Differs: no ZCA whitening (there: CIFAR-10 at 1 and 10 images a class); other ipc and data take the nearest listed
+    Differs: no ZCA whitening (there: CIFAR-10 at 1 and 10 images per class); other ipc and data take the nearest listed
     setting; the last set counts (there: the best by test accuracy), and it is evaluated with the recipe's learning rate
-    (there: the learned one). batch_real is what an added term sees, MTT itself draws no real batch.
+    (there: the learned one). batch_real is for an added term, MTT itself draws no real batch.
     """
 
     label: ClassVar[str] = "MTT"
@@ -65,17 +65,17 @@ class MTT(LearnedPixels):
     experts: int = knob(100, low=1, high=10_000, help="networks trained on the real images, once for all trials")
     expert_epochs: int = knob(50, low=1, help="of each expert, a snapshot after every one")
     lr_expert: float = knob(0.01, above=0, help="of the experts (SGD, no momentum)")
-    batch_expert: int = knob(256, low=1, help="real images a step of an expert")
+    batch_expert: int = knob(256, low=1, help="real images per step of an expert")
     steps: int = knob(0, low=0, search=(10, 50), help="of the student; 0 follows ipc (50, 30, 30)")
     ahead: int = knob(0, low=0, search=(1, 3), help="expert epochs from start to target; 0 follows ipc (2)")
     latest: int = knob(0, low=0, help="starts are drawn below this epoch; 0 follows ipc (2, 20, 40)")
-    batch_synthetic: int = knob(0, low=0, help="synthetic images a student's step; 0 is all")
+    batch_synthetic: int = knob(0, low=0, help="synthetic images per step of the student; 0 is all")
     batch_real: int = knob(256, low=1, search=(16, 256), log=True, help="real images per class for an added term")
     lr: float = knob(0.0, low=0, search=(10, 1000), log=True, help="of the pixels (SGD); 0 follows ipc (100, 1000)")
     lr_rate: float = knob(0.0, low=0, help="of the student's learning rate (SGD); 0 follows ipc (1e-7, 1e-5, 1e-5)")
     rate: float = knob(0.0, low=0, help="the student's first learning rate; 0 follows ipc (0.01, 0.001, 0.001)")
     augment: str = knob(SIAMESE, help="operations on the experts' and the student's batches, or none")
-    through: str = knob("start", choices=("start", "end"), help="weights that an added term sees both sides through")
+    through: str = knob("start", choices=("start", "end"), help="weights through which an added term sees both sides")
 
     def __post_init__(self) -> None:
         check_augment(self.augment)
@@ -83,7 +83,7 @@ class MTT(LearnedPixels):
             raise KnobError(f"mtt.ahead must be at most mtt.expert_epochs, got {self.ahead} and {self.expert_epochs}")
 
     def settings(self, ipc: int) -> Schedule:
-        """What is run: the knobs, and what follows ipc where they are 0, within what the experts have."""
+        """The knobs, or where they are 0 what follows ipc, limited to the epochs that the experts have."""
         usual = SCHEDULES[min(SCHEDULES, key=lambda listed: max(listed / ipc, ipc / listed))]
         ahead = min(self.ahead or usual.ahead, self.expert_epochs)
         return Schedule(
@@ -116,7 +116,7 @@ class MTT(LearnedPixels):
 
         schedule = self.settings(task.ipc)
         return [
-            self.moved(learnable["pixels"], schedule.lr),
+            self.pixel_optimizer(learnable["pixels"], schedule.lr),
             torch.optim.SGD([learnable["rate"]], lr=schedule.lr_rate, momentum=self.momentum),
         ]
 
@@ -136,7 +136,7 @@ class MTT(LearnedPixels):
         yield update
 
     def _segment(self, task: DistillationTask, iteration: int) -> tuple[Params, Params]:
-        """An expert's weights at a random start, and some epochs later, [1, ...]."""
+        """An expert's weights at a random start and some epochs later, [1, ...]."""
         import torch
 
         from mim4dd.seeding import generator
@@ -177,8 +177,8 @@ class MTT(LearnedPixels):
             gradients = torch.autograd.grad(
                 F.cross_entropy(logits, labels[rows]), list(student.values()), create_graph=True
             )
-            moved = zip(student.items(), gradients, strict=True)
-            student = {name: tensor - rate * gradient for (name, tensor), gradient in moved}
+            pairs = zip(student.items(), gradients, strict=True)
+            student = {name: tensor - rate * gradient for (name, tensor), gradient in pairs}
         return student
 
     def _add_features(
@@ -190,7 +190,7 @@ class MTT(LearnedPixels):
         student: Params,
         iteration: int,
     ) -> None:
-        """Both sides through the start's weights, or the real one through the target's and the other the student's."""
+        """Add both sides through the start's weights, or the real one through the target's, the other the student's."""
         from mim4dd.methods.batches import siamese_batch
         from mim4dd.networks.chunks import features_without_graph
 

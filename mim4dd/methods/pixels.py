@@ -1,4 +1,4 @@
-"""How synthetic pixels start and move: what all methods that learn them share."""
+"""How synthetic pixels are initialised and updated: shared by all methods that learn them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedPixels:
-    """Images that start as real ones or as noise and are moved by an optimizer; a method's own knobs come besides."""
+    """Images that start as real ones or as noise and are moved by an optimizer; each method adds knobs of its own."""
 
     momentum: float = knob(0.5, low=0, high=0.999, help="of the pixels (SGD); Adam's first beta")
     init: str = knob("real", choices=("real", "noise"), help="first images: random real ones, or Gaussian noise")
@@ -34,7 +34,7 @@ class LearnedPixels:
 
         return initial_images(task, self.init), task.labels()
 
-    def moved(self, pixels: Tensor, lr: float) -> Optimizer:
+    def pixel_optimizer(self, pixels: Tensor, lr: float) -> Optimizer:
         """The optimizer of the pixels."""
         import torch
 
@@ -44,11 +44,11 @@ class LearnedPixels:
 
 
 def share_of_rate(method: Method, iteration: int) -> float:
-    """What the schedule leaves of the pixels' learning rate at an iteration: a function of nothing else."""
-    held = getattr(method, "base", method)
-    if getattr(held, "schedule", "constant") == "constant":
+    """The schedule's factor of the pixels' learning rate; it depends on the iteration alone."""
+    base = getattr(method, "base", method)
+    if getattr(base, "schedule", "constant") == "constant":
         return 1.0
-    return (1 + math.cos(math.pi * iteration / held.iterations)) / 2
+    return (1 + math.cos(math.pi * iteration / base.iterations)) / 2
 
 
 def set_rate(optimizers: list[Optimizer], rate: float) -> None:
@@ -58,5 +58,5 @@ def set_rate(optimizers: list[Optimizer], rate: float) -> None:
 
 
 def pixels_rate(optimizers: list[Optimizer]) -> float:
-    """The learning rate of the pixels' optimizer as a method has made it; 0 for a selection."""
+    """The initial learning rate of the pixels' optimizer; 0 for a selection."""
     return float(optimizers[0].param_groups[0]["lr"]) if optimizers else 0.0

@@ -1,4 +1,4 @@
-"""What a method needs before its first iteration and others may share: trained experts, a trained network."""
+"""Preparations of methods, which trials may share: trained experts, a trained network."""
 
 from __future__ import annotations
 
@@ -82,5 +82,5 @@ class TrainedNetwork:
         train, streams = task.train, Streams.first("trained network", task.seed, 1)
         params = fresh_networks(task.network, train.shape, task.classes, streams, task.device)
         labels = torch.tensor(train.labels, device=task.device)
-        given = (task.network, params, task.images, labels, self.recipe, streams, train.source)
-        return {name: tensor.cpu().numpy() for name, tensor in train_networks(*given).items()}
+        trained = train_networks(task.network, params, task.images, labels, self.recipe, streams, train.source)
+        return {name: tensor.cpu().numpy() for name, tensor in trained.items()}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Selection:
-    """What all selections share: no iterations, nothing to learn."""
+    """The base of all selections: no iterations, nothing to learn."""
 
     @property
     def iterations(self) -> int:
@@ -47,7 +47,7 @@ class Selection:
 @METHODS.add("random")
 @dataclass(frozen=True, kw_only=True)
 class RandomReal(Selection):
-    """`ipc` random real images of each class: the same that a method with the same seed starts from.
+    """`ipc` random real images of each class: those from which a method with the same seed starts.
 
     Source: the "Random" row of the field's tables.
     """
@@ -77,10 +77,10 @@ class FullData(Selection):
 
 @dataclass(frozen=True, kw_only=True)
 class Coreset(Selection):
-    """Real images chosen by their embeddings: the last block of a network trained on the training split as it is."""
+    """Real images chosen by their embeddings: the last block of a network trained on the same training split."""
 
-    epochs: int = knob(50, low=1, help="that the network is trained for")
-    max_steps: int = knob(500, low=0, help="at most so many steps of 256 images, in whole epochs; 0 is no limit")
+    epochs: int = knob(50, low=1, help="of the network's training")
+    max_steps: int = knob(500, low=0, help="limit on the steps of 256 images, in whole epochs; 0 is no limit")
 
     @property
     def preparation(self) -> TrainedNetwork:
@@ -90,7 +90,7 @@ class Coreset(Selection):
         return TrainedNetwork(self.epochs, self.max_steps)
 
     def choose(self, embeddings: Floats, count: int, task: DistillationTask) -> Integers:
-        """`count` of a class's images, [n, D] embedded, by row."""
+        """Choose `count` of a class's images, embedded as [n, D]; returns their rows."""
         raise NotImplementedError
 
     def initial(self, task: DistillationTask) -> tuple[Tensor, Tensor]:
@@ -100,7 +100,7 @@ class Coreset(Selection):
         for rows, wanted in zip(task.rows, task.drawn(task.ipc), strict=True):
             if wanted:
                 best = rows[self.choose(self._embedded(task, rows), min(int(wanted), len(rows)), task)]
-                chosen.append(np.resize(best, wanted))  # a class with fewer images gives them again, in order
+                chosen.append(np.resize(best, wanted))  # a class with fewer images repeats them in order
         return task.take(np.concatenate(chosen)), task.labels()
 
     def _embedded(self, task: DistillationTask, rows: Integers) -> Floats:
@@ -111,8 +111,8 @@ class Coreset(Selection):
         arrays = task.prepared(self.preparation).arrays
         params = {name: torch.tensor(array, device=task.device) for name, array in arrays.items()}
         (last,) = features_without_graph(task.network, params, task.take(rows), last=True)
-        found: Floats = last[0].flatten(1).cpu().numpy()
-        return found
+        embeddings: Floats = last[0].flatten(1).cpu().numpy()
+        return embeddings
 
 
 @METHODS.add("herding")
@@ -150,7 +150,7 @@ class KCenter(Coreset):
 class KMedoids(Coreset):
     """The images of each class nearest the centres of a k-means clustering.
 
-    Source: a usual coreset; the real images stand for the centres.
+    Source: a usual coreset; the real images replace the centres.
     """
 
     label: ClassVar[str] = "k-medoids"

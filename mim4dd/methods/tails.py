@@ -1,5 +1,5 @@
-"""What becomes of a class with fewer real images than a draw wants."""
+"""Policies for a class with fewer real images than a draw asks for."""
 
-# repeat: the draw is with replacement; cap: the class gives the images it has, and gets fewer synthetic ones;
+# repeat: the draw is with replacement; cap: the class gives all its images, and gets fewer synthetic ones;
 # error: the draw is refused.
 TAILS = ("repeat", "cap", "error")

@@ -1,4 +1,4 @@
-"""What a method works on: the standardised training images of one data set, by class, and the streams of one seed."""
+"""A method's input: the standardised training images of one data set, by class, and the random streams of one seed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mim4dd.networks.stacked import Params
 from mim4dd.records import Floats, ImageData, Integers
 from mim4dd.seeding import generator, torch_generator
 
-# DC's public code fixes the statistics of batch norms with so many real images of each class.
+# DC's public code fixes the statistics of batch norms with this many real images of each class.
 BATCH_NORM_IMAGES = 16
 
 
@@ -30,7 +30,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 class Preparation(Protocol):
-    """Something to be made from a task's training split, network and seed, and from nothing else of it."""
+    """A computation on a task's training split, network and seed, and on nothing else of it."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -38,12 +38,12 @@ class Preparation(Protocol):
         """How many images pass forward through the network, of a training split of `images`; see `Method`."""
 
     def make(self, task: DistillationTask) -> dict[str, npt.NDArray[Any]]:
-        """The arrays by name."""
+        """Compute the arrays, by name."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What a preparation has made, and the seconds that it took where it was made."""
+    """A preparation's arrays, and the seconds that it took where it was computed."""
 
     arrays: Arrays
     seconds: float
@@ -53,7 +53,7 @@ Prepare = Callable[[Preparation, "DistillationTask"], Prepared]
 
 
 def prepare_here(preparation: Preparation, task: DistillationTask) -> Prepared:
-    """Make it in this process."""
+    """Compute it in this process."""
     began = time.perf_counter()
     return Prepared(preparation.make(task), time.perf_counter() - began)
 
@@ -62,11 +62,11 @@ def prepare_here(preparation: Preparation, task: DistillationTask) -> Prepared:
 class DistillationTask:
     """The training split, the network to match with, images per class and the seed of the synthetic set.
 
-    Every draw is a function of (seed, what it is for, iteration) alone, so methods that share a seed meet the same
+    Every draw is a function of (seed, what it is for, iteration) alone, so methods that share a seed get the same
     initial images, real batches, networks and augmentations.
-    tail: what becomes of a class with fewer real images than a draw wants, be it the `ipc` first images or a real
-    batch: `repeat` draws with replacement, `cap` takes the images there are (that class gets fewer synthetic ones),
-    `error` refuses. A class without any image gets no synthetic one; `shortfall` says which classes are concerned.
+    tail: the policy for a class with fewer real images than a draw asks for, of the `ipc` first images or of a real
+    batch: `repeat` draws with replacement, `cap` takes all its images (that class gets fewer synthetic ones),
+    `error` refuses. A class without any image gets no synthetic one; `shortfall` lists the classes that are short.
     Raises: InputError for an ipc below 1; KnobError for an unknown tail; DataError when fewer than two classes have
     images, or when a class is short and `tail` is `error`.
     """
@@ -130,16 +130,16 @@ class DistillationTask:
         return {}
 
     def prepared(self, preparation: Preparation) -> Prepared:
-        """What a preparation makes of this task, made once."""
+        """A preparation's result for this task, computed once."""
         if preparation not in self._cache:
-            made = self.prepare(preparation, self)
-            # A file gives its arrays in an order of its own, and sums over parameters follow it to the last bit.
-            self._cache[preparation] = Prepared(dict(sorted(made.arrays.items())), made.seconds)
+            computed = self.prepare(preparation, self)
+            # A file may return its arrays in another order, which would change the last bits of sums over parameters.
+            self._cache[preparation] = Prepared(dict(sorted(computed.arrays.items())), computed.seconds)
         return self._cache[preparation]
 
     @property
     def prepared_seconds(self) -> float:
-        """What was prepared for this task so far took so long, whoever has made it."""
+        """Seconds that this task's preparations took so far, wherever they were computed."""
         return sum(one.seconds for one in self._cache.values())
 
     @cached_property
@@ -152,17 +152,17 @@ class DistillationTask:
         return len(self.train.classes)
 
     def random_rows(self) -> Integers:
-        """`ipc` random real images of each class, ordered by class: the start of a method and the random baseline."""
+        """`ipc` random real images of each class, ordered by class: a method's first images and the random baseline."""
         rng = generator("initial images", self.seed)
         drawn = zip(self.rows, self.drawn(self.ipc), strict=True)
         return np.concatenate([rng.choice(rows, n, replace=len(rows) < n) for rows, n in drawn if n])
 
     def labels(self) -> Tensor:
-        """The labels of the synthetic images, `ipc` of each class unless its tail says otherwise, ordered by class."""
+        """The labels of the synthetic images, `ipc` of each class unless `tail` caps it, ordered by class."""
         return self._labels(self.drawn(self.ipc))
 
     def real_batch(self, count: int, iteration: int, step: int = 0) -> tuple[Tensor, Tensor]:
-        """`count` random real images of each class and their labels; `tail` says what a smaller class gives.
+        """`count` random real images of each class and their labels; `tail` decides for a smaller class.
 
         step: the update within the iteration.
         Raises: DataError when a class is smaller and `tail` is `error`.
@@ -185,7 +185,7 @@ class DistillationTask:
         return self.settled(params, iteration)
 
     def settled(self, params: Params, iteration: int, step: int = 0) -> Params:
-        """The network with its batch norms' statistics, if it has any, fixed by 16 real images a class."""
+        """The network with its batch norms' statistics, if it has any, fixed by 16 real images per class."""
         if not has_batch_norm(self.network):
             return params
         rng = generator("batch norm statistics", self.seed, *within(iteration, step))
@@ -195,5 +195,5 @@ class DistillationTask:
 
 
 def within(iteration: int, step: int) -> tuple[int, ...]:
-    """What names a stream of one update; the first of an iteration is named by the iteration alone."""
+    """The names of one update's stream; the first update of an iteration is named by the iteration alone."""
     return (iteration, step) if step else (iteration,)

@@ -1,4 +1,4 @@
-"""Architectures: `NETWORKS` lists them; `Network` is what each offers."""
+"""Architectures: `NETWORKS` lists them; `Network` is their interface."""
 
 from mim4dd.networks.catalogue import NETWORKS, Network
 from mim4dd.networks.classic import MLP, VGG11, AlexNet, LeNet

@@ -1,9 +1,9 @@
-"""Statistics for batch norms, without state that hides in a network.
+"""Statistics for batch norms, without hidden state in a network.
 
-Parameters without statistics normalise by the batch at hand, as in training. `settle` adds those of given images: a
-trained network is settled with what it was trained on before it classifies, a network that distils with real images.
+Parameters without statistics normalise by the current batch, as in training. `settle` adds the statistics of images: a
+trained network is settled with its training images before it classifies, a network that distils with real images.
 Source: population statistics after training instead of running averages, as "precise BN" in Wu & Johnson 2021
-(arXiv 2105.07576); fixed statistics of 16 real images a class while distilling, from the public code of DC.
+(arXiv 2105.07576); fixed statistics of 16 real images per class while distilling, from the public code of DC.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mim4dd.networks.catalogue import Network
 
 STATISTICS = (".mean", ".variance")
-# So many images fix a mean and variance well enough, and one forward pass takes them.
+# Enough images for a good mean and variance, and few enough for one forward pass.
 IMAGES = 1_000
 
 
@@ -29,7 +29,7 @@ def has_batch_norm(network: Network) -> bool:
 
 
 def settle(network: Network, params: Params, images: Tensor) -> Params:
-    """The parameters with the statistics that these images have; as they are where there is no batch norm.
+    """Add these images' statistics to the parameters, or nothing where there is no batch norm.
 
     Shapes: images [B, channels, H, W], of which evenly spaced ones are taken when there are more than 1,000, or
     [G, B, channels, H, W].
@@ -41,7 +41,7 @@ def settle(network: Network, params: Params, images: Tensor) -> Params:
         images = images[torch.linspace(0, len(images) - 1, IMAGES).long()]
     with torch.no_grad():
         network.features(recording, images)
-    return {**unsettled(params), **recording.met}
+    return {**unsettled(params), **recording.statistics}
 
 
 def unsettled(params: Params) -> Params:

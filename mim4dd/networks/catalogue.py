@@ -1,4 +1,4 @@
-"""The register of networks, and what a network must offer."""
+"""The registry of networks, and their interface."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Network(Protocol):
     def initial(
         self, shape: Shape, classes: int, generators: Sequence[torch.Generator], device: torch.device
     ) -> Params:
-        """Freshly initialised parameters of one network a generator, [G, ...]."""
+        """Freshly initialised parameters of one network per generator, [G, ...]."""
 
     def features(self, params: Params, images: Tensor) -> list[Tensor]:
         """Every block's output, [G, B, channels, h, w], for images [B, ...] seen by all networks or [G, B, ...]."""
@@ -58,12 +58,14 @@ def first_padding(shape: Shape) -> int:
     return 3 if shape[0] == 1 and shape[1] == 28 else 1
 
 
-def taken(name: str, shape: Shape, least: int, *, upsample: bool) -> Shape:
-    """The shape in which a network meets images, enlarged to `least` pixels a side where that is asked for.
+def input_shape(name: str, shape: Shape, least: int, *, upsample: bool) -> Shape:
+    """The shape of the images that a network processes: with `upsample` enlarged to at least `least` pixels a side.
 
-    Raises: InputError for smaller ones where it is not.
+    Raises: InputError for smaller images without it.
     """
     if min(shape[1:]) < least and not upsample:
         got = f"{shape[1]}x{shape[2]}"
-        raise InputError(f"{name} takes images from {least}x{least}, got {got}; set its upsample=true to enlarge them")
+        raise InputError(
+            f"{name} needs images of at least {least}x{least}, got {got}; set its upsample=true to enlarge them"
+        )
     return shape[0], max(shape[1], least), max(shape[2], least)

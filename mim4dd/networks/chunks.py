@@ -19,7 +19,7 @@ LARGEST_MAP = 1_500_000
 
 
 def pieces(network: Network, params: Params, images: Tensor) -> Iterator[list[Tensor]]:
-    """Every block's output [G, b, width, h, w] for one piece of the images after the other, without gradients."""
+    """Yield every block's output [G, b, width, h, w] for each piece of the images in turn, without gradients."""
     networks = next(iter(params.values())).shape[0]
     with torch.no_grad():
         for piece in images.split(piece_size(network, images.shape, LARGEST_MAP, networks)):
@@ -27,7 +27,7 @@ def pieces(network: Network, params: Params, images: Tensor) -> Iterator[list[Te
 
 
 def piece_size(network: Network, shape: torch.Size, numbers: int, networks: int = 1) -> int:
-    """How many images of `shape` pass at once through each of the networks, for a largest map of so many numbers."""
+    """How many images of `shape` pass at once through each of the networks, for a largest map of `numbers` numbers."""
     return max(1, numbers // (networks * network.largest_map(shape_of(shape))))
 
 
@@ -38,5 +38,5 @@ def shape_of(shape: torch.Size) -> tuple[int, int, int]:
 
 def features_without_graph(network: Network, params: Params, images: Tensor, *, last: bool = False) -> list[Tensor]:
     """Every block's output for all images, or the last one's alone, [G, B, width, h, w] a block."""
-    found = (blocks[-1:] if last else blocks for blocks in pieces(network, params, images))
-    return [torch.cat(parts, 1) for parts in zip(*found, strict=True)]
+    outputs = (blocks[-1:] if last else blocks for blocks in pieces(network, params, images))
+    return [torch.cat(parts, 1) for parts in zip(*outputs, strict=True)]

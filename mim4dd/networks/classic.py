@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from mim4dd.networks.catalogue import NETWORKS, NORM_CHOICES, Shape, taken
+from mim4dd.networks.catalogue import NETWORKS, NORM_CHOICES, Shape, input_shape
 from mim4dd.registry import knob, name_of
 
 if TYPE_CHECKING:
@@ -86,25 +86,25 @@ class Stack:
         raise NotImplementedError
 
     def smallest(self, shape: Shape) -> int:
-        """The smallest image that leaves a pixel."""
+        """The smallest side of an image of which a pixel is left after the pooling."""
         return self.least
 
-    def _taken(self, shape: Shape) -> Shape:
-        """The shape of the images as the first convolution meets them.
+    def _input_shape(self, shape: Shape) -> Shape:
+        """The shape of the first convolution's images.
 
-        Raises: InputError for smaller ones than the network takes, unless they are to be enlarged.
+        Raises: InputError for images that are too small, unless `upsample` is set.
         """
-        return taken(name_of(self), shape, self.smallest(shape), upsample=self.upsample)
+        return input_shape(name_of(self), shape, self.smallest(shape), upsample=self.upsample)
 
     def _shapes(self, shape: Shape) -> list[tuple[Conv, Shape, Shape]]:
         """Each convolution with the shapes before it and after it, before the pooling."""
-        before, found = self._taken(shape), []
+        before, shapes = self._input_shape(shape), []
         for conv in self.convolutions(before):
             height, width = (side + 2 * conv.padding - conv.kernel + 1 for side in before[1:])
             after = (conv.width, height, width)
-            found.append((conv, before, after))
+            shapes.append((conv, before, after))
             before = (conv.width, height // 2, width // 2) if conv.pool else after
-        return found
+        return shapes
 
     def block_shapes(self, shape: Shape) -> list[Shape]:
         pooled = [(after[0], after[1] // 2, after[2] // 2) for conv, _, after in self._shapes(shape) if conv.pool]
@@ -151,7 +151,7 @@ class Stack:
         groups, channels = params["head.weight"].shape[0], params["conv0.weight"].shape[2]
         shape = (channels, int(images.shape[-2]), int(images.shape[-1]))
         maps, outputs = side_by_side(enlarge(images, self.smallest(shape))), []
-        for k, conv in enumerate(self.convolutions(self._taken(shape))):
+        for k, conv in enumerate(self.convolutions(self._input_shape(shape))):
             maps = normalise(convolve(maps, params, f"conv{k}", conv.padding), params, f"norm{k}", self.norm)
             maps = activate(maps, "relu")
             if conv.pool:
@@ -224,5 +224,5 @@ class VGG11(Stack):
     def convolutions(self, shape: Shape) -> list[Conv]:
         first = 3 if shape[0] == 1 and min(shape[1:]) < 32 else 1
         stages = ((64,), (128,), (256, 256), (512, 512), (512, 512))
-        found = [Conv(w, 3, 1, pool=k == len(stage) - 1) for stage in stages for k, w in enumerate(stage)]
-        return [Conv(64, 3, first, pool=True), *found[1:]]
+        convolutions = [Conv(w, 3, 1, pool=k == len(stage) - 1) for stage in stages for k, w in enumerate(stage)]
+        return [Conv(64, 3, first, pool=True), *convolutions[1:]]

@@ -41,7 +41,7 @@ class ConvNet:
     def blocks(self, size: int) -> int:
         """How many blocks an image of this height takes.
 
-        Raises: KnobError when the image is too small for the depth asked for.
+        Raises: KnobError when the image is too small for the requested depth.
         """
         depth = self.depth or (2 if size <= 8 else 3 if size <= 32 else 4 if size <= 64 else 5)
         if self.pooling != "none" and size >> depth < 1:
@@ -81,7 +81,7 @@ class ConvNet:
     def initial(
         self, shape: tuple[int, int, int], classes: int, generators: Sequence[torch.Generator], device: torch.device
     ) -> Params:
-        """Freshly initialised parameters of one network a generator, stacked: torch's own uniform fan-in rule."""
+        """Freshly initialised parameters of one network per generator, stacked: torch's own uniform fan-in rule."""
         from mim4dd.networks.stacked import Layer, norm_layer, stack_initial
 
         channels = shape[0]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mim4dd.networks.catalogue import NETWORKS, NORM_CHOICES, Shape, taken
+from mim4dd.networks.catalogue import NETWORKS, NORM_CHOICES, Shape, input_shape
 from mim4dd.registry import knob, name_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Unit:
-    """A basic block: two convolutions of 3x3 around which the input passes, through a 1x1 one where it must change."""
+    """A basic block: two 3x3 convolutions and a shortcut, a 1x1 convolution where the shape changes."""
 
     name: str
     before: Shape
@@ -47,15 +47,15 @@ class ResNet18:
 
     @property
     def smallest(self) -> int:
-        """The smallest side of an image. An instance norm of the one pixel that 8x8 ends in would say nothing of it."""
+        """The smallest side of an image. 8x8 ends in one pixel, whose instance norm is constant."""
         return 16 if self.norm == "instance" else 8
 
-    def _taken(self, shape: Shape) -> Shape:
-        return taken(name_of(self), shape, self.smallest, upsample=self.upsample)
+    def _input_shape(self, shape: Shape) -> Shape:
+        return input_shape(name_of(self), shape, self.smallest, upsample=self.upsample)
 
     def units(self, shape: Shape) -> Iterator[Unit]:
         """The eight basic blocks for images of this shape."""
-        before = (self.width, *self._taken(shape)[1:])
+        before = (self.width, *self._input_shape(shape)[1:])
         for stage in range(4):
             for k in range(2):
                 stride = 2 if stage and not k else 1
@@ -72,7 +72,7 @@ class ResNet18:
         return max(math.prod(unit.after) for unit in self.units(shape))
 
     def multiply_adds(self, shape: Shape, classes: int) -> int:
-        _, height, columns = self._taken(shape)
+        _, height, columns = self._input_shape(shape)
         total = shape[0] * 9 * self.width * height * columns + (self.width << 3) * classes
         for unit in self.units(shape):
             pixels = math.prod(unit.after)
@@ -88,7 +88,7 @@ class ResNet18:
             shape = (after[0], before, kernel, kernel)
             return [Layer(name, shape, "linear"), *norm_layer(f"{name}_norm", self.norm, after)]
 
-        layers = convolution("stem", shape[0], (self.width, *self._taken(shape)[1:]), 3)
+        layers = convolution("stem", shape[0], (self.width, *self._input_shape(shape)[1:]), 3)
         for unit in self.units(shape):
             layers += convolution(f"{unit.name}a", unit.before[0], unit.after, 3)
             layers += convolution(f"{unit.name}b", unit.after[0], unit.after, 3)
@@ -106,11 +106,11 @@ class ResNet18:
 
         maps = activate(convolved(side_by_side(enlarge(images, self.smallest)), "stem", 1), "relu")
         outputs = []
-        for place, unit in enumerate(self.units((channels, int(images.shape[-2]), int(images.shape[-1])))):
+        for position, unit in enumerate(self.units((channels, int(images.shape[-2]), int(images.shape[-1])))):
             inner = activate(convolved(maps, f"{unit.name}a", 1, unit.stride), "relu")
-            passed = convolved(maps, f"{unit.name}c", 0, unit.stride) if unit.projected else maps
-            maps = activate(convolved(inner, f"{unit.name}b", 1) + passed, "relu")
-            if place % 2:
+            shortcut = convolved(maps, f"{unit.name}c", 0, unit.stride) if unit.projected else maps
+            maps = activate(convolved(inner, f"{unit.name}b", 1) + shortcut, "relu")
+            if position % 2:
                 outputs.append(split_groups(maps, groups))
         return [*outputs[:-1], outputs[-1].mean((3, 4), keepdim=True)]
 

@@ -22,7 +22,7 @@ GROUPS = 4  # of a group norm
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer's parameters and how they start.
+    """One layer's parameters and their initialisation.
 
     kind: `affine` (weight and bias uniform in +-1/sqrt(fan_in), as torch's Linear and Conv2d), `linear` (the same
     without a bias), `norm` (weight 1, bias 0), `position` (a Gaussian of standard deviation 0.02).
@@ -34,7 +34,7 @@ class Layer:
 
 
 def stack_initial(layers: Sequence[Layer], generators: Sequence[torch.Generator], device: torch.device) -> Params:
-    """Parameters of one network a generator, stacked to [G, ...]."""
+    """Parameters of one network per generator, stacked to [G, ...]."""
     networks = [_initial(layers, generator) for generator in generators]
     return {name: torch.stack([params[name] for params in networks]).to(device) for name in networks[0]}
 
@@ -58,14 +58,14 @@ def _initial(layers: Sequence[Layer], generator: torch.Generator) -> Params:
 
 
 def norm_layer(name: str, norm: str, shape: tuple[int, int, int]) -> list[Layer]:
-    """The parameters of a norm over maps of (channels, H, W): one a channel, or one a pixel for a layer norm."""
+    """The parameters of a norm over maps of (channels, H, W): one per channel, or one per pixel for a layer norm."""
     if norm == "none":
         return []
     return [Layer(name, shape if norm == "layer" else shape[:1], "norm")]
 
 
 def side_by_side(images: Tensor) -> Tensor:
-    """[G, B, c, H, W], each network's own, as [B, G*c, H, W]; [B, c, H, W], shared by all networks, as they are."""
+    """[G, B, c, H, W], each network's own, as [B, G*c, H, W]; [B, c, H, W], shared by all networks, unchanged."""
     return images if images.ndim == 4 else images.transpose(0, 1).flatten(1, 2)
 
 
@@ -85,29 +85,29 @@ def convolve(maps: Tensor, params: Params, name: str, padding: int, stride: int 
     """A convolution, on [B, G*c, H, W], or on [B, c, H, W] that all networks share."""
     weight, bias = params[f"{name}.weight"], params.get(f"{name}.bias")
     flat = None if bias is None else bias.flatten()
-    # Shared maps meet all networks' kernels as one plain convolution, which is faster than a group for each.
+    # Shared maps pass all networks' kernels as one plain convolution, which is faster than a group for each.
     groups = maps.shape[1] // weight.shape[2]
     return F.conv2d(maps, weight.flatten(0, 1), flat, stride=stride, padding=padding, groups=groups)
 
 
 def dense(vectors: Tensor, params: Params, name: str) -> Tensor:
     """A linear layer, on [G, B, F]."""
-    found = vectors @ params[f"{name}.weight"].transpose(1, 2)
+    products = vectors @ params[f"{name}.weight"].transpose(1, 2)
     bias = params.get(f"{name}.bias")
-    return found if bias is None else found + bias[:, None]
+    return products if bias is None else products + bias[:, None]
 
 
 def normalise(maps: Tensor, params: Params, name: str, norm: str) -> Tensor:
     """The named norm, on [B, G*c, H, W].
 
-    A batch norm takes the statistics of the batch at hand unless `params` hold some; see `mim4dd.networks.batchnorm`.
+    A batch norm uses the current batch's statistics unless `params` has some; see `mim4dd.networks.batchnorm`.
     """
     if norm == "none":
         return maps
     weight, bias = params[f"{name}.weight"], params[f"{name}.bias"]
     scale, shift = weight.flatten(), bias.flatten()
     if norm == "instance":
-        # As a group norm of one channel a group: the same numbers, and the faster kernel of the two.
+        # As a group norm of one channel per group: the same numbers, and the faster kernel of the two.
         return F.group_norm(maps, maps.shape[1], scale, shift)
     if norm == "group":
         return F.group_norm(maps, GROUPS * len(weight), scale, shift)
@@ -122,16 +122,16 @@ def normalise(maps: Tensor, params: Params, name: str, norm: str) -> Tensor:
 
 
 class Recording(Params):
-    """Parameters that keep the statistics which batch norms meet in a forward pass, by layer."""
+    """Parameters that record the batch norms' statistics of a forward pass, by layer."""
 
     def __init__(self, params: Params) -> None:
         super().__init__(params)
-        self.met: Params = {}
+        self.statistics: Params = {}
 
     def record(self, name: str, maps: Tensor, groups: int) -> None:
-        """Keep a batch's mean and variance of each channel, [G, c]."""
+        """Record a batch's mean and variance of each channel, [G, c]."""
         variance, mean = torch.var_mean(maps.detach(), (0, 2, 3), correction=0)
-        self.met |= {
+        self.statistics |= {
             f"{name}.mean": mean.unflatten(0, (groups, -1)),
             f"{name}.variance": variance.unflatten(0, (groups, -1)),
         }
@@ -148,7 +148,7 @@ def activate(maps: Tensor, activation: str) -> Tensor:
 
 
 def pool(maps: Tensor, pooling: str) -> Tensor:
-    """2x2 average or maximum, or the maps as they are; an odd last row or column is left out."""
+    """2x2 average or maximum, or the maps unchanged; an odd last row or column is left out."""
     if pooling == "max":
         return F.max_pool2d(maps, 2)
     if pooling == "none":
@@ -162,8 +162,8 @@ def pool(maps: Tensor, pooling: str) -> Tensor:
 class MeanPool(torch.autograd.Function):
     """2x2 average pooling by slices, and its gradients of any order.
 
-    On a CPU, torch's kernel for channels-first maps takes six times as long forward; what autograd makes of the slices
-    fills a whole map with zeros four times over.
+    On a CPU, torch's kernel for channels-first maps takes six times as long forward; autograd's backward of the
+    slices fills a whole map with zeros four times.
     """
 
     @staticmethod
@@ -180,7 +180,7 @@ class MeanPool(torch.autograd.Function):
 
 
 class MeanSpread(torch.autograd.Function):
-    """The gradient of `MeanPool`: a quarter of each number to the four that it is the mean of; its own pools."""
+    """The gradient of `MeanPool`: a quarter of each number for the four that it averages; its own gradient pools."""
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, shape: torch.Size) -> Tensor:
@@ -206,8 +206,8 @@ def enlarge(images: Tensor, least: int) -> Tensor:
     if min(height, width) >= least:
         return images
     size = max(height, least), max(width, least)
-    found = F.interpolate(images.flatten(0, -4), size, mode="bilinear", align_corners=False)
-    return found.unflatten(0, images.shape[:-3])
+    enlarged = F.interpolate(images.flatten(0, -4), size, mode="bilinear", align_corners=False)
+    return enlarged.unflatten(0, images.shape[:-3])
 
 
 def scores(params: Params, features: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class ViT:
     Differs: about 1.2 million parameters; patch 0 takes an eighth of the image's side, so about 8x8 patches.
     """
 
-    width: int = knob(128, low=4, high=1024, search=(64, 128, 192), help="numbers a patch")
+    width: int = knob(128, low=4, high=1024, search=(64, 128, 192), help="numbers per patch")
     depth: int = knob(6, low=1, high=24, search=(2, 4, 6), help="transformer layers")
     heads: int = knob(4, low=1, high=16, help="attention heads; they share the width")
     patch: int = knob(0, low=0, high=64, help="pixels of a patch's side; 0 is an eighth of the image's")

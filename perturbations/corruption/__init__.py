@@ -1,6 +1,6 @@
 """Pixel corruption: a subset of Hendrycks & Dietterich's, with their CIFAR constants, and occlusion.
 
-It is a subset, on data sets of ours: do not call it CIFAR-C. Images keep their labels and their number, so a test split
+It is a subset, on other data sets: do not call it CIFAR-C. Images keep their labels and their number, so a test split
 may be corrupted as well as a training split.
 """
 

@@ -1,4 +1,4 @@
-"""Images corrupted in blocks of neighbouring indices, several at once, with the same bits for any number of threads."""
+"""Corrupt images in blocks of neighbouring indices, several at once, with equal results for any number of threads."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ THREADS = min(4, os.cpu_count() or 1)
 class Block:
     """Images whose `index` lies in one stretch of BLOCK indices, and random numbers that belong to each index.
 
-    Shapes: images [n, channels, H, W], not to be written; place [n], each index's place in its stretch.
+    Shapes: images [n, channels, H, W], not to be modified; offset [n], each index's offset in its stretch.
     """
 
     images: Floats
-    place: Integers
+    offset: Integers
     stream: tuple[str | int, ...]
 
     def drawn(self, draw: Draw, shape: tuple[int, ...] = ()) -> Array:
-        """Of what `draw` makes for the whole stretch what belongs to these images: [n, *shape], by default a pixel."""
-        made = draw(generator(*self.stream), (BLOCK, *(shape or self.images.shape[1:])))
-        return made[self.place]
+        """Draw for the whole stretch; returns these images' part, [n, *shape], by default one number per pixel."""
+        numbers = draw(generator(*self.stream), (BLOCK, *(shape or self.images.shape[1:])))
+        return numbers[self.offset]
 
 
 Change = Callable[[Block], Array]
@@ -45,9 +45,9 @@ Change = Callable[[Block], Array]
 def corrupted(
     data: ImageData, name: str, severity: int, seed: int, change: Change, threads: int = THREADS
 ) -> Perturbed:
-    """The images as `change` makes them, cut to [0, 1]; at severity 0 the very same object.
+    """Apply `change` to the images and clip them to [0, 1]; severity 0 returns the same object.
 
-    An image meets the same random numbers at every severity and in every subset of its data set.
+    An image gets the same random numbers at every severity and in every subset of its data set.
     """
     if severity == 0 or not len(data):
         return Perturbed(data, data.labels, {"severity": severity, "mean_change": 0.0})

@@ -20,7 +20,7 @@ QUALITY = (80, 65, 58, 50, 40)
 @PERTURBATIONS.add("pixelate")
 @dataclass(frozen=True, kw_only=True)
 class Pixelate:
-    """Made smaller and large again by Pillow's box filter: each side to floor(.95 .9 .85 .75 .65 of it), at least 1.
+    """Shrunk and enlarged again by Pillow's box filter: each side to floor(.95 .9 .85 .75 .65 of it), at least 1.
 
     On 8 x 8 images severities 1 and 2, and 3 and 4, are the same, and 5 changes digits no more than 4 does.
     Source: Hendrycks & Dietterich 2019, CIFAR constants. Differs: not rounded to 8 bits between the two and after.
@@ -41,7 +41,7 @@ class Pixelate:
 
 
 def box_resized(side: int, smaller: int) -> Floats:
-    """The matrix that makes `side` pixels `smaller` and `side` again, [side, side]."""
+    """The matrix that shrinks `side` pixels to `smaller` and enlarges them to `side` again, [side, side]."""
     from PIL import Image
 
     box = Image.Resampling.BOX
@@ -73,7 +73,7 @@ class Jpeg:
 
 
 def through_jpeg(image: Array, quality: int) -> Array:
-    """Levels uint8 [1 or 3, H, W] as they come back."""
+    """Write uint8 levels [1 or 3, H, W] as JPEG and read them back."""
     from PIL import Image
 
     file = io.BytesIO()

@@ -51,5 +51,5 @@ def disk(radius: float, blur: float) -> npt.NDArray[np.float32]:
     blurred = np.zeros((3, 3))
     for (down, right), weight in np.ndenumerate(np.outer(taps, taps)):
         blurred += weight * flat[2 - down : 5 - down, 2 - right : 5 - right]
-    found: npt.NDArray[np.float32] = (blurred / blurred.sum()).astype(np.float32)
-    return found
+    kernel: npt.NDArray[np.float32] = (blurred / blurred.sum()).astype(np.float32)
+    return kernel

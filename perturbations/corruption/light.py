@@ -40,7 +40,7 @@ class Contrast:
 @PERTURBATIONS.add("brightness")
 @dataclass(frozen=True, kw_only=True)
 class Brightness:
-    """The value of HSV (the largest channel) rises by .05 .1 .15 .2 .3, to no more than 1; a grey image's values do.
+    """The value of HSV (the largest channel) rises by .05 .1 .15 .2 .3, to at most 1; in grey, every value does.
 
     Hue and saturation stay, so the channels are scaled by new value / value; black becomes grey.
     Source: Hendrycks & Dietterich 2019, CIFAR constants. Differs: not rounded to 8 bits.

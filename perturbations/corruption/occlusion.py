@@ -20,7 +20,7 @@ SIDE = (0.2, 0.3, 0.4, 0.5, 0.6)
 class Occlusion:
     """A square of side round(.2 .3 .4 .5 .6 of the shorter side) is filled with the mean colour of these images.
 
-    It lies anywhere within the image, uniformly; at a higher severity it covers the one of a lower severity.
+    It lies anywhere within the image, uniformly; at a higher severity it covers that of a lower severity.
     Source: ours, after the cutout of DeVries & Taylor 2017; Hendrycks & Dietterich have no occlusion.
     """
 
@@ -41,8 +41,8 @@ class Occlusion:
 
 
 def _covered(uniform: Array, length: int, side: int) -> Array:
-    """Which of `length` pixels a side covers that starts anywhere it fits, [n, length]."""
+    """Which of `length` pixels a side covers, which starts anywhere where it fits, [n, length]."""
     start = np.floor(uniform * (length - side + 1))[:, None]
-    place = np.arange(length)
-    found: Array = (place >= start) & (place < start + side)
-    return found
+    pixel = np.arange(length)
+    covered: Array = (pixel >= start) & (pixel < start + side)
+    return covered

@@ -1,4 +1,4 @@
-"""Human label noise: what people answered when they were shown CIFAR's images."""
+"""Human label noise: the labels that people gave CIFAR's images."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class HumanNoise:
     CIFAR-10N: aggre (9.01% wrong), random1 to random3 (17.23, 18.12, 17.64%), worse (40.21%); CIFAR-100N: noisy
     (40.20%). Nothing is drawn: the seed changes nothing. The classes become unequal: see the counts.
     The file is the authors' CIFAR-10_human.pt or CIFAR-100_human.pt, or an .npz with the same arrays (clean_label,
-    aggre_label, worse_label, random_label1..3, noisy_label); nothing in it is run.
-    Raises: KnobError or DataError for a file that is no such one, or whose clean labels are not those of the data.
+    aggre_label, worse_label, random_label1..3, noisy_label); no code in it is run.
+    Raises: KnobError or DataError for any other file, or one whose clean labels are not those of the data.
     Source: Wei et al. 2022, "Learning with noisy labels revisited: a study using real-world human annotations".
     """
 
     stage: ClassVar[str] = "label noise"
     file: str = knob("", help="CIFAR-10N or CIFAR-100N, .npz or .pt; recorded as NAME@DIGEST")
-    labels: str = knob("aggre", choices=COLUMNS, help="which people's answers")
-    classes_as: str = knob("", help="cifar10 or cifar100, where the data's own name does not say it")
+    labels: str = knob("aggre", choices=COLUMNS, help="which column of people's labels")
+    classes_as: str = knob("", help="cifar10 or cifar100, where the data's own name is another")
 
     def __post_init__(self) -> None:
         if self.classes_as and self.classes_as not in CLASSES:
@@ -64,20 +64,21 @@ class HumanNoise:
     @property
     def answers(self) -> Integers:
         """The clean labels and people's, in CIFAR's original order, [2, images], read-only."""
-        found: Integers = vars(self)["_answers"]
-        return found
+        answers: Integers = vars(self)["_answers"]
+        return answers
 
     def __call__(self, train: ImageData, *, seed: int) -> Perturbed:
         self._check(train)
-        clean, given = self.answers[:, train.index]
+        clean, human = self.answers[:, train.index]
         wrong = np.flatnonzero(clean != train.labels)
         if len(wrong):
-            at = wrong[0]
+            first = wrong[0]
             raise DataError(
                 f"{self.file} has other clean labels than {train.source} at {len(wrong)} of {len(train)} images, first "
-                f"at index {train.index[at]}: {clean[at]}, not {train.labels[at]}; index must be CIFAR's original order"
+                f"at index {train.index[first]}: {clean[first]}, not {train.labels[first]}; index must be CIFAR's "
+                "original order"
             )
-        return relabelled(train, given.astype(np.int64), None)
+        return relabelled(train, human.astype(np.int64), None)
 
     def _check(self, train: ImageData) -> None:
         name, _, part = train.source.partition("/")
@@ -105,14 +106,14 @@ def _answers(content: Content, column: str) -> Integers:
     if lacking:
         has = ", ".join(name for name, key in COLUMNS.items() if key in columns) or "none"
         raise DataError(f"{content.name} must hold {' and '.join(lacking)}; people's labels that it has: {has}")
-    clean, given = columns["clean_label"], columns[column]
-    if len(clean) != len(given):
+    clean, human = columns["clean_label"], columns[column]
+    if len(clean) != len(human):
         raise DataError(
-            f"{content.name} must hold as many {column}s as clean_labels, got {len(given)} and {len(clean)}"
+            f"{content.name} must hold as many {column}s as clean_labels, got {len(human)} and {len(clean)}"
         )
-    found = np.stack([clean, given])
-    found.setflags(write=False)
-    return found
+    answers = np.stack([clean, human])
+    answers.setflags(write=False)
+    return answers
 
 
 def _column(content: Content, key: str, array: Any) -> Integers:
@@ -123,21 +124,21 @@ def _column(content: Content, key: str, array: Any) -> Integers:
 
 
 def _arrays(content: Content) -> dict[str, npt.NDArray[Any]]:
-    """The columns that are known; others are not looked at."""
+    """The known columns; others are ignored."""
     known = ("clean_label", *COLUMNS.values())
     try:
         if content.suffix == ".npz":
             with np.load(io.BytesIO(content.data), allow_pickle=False) as archive:
                 return {key: archive[key] for key in known if key in archive.files}
-        held = _unpickled(content.data)
-        return {key: held[key] for key in known if key in held}
+        arrays = _unpickled(content.data)
+        return {key: arrays[key] for key in known if key in arrays}
     except UNREADABLE as error:
         lines = str(error).splitlines() or [type(error).__name__]
         raise DataError(f"{content.name} cannot be read as plain arrays, by name: {lines[0]}") from error
 
 
 def _unpickled(data: bytes) -> dict[str, npt.NDArray[Any]]:
-    """The dictionary of arrays in a torch file, by an unpickler that makes arrays and nothing else."""
+    """The dictionary of arrays in a torch file, by an unpickler that creates nothing but arrays."""
     import torch
     from numpy._core import multiarray
 
@@ -146,6 +147,6 @@ def _unpickled(data: bytes) -> dict[str, npt.NDArray[Any]]:
     allowed: list[Any] = [np.ndarray, np.dtype, *(type(np.dtype(code)) for code in np.typecodes["AllInteger"])]
     allowed += [(rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
     with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's, of how other pickles were written
-        found: dict[str, npt.NDArray[Any]] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    return found
+        warnings.simplefilter("ignore")  # torch's, about pickles of other origin
+        arrays: dict[str, npt.NDArray[Any]] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return arrays

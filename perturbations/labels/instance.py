@@ -1,4 +1,4 @@
-"""Instance-dependent label noise: which images are mislabelled, and as what, hangs on their pixels."""
+"""Instance-dependent label noise: which images are mislabelled, and as what, depends on their pixels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class InstanceNoise:
     it near 0, where the truncation moves the mean. A rate of 0 is the control and flips nothing.
     One uniform decides whether an image is flipped and another one to which class, both by inverse CDF: images flipped
     at one rate are among those flipped at a higher one, with the same new labels. W depends on the seed: to give two
-    splits the noise of one annotator, give them one seed, for their images' draws differ by `index` anyway.
+    splits the noise of one annotator, give them one seed: their images' draws differ by `index` anyway.
     Source: Xia et al. 2020, "Part-dependent label noise: towards instance-dependent label noise", algorithm 2 and code.
     Differs: there each image's label is one draw of p, the same distribution; x as their data loader scales it.
     """
@@ -61,8 +61,8 @@ def flip_chances(rate: float, location: Matrix) -> Matrix:
     from scipy.special import ndtr, ndtri
 
     low, high = ndtr(-rate / SPREAD), ndtr((1 - rate) / SPREAD)
-    found: Matrix = np.clip(rate + SPREAD * ndtri(low + location * (high - low)), 0, 1)
-    return found
+    chances: Matrix = np.clip(rate + SPREAD * ndtri(low + location * (high - low)), 0, 1)
+    return chances
 
 
 def _mistaken(scores: Matrix, label: int, which: Matrix) -> Integers:
@@ -70,12 +70,12 @@ def _mistaken(scores: Matrix, label: int, which: Matrix) -> Integers:
     others = np.delete(scores, label, axis=1)
     chances = np.exp(others - others.max(1, keepdims=True))
     below = np.cumsum(chances, axis=1)
-    place = (below <= which[:, None] * below[:, -1:]).sum(1).clip(max=others.shape[1] - 1)
-    return place + (place >= label)
+    other = (below <= which[:, None] * below[:, -1:]).sum(1).clip(max=others.shape[1] - 1)
+    return other + (other >= label)
 
 
 def _standardisation(images: Floats) -> tuple[Matrix, Matrix]:
-    """Mean and 1 / std of each channel, [channels, 1, 1] in float64: no bit of a label hangs on the order of sums."""
+    """Mean and 1 / std of each channel, [channels, 1, 1] in float64: no label depends on the order of sums."""
     moments = np.zeros((2, images.shape[1]))
     for start in range(0, len(images), BATCH):
         part = images[start : start + BATCH].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Label noise of any transition matrix."""
+"""Label noise with any transition matrix."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from perturbations.labels.realised import Matrix, relabelled
 
 
 class NotDominantWarning(UserWarning):
-    """A transition matrix under which some class is more often another one than itself."""
+    """A transition matrix under which the true label of some class is not its most frequent one."""
 
 
 @PERTURBATIONS.add("matrix")
@@ -30,9 +30,9 @@ class MatrixNoise:
     """Labels move by a row-stochastic matrix T: rows are true classes, T[k, j] is the share of class k labelled j.
 
     Of class k's n_k images T[k] * n_k are given each label, rounded by largest remainder, so the realised matrix is
-    within 1/n_k of T. Which images are flipped is nested between matrices with a smaller and a larger diagonal; to
-    which class is so only nearly. `MatrixNoise.of(array)` takes an array.
-    Raises: KnobError or DataError for a file that is no such matrix. Warns: NotDominantWarning where some T[k, k] is
+    within 1/n_k of T. Which images are flipped is nested between matrices with a smaller and a larger diagonal; their
+    new classes are so only nearly. `MatrixNoise.of(array)` takes an array.
+    Raises: KnobError or DataError for a file without such a matrix. Warns: NotDominantWarning where some T[k, k] is
     not the largest of its row.
     """
 
@@ -41,17 +41,17 @@ class MatrixNoise:
 
     def __post_init__(self) -> None:
         content = read_content("matrix.file", self.file, (".csv", ".txt", ".npy"))
-        self._hold(content.tag, checked(content.name, _array(content)))
+        self._store(content.tag, checked(content.name, _array(content)))
 
     @classmethod
     def of(cls, array: npt.ArrayLike) -> MatrixNoise:
-        """The noise of a matrix that stands in no file; it is recorded as array@DIGEST."""
-        found = checked("array", np.asarray(array))
-        made = object.__new__(cls)
-        made._hold(f"array@{digest(found.tobytes())}", found)
-        return made
+        """The noise of a matrix that is in no file; it is recorded as array@DIGEST."""
+        matrix = checked("array", np.asarray(array))
+        noise = object.__new__(cls)
+        noise._store(f"array@{digest(matrix.tobytes())}", matrix)
+        return noise
 
-    def _hold(self, tag: str, matrix: Matrix) -> None:
+    def _store(self, tag: str, matrix: Matrix) -> None:
         matrix.setflags(write=False)
         object.__setattr__(self, "file", tag)
         object.__setattr__(self, "_transition", matrix)
@@ -59,38 +59,38 @@ class MatrixNoise:
     @property
     def transition(self) -> Matrix:
         """T, [C, C], read-only."""
-        found: Matrix = vars(self)["_transition"]
-        return found
+        matrix: Matrix = vars(self)["_transition"]
+        return matrix
 
     def __call__(self, train: ImageData, *, seed: int) -> Perturbed:
         classes, wanted = len(train.classes), self.transition
         if len(wanted) != classes:
             raise DataError(f"{self.file} is a matrix of {len(wanted)} classes, {train.source} has {classes}")
         flips, which = uniforms(generator("label noise", "matrix", train.source, seed), train, 2)
-        place = ranks(train.labels, classes, flips)
+        rank = ranks(train.labels, classes, flips)
         labels = train.labels.copy()
         for label in range(classes):
             members = np.flatnonzero(train.labels == label)
             others = shares(wanted[label], len(members))
             others[label] = 0
-            chosen = members[place[members] < others.sum()]
+            chosen = members[rank[members] < others.sum()]
             labels[chosen[np.argsort(which[chosen], kind="stable")]] = np.repeat(np.arange(classes), others)
         return relabelled(train, labels, wanted)
 
 
 def shares(row: Matrix, count: int) -> Integers:
-    """`count` images among the classes as `row` has it: whole numbers by largest remainder, the first on ties, [C]."""
+    """Split `count` images by the shares of `row`: whole numbers by largest remainder, the first on ties, [C]."""
     # Rounded first, so that a share that is whole in exact arithmetic is not one less.
     exact = np.round(row / row.sum() * count, 9)
-    found = np.floor(exact).astype(np.int64)
-    found[np.argsort(found - exact, kind="stable")[: count - found.sum()]] += 1
-    return found
+    counts = np.floor(exact).astype(np.int64)
+    counts[np.argsort(counts - exact, kind="stable")[: count - counts.sum()]] += 1
+    return counts
 
 
 def checked(name: str, array: npt.NDArray[Any]) -> Matrix:
-    """A copy as float64, [C, C].
+    """Check a transition matrix; returns a copy as float64, [C, C].
 
-    Raises: DataError when it is not square, or its rows are no distributions.
+    Raises: DataError when it is not square, or its rows are not distributions.
     """
     if array.dtype.kind not in "iuf" or array.ndim != 2 or len(set(array.shape)) != 1 or len(array) < 2:
         raise DataError(f"{name} must be numbers [C, C], one row for each class, got {array.dtype} {list(array.shape)}")
@@ -113,8 +113,8 @@ def checked(name: str, array: npt.NDArray[Any]) -> Matrix:
 def _array(content: Content) -> npt.NDArray[Any]:
     try:
         if content.suffix == ".npy":
-            found: npt.NDArray[Any] = np.load(io.BytesIO(content.data), allow_pickle=False)
-            return found
+            array: npt.NDArray[Any] = np.load(io.BytesIO(content.data), allow_pickle=False)
+            return array
         text = content.data.decode()
         if not text.strip():
             raise ValueError("it is empty")

@@ -21,7 +21,7 @@ from perturbations.labels.realised import relabelled
 class PairFlip:
     """Exactly round(rate * N) labels i become (i+1) mod C; some papers call this asymmetric.
 
-    The number is exact in all, not by class. Images flipped at one rate are among those flipped at a higher one.
+    The number is exact in total, not per class. Images flipped at one rate are among those flipped at a higher one.
     Source: Co-teaching (Han et al. 2018). Differs: the authors draw each image's label, so that their number varies.
     """
 
@@ -39,5 +39,5 @@ class PairFlip:
         chosen = np.argsort(order, kind="stable")[: round(self.rate * len(train))]
         labels = train.labels.copy()
         labels[chosen] = (labels[chosen] + 1) % classes
-        asked = (1 - self.rate) * np.eye(classes) + self.rate * np.roll(np.eye(classes), 1, axis=1)
-        return relabelled(train, labels, asked)
+        requested = (1 - self.rate) * np.eye(classes) + self.rate * np.roll(np.eye(classes), 1, axis=1)
+        return relabelled(train, labels, requested)

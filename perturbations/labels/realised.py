@@ -1,4 +1,4 @@
-"""What label noise did, in the same words for every kind of it."""
+"""The record of what label noise changed, with the same entries for every kind."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from perturbations.catalogue import Perturbed
 Matrix = npt.NDArray[np.float64]
 
 
-def relabelled(train: ImageData, labels: Integers, asked: Matrix | None) -> Perturbed:
-    """The split under its new labels, the very same object where none differs; `asked` is the matrix aimed at."""
+def relabelled(train: ImageData, labels: Integers, requested: Matrix | None) -> Perturbed:
+    """The split with its new labels, the same object where none differs; `requested` is the transition matrix."""
     same = np.array_equal(labels, train.labels)
     data = train if same else replace(train, labels=labels)
-    return Perturbed(data, train.labels, realised_noise(train, labels, asked))
+    return Perturbed(data, train.labels, realised_noise(train, labels, requested))
 
 
-def realised_noise(clean: ImageData, labels: Integers, asked: Matrix | None) -> dict[str, Any]:
+def realised_noise(clean: ImageData, labels: Integers, requested: Matrix | None) -> dict[str, Any]:
     """How many labels differ, their rate, labels per class, and the transition matrix (rows: true class).
 
     The row of a class without images is zero.
@@ -32,11 +32,11 @@ def realised_noise(clean: ImageData, labels: Integers, asked: Matrix | None) -> 
         "flips": flips,
         "rate": flips / max(1, len(labels)),
         "transition": (matrix / matrix.sum(1, keepdims=True).clip(min=1)).tolist(),
-        "asked": None if asked is None else asked.tolist(),
+        "asked": None if requested is None else requested.tolist(),
         "counts": matrix.sum(0).tolist(),
     }
 
 
 def confusion(clean: Integers, labels: Integers, classes: int) -> Integers:
-    """How many images of each class (row) bear each label (column), [C, C]."""
+    """How many images of each class (row) have each label (column), [C, C]."""
     return np.bincount(clean * classes + labels, minlength=classes * classes).reshape(classes, classes)

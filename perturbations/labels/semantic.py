@@ -1,4 +1,4 @@
-"""Asymmetric label noise: classes become what people take them for."""
+"""Asymmetric label noise: classes become those that people confuse them with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from perturbations.labels.identifiable import check_identifiable
 from perturbations.labels.realised import relabelled
 
 # fmt: off
-# The superclass of each of CIFAR-100's classes (Krizhevsky 2009), which stand in alphabetical order.
+# The superclass of each of CIFAR-100's classes (Krizhevsky 2009), in their alphabetical order.
 SUPERCLASS = (
     4, 1, 14, 8, 0, 6, 7, 7, 18, 3, 3, 14, 9, 18, 7, 11, 3, 9, 7, 11, 6, 11, 5, 10, 7,
     6, 13, 15, 3, 15, 0, 11, 1, 10, 12, 14, 16, 9, 11, 5, 5, 19, 8, 8, 15, 13, 14, 17, 18, 10,
@@ -28,12 +28,12 @@ SUPERCLASS = (
 
 
 def within_superclasses() -> dict[int, int]:
-    """Each of CIFAR-100's classes and the next one of its superclass, the last one and the first."""
-    members = [[label for label, found in enumerate(SUPERCLASS) if found == group] for group in range(20)]
-    return {label: group[(place + 1) % len(group)] for group in members for place, label in enumerate(group)}
+    """Map each of CIFAR-100's classes to the next one of its superclass, the last to the first."""
+    members = [[label for label, superclass in enumerate(SUPERCLASS) if superclass == group] for group in range(20)]
+    return {label: group[(k + 1) % len(group)] for group in members for k, label in enumerate(group)}
 
 
-# Of a data set its number of classes, and what each class that is mistaken is taken for.
+# A data set's number of classes, and for each class that is mislabelled its new label.
 _DIGITS = (10, {7: 1, 2: 7, 5: 6, 6: 5, 3: 8})
 MAPS: dict[str, tuple[int, dict[int, int]]] = {
     # truck > automobile, bird > airplane, deer > horse, cat <> dog
@@ -51,7 +51,7 @@ MAPS: dict[str, tuple[int, dict[int, int]]] = {
 class AsymmetricNoise:
     """Exactly round(rate * n_k) labels of each class k that the data set's map names become the class it maps to.
 
-    cifar10: truck > automobile, bird > airplane, deer > horse, cat <> dog, so rate / 2 in all. mnist, digits: 7 > 1,
+    cifar10: truck > automobile, bird > airplane, deer > horse, cat <> dog, so rate / 2 in total. mnist, digits: 7 > 1,
     2 > 7, 5 <> 6, 3 > 8. fashion_mnist: ankle boot > sneaker > sandal, pullover > shirt, coat <> dress. cifar100: the
     next class of the superclass, every class. svhn has no standard map. It unbalances the classes: see the counts.
     Images flipped at one rate are among those flipped at a higher one.
@@ -61,7 +61,7 @@ class AsymmetricNoise:
 
     stage: ClassVar[str] = "label noise"
     rate: float = knob(0.2, low=0.0, high=1.0, search=(0.0, 0.45), help="fraction of each mapped class that is flipped")
-    classes_as: str = knob("", help="the data set whose classes these are, where the data's own name does not say it")
+    classes_as: str = knob("", help="the data set whose classes these are, where the data's own name is another")
     allow_unidentifiable: bool = knob(False, help="allow rates of 0.5 and more")
 
     def __post_init__(self) -> None:
@@ -80,15 +80,15 @@ class AsymmetricNoise:
         counts = np.array([round(self.rate * count) for count in train.counts.tolist()])
         chosen = ranks(train.labels, classes, draws) < counts[train.labels]
         labels = np.where(chosen, target[train.labels], train.labels)
-        asked = (1 - self.rate) * np.eye(classes)
-        asked[np.arange(classes), target] += self.rate
-        return relabelled(train, labels, asked)
+        requested = (1 - self.rate) * np.eye(classes)
+        requested[np.arange(classes), target] += self.rate
+        return relabelled(train, labels, requested)
 
 
 def semantic_map(train: ImageData, classes_as: str) -> dict[int, int]:
-    """What each class of the data set, or of the one that `classes_as` names, is taken for.
+    """The new label of each mapped class of the data set, or of the one that `classes_as` names.
 
-    Raises: DataError for a data set without a map, or one that has not as many classes as the map.
+    Raises: DataError for a data set without a map, or with another number of classes than its map.
     """
     name = classes_as or train.source.split("/")[0]
     if name == "svhn":
@@ -98,7 +98,7 @@ def semantic_map(train: ImageData, classes_as: str) -> dict[int, int]:
             f"asymmetric has no map of the classes of '{name}'; give classes_as, one of {', '.join(sorted(MAPS))}, "
             "or use pairflip"
         )
-    count, found = MAPS[name]
+    count, mapping = MAPS[name]
     if count != len(train.classes):
         raise DataError(f"asymmetric maps the {count} classes of {name}, {train.source} has {len(train.classes)}")
-    return found
+    return mapping

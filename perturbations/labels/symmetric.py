@@ -22,7 +22,7 @@ class SymmetricNoise:
 
     With include_own the new label is drawn over all classes, so the realised rate is about rate * (1 - 1/C).
     Images flipped at one rate are among those flipped at a higher one, with the same new labels. A rate of (C-1)/C or
-    more leaves nothing to learn, so 2 classes bear less than 0.5.
+    more leaves nothing to learn (0.5 with 2 classes).
     Source: the two conventions of Co-teaching (Han et al. 2018, excludes the own class) and DivideMix (Li et al. 2020,
     includes it).
     """
@@ -43,6 +43,6 @@ class SymmetricNoise:
             shift = 1 + np.floor(draws[chosen] * (classes - 1)).astype(np.int64)
             labels[chosen] = (labels[chosen] + shift) % classes
         own = self.rate / classes if self.include_own else 0.0
-        asked = np.full((classes, classes), (self.rate - own) / (classes - 1))
-        np.fill_diagonal(asked, 1 - self.rate + own)
-        return relabelled(train, labels, asked)
+        requested = np.full((classes, classes), (self.rate - own) / (classes - 1))
+        np.fill_diagonal(requested, 1 - self.rate + own)
+        return relabelled(train, labels, requested)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from studies.answers.results import INFORMATION, Cell, Contrast, Results, slug
 from studies.engine.answer import Answer, Claim, Figure, Sentence, Table, points
 from studies.engine.statistics import Interval
-from studies.engine.statistics.contrasts import Decision, Judged, judge, three_tests
+from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision, Judged, judge, three_tests
 
 OPPOSITE = {Decision.GAIN: Decision.LOSS, Decision.LOSS: Decision.GAIN}
 
@@ -63,8 +63,8 @@ class Ruling:
             return self.word
         why = self.judged.tested.why_not
         if why:
-            return f"undecided, for {why}"
-        return f"undecided{f'; {self.needed} pairs would decide' if self.needed else ''}"
+            return f"undecided, because {why}"
+        return f"undecided{f', with {self.needed} pairs needed to decide' if self.needed else ''}"
 
     @property
     def needed(self) -> str:
@@ -216,9 +216,10 @@ class Ledger:
         families = {one.judged.family: one.judged.family_size for one in self.rulings}
         sizes = ", ".join(f"{name} ({size})" for name, size in families.items())
         return (
-            "One rule decides: a contrast is judged over pairs of one seed, from five pairs on, by three t tests (a "
-            "difference; none beyond the margin; more than the margin), each with Holm's correction over the "
-            "contrast's family. Intervals are pointwise 95% t intervals: words and stars follow the tests. Families: "
+            f"Every difference is decided in the same way: over pairs of one seed, at least {FEWEST_PAIRS} of them, by "
+            "three t tests (that there is a difference; that there is none beyond the margin; that it is larger than "
+            "the margin), each Holm-corrected over its family of comparisons. Printed intervals are pointwise 95% t "
+            "intervals; words and stars follow the corrected tests. Families, with their numbers of comparisons: "
             f"{sizes}."
         )
 

@@ -121,24 +121,36 @@ def percent(interval: Interval) -> str:
     """An accuracy as `88.1% [87.0, 89.2]`."""
     if interval.mean is None:
         return "–"
+    mean = f"{decimal(100 * interval.mean)}%"
     if interval.low is None or interval.high is None:
-        return f"{100 * interval.mean:.1f}%"
+        return mean
     low, high = max(0.0, interval.low), min(1.0, interval.high)  # a t interval of few sets knows no bounds
-    return f"{100 * interval.mean:.1f}% [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{mean} [{decimal(100 * low)}, {decimal(100 * high)}]"
 
 
 def points(interval: Interval, *, cost: bool = False) -> str:
     """A difference of accuracies as `+0.4 points [-0.3, +1.1]`; cost: what is lost, `5.9 points [5.3, 6.6]`."""
     if interval.mean is None:
         return "unknown" if cost else "–"
-    scale, sign = (-100, "") if cost else (100, "+")
-    told = f"{scale * interval.mean:{sign}.1f} points"
+    scale, form = (-100, ".1f") if cost else (100, "+.1f")
+    mean = f"{decimal(scale * interval.mean, form)} points"
     if interval.low is None or interval.high is None:
-        return f"{told} (no interval from {interval.n})"
+        return f"{mean} (no interval, n = {interval.n})"
     low, high = (interval.high, interval.low) if cost else (interval.low, interval.high)
-    return f"{told} [{scale * low:{sign}.1f}, {scale * high:{sign}.1f}]"
+    return f"{mean} [{decimal(scale * low, form)}, {decimal(scale * high, form)}]"
+
+
+def decimal(value: float, form: str = ".1f") -> str:
+    """A number as `form` prints it; what rounds to zero has no sign: `0.0`, never `-0.0` or `+0.0`."""
+    text = f"{value:{form}}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 set`, `3 sets`, `1,200 images`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def images(count: int) -> str:
-    """`1 image a class`, `10 images a class`."""
-    return f"{count} image{'' if count == 1 else 's'} a class"
+    """`1 image per class`, `10 images per class`."""
+    return f"{plural(count, 'image')} per class"

@@ -8,7 +8,7 @@ from typing import Any
 
 from mim4dd.configuration import Configuration, configure
 from mim4dd.data import source_digest
-from mim4dd.protocol import PROTOCOL
+from mim4dd.protocol import RESULTS_VERSION
 from mim4dd.registry import Flat
 from studies.engine.options import Options
 
@@ -41,7 +41,7 @@ def shared_entries(options: Options[Any]) -> Flat:
         "ipc": options.ipc,
         "split_seed": options.split_seed,
         "protocol": options.protocol,
-        "rules": PROTOCOL,
+        "rules": RESULTS_VERSION,
         # Defaults are left out of the configuration, so that trials on clean data have one hash in every study.
         **({"classes_as": options.classes_as} if options.classes_as else {}),
         **({"selection": options.selection} if options.selection != "clean" else {}),

@@ -10,6 +10,7 @@ from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, unflatten
 from mim4dd.train import RECIPES
+from studies.engine.answer import plural
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.progress import clock
@@ -35,15 +36,15 @@ OTHER = ((3, 32, 32), 10, 18_000, 12_000)
 
 def describe(plan: Plan, options: Options[Any], out: Path) -> str:
     """The trials of a plan, one line for each setting, and an estimate of the time."""
-    lines = [f"{len(plan.trials)} trials of {len(plan.settings)} settings, to {out}"]
+    lines = [f"{plural(len(plan.trials), 'trial')} of {plural(len(plan.settings), 'setting')}, to {out}"]
     lines += plan.notes
     for setting in plan.settings:
         seeds = len(setting.trials)
-        lines.append(f"{setting.setting:>4} {seeds} seed{'' if seeds == 1 else 's'}  {setting.name}")
+        lines.append(f"{setting.setting:>4} {plural(seeds, 'seed')}  {setting.name}")
     suggested = 0
     if (design := options.flags.adaptive_design) is not None:
         suggested = design.settings * len(options.seeds)
-        lines.append(f"then what {design.describe()} suggests, {len(options.seeds)} seeds each")
+        lines.append(f"then what {design.describe()} suggests, {plural(len(options.seeds), 'seed')} each")
     measured = [row.measured["seconds"] for row in read_rows(out).values() if row.status == "ok"]
     if measured:
         seconds = statistics.fmean(measured) * (len(plan.trials) + suggested)

@@ -129,18 +129,18 @@ class Execution:
     def _check_nodes(self, connection: Connection) -> None:
         """Examine every node before the first trial, and print warnings.
 
-        Raises: InputError when a node cannot run the study.
+        Raises: InputError when a node has a problem.
         """
         from cluster.preflight import examine
 
         options = self.options
         report = examine(connection, cpus=options.cpus_per_trial, gpus=options.gpus_per_trial, out=self.journal.out)
-        if report.hurts or (report.warnings and connection.address != "local"):
+        if report.problems or (report.warnings and connection.address != "local"):
             say(report.table())
         for warning in report.warnings:
             say(f"note: {warning}")
-        if report.hurts:
-            raise InputError("; ".join(report.hurts))
+        if report.problems:
+            raise InputError("; ".join(report.problems))
 
     def _run_trials(self, pending: list[Trial], design: Design | None, tracker: Tracker | Untracked) -> str:
         """Run the pending trials, then those that a search suggests; returns why it was interrupted, or ""."""
@@ -216,19 +216,19 @@ class Execution:
         answer = self.study.answer(folder)
         write_report(answer, folder)
         tracker.finish("killed" if interrupted else "finished")
-        self._print_answer(answer)
+        self._print_answer(answer, tracker.where())
         if interrupted:
             say(interrupted)
         return 128 + (self.signals.received or signal.SIGINT) if interrupted else 0
 
-    def _print_answer(self, answer: Answer) -> None:
-        """Print the sentences of the answer, and where its report and runs are."""
+    def _print_answer(self, answer: Answer, mlflow_hint: str) -> None:
+        """Print the answer's sentences and the paths of its report. mlflow_hint: how to open its runs, or ""."""
         say("")
         for sentence in answer.sentences:
             say(str(sentence))
         say(f"\nreport: {self.journal.out / 'report.html'}   numbers: {self.journal.out / 'answer.md'}")
-        if not self.options.offline and self.uri.startswith("sqlite"):
-            say(f"runs, curves and pictures: mlflow ui --backend-store-uri {self.uri}")
+        if mlflow_hint:
+            say(mlflow_hint)
 
 
 class Tracking:

@@ -15,7 +15,7 @@ from mim4dd.errors import InputError
 from studies.engine.arms import Arm, Factor, Setting, with_controls
 from studies.engine.conditions import Condition, training_data
 from studies.engine.durable import read_json
-from studies.engine.legacy import axis_of, setting_of
+from studies.engine.legacy import axis_of, mode_names, setting_of
 from studies.engine.rows import Row, read_rows
 from studies.engine.space import Axis, Space
 
@@ -128,8 +128,8 @@ class StudyFolder:
         return self._written("summary.json")
 
     def failed(self) -> dict[str, list[str]]:
-        """The failure modes that only paired trials show, by trial, as they were written; none before."""
-        return self._written("failures.json")
+        """The failure modes that only paired trials show, by trial, by today's names; none before an answer."""
+        return {trial: mode_names(modes) for trial, modes in self._written("failures.json").items()}
 
     def _written(self, name: str) -> dict[str, Any]:
         content = None

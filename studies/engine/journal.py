@@ -78,10 +78,9 @@ class Journal:
         out = self.out
         earlier = read_json(out / "study.json")
         if earlier is not None and earlier.get("hash") != metadata["hash"]:
-            differs = [key for key in metadata if key in earlier and earlier[key] != metadata[key]]
-            raise InputError(
-                f"{out} holds another study (it differs in {', '.join(differs) or 'its rules'}); give another --out"
-            )
+            keys = [key for key in metadata if key in earlier and earlier[key] != metadata[key]]
+            differs = ", ".join("results version" if key == "rules" else key for key in keys) or "its results version"
+            raise InputError(f"{out} holds another study (it differs in {differs}); give another --out")
         if earlier is not None and earlier.get("data_digest") != metadata.get("data_digest"):
             raise InputError(
                 f"{out} was made from other images under the name {metadata['dataset']}; give the same data, or "

@@ -1,12 +1,12 @@
-"""Study folders that were written before arms and levels were data: their settings, axes and conditions.
+"""Study folders of before: settings and axes from when arms and levels were no data, failure modes by earlier names.
 
-The only place where a role or a space is taken apart: nothing writes these forms any more.
+The only place where a role or a space is taken apart and a mode gets another name: nothing writes these forms now.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mim4dd.methods import METHODS
@@ -14,6 +14,33 @@ from mim4dd.registry import Flat, flatten, parse, resolve
 from studies.engine.arms import CEILING, FLOOR, TERM, Arm, Setting, base_arm, changed, default_arm, spec
 from studies.engine.conditions import TRAINING_DATA
 from studies.engine.space import Axis
+
+# Modes that bore another name; and one that is two now: its finding's side, and its threshold of that side.
+RENAMED = {"memorised_noise": "label_lost"}
+DIVIDED = {"term_dominates": {"term_dominant": ("dominant", 10.0), "term_idle": ("idle", 0.1)}}
+
+
+def mode_names(modes: Iterable[str]) -> list[str]:
+    """Failure modes of groups by today's names."""
+    return [RENAMED.get(mode, mode) for mode in modes]
+
+
+def findings_of(result: Mapping[str, Any]) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """The modes that a trial failed by, and each detector's finding, by today's names.
+
+    Raises: KeyError for a mode that failed without a finding which says at which side.
+    """
+    failures = {mode: dict(finding) for mode, finding in (result.get("failures") or {}).items()}
+    failed = mode_names(result.get("failed_by") or ())
+    for mode, parts in DIVIDED.items():
+        if mode in failed:
+            side, at = failures[mode]["side"], failed.index(mode)
+            failed[at : at + 1] = [name for name, (of, _) in parts.items() if side == of]
+        if (finding := failures.pop(mode, None)) is not None:
+            for name, (side, threshold) in parts.items():
+                state = finding["state"] if finding["side"] == side else "healthy"
+                failures[name] = {**finding, "state": state, "threshold": threshold, "side": ""}
+    return failed, {RENAMED.get(mode, mode): finding for mode, finding in failures.items()}
 
 
 def setting_of(held: Mapping[str, Any], study: Mapping[str, Any]) -> Setting:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mim4dd.configuration import Configuration
 from mim4dd.errors import InputError
-from mim4dd.protocol import PROTOCOL
+from mim4dd.protocol import RESULTS_VERSION
 from studies.engine.configuring import dataset_name, shared_entries
 from studies.engine.options import Options
 from studies.engine.plan import Plan
@@ -27,7 +27,7 @@ def study_metadata(
         "study": study.name,
         "dataset": dataset_name(options.dataset),
         "protocol": options.protocol,
-        "rules": PROTOCOL,
+        "rules": RESULTS_VERSION,
         "design": options.flags.describe(),
         "selection": options.selection,
         "conditions": [condition.json() for condition in plan.conditions],

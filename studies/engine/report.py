@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from studies.engine.answer import Answer, Cell, Table
+from studies.engine.answer import Answer, Cell, Table, images, plural
 from studies.engine.durable import durably, finite, write_json
 from studies.engine.folder import StudyFolder
 
@@ -65,21 +65,26 @@ def facts(folder: StudyFolder) -> list[tuple[str, str]]:
     measured = [row.measured for row in folder.rows.values()]
     nodes = sorted({m["node"] for m in measured if "node" in m})
     devices = sorted(
-        {f"{m['device']}, {m['threads']} threads a trial" for m in measured if {"device", "threads"} <= set(m)}
+        {
+            f"{m['device']}, {plural(int(m['threads']), 'thread')} per trial"
+            for m in measured
+            if {"device", "threads"} <= set(m)
+        }
     )
     seconds = [m["seconds"] for m in measured if "seconds" in m]
     counts = ", ".join(f"{count} {status}" for status, count in folder.status().items())
     flat = folder.configuration
+    ipc = images(int(flat["ipc"])) if "ipc" in flat else "images per class unknown"
     shown = ("network.width", "iterations", "batch_real", "evaluation.epochs", "evaluation.networks")
     values = ", ".join(f"{k.rpartition('.')[2]} {v}" for k, v in flat.items() if k.endswith(shown))
     return [
         ("command", study["command"]),
-        ("data", f"{study['dataset']} (digest {study.get('data_digest', '')}), {flat.get('ipc', '?')} images a class"),
-        ("protocol", f"{study['protocol']}, rules {study['rules']}: {values}"),
+        ("data", f"{study['dataset']} (digest {study.get('data_digest', '')}), {ipc}"),
+        ("protocol", f"{study['protocol']}, results version {study['rules']}: {values}"),
         ("design", f"{study.get('design', '')}, seeds {study['seeds']}"),
         ("selection", f"choices read {study.get('selection', 'clean')} validation labels"),
         ("trials", f"{counts}; {sum(seconds):.0f} s in all, {max(seconds, default=0):.1f} s the longest"),
-        ("machine", f"{len(nodes)} node(s), {'; '.join(devices)}"),
+        ("machine", f"{plural(len(nodes), 'node')}, {'; '.join(devices)}"),
         (
             "code",
             f"commit {study.get('git_commit') or 'unknown'}; "

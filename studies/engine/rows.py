@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
+from studies.engine.legacy import findings_of
 
 Array = npt.NDArray[np.float64]
 STATUSES = ("ok", "diverged", "error")
@@ -43,7 +44,7 @@ class Row:
 
     status: `ok`, `diverged` or `error`. validation: what choices read, clean labels or noisy ones (`selection`).
     test, test_recall: of the report alone. Information in nats; seconds and bytes in `measured`. failures: each trial
-    detector's finding by mode. held: the line itself.
+    detector's finding by mode, by today's names. held: the line itself, as it was written.
 
     Shapes: accuracies [networks]; recalls [networks, classes], NaN for a class without images; None without any.
     """
@@ -87,6 +88,7 @@ class Row:
             raise ValueError(f"status is {result['status']!r}")
         if not isinstance(held["trial"], str) or not isinstance(held["config"], dict) or not isinstance(measured, dict):
             raise TypeError("trial, config or measured has another type")
+        failed_by, failures = findings_of(result)
         entropy = result.get("entropy_nats")
         nats = {kind: result.get(f"{kind}_information_nats") for kind in ("decodable", "critic")} | {"entropy": entropy}
         return Row(
@@ -108,8 +110,8 @@ class Row:
             measures={
                 name: float(value) for name, value in (result.get("measures") or {}).items() if value is not None
             },
-            failed_by=tuple(result.get("failed_by") or ()),
-            failures={mode: dict(finding) for mode, finding in (result.get("failures") or {}).items()},
+            failed_by=tuple(failed_by),
+            failures=failures,
             measured=dict(measured),
             held=held,
         )

@@ -67,9 +67,9 @@ def test_a_study_runs_where_the_nodes_do_not_have_the_checkout(two_nodes: LocalC
 @pytest.mark.parametrize(
     ("env", "told"),
     [
-        ({"RAY_AUTH_MODE": "disabled"}, "wants an authentication token"),
-        ({"RAY_AUTH_TOKEN": "a" * 64}, "token is another one"),
-        ({"HOME": "/nonexistent"}, "wants an authentication token"),
+        ({"RAY_AUTH_MODE": "disabled"}, "requires an authentication token"),
+        ({"RAY_AUTH_TOKEN": "a" * 64}, "has another authentication token"),
+        ({"HOME": "/nonexistent"}, "requires an authentication token"),
     ],
 )
 def test_who_has_not_the_token_is_refused_in_one_line(
@@ -84,12 +84,12 @@ def test_who_has_not_the_token_is_refused_in_one_line(
 
 
 @pytest.mark.slow
-def test_a_trial_that_fits_no_node_and_too_few_nodes_hurt(two_nodes: LocalCluster, tmp_path: Path) -> None:
+def test_a_trial_that_fits_no_node_and_too_few_nodes_are_problems(two_nodes: LocalCluster, tmp_path: Path) -> None:
     words = ["-m", "cluster.preflight", "--address", two_nodes.address, "--cpus-per-trial", "2", "--nodes", "3"]
     ended = python(*words, env=two_nodes.env, cwd=tmp_path)
     assert ended.returncode == 1
-    assert "would hurt: a trial asks for 2 CPUs" in ended.stdout
-    assert "would hurt: 2 nodes are there, 3 are wanted" in ended.stdout
+    assert "problem: a trial requests 2 CPUs" in ended.stdout
+    assert "problem: the cluster has 2 nodes, fewer than --nodes 3" in ended.stdout
 
 
 def test_a_local_cluster_listens_on_the_loopback_alone_and_needs_no_home(tmp_path: Path) -> None:
@@ -172,17 +172,17 @@ HERE = Node("head", "10.0.0.1", "3.11.7", dict.fromkeys(LIBRARIES, "2.0"), "c0de
         ({"python": "3.12.1"}, "runs Python 3.12.1, the driver 3.11.7"),
         ({"versions": dict.fromkeys(LIBRARIES, "2.0") | {"torch": "1.9"}}, "has torch 1.9, the driver 2.0"),
         ({"versions": dict.fromkeys(LIBRARIES, "2.0") | {"scipy": ""}}, "has no scipy"),
-        ({"code": "beef"}, "runs other code of ours"),
-        ({"silent": "did not answer within 30 s"}, "did not answer"),
+        ({"code": "beef"}, "runs other mim4dd code"),
+        ({"failure": "did not answer within 30 s"}, "did not answer"),
     ],
 )
-def test_what_hurts(change: dict[str, object], told: str) -> None:
+def test_what_is_a_problem(change: dict[str, object], told: str) -> None:
     from dataclasses import replace
 
-    hurts, _ = judge(HERE, [HERE, replace(HERE, host="other", **change)])  # type: ignore[arg-type]
-    assert len(hurts) == 1
-    assert hurts[0].startswith("node other")
-    assert told in hurts[0]
+    problems, _ = judge(HERE, [HERE, replace(HERE, host="other", **change)])  # type: ignore[arg-type]
+    assert len(problems) == 1
+    assert problems[0].startswith("node other")
+    assert told in problems[0]
 
 
 @pytest.mark.parametrize(
@@ -195,10 +195,10 @@ def test_what_hurts(change: dict[str, object], told: str) -> None:
         ({"data": "d2"}, "other images"),
     ],
 )
-def test_what_is_only_to_be_known(change: dict[str, object], told: str) -> None:
+def test_what_is_only_a_warning(change: dict[str, object], told: str) -> None:
     from dataclasses import replace
 
-    hurts, warnings = judge(HERE, [HERE, replace(HERE, host="other", **change)])  # type: ignore[arg-type]
-    assert hurts == []
+    problems, warnings = judge(HERE, [HERE, replace(HERE, host="other", **change)])  # type: ignore[arg-type]
+    assert problems == []
     assert told in " ".join(warnings)
     assert bool(warnings) == bool(told)

@@ -329,7 +329,7 @@ def test_the_slurm_script_runs_a_study_on_two_nodes_and_ends_them(tmp_path: Path
             ["bash", "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=300
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
-        assert "2 node(s) can run studies" in ran.stdout
+        assert "2 nodes can run studies" in ran.stdout
         assert len((home / "runs" / "sensitivity" / "rows.jsonl").read_text().splitlines()) == 5
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", port), timeout=3)

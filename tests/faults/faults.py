@@ -284,7 +284,7 @@ def trial_hangs_always(folder: Path, wanted: Rows) -> Found:
     env = faulty(folder, "hang", 4)
     with run_of(folder, "--silence-limit", "5", script=FAULTY, env=env) as run:
         assert run.finish() == 0, run.log
-        told = said(run, "no sign of life")
+        told = said(run, "no heartbeat")
         before = {trial: row for trial, row in rows(run.out).items() if row["result"]["status"] == "ok"}
         assert len(before) == PLANNED - 1
         assert run.finish() == 0, run.log

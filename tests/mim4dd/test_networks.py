@@ -122,7 +122,7 @@ def test_an_image_that_is_too_small_is_refused_or_enlarged(name: str, least: int
     if size >= least:
         assert network.block_shapes(shape)
         return
-    with pytest.raises(InputError, match=f"{name} takes images from {least}x{least}, got {size}x{size}"):
+    with pytest.raises(InputError, match=f"{name} needs images of at least {least}x{least}, got {size}x{size}"):
         made(network, shape)
     enlarged = NETWORKS.build(name, {"upsample": True})
     assert enlarged.block_shapes(shape) == network.block_shapes((1, least, least))

@@ -127,7 +127,7 @@ BAD = {
     "rate": ([*DISTIL, "--perturb", "symmetric:rate=1.2"], "symmetric.rate must be in [0, "),
     "ipc is no number": ([*DISTIL, "--ipc", "x"], "argument --ipc: invalid int value: 'x'"),
     "ipc is 0": ([*DISTIL, "--ipc", "0"], "ipc must be at least 1, got 0"),
-    "device without memory": ([*DISTIL, "--device", "meta"], "--device meta is not to be had here"),
+    "device without memory": ([*DISTIL, "--device", "meta"], "--device meta is not available here"),
     "out is a file": (["distill", "--quick", "--out", "{tmp}/file"], "--out {tmp}/file cannot be written: File exists"),
     "no run": (["evaluate", "{tmp}"], "{tmp}/synthetic.safetensors is no synthetic set written by mim4dd"),
     "not from a data set": (["evaluate", "{lone}"], "{lone} does not say which data set it was distilled from"),

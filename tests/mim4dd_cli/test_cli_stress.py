@@ -33,8 +33,8 @@ def test_a_chain_is_applied_told_and_kept_with_the_set(tmp_path: Path) -> None:
     told = ran.stdout.splitlines()
     assert told[0].startswith("exponential: counts [106, 68, 44, 28, 18, 12, 7, 5, 3, 2]")
     assert told[1].startswith("symmetric: flips 117, rate 0.399")
-    assert told[2] == "tail repeat: 20 images are drawn of each class, fewer are in 5, 6, 7, 8, 9"
-    assert told[3] == "tail repeat: 16 real images a batch are drawn of each class, fewer are in 8, 9"
+    assert told[2] == "tail repeat: 20 images are drawn of each class; fewer are in 5, 6, 7, 8, 9"
+    assert told[3] == "tail repeat: 16 real images per batch are drawn of each class; fewer are in 8, 9"
     config = Synthetic.load(tmp_path / "synthetic.safetensors").config
     text = "exponential:factor=50.0,order=label + symmetric:rate=0.4,include_own=False"
     assert config["perturb"] == text

@@ -72,10 +72,10 @@ def test_a_recorded_name_says_where_to_look(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     assert parse_chain([text_of([noise])]) == (noise,)
     write(tmp_path / "T.csv", np.eye(3))
-    with pytest.raises(InputError, match=r"is another file than the T.csv here, T.csv@"):
+    with pytest.raises(InputError, match=r"differs from the T.csv here, T.csv@"):
         MatrixNoise(file=noise.file)
     (tmp_path / "T.csv").unlink()
-    with pytest.raises(InputError, match=r"'T.csv@\w{10}' says which file it was, not where it lies; give the path"):
+    with pytest.raises(InputError, match=r"'T.csv@\w{10}' identifies a file without its path; give the path"):
         MatrixNoise(file=noise.file)
 
 

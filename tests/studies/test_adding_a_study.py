@@ -67,9 +67,9 @@ def test_two_factors_are_crossed_run_and_answered(study: Study, tmp_path: Path) 
     answer = study.answer(folder)
     write_report(answer, folder)
     told = "\n".join(map(str, answer.sentences))
-    assert "On digits, 2 iterations · ipc 1, 1 image a class" in told
-    assert "DM + MIM4DD (equal strength) over DM: " in told
-    assert "Nothing can be said" not in told
+    assert "On digits, 2 iterations · ipc 1, with 1 image per class" in told
+    assert "The gain of DM + MIM4DD (equal strength) over DM is " in told
+    assert "There is no answer yet" not in told
     table = next(table for table in answer.tables if table.name == "degradation")
     assert table.columns[:3] == ("iterations", "images a class", "method")
     assert len(table.rows) == 12

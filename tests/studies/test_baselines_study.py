@@ -177,8 +177,8 @@ def test_three_seeds_decide_nothing(blocks: list[Path]) -> None:
     assert {claim.decision for claim in contrasts} == {"undecided"}
     for name in ("gains", "random"):
         assert {(line["decision"], line["p (Holm)"]) for line in table(answer, name)} == {("undecided", None)}
-    assert "3 pairs decide nothing" in told_by(answer)
-    (more,) = (note for note in answer.notes if "More seeds are a study of their own" in note)
+    assert "3 pairs are too few to decide" in told_by(answer)
+    (more,) = (note for note in answer.notes if "More seeds are a separate study" in note)
     first, last = map(int, re.findall(r"--seeds (\d+)-(\d+)`", more)[0])
     asked_for = [claim.needed[1] or claim.needed[0] for claim in contrasts if claim.needed]
     assert (first, last - first + 1) == (3, min(40, max([5, *asked_for])))
@@ -195,7 +195,7 @@ def test_the_best_is_chosen_by_validation_alone(blocks: list[Path]) -> None:
             folder.rows[trial] = replaced(row, {"test_accuracy": [float(setting.arm.method == "random")] * 2})
     entrants = {name: np.mean(values) for name, values in validation.items() if name != "full data"}
     best = max(entrants, key=lambda name: entrants[name])
-    assert f"Validation chooses {best}: " in told_by(write_answer(folder))
+    assert f"{best} has the highest validation accuracy" in told_by(write_answer(folder))
 
 
 def test_one_block_has_no_ranks_and_says_why(blocks: list[Path]) -> None:
@@ -203,21 +203,21 @@ def test_one_block_has_no_ranks_and_says_why(blocks: list[Path]) -> None:
     assert {figure.name for figure in answer.figures} == {"accuracy", "beats"}
     assert {one.name for one in answer.tables} == {"accuracy", "gains", "random", "beats"}
     told = told_by(answer)
-    (why,) = (line for line in told.splitlines() if line.startswith("No ranks"))
+    (why,) = (line for line in told.splitlines() if line.startswith("There are no ranks"))
     assert "at least 2 blocks" in why
-    assert "3 methods want 11 blocks" in why
-    assert "DM + MIM4DD (equal strength) over DM: " in told
+    assert "with 3 methods, a critical difference below one rank needs 11 blocks" in why
+    assert "The gain of DM + MIM4DD (equal strength) over DM is " in told
     assert "n = 3 pairs" in told
-    assert "Against random real images" in told
+    assert "Compared with random real images" in told
 
 
 def test_two_blocks_are_ranked_and_named(blocks: list[Path], tmp_path: Path) -> None:
     folder = folder_of(blocks[0], blocks[1])
     answer = write_answer(folder)
     told = told_by(answer)
-    assert "Average ranks over 2 blocks" in told
+    assert "The average ranks over 2 blocks are: " in told
     # 2.343 sqrt(3 * 4 / (6 * 2)) = 2.34, and three ranks are at most 2 apart.
-    assert "when 2.34 apart, and 3 methods' can be at most 2 apart" in told
+    assert "at least 2.34 apart (Nemenyi's test), but those of 3 methods can be at most 2 apart" in told
     lines = table(answer, "ranks")
     assert len(lines) == 3
     assert sum(line["average rank"] for line in lines) == pytest.approx(6, abs=0.02)
@@ -249,8 +249,8 @@ def test_lost_failed_and_diverged_trials_are_counted_and_named_and_end_no_answer
     answer = write_answer(folder)
     told = told_by(answer)
     strong = "DM + MIM4DD (equal strength)"
-    for words in ("1 of 3 diverged (DM)", f"1 of 3 error ({strong})", "1 of 3 missing (random real images)"):
-        assert words in told
+    for words in ("DM diverged", f"{strong} failed with an error", "random real images did not run"):
+        assert f"1 of 3 trials of {words}" in told
     lines = {line["method"]: line for line in table(answer, "accuracy")}
     counts = (lines["DM"]["diverged"], lines[strong]["failed"], lines["random real images"]["missing"])
     assert counts == (1, 1, 1)
@@ -258,7 +258,7 @@ def test_lost_failed_and_diverged_trials_are_counted_and_named_and_end_no_answer
     (gain,) = table(answer, "gains")
     assert (gain["pairs"], gain["pairs lost"]) == (1, 2)
     # No seed is left that every method has: this study is no block, and only one remains.
-    assert "Left out, for no seed has every method: digits, ipc 1" in told
+    assert "Left out, because no seed has every method: digits, ipc 1" in told
     assert "got 1" in told
 
 
@@ -268,16 +268,18 @@ def test_a_method_without_any_accuracy_is_said_and_not_drawn(blocks: list[Path])
         del folder.rows[trial]
     answer = write_answer(folder)
     told = told_by(answer)
-    assert "3 of 3 missing (DM)" in told
+    assert "3 of 3 trials of DM did not run" in told
     assert "not drawn: DM." in " ".join(figure.caption for figure in answer.figures)
     assert all("not drawn: DM." in figure.caption for figure in answer.figures)
     # The gain is one of the plan: it stands there with what it lacks.
     (gain,) = table(answer, "gains")
     assert (gain["paired gain"], gain["decision"], gain["pairs lost"]) == ("–", "undecided", 3)
-    assert "undecided, for 3 of 3 pairs have not run yet" in told
+    assert "undecided, because 3 of 3 pairs have not run yet" in told
     for trial, row in folder.rows.items():
         folder.rows[trial] = replaced(row, {"test_accuracy": None, "test_recall": None})
-    assert told_by(write_answer(folder)).startswith("Nothing can be said before")
+    assert told_by(write_answer(folder)).startswith(
+        "There is no answer yet, because no trial of any method has an accuracy"
+    )
 
 
 def test_a_term_whose_base_is_not_compared_has_no_gain_and_that_is_said(blocks: list[Path]) -> None:
@@ -318,10 +320,10 @@ def test_a_folder_that_has_changed_since_is_refused_by_the_answer_too(blocks: li
         (["--set", "itertions=4"], "did you mean"),
         (["--add-study", "{none}"], "there is no study.json"),
         (["--add-study", "{other_study}"], "it holds sensitivity"),
-        (["--add-study", "{rules}"], "has results version 0, this study "),
+        (["--add-study", "{rules}"], "has results version 0, this study has "),
         (["--add-study", "{broken}"], "is no JSON file"),
         (["--add-study", "{torn}"], "cannot be read"),
-        (["--add-study", "{unfinished}"], "is not finished: 12 trials have no row"),
+        (["--add-study", "{unfinished}"], "is not finished: it lacks 12 trials"),
         (["--add-study", "{one}"], "as this study is"),
         (["--add-study", "{two}", "--add-study", "{again}"], "as --add-study"),
         (["--add-study", "{two}", "--method", "dsa"], "lacks dsa"),
@@ -388,7 +390,7 @@ def test_a_study_as_a_user_runs_it_and_again_with_a_block_beside_it(blocks: list
         assert float(here[line["method"]]["test accuracy %"]) == line["test accuracy %"]
     told = run("--add-study", str(blocks[1]), "--offline")
     assert "12 trials have a row already" in told
-    assert "Average ranks over 2 blocks" in told
+    assert "The average ranks over 2 blocks are: " in told
     assert (tmp_path / "out" / "figures" / "ranks.png").exists()
     assert str(blocks[1]) in (tmp_path / "out" / "answer.md").read_text()
     from mlflow import MlflowClient

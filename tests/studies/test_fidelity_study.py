@@ -16,6 +16,7 @@ from mim4dd.networks import ConvNet
 from mim4dd.registry import flatten
 from studies.answers.fidelity.answer import CLOSE, schedule, write_answer
 from studies.answers.fidelity.published import PUBLISHED, published, published_recipe
+from studies.engine.answer import decimal
 from studies.engine.folder import StudyFolder
 from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import parse_options
@@ -120,14 +121,14 @@ def test_table_tells_ours_from_published_and_names_the_schedule(tmp_path: Path) 
     pair = [[folder.rows[trial].test for trial in setting.trials] for setting in folder.settings[2:]]
     term, base = map(np.mean, pair)
     gains = columns["paired gain over its base"]
-    assert str(gains[2]).startswith(f"{100 * (term - base):+.1f} points [")
+    assert str(gains[2]).startswith(f"{decimal(100 * (term - base), '+.1f')} points [")
     assert [gains[i] for i in (0, 1, 3)] == [None] * 3
     told = [str(sentence) for sentence in answer.sentences]
-    assert f"{gains[2]} against its base alone on the same 2 seeds (undecided" in told[2]
+    assert f"{gains[2]} compared with its base alone over 2 pairs (undecided" in told[2]
     assert len(told) == 4
     (figure,) = answer.figures
     assert figure.drawing is not None
-    assert len(figure.drawing.axes[0].lines) == 3
+    assert len(figure.drawing.axes[0].containers) == 3
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,8 @@ def test_ours_is_judged_against_the_published_number(accuracies: list[float], wo
     assert claim.estimate == pytest.approx(np.mean(accuracies) - 0.917)
     assert claim.margin == pytest.approx(CLOSE / 100)
     (told,) = map(str, answer.sentences)
-    assert f"beside 91.7 published ({100 * np.mean(accuracies) - 91.7:+.1f}, {words})" in told
+    difference = decimal(100 * float(np.mean(accuracies)) - 91.7, "+.1f")
+    assert f"where 91.7% is published (difference {difference} points, {words})" in told
     far = any("More than 1.5 points from the published number: DC" in note for note in answer.notes)
     assert far == (abs(100 * np.mean(accuracies) - 91.7) > CLOSE)
 

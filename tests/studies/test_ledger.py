@@ -12,9 +12,10 @@ from made_rows import factors_of, lost, made_folder, made_row
 from studies.answers.ledger import Ledger, Part, Ruling, margin
 from studies.answers.parts.response import Response
 from studies.answers.results import Cell, Contrast, Results
-from studies.engine.answer import Sentence, Table
+from studies.engine.answer import Sentence, Table, decimal, images, plural, points
 from studies.engine.arms import Arm, Curve, Factor, Level, Planned, cross, with_controls
 from studies.engine.folder import StudyFolder
+from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import Decision, judge, three_tests
 
 SEEDS = range(8)
@@ -118,7 +119,7 @@ def test_a_slope_that_is_a_cost_is_judged_once(tmp_path: Path) -> None:
     values = accuracies(factor)
     costs = values[BASE, "day"] - values[BASE, "dusk"]
     assert str(found.costs()[0]).startswith(
-        f"Darkness costs, per hour up to dusk: DM {100 * costs.mean():.1f} points ["
+        f"The cost of darkness per hour, up to dusk, is: DM {100 * costs.mean():.1f} points ["
     )
     assert cost.decision is Decision.LOSS
 
@@ -162,7 +163,7 @@ def test_nothing_is_decided_before_every_pair_has_run(folder: StudyFolder) -> No
     (ruling,) = Ledger(results).family("gains", [results.gain(TERM)])
     assert results.ended(Cell(BASE, AT["day"]), "missing") == 2
     assert (ruling.decision, ruling.interval.n, ruling.lost) == (Decision.UNDECIDED, 6, 2)
-    assert ruling.words == "undecided, for 2 of 8 pairs have not run yet"
+    assert ruling.words == "undecided, because 2 of 8 pairs have not run yet"
     assert (ruling.claim.p, ruling.claim.decision) == (None, "undecided")
     # What the missing rows do not concern is decided.
     (other,) = Ledger(results).family("others", [results.gain(TERM, AT["night"])])
@@ -315,10 +316,10 @@ def test_a_margin_in_words(size: float, unit: str, words: str) -> None:
         (spread(0.001, 0.002), "no difference beyond half a point"),
         (np.zeros(8), "no difference beyond half a point"),
         (spread(0.001, 0.02), "undecided"),  # |t| < 1: no forecast is worth anything
-        (spread(0.5, 0.001, 4), "undecided, for 4 pairs decide nothing"),
-        (spread(0.5, 0.001, 2)[:1], "undecided, for 1 pair decides nothing"),
-        (np.full(8, np.nan), "undecided, for 0 pairs decide nothing"),
-        (np.full(8, 0.02), "undecided, for every pair differs by the same"),
+        (spread(0.5, 0.001, 4), "undecided, because 4 pairs are too few to decide"),
+        (spread(0.5, 0.001, 2)[:1], "undecided, because 1 pair is too few to decide"),
+        (np.full(8, np.nan), "undecided, because 0 pairs are too few to decide"),
+        (np.full(8, 0.02), "undecided, because every pair differs by the same amount"),
     ],
 )
 def test_every_decision_in_words(differences: np.ndarray, words: str) -> None:
@@ -333,7 +334,21 @@ def test_an_undecided_contrast_says_how_many_pairs_would_decide() -> None:
     one = ruled(contrast(spread(0.005, 0.008)))
     assert one.judged.needed is not None
     assert one.judged.needed[1] is None  # the interval holds 0: no number is enough
-    assert one.words == f"undecided; {one.judged.needed[0]} or more pairs would decide"
+    assert one.words == f"undecided, with {one.judged.needed[0]} or more pairs needed to decide"
     close = Ruling(one.contrast, replace(one.judged, needed=(9, 1_040)))
-    assert close.words == "undecided; 9 to 1,040 pairs would decide"
+    assert close.words == "undecided, with 9 to 1,040 pairs needed to decide"
     assert Ruling(one.contrast, replace(one.judged, needed=(9, 9))).needed == "9"
+
+
+@pytest.mark.parametrize(("cost", "zero"), [(False, "0.0 points [-0.7, +0.6]"), (True, "0.0 points [-0.6, 0.7]")])
+def test_what_rounds_to_zero_has_no_sign(cost: bool, zero: str) -> None:
+    for mean in (-0.0004, 0.0, 0.0004):
+        assert points(Interval(mean, -0.007, 0.006, 5), cost=cost) == zero
+    assert points(Interval(0.005, -0.0004, 0.01, 5)) == "+0.5 points [0.0, +1.0]"
+    assert points(Interval(-0.0012, None, None, 1)) == "-0.1 points (no interval, n = 1)"
+    assert (decimal(-0.04), decimal(0.004, "+.2f"), decimal(-0.005, "+.3f")) == ("0.0", "0.00", "-0.005")
+
+
+def test_nouns_agree_with_their_numbers() -> None:
+    assert [plural(n, "set") for n in (0, 1, 2, 1_200)] == ["0 sets", "1 set", "2 sets", "1,200 sets"]
+    assert (images(1), images(10)) == ("1 image per class", "10 images per class")

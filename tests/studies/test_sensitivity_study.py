@@ -36,9 +36,9 @@ def test_every_trial_is_a_row_and_the_answer_stands_in_out(undisturbed: Path) ->
     assert report.count("data:image/png;base64,") == len(list((out / "figures").glob("*.png"))) >= 3
     assert "http" not in report.split("<body>")[0], "the report loads nothing from elsewhere"
     answer = (out / "answer.md").read_text()
-    assert "DM + MIM4DD (default) gains" in answer
+    assert "The gain of DM + MIM4DD (default) over DM is " in answer
     assert "points [" in answer
-    assert "2 pairs decide nothing" in answer
+    assert "2 pairs are too few to decide" in answer
     assert "/13]" in (undisturbed / "log").read_text()
 
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mim4dd.errors import InputError
-from mim4dd.protocol import PROTOCOL
+from mim4dd.protocol import RESULTS_VERSION
+from studies.engine.answer import images, plural
 from studies.engine.folder import StudyFolder
 
 NAME = "baselines"
 
 
 def place_of(folder: StudyFolder) -> tuple[str, int]:
-    """What makes a study a block of its own: data set and images a class."""
+    """What makes a study a block of its own: data set and images per class."""
     return str(folder.study["dataset"]), int(folder.configuration["ipc"])
 
 
@@ -32,12 +33,13 @@ def _found(path: Path, out: Path) -> Path:
 
 
 def read_added(
-    paths: Sequence[Path], arms: Sequence[str], dataset: str, ipc: int, rules: str = PROTOCOL
+    paths: Sequence[Path], arms: Sequence[str], dataset: str, ipc: int, rules: str = RESULTS_VERSION
 ) -> list[StudyFolder]:
     """The folders, each a block that no other is.
 
-    arms: the keys of the study that they are added to; dataset, ipc: their own block; rules: of its rows.
-    Raises: InputError for a folder that is no finished baselines study, has other methods or rules, or is there twice.
+    arms: the keys of the study that they are added to; dataset, ipc: their own block; rules: its rows' results version.
+    Raises: InputError for a folder that is no finished baselines study, has other methods or another results version,
+    or is there twice.
     """
     taken: dict[tuple[str, int], str] = {(dataset, ipc): "this study"}
     found = []
@@ -47,7 +49,7 @@ def read_added(
         place = place_of(folder)
         if place in taken:
             raise InputError(
-                f"--add-study {path} is {place[0]} with {place[1]} image(s) a class, as {taken[place]} is; a block is "
+                f"--add-study {path} is {place[0]} with {images(place[1])}, as {taken[place]} is; a block is "
                 "another data set or ipc"
             )
         taken[place] = f"--add-study {path}"
@@ -71,7 +73,9 @@ def _read(path: Path) -> StudyFolder:
 def _require_fit(path: Path, folder: StudyFolder, arms: Sequence[str], rules: str) -> None:
     """Raises: InputError when it cannot be a block of a comparison of these arms."""
     if folder.version != rules:
-        raise InputError(f"--add-study {path} has results version {folder.version}, this study {rules}; run it again")
+        raise InputError(
+            f"--add-study {path} has results version {folder.version}, this study has {rules}; run it again"
+        )
     held = [arm.key for arm in folder.arms]
     if set(held) != set(arms):
         lacks, more = [key for key in arms if key not in held], [key for key in held if key not in arms]
@@ -81,4 +85,6 @@ def _require_fit(path: Path, folder: StudyFolder, arms: Sequence[str], rules: st
         )
     missing = folder.status().get("missing", 0)
     if missing:
-        raise InputError(f"--add-study {path} is not finished: {missing} trials have no row; run its own command again")
+        raise InputError(
+            f"--add-study {path} is not finished: it lacks {plural(missing, 'trial')}; run its own command again"
+        )

@@ -14,7 +14,7 @@ from studies.answers.parts.contrasts import contrast_table, forest, wins
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.wording import ADVANTAGES, chance, grouped
 from studies.answers.results import Results
-from studies.engine.answer import Answer, Sentence, Table, percent
+from studies.engine.answer import Answer, Sentence, Table, decimal, percent, plural
 from studies.engine.arms import CEILING, FLOOR
 from studies.engine.folder import StudyFolder
 from studies.engine.statistics import Interval, mean_interval
@@ -66,9 +66,10 @@ def _chosen(ledger: Ledger, blocks: Blocks) -> Sentence | None:
     rulings = [
         (ledger[results.against(best, arm)], name) for arm, name in others if arm in results.arms and arm != best
     ]
-    told = "".join(f", {one.points} {name} ({one.word}, n = {one.interval.n} pairs)" for one, name in rulings)
+    told = "".join(f", {one.points} {name} ({one.word}, n = {plural(one.interval.n, 'pair')})" for one, name in rulings)
     mean, claim = ledger.claimed_mean(results.cell(best))
-    text = f"Validation chooses {results.arms[best].name}: {percent(mean)} on test{told}{_way(results, best)}."
+    name = results.arms[best].name
+    text = f"{name} has the highest validation accuracy; it reaches {percent(mean)} on test{told}{_way(results, best)}."
     return Sentence(text, (claim, *(one.claim for one, _ in rulings)))
 
 
@@ -88,16 +89,18 @@ def _way(results: Results, arm: str) -> str:
     floor, own, ceiling = (results.mean(results.cell(one)).mean for one in (FLOOR, arm, CEILING))
     if floor is None or own is None or ceiling is None or ceiling <= floor:
         return ""
-    return f"; that is {100 * (own - floor) / (ceiling - floor):.0f}% of the way from random images to full data"
+    share = decimal(100 * (own - floor) / (ceiling - floor), ".0f")
+    return f"; its mean accuracy lies {share}% of the way from random real images to full data"
 
 
 def _gain(ledger: Ledger, one: Ruling) -> Sentence:
     (_, a), (_, b) = one.contrast.terms
     results, won = ledger.results, wins(ledger.results, a, b, "test")
-    better = "no whole pair" if won.value is None else f"P(better) {chance(won)}, n = {won.n} pairs"
+    better = "no complete pair" if won.value is None else f"P(better) {chance(won)}, n = {plural(won.n, 'pair')}"
     p = one.judged.difference
-    told = "" if p is None else f" (p = {p:.2g} after Holm over {one.judged.family_size})"
-    text = f"{results.arms[a.arm].name} over {results.arms[b.arm].name}: {one.points}, {better}; {one.words}{told}."
+    told = "" if p is None else f" (p = {p:.2g}, Holm-corrected over {plural(one.judged.family_size, 'gain')})"
+    gain = f"The gain of {results.arms[a.arm].name} over {results.arms[b.arm].name} is {one.points} ({better})"
+    text = f"{gain}: {one.words}{told}."
     return Sentence(text, (one.claim,))
 
 
@@ -105,7 +108,10 @@ def _over_random(ledger: Ledger, over: list[Ruling]) -> Sentence | None:
     if not over:
         return None
     names = [ledger.results.arms[one.contrast.terms[0][1].arm].name for one in over]
-    text = f"Against random real images, Holm over {len(over)}: {grouped(over, names, ADVANTAGES)}."
+    text = (
+        f"Compared with random real images (Holm-corrected over {plural(len(over), 'comparison')}), test accuracy is "
+        f"{grouped(over, names, ADVANTAGES)}."
+    )
     return Sentence(text, tuple(one.claim for one in over))
 
 
@@ -133,10 +139,10 @@ def _accuracy(ledger: Ledger) -> Table:
         "accuracy",
         "Every method under one recipe",
         rows,
-        "Mean over the synthetic sets (seeds) that have an accuracy, 95% t interval over sets; balanced accuracy is "
-        "the mean recall of the classes. Spreads are standard deviations in points, that between sets with network "
-        "noise removed (in it where a set has one network). Diverged, failed and missing trials have no accuracy: a "
-        "mean beside them is of the others.",
+        "Mean over the synthetic sets (seeds) that have an accuracy, with 95% t intervals over sets; balanced accuracy "
+        "is the mean recall of the classes. Spreads are standard deviations in points; that between sets excludes "
+        "network noise (and includes it where a set has one network). Diverged, failed and missing trials have no "
+        "accuracy, and the mean is over the others.",
     )
 
 
@@ -154,14 +160,14 @@ def _bounds(one: Interval) -> str | None:
 def _notes(ledger: Ledger, blocks: Blocks) -> list[str]:
     results = ledger.results
     notes = [
-        "All methods of one seed share the split, the initial real images where they start from them, and the "
+        "All methods of a seed share the split, the initial real images (if they start from real images) and the "
         "evaluation networks' initial weights; data, network and recipe are the same for all.",
-        "Nothing is chosen by test accuracy: the last iteration and the last epoch count, and the method that is "
-        "called chosen is so by validation. Its test accuracy is that of the best of several, chosen on other images.",
-        "Each method runs its own schedule: the protocol's where it has one, else its paper's defaults. Methods are "
-        "not tuned here, so a gap may be one of tuning.",
-        "(equal strength): the MI term scaled until its pixel gradient is as large as the base's; (default): the "
-        "paper's weight; other knobs at defaults where none is named.",
+        "Nothing is chosen by test accuracy: the last iteration and the last epoch count, and the best method is "
+        "chosen by validation accuracy. Its test accuracy is that of the best of several, chosen on other images.",
+        "Each method runs its own schedule: the protocol's where there is one, otherwise its paper's defaults. Methods "
+        "are not tuned here, so a gap between methods may be due to tuning.",
+        "(equal strength) means that the MI term is scaled until its pixel gradient is as large as the base's, "
+        "(default) that it has the paper's weight; knobs that are not named have their defaults.",
     ]
     alone = [arm.name for arm in results.arms.values() if arm.has_term and not arm.control]
     if alone:
@@ -170,16 +176,19 @@ def _notes(ledger: Ledger, blocks: Blocks) -> list[str]:
         )
     if CEILING in results.arms and (config := results.config(CEILING)):
         notes.append(
-            f"Full data: the same recipe on all training images, {config['evaluation.networks']} network(s) a seed, at "
-            f"most {config['evaluation.max_steps']} steps: an early stopped ceiling. It is no entrant of the ranks."
+            "Full data: the same recipe on all training images, with "
+            f"{plural(int(config['evaluation.networks']), 'network')} "
+            f"per seed and at most {config['evaluation.max_steps']} steps: a ceiling with training stopped early. It "
+            "is not ranked."
         )
     ranks = blocks.ranks
     if ranks.iman_davenport is not None and ranks.iman_davenport_p is not None:
         notes.append(f"Iman and Davenport's F {ranks.iman_davenport:.2f}, p = {ranks.iman_davenport_p:.2g}.")
     if ranks.friedman is not None and ranks.blocks <= ENOUGH_BLOCKS:
         notes.append(
-            "The p of Friedman's test, and of Iman and Davenport's more so, are approximations that want more than "
-            f"{ENOUGH_BLOCKS} blocks; with {ranks.blocks} they are too small or too large by an unknown factor."
+            "The p-values of Friedman's test, and even more so of Iman and Davenport's, are approximations that need "
+            f"more than {ENOUGH_BLOCKS} blocks; with {ranks.blocks} they are too small or too large by an unknown "
+            "factor."
         )
     return notes
 

@@ -1,20 +1,22 @@
-"""Ranks of methods over blocks: a data set at a number of images a class, this study's and the added ones'."""
+"""Ranks of methods over blocks: a data set at a number of images per class, this study's and the added ones'."""
 
 from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from scipy.stats import rankdata
 
 from studies.answers.baselines.added_studies import added_studies, place_of
-from studies.answers.parts.drawing import tints
+from studies.answers.parts.drawing import INCHES_A_LETTER, INK, PAGE, styles
 from studies.answers.results import Results
-from studies.engine.answer import Cell, Figure, Sentence, Table
+from studies.engine.answer import Cell, Figure, Sentence, Table, plural
 from studies.engine.arms import CEILING
 from studies.engine.rows import Array
 from studies.engine.statistics import Ranks, rank_methods
@@ -22,7 +24,6 @@ from studies.engine.statistics.contrasts import LEVEL
 
 # What makes blocks differ by their nature, and what names a trial.
 OF_A_BLOCK = ("dataset", "dataset_digest", "ipc", "seed", "source", "classes_as", "protocol")
-INCHES_A_LETTER = 0.085
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,40 +99,44 @@ class Blocks:
         """The ranks and which of them differ, or why there are none."""
         ranks, names = self.ranks, self.names
         lost = [block.label for block in self.blocks if not block.complete]
-        left = f" Left out, for no seed has every method: {'; '.join(lost)}." if lost else ""
+        left = f" Left out, because no seed has every method: {'; '.join(lost)}." if lost else ""
         if not self.average or ranks.critical_difference is None:
             needed = (
-                f"; {ranks.methods} methods want {ranks.blocks_for_one_rank} blocks for a critical difference below "
-                "one rank (add finished studies of other data or ipc with --add-study OUT)"
+                f"; with {ranks.methods} methods, a critical difference below one rank needs "
+                f"{ranks.blocks_for_one_rank} blocks (add finished studies of other data or ipc with --add-study OUT)"
                 if ranks.blocks_for_one_rank
                 else ""
             )
-            return [Sentence(f"No ranks and no critical-difference diagram: {ranks.reason}{needed}.{left}")]
+            text = f"There are no ranks and no critical-difference diagram, because {ranks.reason}{needed}.{left}"
+            return [Sentence(text)]
         told, tested = ", ".join(f"{names[i]} {self.average[i]:.2f}" for i in self.order), ""
         if ranks.friedman is not None and ranks.friedman_p is not None:
             tested = f" (Friedman's chi-squared {ranks.friedman:.2f}, p = {ranks.friedman_p:.2g})"
-        average = Sentence(f"Average ranks over {ranks.blocks} blocks: {told}{tested}.{left}")
-        return [average, Sentence(self._told_apart(ranks.critical_difference))]
+        average = Sentence(f"The average ranks over {plural(ranks.blocks, 'block')} are: {told}{tested}.{left}")
+        return [average, Sentence(self._differing(ranks.critical_difference))]
 
-    def _told_apart(self, difference: float) -> str:
+    def _differing(self, difference: float) -> str:
         """Which ranks differ by the critical difference, or how many blocks would let them."""
         ranks, names = self.ranks, self.names
-        start = f"Two average ranks differ (level {LEVEL}) when {difference:.2f} apart"
-        more = f"{ranks.blocks_for_one_rank} blocks would bring that below one rank"
+        start = (
+            f"Two average ranks differ at level {LEVEL} if they are at least {difference:.2f} apart (Nemenyi's test)"
+        )
+        more = f"{ranks.blocks_for_one_rank} blocks would lower this critical difference below one rank"
+        blocks = plural(ranks.blocks, "block")
         better: list[str] = []
         for i in self.order:
             worse = [names[j] for j in self.order if self.average[j] - self.average[i] >= difference]
             if worse:
                 better.append(f"{names[i]} ranks above {', '.join(worse)}")
         if better:
-            return f"{start}: {'; '.join(better)}; all else is not decided at {ranks.blocks} blocks ({more})."
+            return f"{start}: {'; '.join(better)}; all other differences are undecided with {blocks} ({more})."
         most = ranks.methods - 1
         if difference > most:
             return (
-                f"{start}, and {ranks.methods} methods' can be at most {most} apart: {ranks.blocks} blocks decide "
-                f"nothing ({more})."
+                f"{start}, but those of {ranks.methods} methods can be at most {most} apart, so {blocks} cannot decide "
+                f"anything ({more})."
             )
-        return f"{start}: none are, so nothing is decided at {ranks.blocks} blocks ({more})."
+        return f"{start}; no two are, so nothing is decided with {blocks} ({more})."
 
     def rank_table(self) -> Table | None:
         """Ranks within blocks and on average."""
@@ -149,8 +154,8 @@ class Blocks:
             "ranks",
             "Average ranks over blocks",
             rows,
-            "Test accuracy in percent and, in brackets, the rank within the block (1 is best, ties share). Full "
-            "data is no entrant. Within a block only the seeds count that every entrant has an accuracy for.",
+            "Test accuracy in percent and, in parentheses, the rank within the block (1 is best; ties share a rank). "
+            "Full data is not ranked. Within a block, only seeds for which every method has an accuracy are used.",
         )
 
     def table(self) -> Table | None:
@@ -173,31 +178,33 @@ class Blocks:
             "blocks",
             "The blocks",
             rows,
-            "A block is a data set with a number of images a class. Blocks of one data set share its images, and are "
-            "less independent than data sets are.",
+            "A block is a data set at a number of images per class. Blocks of one data set share its images and are "
+            "therefore less independent than different data sets.",
         )
 
     def figure(self) -> Figure | None:
-        """Demsar's diagram: ranks on a line, bars over methods that are not told apart."""
+        """Demsar's diagram: ranks on a line, bars over methods whose ranks do not differ."""
         if not self.average or self.ranks.critical_difference is None:
             return None
-        labels = "; ".join(block.label for block in self.blocks if block.complete)
+        labels = textwrap.shorten("; ".join(one.label for one in self.blocks if one.complete), 400, placeholder=" …")
         return Figure(
             "ranks",
             "Average ranks and critical difference",
-            f"Average rank over {self.ranks.blocks} blocks ({textwrap.shorten(labels, 400, placeholder=' …')}), 1 the "
-            "best; a bar joins methods whose ranks differ by less than Nemenyi's critical difference at level 0.05, "
-            "which are not told apart. Full data is no entrant.",
+            f"Average rank over {plural(self.ranks.blocks, 'block')} ({labels}); "
+            "1 is the best. A bar joins methods whose average ranks differ by less than Nemenyi's critical difference "
+            f"at level {LEVEL}: their order is undecided. Full data is not ranked.",
             _diagram(self, self.ranks.critical_difference),
         )
 
 
 def _diagram(blocks: Blocks, difference: float) -> Drawing:
-    ranks, names, average = blocks.ranks, blocks.names, blocks.average
-    k, half, tint = ranks.methods, math.ceil(ranks.methods / 2), tints(blocks.results.arms)
+    ranks, average = blocks.ranks, blocks.average
+    k, half, style = ranks.methods, math.ceil(ranks.methods / 2), styles(blocks.results.arms)
+    names = [name.replace(" (", "\n(", 1) for name in blocks.names]
     first = 0.35 + 0.22 * len(ranks.groups)
-    depth, above, inner = first + 0.42 * (half - 1) + 0.25, 1.1, max(3.2, 0.8 * (k - 1))
-    letters = INCHES_A_LETTER * (max(map(len, names)) + 7)
+    depth, above = first + 0.42 * (half - 1) + 0.3, 1.0
+    letters = INCHES_A_LETTER * (max(len(line) for name in names for line in name.split("\n")) + 8)
+    inner = max(2.4, 0.28 * (k - 1), PAGE - 2 * (letters + 0.35))
     width, height = inner + 2 * (letters + 0.35), above + depth
     drawing = Drawing(figsize=(width, height))
     axes = drawing.add_axes((0, 0, 1, 1))
@@ -205,32 +212,40 @@ def _diagram(blocks: Blocks, difference: float) -> Drawing:
     axes.set_ylim(-depth, above)
     axes.axis("off")
 
-    def place(rank: float) -> float:
+    def at(rank: float) -> float:
         return letters + 0.35 + inner * (rank - 1) / (k - 1)
 
-    axes.plot([place(1), place(k)], [0, 0], "k-", lw=1.2)
-    for rank in range(1, k + 1):
-        axes.plot([place(rank)] * 2, [0, 0.1], "k-", lw=1.2)
-        axes.text(place(rank), 0.15, str(rank), ha="center", va="bottom", fontsize=9)
-    told = f"critical difference {difference:.2f}"
-    if difference <= k - 1:
-        end = place(1 + difference)
-        axes.plot([place(1), end], [0.62, 0.62], "k-", lw=1.2)
-        for x in (place(1), end):
-            axes.plot([x, x], [0.56, 0.68], "k-", lw=1.2)
-    else:
-        told += f", more than ranks of {k} methods can differ"
-    axes.text(place(1), 0.74, told, ha="left", va="bottom", fontsize=9)
-    axes.text(place(1) - 0.18, 0, "best", ha="right", va="center", fontsize=9, color="#5b6575")
-    axes.text(place(k) + 0.18, 0, "worst", ha="left", va="center", fontsize=9, color="#5b6575")
+    _ruler(axes, at, k, difference)
     for position, i in enumerate(blocks.order):
-        left = position < half
-        x, y = place(average[i]), -(first + 0.42 * (position if left else k - 1 - position))
-        edge = place(1) - 0.2 if left else place(k) + 0.2
-        axes.plot([x, x, edge], [0, y, y], color=tint[blocks.entrants[i]], lw=1.2)
+        left, own = position < half, style[blocks.entrants[i]]
+        x, y = at(average[i]), -(first + 0.42 * (position if left else k - 1 - position))
+        edge = at(1) - 0.2 if left else at(k) + 0.2
+        axes.plot([x, x, edge], [0, y, y], color=own.colour, ls=own.line, lw=1.2)
+        axes.plot(x, 0, marker=own.marker, color=own.colour, mfc=own.face, ms=5.5, zorder=4, clip_on=False)
+        axes.plot(edge, y, marker=own.marker, color=own.colour, mfc=own.face, ms=5.5, zorder=4)
         label = f"{names[i]}  {average[i]:.2f}" if left else f"{average[i]:.2f}  {names[i]}"
-        axes.text(edge + (-0.06 if left else 0.06), y, label, ha="right" if left else "left", va="center", fontsize=9.5)
+        side = "right" if left else "left"
+        axes.text(edge + (-0.1 if left else 0.1), y, label, ha=side, va="center", ma=side, fontsize=8.5)
     for level, group in enumerate(ranks.groups):
-        y, ends = -(0.2 + 0.22 * level), [place(average[group[0]]) - 0.06, place(average[group[-1]]) + 0.06]
-        axes.plot(ends, [y, y], color="#1d2430", lw=4, solid_capstyle="butt", zorder=3)
+        y, ends = -(0.2 + 0.22 * level), [at(average[group[0]]) - 0.06, at(average[group[-1]]) + 0.06]
+        axes.plot(ends, [y, y], color=INK, lw=4, solid_capstyle="butt", zorder=3)
     return drawing
+
+
+def _ruler(axes: Axes, at: Callable[[float], float], k: int, difference: float) -> None:
+    """The axis of ranks with its ends named, and the critical difference above it."""
+    axes.plot([at(1), at(k)], [0, 0], "-", color=INK, lw=1.2)
+    for rank in range(1, k + 1):
+        axes.plot([at(rank)] * 2, [0, 0.1], "-", color=INK, lw=1.2)
+        axes.text(at(rank), 0.15, str(rank), ha="center", va="bottom", fontsize=8.5)
+    text = f"critical difference {difference:.2f}"
+    if difference <= k - 1:
+        end = at(1 + difference)
+        axes.plot([at(1), end], [0.55, 0.55], "-", color=INK, lw=1.2)
+        for x in (at(1), end):
+            axes.plot([x, x], [0.49, 0.61], "-", color=INK, lw=1.2)
+    else:
+        text += f", more than ranks of {k} methods can differ"
+    axes.text(at(1), 0.66, text, ha="left", va="bottom", fontsize=8.5)
+    axes.text(at(1) - 0.18, 0.08, "best", ha="right", va="center", fontsize=8.5, color=INK)
+    axes.text(at(k) + 0.18, 0.08, "worst", ha="left", va="center", fontsize=8.5, color=INK)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-from matplotlib.figure import Figure as Drawing
-
 from studies.answers.ledger import Ledger
 from studies.answers.parts.contrasts import by_mean, wins, without
+from studies.answers.parts.drawing import INCHES_A_LETTER, panels
+from studies.answers.parts.heat_maps import SIGNED, HeatCell, Scale, heat_map
 from studies.answers.parts.wording import chance
 from studies.answers.results import Results
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Figure, Table
+from studies.engine.answer import Figure, Table, plural
 from studies.engine.statistics import Improvement
 
 # More methods than this leave no room for intervals in the cells of the map.
-LEGIBLE = 10
-INCHES_A_LETTER = 0.085
+LEGIBLE = 7
+# A wider scale than probabilities have: few pairs give many zeros and ones, which must not look like certainty.
+CHANCES = Scale(-0.35, 1.35, SIGNED)
 
 
 def wins_table(results: Results) -> Table:
@@ -25,7 +25,7 @@ def wins_table(results: Results) -> Table:
     names = [results.arms[arm].name for arm in order]
     counts = {one.n for row in found for one in row if one is not None and one.n}
     pairs = (
-        f"{min(counts)} pairs each"
+        f"{plural(min(counts), 'pair')} each"
         if len(counts) == 1
         else f"{min(counts, default=0)} to {max(counts, default=0)} pairs"
     )
@@ -37,8 +37,8 @@ def wins_table(results: Results) -> Table:
         "beats",
         "P(row beats column)",
         rows,
-        f"Share of the pairs of one seed that the row wins, ties half, with an exact pointwise 95% interval; {pairs}. "
-        "Rows and columns by mean test accuracy.",
+        "Share of pairs (sets of one seed) that the row wins, ties counted as half, with an exact pointwise 95% "
+        f"interval; {pairs}. Rows and columns are ordered by mean test accuracy.",
     )
 
 
@@ -47,50 +47,49 @@ def _wins(results: Results, a: str, b: str) -> Improvement:
 
 
 def wins_figure(ledger: Ledger) -> Figure | None:
-    """The same as a map; bold where the rule decides the difference."""
+    """The same as a map: hatched where the interval holds a half, bold where the rule decides the difference."""
     results = ledger.results
     order = [arm for arm in by_mean(results, "test") if results.mean(results.cell(arm)).mean is not None]
-    found = [[None if a == b else _wins(results, a, b) for b in order] for a in order]
-    values = np.array([[np.nan if one is None or one.value is None else one.value for one in row] for row in found])
-    if len(order) < 2 or not np.isfinite(values).any():
+    legible = len(order) <= LEGIBLE
+    cells = [[HeatCell(text="") if a == b else _cell(ledger, a, b, legible) for b in order] for a in order]
+    if len(order) < 2 or all(one.value is None for row in cells for one in row):
         return None
-    names, legible = [results.arms[arm].name for arm in order], len(order) <= LEGIBLE
-    margin, cell = INCHES_A_LETTER * max(map(len, names)), 0.78 if legible else 0.46
-    size = (max(4.5, cell * len(order) + margin + 1.8), max(3.0, 0.62 * cell * len(order) + margin + 0.9))
-    drawing = Drawing(figsize=size, layout="constrained")
-    axes = drawing.subplots()
-    axes.set_facecolor("#eef0f3")
-    # A wider scale than probabilities have: few pairs give many zeros and ones, which must not look like certainty.
-    mesh = axes.imshow(values, vmin=-0.35, vmax=1.35, cmap="RdBu", aspect="auto", interpolation="nearest")
-    for y, row in enumerate(found):
-        for x, one in enumerate(row):
-            if one is None or one.value is None:
-                continue
-            weight = "bold" if ledger[results.against(order[y], order[x])].differs else "normal"
-            lift = -0.14 if legible and one.low is not None else 0.0
-            axes.text(x, y + lift, f"{one.value:.2f}", ha="center", va="center", fontsize=9, weight=weight)
-            if legible and one.low is not None:
-                axes.text(x, y + 0.22, f"{one.low:.2f} – {one.high:.2f}", ha="center", va="center", fontsize=6.5)
-    axes.set_xticks(range(len(order)), names, rotation=40, ha="left", rotation_mode="anchor")
+    names = [results.arms[arm].name for arm in order]
+    margin, wide, high = (
+        INCHES_A_LETTER * max(map(len, names)) + 0.35,
+        0.74 if legible else 0.38,
+        0.4 if legible else 0.27,
+    )
+    drawing, (axes,) = panels(1, 1, (max(5.0, wide * len(order) + margin), high * len(order) + margin))
+    heat_map(axes, cells, names, names, CHANCES)
+    axes.set_xticks(range(len(order)), names, rotation=90, ha="center", va="bottom", rotation_mode="default")
     axes.xaxis.tick_top()
-    axes.set_yticks(range(len(order)), names)
+    axes.tick_params(length=0)
     axes.set_ylabel("A (row)")
     axes.set_xlabel("B (column)")
     axes.xaxis.set_label_position("top")
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    bar = drawing.colorbar(mesh, ax=axes, shrink=0.8, pad=0.02, ticks=[0, 0.5, 1])
-    bar.ax.set_ylim(0, 1)
-    bar.set_label("P(A beats B)")
-    bar.outline.set_visible(False)
     lost = [arm for arm in results.arms if arm not in order]
     return Figure(
         "beats",
         "Who beats whom",
-        "Share of the pairs of one seed in which the row's set beats the column's, ties half"
-        f"{'; below it the exact pointwise 95% interval' if legible else ' (exact intervals in the table)'}. Bold "
-        "where the difference of the two is decided: a gain of the term in the family of gains, a difference to "
-        "random real images in theirs, all other pairs in a third. Methods in the order of their mean test accuracy."
+        "Share of pairs (sets of one seed) in which the row beats the column, ties counted as half"
+        f"{', with the exact pointwise 95% interval below' if legible else ' (exact intervals in the table)'}; purple "
+        "where the row wins more often, orange where the column does. Hatched: the interval contains one half, so the "
+        "share itself is undecided (5 pairs or fewer never decide it). Bold: the difference of the two accuracies is "
+        "decided; gains of the MI term within the family of gains, differences from random real images within theirs, "
+        "all other pairs within a third. Methods are ordered by mean test accuracy."
         f"{without(results, lost)}",
         drawing,
     )
+
+
+def _cell(ledger: Ledger, a: str, b: str, legible: bool) -> HeatCell:
+    """P(a beats b), with its interval where there is room."""
+    one = _wins(ledger.results, a, b)
+    if one.value is None:
+        return HeatCell(text="")
+    text = f"{one.value:.2f}"
+    if legible and one.low is not None:
+        text += f"\n{one.low:.2f} – {one.high:.2f}"
+    undecided = one.low is None or one.high is None or one.low <= 0.5 <= one.high
+    return HeatCell(one.value, text, ledger[ledger.results.against(a, b)].differs, undecided)

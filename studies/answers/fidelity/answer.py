@@ -5,16 +5,16 @@ from __future__ import annotations
 import statistics
 
 import numpy as np
-from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import PercentFormatter
 
 from mim4dd.methods import METHODS
 from mim4dd.registry import Scalar, flatten
 from studies.answers.fidelity.published import SAME, Published, published
 from studies.answers.ledger import Ledger, Part, Ruling
-from studies.answers.parts.overview import more_seeds, unready
+from studies.answers.parts.drawing import PAGE, bars, dodged, legend, panels, percent_axis, styles
+from studies.answers.parts.overview import ENDED, more_seeds, unready
 from studies.answers.results import Contrast, Results, slug
-from studies.engine.answer import Answer, Cell, Figure, Sentence, Table, images, percent
+from studies.engine.answer import Answer, Cell, Figure, Sentence, Table, decimal, images, percent, plural
 from studies.engine.arms import TERM
 from studies.engine.folder import StudyFolder
 from studies.engine.progress import clock
@@ -117,37 +117,37 @@ def _sentence(found: Beside, arm: str) -> Sentence | None:
     if not config:
         return None
     ours, claim = found.ledger.claimed_mean(cell)
-    lost = "".join(f"; {n} {status}" for status in ("diverged", "error") if (n := results.ended(cell, status)))
-    start = f"{results.arms[arm].name} on {config['dataset']}, {images(int(config['ipc']))}"
+    lost = "".join(f"; {n} {ENDED[status]}" for status in ("diverged", "error") if (n := results.ended(cell, status)))
+    name, start = results.arms[arm].name, f"On {config['dataset']}, with {images(int(config['ipc']))}"
     if ours.mean is None:
-        return Sentence(f"{start}: no set could be scored{lost}.")
-    sets = f"{ours.n} set{'' if ours.n == 1 else 's'} of {results.judges(cell)} networks"
-    text, claims = f"{start}: {percent(ours)}, n = {sets}{lost}", [claim]
+        return Sentence(f"{start}, no set of {name} could be scored{lost}.")
+    sets = f"{plural(ours.n, 'set')} of {plural(results.judges(cell), 'network')}"
+    text, claims = f"{start}, {name} reached {percent(ours)} (n = {sets}{lost})", [claim]
     if arm in found.gaps:
         gap = found.gaps[arm]
-        text += f", beside {found.cells[arm].accuracy:.1f} published ({100 * (gap.interval.mean or 0.0):+.1f}"
-        text += f", {FROM_PUBLISHED[gap.decision]})"
+        difference = decimal(100 * (gap.interval.mean or 0.0), "+.1f")
+        text += f", where {found.cells[arm].accuracy:.1f}% is published"
+        text += f" (difference {difference} points, {FROM_PUBLISHED[gap.decision]})"
         claims.append(gap.claim)
     if arm in found.gains:
         gain = found.gains[arm]
-        pairs = f"{gain.interval.n} seed{'' if gain.interval.n == 1 else 's'}"
-        text += f", {gain.points} against its base alone on the same {pairs} ({gain.word})"
+        text += f", {gain.points} compared with its base alone over {plural(gain.interval.n, 'pair')} ({gain.word})"
         claims.append(gain.claim)
     changed = schedule(config)
-    text += f"; schedule: {', '.join(changed)}." if changed else "; the published schedule."
+    text += f"; schedule (published): {', '.join(changed)}." if changed else "; the schedule is the published one."
     return Sentence(text, tuple(claims))
 
 
 def _table(found: Beside) -> Table:
     return Table.of(
         "fidelity",
-        "Ours beside the published number",
+        "Our accuracy and the published one",
         [_row(found, arm) for arm in found.results.arms],
-        "Test accuracy; 95% t interval over synthetic sets; spreads are standard deviations in points, that between "
-        "sets with network noise removed. Nothing is chosen by these numbers: the last iteration and the last epoch "
-        "count. * a published number from memory of the literature, not read again. Times are medians of one worker "
-        "with the threads named below; preparing: experts and the like, made once for all sets of a seed and whoever "
-        "shares them. Peak memory is the worker's.",
+        "Test accuracy with 95% t intervals over synthetic sets; spreads are standard deviations in points, that "
+        "between sets with network noise removed. Nothing is chosen by these numbers: the last iteration and the last "
+        "epoch count. A star marks a published number that is quoted from memory and not checked again. Times are "
+        "medians of one worker with the number of threads stated below; preparing: experts and similar inputs, made "
+        "once for all trials of a seed that share them. Peak memory is that of the worker.",
     )
 
 
@@ -209,29 +209,26 @@ def _curves(results: Results) -> Figure | None:
     curves = {arm: curve for arm in results.arms if len(curve := curve_of(results, arm)) > 1}
     if not curves:
         return None
-    drawing = Drawing(figsize=(7.5, 4.6), layout="constrained")
-    axes = drawing.subplots()
-    for arm, curve in curves.items():
+    drawing, (axes,) = panels(1, 1, (PAGE, 4.2))
+    style = styles(results.arms)
+    for k, (arm, curve) in enumerate(curves.items()):
         share = np.array([iteration for iteration, _ in curve]) / curve[-1][0]
-        means = np.array([one.mean for _, one in curve], dtype=float)
         told = any(key.endswith(".iterations") for key in results.arms[arm].knobs)
         name = results.arms[arm].name + ("" if told else f", {curve[-1][0]} iterations")
-        (line,) = axes.plot(share, means, marker="o", label=name)
-        if all(one.low is not None for _, one in curve):
-            low, high = (np.array([getattr(one, side) for _, one in curve], dtype=float) for side in ("low", "high"))
-            axes.fill_between(share, low, np.minimum(high, 1), color=line.get_color(), alpha=0.15, lw=0)
+        bars(axes, dodged(share, k, len(curves)), [one for _, one in curve], style[arm], name, fraction=True)
     axes.set_xlabel("share of the iterations")
     axes.set_ylabel("validation accuracy")
-    axes.set_xlim(0, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
-    drawing.legend(loc="outside upper center", ncols=1, frameon=False, fontsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlim(0, 1.06)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    percent_axis(axes, 1)
+    legend(drawing, axes)
     return Figure(
         "curves",
         "Accuracy against iterations",
-        "Validation accuracy at a quarter, half and all of the iterations, mean over synthetic sets with 95% t bands "
-        "where there are two or more. The interim points train two networks on the set as it is, the last as many as "
-        "the table says: a curve that still rises says that its schedule was cut short.",
+        "Validation accuracy at a quarter, half and all of the iterations, mean over synthetic sets with 95% t "
+        "intervals where there are two or more; the methods of one share stand side by side. Interim points are scored "
+        "with two networks trained on the set as it then is, the last point with as many as the table says. A curve "
+        "that still rises shows that its schedule was cut short.",
         drawing,
     )
 
@@ -240,7 +237,7 @@ def _notes(found: Beside) -> list[str]:
     results, sources = found.results, {cell.source for cell in found.cells.values()}
     notes = [f"Published numbers: {'; '.join(sorted(sources))}."] if sources else []
     if str(results.folder.study["dataset"]).startswith("npz:cifar10_20k"):
-        notes.append("The published numbers are of all 50,000 training images, ours of the 20,000 of this file.")
+        notes.append("The published numbers use all 50,000 training images, ours the 20,000 of this file.")
     names = {arm: results.arms[arm].name for arm in results.arms}
     far = [names[arm] for arm, gap in found.gaps.items() if 100 * abs(gap.interval.mean or 0.0) > CLOSE]
     if far:

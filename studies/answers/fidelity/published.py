@@ -11,7 +11,7 @@ DC = "Zhao, Mopuri & Bilen 2021 (DC), table 1"
 DSA = "Zhao & Bilen 2021 (DSA), table 1"
 DM = "Zhao & Bilen 2023 (DM), table 1"
 MTT = "Cazenavette et al. 2022 (MTT), table 1"
-MEMORY = "the literature, from memory and not read again"
+MEMORY = "the literature, quoted from memory and not checked again"
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from studies.answers.ledger import Ledger, Ruling
-from studies.answers.parts.drawing import tints
+from studies.answers.parts.drawing import INK, PAGE, Style, bars, panels, styles
 from studies.answers.parts.wording import chance
 from studies.answers.results import Cell, Results
-from studies.engine.answer import Figure, Table
+from studies.engine.answer import Figure, Table, plural
 from studies.engine.arms import CEILING, FLOOR
 from studies.engine.statistics import Improvement, probability_of_improvement
 
@@ -49,10 +49,10 @@ def contrast_table(
         name,
         title,
         rows,
-        "Test accuracy of sets of one seed, pointwise 95% t interval of the paired difference. Decision: three paired "
-        "t tests (a difference; none beyond half a point; more than half a point), each with Holm's correction over "
-        "this table; p are those of the difference. P(better): share of pairs won, ties half, exact interval. Pairs "
-        "that would decide: at power .8 from the ends of the interval, nothing where |t| < 1.",
+        "Differences in test accuracy, paired by seed, with pointwise 95% t intervals. Decision: three paired t tests "
+        "(that there is a difference; none beyond half a point; more than half a point), each Holm-corrected over this "
+        "table; p is that of the first. P(better): share of pairs won, ties counted as half, with an exact 95% "
+        "interval. Pairs that would decide: at power 0.8, from the two ends of the interval; not stated where |t| < 1.",
     )
 
 
@@ -66,36 +66,30 @@ def counted(results: Results, arm: str, metric: str) -> str:
     """An arm's name, and how many of its sets have an accuracy where some have not."""
     cell = results.cell(arm)
     there, planned = results.mean(cell, metric).n, len(results.trials(cell))
-    return results.arms[arm].name + (f" ({there} of {planned} sets)" if there < planned else "")
+    return results.arms[arm].name + (f" ({there} of {plural(planned, 'set')})" if there < planned else "")
 
 
 def without(results: Results, arms: Sequence[str]) -> str:
     """The end of a caption: who is not in the figure."""
     names = ", ".join(results.arms[arm].name for arm in arms)
-    return f" Without an accuracy, and not drawn: {names}." if arms else ""
+    return f" Without an accuracy, and therefore not drawn: {names}." if arms else ""
 
 
 def forest(ledger: Ledger, metric: str) -> Figure | None:
-    """The accuracy of every arm at the references, its sets as ticks, anchors as dashed lines."""
-    results, tint = ledger.results, tints(ledger.results.arms)
+    """The accuracy of every arm at the references, its sets as ticks, anchors as dotted lines."""
+    results, style = ledger.results, styles(ledger.results.arms)
     order = [arm for arm in by_mean(results, metric) if results.mean(results.cell(arm), metric).mean is not None]
     if not order:
         return None
     lost = [arm for arm in results.arms if arm not in order]
-    drawing = Drawing(figsize=(8, 0.42 * len(order) + 1.7), layout="constrained")
-    axes = drawing.subplots()
+    drawing, (axes,) = panels(1, 1, (PAGE, 0.38 * len(order) + 1.5))
     for y, key in enumerate(order):
-        arm, cell = results.arms[key], results.cell(key)
+        cell, own = results.cell(key), style[key]
         mean, sets = results.mean(cell, metric), results.sets(cell, metric)
-        own = tint[arm.control or key]
-        axes.plot(
-            sets[np.isfinite(sets)], np.full(int(np.isfinite(sets).sum()), y + 0.24), "|", ms=6, color=own, alpha=0.7
-        )
-        if mean.low is not None and mean.high is not None:
-            axes.plot([max(0, mean.low), min(1, mean.high)], [y, y], "-", lw=2, color=own, solid_capstyle="butt")
-        filled = own if arm.has_term or arm.anchor else "white"
-        axes.plot(mean.mean or 0.0, y, "o", ms=8, mec=own, mew=1.8, mfc=filled, zorder=3)
-    _anchor_lines(results, axes, metric, tint)
+        sets = sets[np.isfinite(sets)]
+        axes.plot(sets, np.full(len(sets), y + 0.28), "|", ms=6, color=own.colour)
+        bars(axes, np.array([y]), [mean], own, "", fraction=True, across=True)
+    _anchor_lines(results, axes, metric, style)
     axes.set_yticks(range(len(order)), [counted(results, arm, metric) for arm in order])
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xlabel("test accuracy")
@@ -108,24 +102,24 @@ def forest(ledger: Ledger, metric: str) -> Figure | None:
     return Figure(
         "accuracy",
         "Test accuracy under one recipe",
-        f"Mean over {len(results.seeds)} synthetic sets (seeds) with 95% t intervals over sets; a tick below each "
-        "is one set, the mean of its networks. Filled: with the MI term; hollow: the base alone. Grey and orange, "
-        "dashed: random real images, and full data under the same recipe, cut short. Ordered by the mean; nothing "
-        f"is chosen by it.{without(results, lost)}",
+        f"Mean over {plural(len(results.seeds), 'synthetic set')} (seeds) with 95% t intervals over sets; each tick "
+        "below is one set, the mean of its networks. Filled: with the MI term; hollow: without it. Dotted: random real "
+        "images, and full data under the same recipe with shortened training. Ordered by the mean, by which nothing is "
+        f"chosen.{without(results, lost)}",
         drawing,
     )
 
 
-def _anchor_lines(results: Results, axes: Axes, metric: str, tint: dict[str, str]) -> None:
-    """Floor and ceiling as dashed lines; their names stand between them, or beside them where there is no room."""
+def _anchor_lines(results: Results, axes: Axes, metric: str, style: dict[str, Style]) -> None:
+    """Floor and ceiling as dotted lines; their names stand between them, or beside them where there is no room."""
     low, high = axes.get_xlim()
     known = {arm: results.mean(results.cell(arm), metric).mean for arm in (FLOOR, CEILING) if arm in results.arms}
     places = {arm: mean for arm, mean in known.items() if mean is not None}
-    near = len(places) == 2 and np.ptp(list(places.values())) < 0.4 * (high - low)
+    near = len(places) == 2 and np.ptp(list(places.values())) < 0.6 * (high - low)
     for arm, place in places.items():
         name, inward = ("floor", "left") if arm == FLOOR else ("ceiling", "right")
         outward = {"left": "right", "right": "left"}[inward]
-        axes.axvline(place, color=tint[arm], ls="--", lw=1, zorder=0)
+        axes.axvline(place, color=style[arm].colour, ls=style[arm].line, lw=1.2, zorder=0)
         axes.annotate(
             f"{name}: {results.arms[arm].name}",
             (place, 1.0),
@@ -134,16 +128,15 @@ def _anchor_lines(results: Results, axes: Axes, metric: str, tint: dict[str, str
             textcoords="offset points",
             ha=outward if near else inward,
             fontsize=8.5,
-            color=tint[arm],
+            color=INK,
         )
     axes.set_xlim(low, high)
 
 
 def _key(drawing: Drawing) -> None:
-    dark = "#444b57"
     shapes = [
-        Line2D([], [], marker="o", ls="-", lw=2, color=dark, mfc="white", mew=1.8, ms=7, label="base alone"),
-        Line2D([], [], marker="o", ls="-", lw=2, color=dark, ms=7, label="with the MI term"),
-        Line2D([], [], marker="|", ls="", color=dark, ms=6, label="one synthetic set"),
+        Line2D([], [], marker="o", ls="-", lw=1.5, color=INK, mfc="white", mew=1.5, ms=6, label="without the MI term"),
+        Line2D([], [], marker="o", ls="-", lw=1.5, color=INK, ms=6, label="with the MI term"),
+        Line2D([], [], marker="|", ls="", color=INK, ms=6, label="one synthetic set"),
     ]
-    drawing.legend(handles=shapes, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    drawing.legend(handles=shapes, loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from studies.answers.parts.drawing import ZERO, band, curve_axis, legend, percent_axis, tints
+from studies.answers.parts.drawing import (
+    INK,
+    PAGE,
+    TITLE,
+    bars,
+    curve_axis,
+    dodged,
+    fonts,
+    legend,
+    percent_axis,
+    points_axis,
+    star,
+    styles,
+)
 from studies.answers.parts.overview import WORDS
 from studies.answers.parts.response import Levels, Response
 from studies.answers.parts.wording import chance
 from studies.answers.results import Cell
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Figure, Table, percent
-from studies.engine.arms import CEILING
+from studies.engine.answer import Figure, Table, percent, plural
+from studies.engine.arms import Curve
 from studies.engine.statistics import probability_of_improvement
+
+# Curves side by side; more go below.
+COLUMNS = 3
 
 
 def degradation_table(found: Response) -> Table:
@@ -25,11 +42,11 @@ def degradation_table(found: Response) -> Table:
         "degradation",
         f"Accuracy at every level of {' and '.join(factor.name for factor in results.factors)}",
         rows,
-        "Mean over the synthetic sets (seeds) that did not diverge, pointwise 95% t intervals; differences pair "
-        "sets of one seed. Balanced accuracy is the mean recall of the classes on the clean test split; nothing is "
-        f"chosen by it. Decision: three paired t tests, each with Holm's correction over the {gains} gains, margin "
-        f"half a point; * likewise over the costs and the {changes} changes. P(better): share of pairs won, ties "
-        "half, exact interval.",
+        "Mean over the synthetic sets (seeds) that did not diverge, with pointwise 95% t intervals; differences are "
+        "paired by seed. Balanced accuracy is the mean recall of the classes on the clean test split; nothing is "
+        "chosen by it. Decision: three paired t tests with a margin of half a point, each Holm-corrected over the "
+        f"{plural(gains, 'gain')}; a star marks what is decided in the same way over the costs and over the "
+        f"{plural(changes, 'change')}. P(better): share of pairs won, ties counted as half, with an exact interval.",
     )
 
 
@@ -83,10 +100,10 @@ def slope_table(found: Response) -> Table:
         "slopes",
         "Slope of degradation",
         rows,
-        "Each seed's least-squares slope over the clean control and the severities of one kind (wrong labels as "
-        "realised, up to half of them; log10 of the factor); the interval is over seeds and says nothing of the "
-        "misfit, the largest distance of a condition's mean from the mean line. Decision: Holm over "
-        f"{' or '.join(map(str, sizes))}.",
+        "Least-squares slope of each seed over the clean control and the severities of one kind (wrong labels as "
+        "realised, up to half of them; log10 of the factor). The interval is over seeds and does not include the "
+        "misfit, which is the largest distance of a condition's mean from the mean line. Decision: Holm-corrected over "
+        f"{' or '.join(map(str, sizes))} comparisons.",
     )
 
 
@@ -94,36 +111,60 @@ def degradation_figure(found: Response, note: str = "") -> Figure | None:
     """Accuracy above, the gains below, a column a curve. note: what else its caption says."""
     if not found.curves:
         return None
-    columns, tint = len(found.curves), tints(found.results.arms)
-    drawing = Drawing(figsize=(max(6.5, 3.3 * columns + 1), 6.6), layout="constrained")
-    grid = drawing.subplots(2, columns, sharey="row", sharex="col", squeeze=False, height_ratios=[3, 2])
-    for k, (curve, points_) in enumerate(found.curves):
-        top, bottom = grid[0][k], grid[1][k]
-        x, levels = np.array([place for place, _ in points_]), [one for _, one in points_]
-        for arm in found.main:
-            dashed = found.results.arms[arm].method == CEILING
-            means = [found.results.mean(Cell(arm, one), found.metric) for one in levels]
-            band(top, x, means, tint[arm], found.name(arm), dashed=dashed)
-            if arm in found.terms:
-                gains = [found.gain(arm, one) for one in levels]
-                band(bottom, x, [one.interval for one in gains], tint[arm], found.name(arm))
-                marked = [(place, one.interval.mean) for place, one in zip(x, gains, strict=True) if one.differs]
-                if marked:
-                    bottom.plot(*zip(*marked, strict=True), "*", ms=11, color=tint[arm], mec="white", zorder=4)
-        bottom.axhline(0, color=ZERO, lw=1)
-        top.set_title(curve.name, fontsize=11)
-        curve_axis(bottom, curve, x)
-        top.set_ylim(0, 1.02)  # a t interval of few sets knows no bounds
-        percent_axis(top)
-        percent_axis(bottom, 1)
-    grid[0][0].set_ylabel(WORDS[found.metric])
-    grid[1][0].set_ylabel("paired gain over the base")
-    legend(drawing, grid[0][0])
+    drawing, pairs = _grid(len(found.curves))
+    for (top, bottom), (curve, points_) in zip(pairs, found.curves, strict=True):
+        _draw(found, top, bottom, curve, points_)
+    for top, bottom in pairs[::COLUMNS]:
+        top.set_ylabel(WORDS[found.metric])
+        bottom.set_ylabel("gain over the base (points)")
+    first = pairs[0][0]
+    low, high = first.get_ylim()
+    first.set_ylim(np.floor(10 * low) / 10, min(np.ceil(10 * high) / 10, 1.02))
+    percent_axis(first)
+    legend(drawing, first)
     return Figure(
         "degradation",
-        "What it costs, and what is left of the gain",
-        f"Mean over {len(found.results.seeds)} synthetic sets (seeds) with pointwise 95% t bands over sets; the first "
-        f"point is {found.at_reference}. Below: the MI term's gain over the base at the same level, paired by seed; a "
-        f"star where a gain or a loss is decided.{f' {note}' if note else ''}",
+        "Accuracy along each curve, and the gain over the base",
+        f"Mean over {plural(len(found.results.seeds), 'synthetic set')} (seeds) with pointwise 95% t intervals over "
+        f"sets; the arms of a level stand side by side, and the first level is {found.at_reference}. Below: the gain "
+        "of the MI term over the base at the same level, paired by seed; a star marks a decided gain or loss. Hollow: "
+        f"a base alone; dotted: random real images and full data.{f' {note}' if note else ''}",
         drawing,
     )
+
+
+def _grid(count: int) -> tuple[Drawing, list[tuple[Axes, Axes]]]:
+    """A pair of panels for each curve, accuracy above the gain, `COLUMNS` pairs side by side; one scale of accuracy."""
+    columns, rows = min(count, COLUMNS), -(-count // COLUMNS)
+    with fonts():
+        drawing = Drawing(figsize=(PAGE if columns > 1 else 0.85 * PAGE, 4.7 * rows + 0.6), layout="constrained")
+        grid = drawing.subplots(2 * rows, columns, squeeze=False, height_ratios=[3, 2] * rows)
+    pairs = [(grid[2 * (k // columns)][k % columns], grid[2 * (k // columns) + 1][k % columns]) for k in range(count)]
+    for axes in set(grid.flat) - {axes for pair in pairs for axes in pair}:
+        axes.set_visible(False)
+    for k, (top, bottom) in enumerate(pairs):
+        bottom.sharex(top)
+        if k:
+            top.sharey(pairs[0][0])
+        top.tick_params(labelbottom=False, labelleft=k % columns == 0)
+        top.spines[["top", "right"]].set_visible(False)
+    return drawing, pairs
+
+
+def _draw(found: Response, top: Axes, bottom: Axes, curve: Curve, points_: list[tuple[float, Levels]]) -> None:
+    """One curve: every main arm's accuracy, and the gains of those with a control."""
+    style, terms = styles(found.results.arms), [arm for arm in found.main if arm in found.terms]
+    x, log = np.array([one for one, _ in points_]), curve.scale == "log"
+    for k, arm in enumerate(found.main):
+        means = [found.results.mean(Cell(arm, levels), found.metric) for _, levels in points_]
+        bars(top, dodged(x, k, len(found.main), log=log), means, style[arm], found.name(arm), fraction=True)
+    for k, arm in enumerate(terms):
+        gains, at = [found.gain(arm, levels) for _, levels in points_], dodged(x, k, len(terms), log=log)
+        bars(bottom, at, [one.interval for one in gains], style[arm], found.name(arm))
+        for one, x_of_arm in zip(gains, at, strict=True):
+            if one.differs and one.interval.high is not None:
+                star(bottom, x_of_arm, one.interval.high, style[arm].colour)
+    bottom.axhline(0, color=INK, lw=0.8)
+    points_axis(bottom)
+    top.set_title(curve.name, fontsize=TITLE)
+    curve_axis(bottom, curve, x)

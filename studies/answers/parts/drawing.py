@@ -1,39 +1,120 @@
-"""What figures share: an arm's colour, axes in percent and points, bands, heat maps of cells with their numbers."""
+"""What figures share: an arm's style, panels, axes in percent and points, bars, legends.
+
+Everything must be readable in grey: arms differ in marker and line besides the colour, what is undecided is hatched.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure as Drawing
-from matplotlib.image import AxesImage
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from studies.engine.arms import CEILING, FLOOR, Arm, Curve
 from studies.engine.rows import Array
 from studies.engine.statistics import Interval
+from studies.engine.statistics.contrasts import MARGIN
 
-INK, FAINT, ZERO = "#1d2430", "#9aa5b1", "#c0392b"
-ANCHORS = {FLOOR: "#7f8a99", CEILING: "#d98200"}
-TINTS = ("#c0392b", "#0b6e99", "#2e8b57", "#7a4fa3", "#8c564b", "#b5458a", "#3d6fd1", "#6b7a1e")
-# Less than five points would dramatise noise, more than twenty would hide the other cells.
-NARROWEST, WIDEST = 5.0, 20.0
+# Inches across a printed page: a figure of this width keeps its font sizes on paper.
+PAGE = 7.2
+SMALLEST = 7.5
+TITLE = 9
+INCHES_A_LETTER = 0.064  # of 8 points, on average
+INK, FAINT = "#1d2430", "#8a929c"
+# Paul Tol's muted scheme, for every kind of colour blindness, without those that are too light on white.
+COLOURS = ("#332288", "#CC6677", "#117733", "#999933", "#882255", "#AA4499")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Steps between ticks: a step of 2.5 would be printed rounded, now up, now down.
+ROUND = [1, 2, 5, 10]
+Dashes = tuple[float, tuple[float, ...]]
+LINES: tuple[Dashes | str, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (2.5, 1.2)))
 
 
-def tints(arms: Mapping[str, Arm]) -> dict[str, str]:
-    """A colour for each arm by its key, the same in every figure of an answer."""
+@dataclass(frozen=True)
+class Style:
+    """How an arm is drawn. filled: with the MI term, or an anchor; a base alone is hollow."""
+
+    colour: str
+    marker: str
+    line: Dashes | str
+    filled: bool = True
+
+    @property
+    def face(self) -> str:
+        return self.colour if self.filled else "white"
+
+
+# The anchors are grey and dotted, with markers that no other arm has.
+ANCHORS = {FLOOR: Style("#767676", "x", (0, (1, 1))), CEILING: Style("#4d4d4d", "+", (0, (1, 2.5)))}
+
+
+def styles(arms: Mapping[str, Arm]) -> dict[str, Style]:
+    """A style for each arm by its key, the same in every figure of an answer; all of 84 arms differ, of 28 in grey."""
     others = [key for key, arm in arms.items() if not arm.anchor]
-    return {
-        key: ANCHORS[arm.method] if arm.anchor else TINTS[others.index(key) % len(TINTS)] for key, arm in arms.items()
+    own = {
+        key: Style(COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)], LINES[k % len(LINES)], arms[key].has_term)
+        for k, key in enumerate(others)
     }
+    return {key: ANCHORS[arm.method] if arm.anchor else own[key] for key, arm in arms.items()}
+
+
+def fonts() -> AbstractContextManager[None]:
+    """Sizes of text, in points, for axes and bars that are made inside."""
+    return rc_context(
+        {"font.size": 8.5, "axes.labelsize": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8.5}
+    )
+
+
+def panels(
+    count: int,
+    columns: int,
+    size: tuple[float, float],
+    *,
+    sharex: bool = False,
+    sharey: bool = False,
+    extra: tuple[float, float] = (0.0, 0.0),
+) -> tuple[Drawing, list[Axes]]:
+    """A drawing with a grid of `count` panels, each of a size in inches. extra: room beside and above them all."""
+    rows = -(-count // columns)
+    width, height = (side * n + more for side, n, more in zip(size, (columns, rows), extra, strict=True))
+    with fonts():
+        drawing = Drawing(figsize=(width, height), layout="constrained")
+        grid: list[Axes] = list(drawing.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).flat)
+    for axes in grid[count:]:
+        axes.set_visible(False)
+    return drawing, grid[:count]
 
 
 def percent_axis(axes: Axes, decimals: int = 0) -> None:
     """Fractions of 1 as percent on the vertical axis."""
+    axes.yaxis.set_major_locator(MaxNLocator(7, steps=ROUND))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def points_axis(axes: Axes, which: Literal["x", "y"] = "y") -> None:
+    """Differences of fractions as points, `+1.0`. It holds the margin on both sides: less would dramatise noise."""
+    axis, limit = (axes.xaxis, axes.set_xlim) if which == "x" else (axes.yaxis, axes.set_ylim)
+    axis.set_major_locator(MaxNLocator(6, steps=ROUND))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    limit(min(low, -1.2 * MARGIN), max(high, 1.2 * MARGIN))
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _signed(value: float) -> str:
+    """`+1.0`, `-0.5`, `0`; a second decimal where ticks lie closer than a tenth of a point."""
+    points = round(100 * value, 6)
+    if points == 0:
+        return "0"
+    return f"{points:+.1f}" if round(points, 1) == points else f"{points:+.2f}"
 
 
 def curve_axis(axes: Axes, curve: Curve, x: Array) -> None:
@@ -44,64 +125,80 @@ def curve_axis(axes: Axes, curve: Curve, x: Array) -> None:
         return
     if curve.scale == "log":
         axes.set_xscale("log")
-    axes.set_xticks(x, [f"{value:g}" for value in x])
+    # From the right, a label is left out where the next one would touch it.
+    at, width = np.log10(x) if curve.scale == "log" else x, axes.bbox.width / axes.figure.dpi
+    labels, taken = [""] * len(x), np.inf
+    for k in range(len(x) - 1, -1, -1):
+        if (taken - at[k]) * width > 0.3 * np.ptp(at):
+            labels[k], taken = f"{x[k]:g}", at[k]
+    axes.set_xticks(x, labels)
     axes.minorticks_off()
 
 
-def legend(drawing: Drawing, axes: Axes) -> None:
+def legend(drawing: Drawing, axes: Axes, title: str = "") -> None:
     """One legend above all panels."""
     handles, names = axes.get_legend_handles_labels()
-    drawing.legend(handles, names, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    room = int(PAGE / (INCHES_A_LETTER * (max(map(len, names), default=1) + 8)))
+    columns = max(1, min(3, room, len(names)))
+    drawing.legend(
+        handles,
+        names,
+        loc="outside upper center",
+        ncols=columns,
+        frameon=False,
+        fontsize=8.5,
+        handlelength=3.2,
+        title=title or None,
+        title_fontsize=8.5,
+    )
 
 
-def band(axes: Axes, x: Array, intervals: Sequence[Interval], tint: str, name: str, *, dashed: bool = False) -> None:
-    """Means joined by a line, with their intervals as a band."""
+def dodged(x: Array, k: int, count: int, *, log: bool = False) -> Array:
+    """The places of arm k of `count`, shifted a little so that bars of one level stand beside one another."""
+    at = np.log10(x) if log else np.asarray(x, dtype=float)
+    gaps = np.diff(np.unique(at))
+    if count < 2 or not len(gaps):
+        return np.asarray(x, dtype=float)
+    step = min(0.018 * float(np.ptp(at)), 0.6 * float(gaps.min()) / count)
+    shifted = at + step * (k - (count - 1) / 2)
+    return np.asarray(10**shifted if log else shifted)
+
+
+def bars(
+    axes: Axes,
+    at: Array,
+    intervals: Sequence[Interval],
+    style: Style,
+    name: str,
+    *,
+    fraction: bool = False,
+    across: bool = False,
+) -> None:
+    """Means at these places joined by a line, with capped bars; across: at heights, with bars along x.
+
+    fraction: bars end at 0 and 1, which a t interval does not know.
+    """
     mean, low, high = (
         np.array([np.nan if (value := getattr(one, end)) is None else value for one in intervals])
         for end in ("mean", "low", "high")
     )
-    axes.fill_between(x, low, high, color=tint, alpha=0.13, lw=0)
-    axes.plot(x, mean, "o--" if dashed else "o-", ms=4, lw=1.6, color=tint, label=name)
+    if fraction:
+        low, high = np.maximum(low, 0), np.minimum(high, 1)
+    ends = (mean - low, high - mean)
+    shape: dict[str, Any] = {"xerr" if across else "yerr": ends, "color": style.colour, "marker": style.marker}
+    shape |= {"linestyle": style.line, "markerfacecolor": style.face, "markersize": 5.5}
+    x, y = (mean, at) if across else (at, mean)
+    axes.errorbar(x, y, **shape, lw=1.3, elinewidth=1.2, capsize=3, label=name)
 
 
-@dataclass(frozen=True)
-class HeatCell:
-    """A cell of a heat map: value (None: nothing there), text, and whether its difference is decided."""
-
-    value: float | None = None
-    text: str = "–"
-    decided: bool = False
+def star(axes: Axes, x: float, top: float, colour: str) -> None:
+    """A star above a bar whose difference is decided."""
+    axes.annotate("★", (x, top), (0, 1), textcoords="offset points", ha="center", va="bottom", fontsize=8, color=colour)
 
 
-def mean_cell(interval: Interval) -> HeatCell:
-    """An accuracy in percent."""
-    return HeatCell() if interval.mean is None else HeatCell(100 * interval.mean, f"{100 * interval.mean:.1f}")
-
-
-def difference_cell(interval: Interval, decided: bool) -> HeatCell:
-    """A difference in points, above its interval."""
-    if interval.mean is None:
-        return HeatCell()
-    text = f"{100 * interval.mean:+.1f}"
-    if interval.low is not None and interval.high is not None:
-        text += f"\n[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
-    return HeatCell(100 * interval.mean, text, decided)
-
-
-def heat_map(
-    axes: Axes, cells: Sequence[Sequence[HeatCell]], rows: Sequence[str], columns: Sequence[str], *, signed: bool
-) -> AxesImage:
-    """Cells coloured by their values and labelled; decided ones are bold. signed: differences, around 0."""
-    shown = np.array([[np.nan if one.value is None else one.value for one in row] for row in cells])
-    span = float(np.clip(np.nanmax(np.abs(shown), initial=0.0), NARROWEST, WIDEST))
-    low, high, colours = (-span, span, "RdBu") if signed else (0.0, 100.0, "YlGn")
-    image = axes.imshow(shown, vmin=low, vmax=high, cmap=colours, aspect="auto", alpha=0.8, interpolation="nearest")
-    for y, row in enumerate(cells):
-        for x, one in enumerate(row):
-            dark = one.value is not None and abs(one.value) > 0.7 * high
-            weight, tint = ("bold" if one.decided else "normal"), ("white" if dark else INK)
-            axes.text(x, y, one.text, ha="center", va="center", fontsize=7.5, color=tint, weight=weight)
-    axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(rows)), rows)
-    axes.tick_params(length=0, labelsize=8.5)
-    return image
+def colour_bar(drawing: Drawing, mesh: ScalarMappable, axes: Sequence[Axes], label: str, decimals: int = 0) -> None:
+    """A bar of percentages beside these panels."""
+    with fonts():
+        bar = drawing.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02, format=PercentFormatter(1.0, decimals=decimals))
+        bar.set_label(label)
+    bar.outline.set_visible(False)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.figure import Figure as Drawing
+from matplotlib.axes import Axes
 
 from studies.answers.ledger import Ledger, Part
-from studies.answers.parts.drawing import INK
+from studies.answers.parts.drawing import INCHES_A_LETTER, INK, PAGE, SMALLEST, panels
+from studies.answers.parts.heat_maps import hatch, ink_on, shares_map
 from studies.answers.parts.pictures import picture_figure
-from studies.answers.parts.wording import listed
+from studies.answers.parts.wording import at, listed
 from studies.answers.results import Cell
-from studies.engine.answer import Figure, Sentence, Table
+from studies.engine.answer import Figure, Sentence, Table, plural
 from studies.engine.arms import CEILING
 from studies.engine.failures import FAILED, FAILURES, UNDECIDED, Group, describe, named
 
@@ -105,10 +105,10 @@ class Onset:
     def where(self) -> str:
         """The place in words."""
         if self.everywhere:
-            return "everywhere, on clean data too"
-        told = [f"at {listed(self.only)} only"] if self.only else []
+            return "at every level, clean data included"
+        told = [f"only {at(listed(self.only))}"] if self.only else []
         if self.begins:
-            told.append(f"under {self.begins}" if self.kind == self.begins else f"from {self.begins}")
+            told.append(f"at {self.begins}" if self.kind == self.begins else f"from {self.begins} on")
         return " and ".join(told)
 
 
@@ -166,15 +166,15 @@ def _sentences(ledger: Ledger, seen: Sequence[Occurrence], begun: Sequence[Onset
         for arm in dict.fromkeys(onset.arm for onset in begun if onset.name == name):
             places = [onset.where for onset in begun if (onset.name, onset.arm) == (name, arm)]
             told.append(f"{results.arms[arm].name} {', '.join(places)}")
-        sentences.append(Sentence(f"{name}: {'; '.join(told)}."))
+        sentences.append(Sentence(f"The failure mode {name} occurs for {'; for '.join(told)}."))
     if not sentences:
-        sentences.append(Sentence("No failure mode was seen in most seeds of any condition."))
+        sentences.append(Sentence("No failure mode occurs in most seeds of any condition."))
     counts = []
     for mode in sorted({one.mode for one in seen if one.undecided}):
         judged = [one for one in seen if one.mode == mode]
         counts.append(f"{mode} in {sum(one.undecided for one in judged)} of {len(judged)} cases")
     if counts:
-        sentences.append(Sentence(f"Undecided with {len(results.seeds)} seeds: {', '.join(counts)}."))
+        sentences.append(Sentence(f"Undecided with {plural(len(results.seeds), 'seed')}: {', '.join(counts)}."))
     return sentences
 
 
@@ -195,24 +195,52 @@ def _table(ledger: Ledger, begun: Sequence[Onset]) -> Table:
         "failures",
         "Where each failure mode begins",
         rows,
-        "A mode of single trials fails where most seeds do, one of groups where the one rule decides it; `from`: under "
-        "every more severe condition of the kind as well. The reference network that judges synthetic images has "
-        f"{'an unknown accuracy' if accuracy is None else f'{accuracy:.1%}'} on validation.",
+        "A failure mode of single trials occurs where most seeds show it, one of paired trials where the tests decide "
+        "it; `from X on`: also at every more severe level of the same kind. The reference network that classifies the "
+        f"synthetic images has {'an unknown accuracy' if accuracy is None else f'an accuracy of {accuracy:.1%}'} on "
+        "validation.",
     )
 
 
 def failure_map(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
-    """Mode x level, a row for each arm that can have the mode, with the counts of failed trials."""
+    """Mode x level, a row for each arm that shows the mode somewhere or may, with the counts of failed trials."""
     results = ledger.results
-    names = sorted({(one.name, one.mode) for one in seen if one.count or one.undecided})
-    can = {(one.mode, one.cell.arm) for one in seen}
-    rows = [(name, mode, arm) for name, mode in names for arm in results.arms if (mode, arm) in can]
+    columns, arms = list(results.levels), list(results.arms)
+    rows = sorted(
+        {(one.name, one.mode, one.cell.arm) for one in seen if one.count or one.undecided},
+        key=lambda row: (row[0], arms.index(row[2])),
+    )
     if not rows:
         return None
-    columns = list(results.levels)
-    share = np.full((len(rows), len(columns)), np.nan)
-    drawing = Drawing(figsize=(0.5 * len(columns) + 5.2, 0.21 * len(rows) + 1.9), layout="constrained")
-    axes = drawing.subplots()
+    names, levels = [results.arms[arm].name for *_, arm in rows], [label(one) for one in columns]
+    left, right = (INCHES_A_LETTER * max(map(len, one)) for one in (names, [name for name, *_ in rows]))
+    size = (max(6.0, 0.26 * len(columns) + left + right + 0.3), 0.2 * len(rows) + 0.065 * max(map(len, levels)) + 0.4)
+    drawing, (axes,) = panels(1, 1, size)
+    _fill(axes, rows, columns, seen)
+    axes.set_xticks(range(len(columns)), levels, rotation=90)
+    axes.set_yticks(range(len(rows)), names)
+    axes.tick_params(length=0)
+    for y, (name, *_) in enumerate(rows):
+        if y == 0 or rows[y - 1][0] != name:
+            axes.axhline(y - 0.5, color=INK, lw=0.8)
+            at = ("axes fraction", "data")
+            axes.annotate(name, (1.01, y), xycoords=at, va="center", fontsize=8.5, annotation_clip=False)
+    return Figure(
+        "failures",
+        "Failure map",
+        f"Failed trials out of {plural(len(results.seeds), 'seed')} for each failure mode (right), method (left) and "
+        "training data (columns); `yes`: the tests over paired trials decide it, `?` and hatched: they leave it "
+        "undecided. White: tested for and not present; grey: cannot occur. Modes, and methods of a mode, without a "
+        "failed or undecided case are omitted.",
+        drawing,
+    )
+
+
+def _fill(
+    axes: Axes, rows: Sequence[tuple[str, str, str]], columns: Sequence[Levels], seen: Sequence[Occurrence]
+) -> None:
+    """The shares of failed trials as colours, with their counts; undecided cells hatched."""
+    share, texts = np.full((len(rows), len(columns)), np.nan), {}
     for one in seen:
         x = columns.index(one.cell.levels)
         for y, (name, mode, arm) in enumerate(rows):
@@ -223,27 +251,15 @@ def failure_map(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
                 share[y, x] = np.nan_to_num(share[y, x])
                 continue
             share[y, x] = one.count / one.of if one.of else np.nan
-            text = "?" if one.undecided else ("yes" if one.group else f"{one.count}/{one.of}") if one.count else ""
-            tint = "white" if share[y, x] > 0.6 else INK
-            axes.text(x, y, text, ha="center", va="center", fontsize=7, color=tint)
-    axes.set_facecolor("#e3e7ec")
-    axes.imshow(share, vmin=0, vmax=1, cmap="Reds", aspect="auto", interpolation="nearest")
-    axes.set_xticks(range(len(columns)), [label(levels) for levels in columns], rotation=90, fontsize=8)
-    axes.set_yticks(range(len(rows)), [results.arms[arm].name for *_, arm in rows], fontsize=7.5)
-    axes.tick_params(length=0)
-    for y, (name, *_) in enumerate(rows):
-        if y == 0 or rows[y - 1][0] != name:
-            axes.axhline(y - 0.5, color=INK, lw=0.8)
-            place = ("axes fraction", "data")
-            axes.annotate(name, (1.01, y), xycoords=place, va="center", fontsize=8.5, annotation_clip=False)
-    return Figure(
-        "failures",
-        "Failure map",
-        f"Failed trials of {len(results.seeds)} seeds for every mode (right), method (left) and training data; `yes`: "
-        "the paired trials show it, `?`: too few seeds to say. Pale: looked for and not found; grey: cannot occur "
-        "there. Modes that occurred nowhere are left out.",
-        drawing,
-    )
+            texts[y, x] = (
+                "?" if one.undecided else ("yes" if one.group else f"{one.count}/{one.of}") if one.count else ""
+            )
+            if one.undecided:
+                hatch(axes, x, y)
+    image = axes.imshow(share, vmin=0, vmax=1, cmap=shares_map(), aspect="auto", interpolation="nearest")
+    colours = image.to_rgba(share)
+    for (y, x), text in texts.items():
+        axes.text(x, y, text, ha="center", va="center", fontsize=SMALLEST, color=ink_on(colours[y, x]))
 
 
 def examples(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
@@ -262,9 +278,9 @@ def examples(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
     grid = []
     for one in shown:
         where = ", ".join([results.arms[one.cell.arm].name, *filter(None, [label(one.cell.levels)])])
-        grid.append([("\n".join([f"{one.name}: {where}", *textwrap.wrap(one.evidence, 110)]), one.example)])
+        grid.append([(f"{one.name}: {where}\n{one.evidence}", one.example)])
     caption = (
-        f"For each mode that occurred (the first {EXAMPLES} of them), a synthetic set of the most severe condition "
-        "where it did, and what its detector read there; of a group mode, the first seed's."
+        f"For each failure mode that occurs (at most {EXAMPLES}): a synthetic set from the most severe condition in "
+        "which it occurs, with the evidence of its detector; for a mode of paired trials, the set of the first seed."
     )
-    return picture_figure(results.folder, "examples", "What failure looks like", caption, grid or [[]], 9)
+    return picture_figure(results.folder, "examples", "Examples of the failure modes", caption, grid or [[]], PAGE)

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from studies.answers.ledger import Ledger, Part
-from studies.engine.answer import Sentence, images, percent
+from studies.answers.results import Results
+from studies.engine.answer import Sentence, images, percent, plural
 from studies.engine.statistics.contrasts import FEWEST_PAIRS
 
+# How a trial ended, as the predicate of a sentence.
+ENDED = {"ok": "finished", "diverged": "diverged", "error": "failed with an error", "missing": "did not run"}
 WORDS = {"balanced": "balanced test accuracy", "test": "test accuracy", "validation": "validation accuracy"}
 
 
@@ -19,8 +22,9 @@ def overview(ledger: Ledger, arms: Sequence[str], metric: str) -> Sentence:
     found = [ledger.claimed_mean(results.cell(arm), metric) for arm in arms]
     told = [f"{results.arms[arm].name} {percent(mean)}" for arm, (mean, _) in zip(arms, found, strict=True)]
     return Sentence(
-        f"On {study['dataset']}{results.at(results.reference)}, {images(results.folder.configuration['ipc'])}, "
-        f"protocol {study['protocol']}, {len(results.seeds)} sets each, {WORDS[metric]}: {'; '.join(told)}.",
+        f"On {study['dataset']}{results.at(results.reference)}, with {images(results.folder.configuration['ipc'])} "
+        f"(protocol {study['protocol']}, {plural(len(results.seeds), 'synthetic set')} per method), the mean "
+        f"{WORDS[metric]} is: {'; '.join(told)}.",
         tuple(claim for _, claim in found),
     )
 
@@ -30,8 +34,14 @@ def unready(ledger: Ledger, arms: Sequence[str], metric: str) -> Part | None:
     results = ledger.results
     if any(np.isfinite(results.sets(results.cell(arm), metric)).any() for arm in arms):
         return None
-    counts = ", ".join(f"{n} {status}" for status, n in results.folder.status().items())
-    return Part([Sentence(f"Nothing can be said before a trial of the control has an accuracy: {counts}.")])
+    who = results.arms[arms[0]].name if len(arms) == 1 else "any method"
+    text = f"There is no answer yet, because no trial of {who} has an accuracy"
+    return Part([Sentence(f"{text} ({ended(results)}).")])
+
+
+def ended(results: Results) -> str:
+    """How the planned trials ended, `3 finished, 1 diverged`."""
+    return ", ".join(f"{n} {ENDED.get(status, status)}" for status, n in results.folder.status().items())
 
 
 def losses(ledger: Ledger) -> Sentence | None:
@@ -41,10 +51,11 @@ def losses(ledger: Ledger) -> Sentence | None:
         cell = results.cell(setting.arm.key, *setting.levels.values())
         for status in ("diverged", "error", "missing"):
             if setting.arm.role != "stopped" and (count := results.ended(cell, status)):
-                told.append(f"{count} of {len(setting.trials)} {status} ({setting.name})")
+                trials = plural(len(setting.trials), "trial")
+                told.append(f"{count} of {trials} of {setting.name} {ENDED[status]}")
     if not told:
         return None
-    return Sentence(f"Not every trial ended well; means and pairs are of those that did: {'; '.join(told)}.")
+    return Sentence(f"Some trials have no accuracy, and means and pairs leave them out: {'; '.join(told)}.")
 
 
 def more_seeds(ledger: Ledger) -> str:
@@ -67,8 +78,8 @@ def more_seeds(ledger: Ledger) -> str:
             kept.append(word)
     told = shlex.join([*kept, "--seeds", f"{first}-{first + count - 1}"])
     return (
-        "A decision is made once, at the planned number of seeds. More seeds are a study of their own, decided on them "
-        f"alone: `{told}`."
+        "Decisions are made once, at the planned number of seeds. More seeds are a separate study, which is decided on "
+        f"those seeds alone: `{told}`."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,25 +10,27 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
+from studies.answers.parts.drawing import INCHES_A_LETTER
 from studies.engine.answer import Figure
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Array
 
-KEPT = " Drawn when the trials' pictures were there."
+KEPT = " Drawn earlier, when the pictures of the trials were available."
 
 
 def picture_figure(
     folder: StudyFolder, name: str, title: str, caption: str, grid: Sequence[Sequence[tuple[str, str]]], width: float
 ) -> Figure | None:
     """Rows of (title, trial), each with its picture; without any picture the figure that is there, or None."""
-    shown = [[(told, _read(folder.picture(trial))) for told, trial in row] for row in grid]
+    letters = int(width / max(1, len(grid[0])) / INCHES_A_LETTER)
+    shown = [[(_wrapped(told, letters), _read(folder.picture(trial))) for told, trial in row] for row in grid]
     sizes = [pixels.shape for row in shown for _, pixels in row if pixels is not None]
     if not sizes:
         return kept(folder, name, title, caption)
     columns = len(grid[0])
     heights = [max((_ratio(p) for _, p in row if p is not None), default=0.1) * width / columns for row in shown]
-    lines = max(told.count("\n") + 1 for row in grid for told, _ in row)
-    drawing = Drawing(figsize=(width, sum(heights) + (0.2 * lines + 0.12) * len(grid)), layout="constrained")
+    lines = max(told.count("\n") + 1 for row in shown for told, _ in row)
+    drawing = Drawing(figsize=(width, sum(heights) + (0.16 * lines + 0.12) * len(grid)), layout="constrained")
     axes = drawing.subplots(len(grid), columns, squeeze=False, height_ratios=heights)
     for row, line in zip(axes, shown, strict=True):
         for one, (told, pixels) in zip(row, line, strict=True):
@@ -42,9 +45,14 @@ def kept(folder: StudyFolder, name: str, title: str, caption: str) -> Figure | N
     return Figure(name, title, caption + KEPT, None)
 
 
+def _wrapped(title: str, letters: int) -> str:
+    """Each line of a title broken where its panel ends."""
+    return "\n".join(line for one in title.split("\n") for line in textwrap.wrap(one, letters) or [""])
+
+
 def _show(axes: Axes, told: str, pixels: Array | None) -> None:
     axes.axis("off")
-    axes.set_title(told, loc="left", fontsize=8.5)
+    axes.set_title(told, loc="left", fontsize=8)
     if pixels is not None:
         axes.imshow(pixels, interpolation="nearest")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from studies.answers.ledger import Ledger, Ruling
-from studies.answers.parts.wording import COSTS, grouped, listed
+from studies.answers.parts.wording import COSTS, at, grouped, listed
 from studies.answers.results import Cell, slug
-from studies.engine.answer import Sentence
+from studies.engine.answer import Sentence, plural
 from studies.engine.arms import Curve
 from studies.engine.rows import Array
 from studies.engine.statistics.contrasts import Decision
@@ -115,16 +115,16 @@ class Response:
             if not slopes:
                 continue
             misfits = [one.misfit for one in slopes if one.misfit is not None]
-            misfit = f"; no mean lies further than {100 * max(misfits):.1f} points from its line" if misfits else ""
+            misfit = f"; every mean lies within {100 * max(misfits):.1f} points of its fitted line" if misfits else ""
             rulings = [one.ruling for one in slopes]
             told = grouped(rulings, [self.name(one.arm) for one in slopes], COSTS, cost=True)
-            text = f"{curve.noun.capitalize()} costs, per {curve.unit} up to {slopes[0].upto}: {told}{misfit}."
+            text = f"The cost of {curve.noun} per {curve.unit}, up to {slopes[0].upto}, is: {told}{misfit}."
             sentences.append(Sentence(text, tuple(one.claim for one in rulings)))
             worst = points_[-1][1]
             if slopes[0].upto != " · ".join(worst):
                 rulings = [self.cost(arm, worst) for arm in self.main]
                 told = grouped(rulings, [self.name(arm) for arm in self.main], COSTS, cost=True)
-                text = f"At {' · '.join(worst)} the whole cost is: {told}."
+                text = f"At {' · '.join(worst)}, the total cost is: {told}."
                 sentences.append(Sentence(text, tuple(one.claim for one in rulings)))
         return sentences
 
@@ -135,38 +135,42 @@ class Response:
     def _gain(self, arm: str) -> Sentence:
         results, clean = self.results, self.gain(arm, self.results.reference)
         text = (
-            f"{self.name(arm)} over {self.name(results.arms[arm].control)}: {clean.points} on "
-            f"{self.at_reference} (n = {clean.interval.n}), {clean.words}"
+            f"The gain of {self.name(arm)} over {self.name(results.arms[arm].control)} is {clean.points} "
+            f"{at(self.at_reference)} (n = {clean.interval.n}; {clean.words})"
         )
         rulings = [clean]
         for _, points_ in self.curves:
             worst = points_[-1][1]
             here, change = self.gain(arm, worst), self.change(arm, worst)
             rulings += [here, change]
-            text += f"; {here.points} at {' · '.join(worst)}, {here.word}"
-            text += f" (change {change.points}, {self._changed(change)})"
+            text += f"; {here.points} {at(' · '.join(worst))} ({here.word}), a change of {change.points} "
+            text += f"({self._changed(change)})"
         return Sentence(f"{text}. {self._decided(arm)}", tuple(one.claim for one in rulings))
 
     @staticmethod
     def _changed(change: Ruling) -> str:
-        """What became of a gain."""
-        words = {Decision.GAIN: "larger", Decision.LOSS: "smaller", Decision.NEGLIGIBLE: "none beyond half a point"}
+        """What the rule says of a gain's change from the references."""
+        words = {Decision.GAIN: "an increase", Decision.LOSS: "a decrease"}
         return words.get(change.decision, change.words)
 
     def _decided(self, arm: str) -> str:
         """At which levels of its family an arm's gain is decided, and how."""
-        at: dict[Decision, list[str]] = {}
+        where: dict[Decision, list[str]] = {}
         for levels in self.results.levels:
             if self.results.setting(Cell(arm, levels)):
-                at.setdefault(self.gain(arm, levels).decision, []).append(" · ".join(levels))
-        words = {Decision.GAIN: "a gain at", Decision.LOSS: "a loss at", Decision.NEGLIGIBLE: "no difference at"}
-        told = [f"{word} {listed(at[decision])}" for decision, word in words.items() if decision in at]
-        count, open_ = sum(map(len, at.values())), at.get(Decision.UNDECIDED, [])
+                where.setdefault(self.gain(arm, levels).decision, []).append(at(" · ".join(levels)))
+        words = {
+            Decision.GAIN: "a gain",
+            Decision.LOSS: "a loss",
+            Decision.NEGLIGIBLE: "no difference beyond half a point",
+        }
+        told = [f"{word} {listed(where[decision])}" for decision, word in words.items() if decision in where]
+        count, open_ = sum(map(len, where.values())), where.get(Decision.UNDECIDED, [])
         if not told:
-            return f"Nothing is decided at any of {count} levels."
+            return f"It is undecided at all {plural(count, 'level')}."
         if open_:
-            told.append(f"undecided at {listed(open_) if len(open_) <= NAMED else f'the other {len(open_)}'}")
-        return f"Of {count} levels: {'; '.join(told)}."
+            told.append(f"undecided {listed(open_) if len(open_) <= NAMED else f'at the other {len(open_)}'}")
+        return f"The decisions at the {plural(count, 'level')} are: {'; '.join(told)}."
 
     def size(self, family: str) -> int:
         """How many contrasts a family has."""

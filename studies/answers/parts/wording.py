@@ -6,29 +6,30 @@ from collections.abc import Mapping, Sequence
 
 from studies.answers.ledger import Ruling
 from studies.engine.answer import points
+from studies.engine.conditions import CLEAN
 from studies.engine.statistics import Improvement
 from studies.engine.statistics.contrasts import Decision
 
 # What a fall of accuracy is called, by decision.
 COSTS = {
     Decision.LOSS: "",
-    Decision.GAIN: "gained instead",
-    Decision.NEGLIGIBLE: "no difference beyond the margin of half a point",
-    Decision.UNDECIDED: "undecided",
+    Decision.GAIN: "a gain instead for",
+    Decision.NEGLIGIBLE: "no difference beyond half a point for",
+    Decision.UNDECIDED: "undecided for",
 }
 # What an advantage is called.
 ADVANTAGES = {
-    Decision.GAIN: "above",
-    Decision.LOSS: "below",
-    Decision.NEGLIGIBLE: "no difference beyond half a point",
-    Decision.UNDECIDED: "undecided",
+    Decision.GAIN: "higher for",
+    Decision.LOSS: "lower for",
+    Decision.NEGLIGIBLE: "not different beyond half a point for",
+    Decision.UNDECIDED: "undecided for",
 }
 
 
 def grouped(
     rulings: Sequence[Ruling], names: Sequence[str], words: Mapping[Decision, str], *, cost: bool = False
 ) -> str:
-    """`DM 0.6 points [0.2, 1.0]; undecided: DC ..., DSA ...`, in the order of `words`; cost: as what is lost."""
+    """`DM 0.6 points [0.2, 1.0]; undecided for: DC ..., DSA ...`, in the order of `words`; cost: as what is lost."""
     groups = []
     for decision, word in words.items():
         told = [
@@ -44,6 +45,11 @@ def grouped(
 def _few(one: Ruling) -> str:
     """How many pairs there are, where some are lost."""
     return f" (n = {one.interval.n})" if one.lost else ""
+
+
+def at(levels: str) -> str:
+    """Levels as the end of a phrase: `at symmetric 0.4`, and `on clean data` for data that nothing perturbs."""
+    return "on clean data" if levels == CLEAN.label else f"at {levels}"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from studies.answers.ledger import Ledger, Part
-from studies.answers.parts.overview import losses, more_seeds
+from studies.answers.parts.overview import ended, losses, more_seeds
 from studies.answers.results import Cell, Results
 from studies.answers.sensitivity import breaking, stress
 from studies.answers.sensitivity.analysis import METRIC, Analysis, default_name, having
 from studies.answers.sensitivity.figures import draw_figures
 from studies.answers.sensitivity.tables import span, tables
-from studies.engine.answer import Answer, Sentence, images, percent
+from studies.engine.answer import Answer, Sentence, decimal, images, percent, plural
 from studies.engine.folder import StudyFolder
 from studies.engine.statistics import Estimate, selection_leak
 from studies.engine.statistics.importance import ABOVE, UNDECIDED, Importance
@@ -27,7 +27,7 @@ def write_answer(folder: StudyFolder) -> Answer:
     found = [Analysis(ledger, levels) for levels in ledger.results.levels]
     parts: list[Part] = []
     if len(found) > 1:
-        clean = breaking.sentence(found[0], breaking.breaks(found[0]), "On clean data: ")
+        clean = breaking.sentence(found[0], breaking.breaks(found[0]), "On clean data, ")
         parts = [stress.part(found[0], found[1]), Part([clean])]
     # What was found on clean data comes last but for the trials that were lost.
     parts.insert(1, _of_one(found[-1]))
@@ -40,9 +40,10 @@ def _unready(results: Results) -> Part | None:
     for levels in results.levels:
         default, base = (np.isfinite(results.sets(Cell(arm.key, levels), METRIC)) for arm in arms)
         if not default.all() or not base.any():
-            counts = ", ".join(f"{n} {status}" for status, n in results.folder.status().items())
-            text = f"Nothing can be said before the default and the base alone are complete{results.at(levels)}"
-            return Part([Sentence(f"{text}: {counts}.")])
+            text = (
+                f"There is no answer yet, because the default and the base alone are not complete{results.at(levels)}"
+            )
+            return Part([Sentence(f"{text} ({ended(results)}).")])
     return None
 
 
@@ -50,7 +51,7 @@ def _of_one(found: Analysis) -> Part:
     """The answer of one kind of training data."""
     broken = breaking.breaks(found)
     sentences = [
-        Sentence(f"On training data under {found.levels[0]}:") if found.levels else None,
+        Sentence(f"The following statements are for training data under {found.levels[0]}.") if found.levels else None,
         _spread(found),
         *_importance(found),
         _gain(found),
@@ -73,19 +74,19 @@ def _spread(found: Analysis) -> Sentence:
     )
     claims = [found.estimate("range/settings", what, middle, len(means), "percent")]
     text = (
-        f"On {study['dataset']} at {images(found.folder.configuration['ipc'])}, protocol {study['protocol']}, "
-        f"{len(means)} settings reach {100 * low:.1f}% to {100 * high:.1f}% on validation (mean over "
-        f"{len(found.base_sets)} sets each)"
+        f"On {study['dataset']}, with {images(found.folder.configuration['ipc'])} (protocol {study['protocol']}), "
+        f"{plural(len(means), 'setting')} reach {100 * low:.1f}% to {100 * high:.1f}% on validation (mean over "
+        f"{plural(len(found.base_sets), 'synthetic set')} each)"
     )
     if having(found.results, "search"):
-        text += ", chosen by an optimizer, so their spread says nothing about the knobs"
+        text += "; an optimizer chose them, so their spread does not show how much the knobs matter"
     elif variance.settings is None or variance.sets is None:
-        text += "; with one set a setting, the knobs cannot be told from the seeds"
+        text += "; with one set per setting, the effect of the knobs cannot be separated from that of the seed"
     else:
         text += (
-            f". The knobs move it by {100 * variance.settings.value:.2f} points{_ends(variance.settings, 100)} "
-            "(standard deviation, seed noise removed), the seed by "
-            f"{100 * variance.sets.value:.2f}{_ends(variance.sets, 100)}"
+            ". The standard deviation of this accuracy is "
+            f"{100 * variance.settings.value:.2f} points{_ends(variance.settings, 100)} between settings (seed noise "
+            f"removed) and {100 * variance.sets.value:.2f} points{_ends(variance.sets, 100)} between seeds"
         )
         what = "standard deviation of validation accuracy between"
         claims.append(found.estimate("spread/settings", f"{what} settings", variance.settings, n, "points"))
@@ -103,11 +104,11 @@ def _ends(estimate: Estimate, scale: float) -> str:
 
 def _importance(found: Analysis) -> list[Sentence]:
     if found.importances is None:
-        return [Sentence("Importance needs several points of a space-filling design: it is not stated.")]
+        return [Sentence("Knob importance is not reported: it needs several settings of a space-filling design.")]
     sentences, n = [], found.importances.n_settings
     for evaluator, meaning in (("fANOVA", "over the whole space"), ("PED-ANOVA", "for reaching the best settings")):
         of_knobs = [f for f in found.importances.findings if f.evaluator == evaluator and f.knob != "dummy"]
-        text = f"Importance {meaning} ({evaluator}): {_verdicts(of_knobs, n)}."
+        text = f"Knob importance {meaning} ({evaluator}): {_verdicts(of_knobs, n)}."
         claims = [
             found.estimate(f"importance/{evaluator}/{f.knob}", f"importance of {f.knob} {meaning}", f, n)
             for f in of_knobs
@@ -123,33 +124,33 @@ def _verdicts(findings: Sequence[Importance], n: int) -> str:
         if f.verdict == ABOVE:
             parts.append(f"{f.knob} matters ({f.value:.2g} [{f.low:.2g}, {f.high:.2g}], noise floor {f.null95:.2g})")
         elif f.verdict == UNDECIDED:
-            needed.append(f.knob + (f" (about {f.settings_to_decide} settings)" if f.settings_to_decide else ""))
+            needed.append(f.knob + (f" (about {f.settings_to_decide:,} would decide)" if f.settings_to_decide else ""))
         else:
             below.append(f.knob)
     if needed:
-        parts.append(f"not decided at {n} settings: {', '.join(needed)}")
+        parts.append(f"undecided with {plural(n, 'setting')} for {', '.join(needed)}")
     if below:
-        parts.append(f"below the noise: {', '.join(below)}")
+        parts.append(f"below the noise floor for {', '.join(below)}")
     return "; ".join(parts)
 
 
 def _gain(found: Analysis) -> Sentence:
     ruling = found.gains[0]
-    wins = f"better in {sum(one > 0 for one in ruling.contrast.differences)} of {ruling.interval.n} pairs"
-    told = f"{found.tried[0].name} gains {ruling.points} over {found.base.name}, {wins}: {ruling.words}."
-    return Sentence(told, (ruling.claim,))
+    won, pairs = sum(one > 0 for one in ruling.contrast.differences), plural(ruling.interval.n, "pair")
+    told = f"The gain of {found.tried[0].name} over {found.base.name} is {ruling.points}, positive in {won} of {pairs}"
+    return Sentence(f"{told}: {ruling.words}.", (ruling.claim,))
 
 
 def _best_gain(found: Analysis) -> Sentence:
     mean, claim = found.ledger.claimed_mean(found.cells[found.best], METRIC)
     name, ruling = found.tried[found.best].name, found.gains[found.best]
     if found.best == 0:
-        told = f"No setting tried has a higher mean on validation than {name}, {percent(mean)}."
+        told = f"No other setting has a higher mean validation accuracy than {name}, {percent(mean)}."
         return Sentence(told, (claim,))
     # Chosen on these very seeds: the naive gain flatters it, so it stands with that word.
     told = (
         f"The best setting on validation, {name}, reaches {percent(mean)}, {ruling.points} over {found.base.name} "
-        f"({ruling.words}); it was chosen on the same seeds, which flatters both numbers."
+        f"({ruling.words}); both numbers are optimistic, because it was chosen on the same seeds."
     )
     return Sentence(told, (claim, ruling.claim))
 
@@ -157,9 +158,9 @@ def _best_gain(found: Analysis) -> Sentence:
 def _tuning(found: Analysis) -> Sentence:
     ruling, default = found.tuning, found.tried[0].name
     if ruling.interval.mean is None:
-        return Sentence(f"What tuning gains over {default} is not stated before two seeds have run at every setting.")
-    told = f"gains {ruling.points} over {default} on the seed left out (n = {ruling.interval.n}): {ruling.words}."
-    return Sentence(f"Tuning over this space: a setting chosen on the other seeds {told}", (ruling.claim,))
+        return Sentence(f"The gain of tuning over {default} is not stated until two seeds have run at every setting.")
+    told = f"The gain of tuning over {default} is {ruling.points} on the seed left out when the setting was chosen"
+    return Sentence(f"{told} (n = {ruling.interval.n}): {ruling.words}.", (ruling.claim,))
 
 
 def _region(found: Analysis) -> Sentence | None:
@@ -169,9 +170,11 @@ def _region(found: Analysis) -> Sentence | None:
     spans = []
     for axis in found.space:
         values = [found.value(i, axis) for i in inside]
-        spans.append(f"{axis.symbol} {'..'.join(map(str, dict.fromkeys((min(values), max(values)))))}")
+        spans.append(f"{axis.symbol} {' to '.join(map(str, dict.fromkeys((min(values), max(values)))))}")
     lie, holds = "lies" if len(inside) == 1 else "lie", "is one" if 0 in inside else "is not one"
-    told = f"{len(inside)} of {total} settings {lie} within one standard error of the best ({', '.join(spans)})"
+    told = (
+        f"{len(inside)} of {plural(total, 'setting')} {lie} within one standard error of the best ({', '.join(spans)})"
+    )
     size, what = Estimate(float(len(inside)), None, None), "settings within one standard error of the best"
     claim = found.estimate("region/settings", what, size, total, "settings")
     return Sentence(f"{told}; the default {holds} of them.", (claim,))
@@ -180,25 +183,25 @@ def _region(found: Analysis) -> Sentence | None:
 def _notes(found: Analysis) -> list[str]:
     leak = selection_leak(found.accuracy, found.test).leak
     notes = [
-        "Every choice reads validation; test accuracies appear in the tables alone.",
-        "MIM4DD here is a reconstruction: no copy of the paper's method section or code could be had, and no "
+        "All choices are made on validation accuracy; test accuracy appears only in the tables.",
+        "MIM4DD here is a reconstruction: neither the paper's method section nor its code was available, and no "
         f"accuracy of the paper is claimed. The setting called default is {default_name(found.folder)}.",
-        "Bands and intervals are 95%, each by itself. A setting's noise is that of its seeds; networks are nested in a "
-        "set and never pooled with sets.",
-        "fANOVA is computed on each knob's own scale (logarithms where the search is logarithmic), so its shares are "
-        "of the space as it was searched.",
+        "Bands and intervals are pointwise 95%. The noise of a setting is that between its seeds; evaluation networks "
+        "are nested in a synthetic set and never pooled with sets.",
+        "fANOVA is computed on each knob's own scale (logarithmic where the search is), so its shares refer to the "
+        "space as it was searched.",
     ]
     if leak is not None:
         notes.append(
-            f"Had the best setting been chosen on test, its test accuracy would have looked {100 * leak:.1f} "
-            "points better than that of the one chosen on validation."
+            f"If the best setting had been chosen on test, its test accuracy would have been {decimal(100 * leak)} "
+            "points higher than that of the setting chosen on validation."
         )
     if found.surface is not None:
         fit = found.surface.fit
-        flat = f"; it sees no effect of {', '.join(fit.flat)}" if fit.flat else ""
+        flat = f"; it shows no effect of {', '.join(fit.flat)}" if fit.flat else ""
         notes.append(
-            f"Response surface: Gaussian process, leave-one-out R² {fit.r_squared:.2f} (near or below 0: it knows no "
-            f"more than the mean){flat}."
+            "The response surface is a Gaussian process with a leave-one-out R² of "
+            f"{decimal(fit.r_squared, '.2f')} (near or below 0, it predicts no better than the mean){flat}."
         )
     return notes
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mim4dd.seeding import generator
 from studies.answers.parts.failures import Occurrence, occurrences
 from studies.answers.sensitivity.analysis import Analysis
-from studies.engine.answer import Claim, Sentence, Table
+from studies.engine.answer import Claim, Sentence, Table, plural
 from studies.engine.failures import Group, describe
 from studies.engine.rows import Array
 
@@ -60,20 +60,20 @@ def _begins(found: Analysis, failing: tuple[int, ...]) -> str:
     if not failing:
         return "in a minority of seeds only"
     if not healthy:
-        return "everywhere"
+        return "in every setting"
     failed = np.isin(np.arange(len(found.tried)), failing)
     shares = _separations(found.units, failed)
     k = int(np.argmax(np.abs(shares - 0.5)))
     rng = generator("failure begins", len(failed), int(failed.sum()))
     chance = [np.abs(_separations(found.units, rng.permutation(failed)) - 0.5).max() for _ in range(PERMUTATIONS)]
     if np.abs(shares[k] - 0.5) <= np.quantile(chance, 0.95):
-        return f"no knob tells ({len(failing)} failing settings)"
+        return f"no single knob separates the {plural(len(failing), 'failing setting')} from the healthy ones"
     axis, high = found.space[k], shares[k] > 0.5
     bad, good = ([found.value(i, axis) for i in group] for group in (failing, healthy))
     first, last = (min(bad), max(good)) if high else (max(bad), min(good))
-    side = "from" if high else "down from"
+    onward, bound = ("upwards", "up") if high else ("downwards", "down")
     share = max(shares[k], 1 - shares[k])
-    return f"{axis.symbol} {side} {first} (healthy {'up' if high else 'down'} to {last}; separation {share:.2f})"
+    return f"from {axis.symbol} = {first} {onward}; healthy {bound} to {last}, separation {share:.2f}"
 
 
 def _separations(units: Array, failed: npt.NDArray[np.bool_]) -> Array:
@@ -105,25 +105,31 @@ def table(found: Analysis, broken: list[Break]) -> Table:
         "failures",
         "Failure modes over the settings",
         rows,
-        "A setting fails where most of its seeds do. Begins: the knob that separates failing from healthy settings "
-        "best (separation: the chance that a failing one lies beyond a healthy one), with the mildest failing value.",
+        "A setting fails where most of its seeds do. `begins at`: the knob that best separates failing from healthy "
+        "settings, with its mildest failing value; separation is the probability that a failing setting lies beyond a "
+        "healthy one on this knob.",
     )
 
 
 def sentence(found: Analysis, broken: list[Break], where: str = "") -> Sentence:
-    """The modes in words. where: a beginning such as `On clean data: `."""
+    """The modes in words. where: a beginning such as `On clean data, `."""
     told: list[str] = []
     claims: list[Claim] = []
     for one in broken:
-        where_it_fails = f"{one.name} in {len(one.failing)} of {len(found.tried)} settings"
+        settings = f"{one.name} in {len(one.failing)} of {plural(len(found.tried), 'setting')}"
         if one.group:
-            told.append(f"{where_it_fails}, undecided in {len(one.undecided)}")
+            told.append(f"{settings} (undecided in {len(one.undecided)})")
         elif one.failing:
-            told.append(f"{where_it_fails} ({one.begins})")
+            told.append(f"{settings} ({one.begins})")
         rulings = {"no_gain": found.gains, "below_random": found.over_random}.get(one.mode)
         claims += [rulings[i].claim for i in one.failing] if rulings else []
-    text = f"Failure modes: {'; '.join(told)}." if told else "No failure mode was seen in most seeds of any setting."
-    return Sentence(f"{where}{text}", tuple(claims))
+    modes = (
+        f"failure modes occur as follows: {'; '.join(told)}"
+        if told
+        else "no failure mode occurs in most seeds of any setting"
+    )
+    text = f"{where}{modes}."
+    return Sentence(text[0].upper() + text[1:], tuple(claims))
 
 
 def failed_trials(found: Analysis, broken: list[Break]) -> dict[str, list[str]]:

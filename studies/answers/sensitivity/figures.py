@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import PercentFormatter
 
-from studies.answers.parts.drawing import FAINT, INK, legend, percent_axis
+from studies.answers.parts.drawing import (
+    FAINT,
+    INK,
+    PAGE,
+    SMALLEST,
+    TITLE,
+    Dashes,
+    colour_bar,
+    legend,
+    panels,
+    percent_axis,
+)
+from studies.answers.parts.heat_maps import ACCURACY
 from studies.answers.parts.pictures import picture_figure
 from studies.answers.results import Cell
 from studies.answers.sensitivity.analysis import Analysis, default_name, having
-from studies.engine.answer import Figure
+from studies.engine.answer import Figure, plural
 from studies.engine.space import Axis
+from studies.engine.statistics.surface import LEAST_R_SQUARED, OF_NOISE, SurfaceFit
 
-OURS, BASE, DEFAULT = "#0b6e99", "#c0392b", "#d98200"
+# Okabe and Ito's blue, vermillion and orange, which differ in lightness too; what is drawn differs in shape besides.
+OURS, BASE, DEFAULT = "#0072B2", "#D55E00", "#E69F00"
+BASE_LINE: Dashes = (0, (6, 2))
 
 
 def draw_figures(found: Analysis) -> list[Figure | None]:
     """The figures that the rows allow, most telling first."""
     return [_responses(found), _noise(found), _importance(found), _interactions(found), _pictures(found)]
-
-
-def panels(count: int, columns: int, size: tuple[float, float], *, share: bool = False) -> tuple[Drawing, list[Axes]]:
-    """A drawing with a grid of `count` panels, each of a size in inches."""
-    rows = -(-count // columns)
-    drawing = Drawing(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
-    grid: list[Axes] = list(drawing.subplots(rows, columns, sharey=share, squeeze=False).flat)
-    for axes in grid[count:]:
-        axes.set_visible(False)
-    return drawing, grid[:count]
 
 
 def label_places(axes: Axes, axis: Axis, vertical: bool = False) -> None:
@@ -41,64 +46,102 @@ def label_places(axes: Axes, axis: Axis, vertical: bool = False) -> None:
     elif axis.log:
         low, high = np.log10(axis.low), np.log10(axis.high)
         decades = [10.0**k for k in range(int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9)) + 1)]
+        decades = decades[:: 2 if len(decades) > 5 else 1]
         values = decades if len(decades) > 2 else list(np.geomspace(axis.low, axis.high, 5))
         places = np.array([axis.unit(v) for v in values])
         labels = [f"{v:g}" if v in decades else f"{v:.2g}" for v in values]
     else:
         places = np.linspace(0, 1, 5)
         labels = [f"{axis.from_unit(p):.3g}" for p in places]
-    (axes.set_yticks if vertical else axes.set_xticks)(places, labels, fontsize=8)
+    (axes.set_yticks if vertical else axes.set_xticks)(places, labels)
 
 
-def draw_knob(axes: Axes, found: Analysis, k: int, tint: str, name: str, level: float = 0.0) -> None:
-    """The response curve of a knob less a level, with its band, the settings as dots, and the default's value."""
+@dataclass(frozen=True)
+class Look:
+    """How the settings of one kind of training data are drawn, and what their curve is called."""
+
+    colour: str
+    marker: str
+    filled: bool
+    name: str
+
+
+def trust(fit: SurfaceFit) -> str:
+    """How far the curves are to be believed, for the picture."""
+    text = f"cross-validated R² {fit.r_squared:.2f}"
+    if not fit.explains:
+        return f"{text}: the curve explains nothing"
+    return f"{text}, which pure noise can reach" if fit.r_squared < OF_NOISE else text
+
+
+def draw_knob(axes: Axes, found: Analysis, k: int, look: Look, level: float = 0.0) -> None:
+    """The response curve of a knob less a level, with its band, the settings as dots, and the default's value.
+
+    A curve that explains nothing is pale and dashed, without a band.
+    """
     axis, units = found.space[k], found.units[:, k]
-    if found.curves:
-        curve = found.curves[k]
+    if found.curves and found.surface is not None:
+        curve, explains = found.curves[k], found.surface.fit.explains
         low, mean, high = (np.array(values) - level for values in (curve.low, curve.mean, curve.high))
-        axes.fill_between(curve.grid, low, high, color=tint, alpha=0.2, lw=0)
-        axes.plot(curve.grid, mean, color=tint, lw=2, label=name)
-    axes.plot(units[1:], found.means[1:] - level, "o", ms=4, color=tint, alpha=0.6)
+        if explains:
+            axes.fill_between(curve.grid, low, high, color=look.colour, alpha=0.2, lw=0)
+        width, dashes, alpha = (2.0, "-", 1.0) if explains else (1.2, "--", 0.5)
+        axes.plot(curve.grid, mean, dashes, lw=width, alpha=alpha, color=look.colour, label=look.name)
+    face = look.colour if look.filled else "none"
+    axes.plot(units[1:], found.means[1:] - level, look.marker, ms=4, color=look.colour, mfc=face, alpha=0.7)
     if 0 <= units[0] <= 1:
-        axes.axvline(units[0], color=DEFAULT, lw=1, ls="--")
-        axes.plot(units[0], found.means[0] - level, "D", ms=6, color=DEFAULT, mec=tint)
+        axes.axvline(units[0], color=DEFAULT, lw=1, ls=":")
+        axes.plot(units[0], found.means[0] - level, "D", ms=6, color=DEFAULT, mec=INK if look.filled else FAINT)
     label_places(axes, axis)
     axes.set_xlabel(f"{axis.short.replace('_', ' ')} {axis.symbol}" if axis.symbol != axis.short else axis.short)
-    percent_axis(axes, 1)
 
 
 def _base_line(axes: Axes, found: Analysis) -> None:
     """The base's mean over seeds."""
-    axes.axhline(float(np.nanmean(found.base_sets)), color=BASE, lw=1.2, label=f"{found.base.name}, mean over seeds")
+    name = f"{found.base.name}, mean over seeds"
+    axes.axhline(float(np.nanmean(found.base_sets)), color=BASE, lw=1.2, ls=BASE_LINE, label=name)
 
 
 def _responses(found: Analysis) -> Figure | None:
-    if not found.curves:
+    if not found.curves or found.surface is None:
         return None
-    count, columns = len(found.space), min(len(found.space), 2)
-    drawing, grid = panels(count, columns, (5, 3.4), share=True)
+    count, columns, fit = len(found.space), min(len(found.space), 2), found.surface.fit
+    drawing, grid = panels(count, columns, (PAGE / 2, 2.5), sharey=True, extra=(0.0, 0.6))
+    band = ", 95% band" if fit.explains else ""
     for k, axes in enumerate(grid):
         _base_line(axes, found)
-        draw_knob(axes, found, k, OURS, "mean over the other knobs, 95% band")
+        draw_knob(axes, found, k, Look(OURS, "o", True, f"mean over the other knobs{band}"))
+        percent_axis(axes, 1)
         if k % columns == 0:
             axes.set_ylabel("validation accuracy")
-    legend(drawing, grid[0])
+    legend(drawing, grid[0], f"Gaussian process, {trust(fit)}")
     return Figure(
         "response",
         "Accuracy against each knob",
-        f"Curve: a Gaussian process through {len(found.tried)} settings (dots, each the mean over "
-        f"{len(found.base_sets)} seeds), averaged over the other knobs, with its 95% band. Red: {found.base.name} on "
-        f"the same seeds; diamond: {default_name(found.folder)}. The band is for the shape; the height that all "
-        "settings share with their seeds has an error of its own.",
+        f"Curve: a Gaussian process through {plural(len(found.tried), 'setting')} (dots, each the mean over "
+        f"{plural(len(found.base_sets), 'seed')}), averaged over the other knobs"
+        f"{', with its 95% band' if band else ''}. Dashed line: {found.base.name} on the same seeds; diamond: "
+        f"{default_name(found.folder)}. R²: the share of the settings' variance that is predicted from the other "
+        "settings, each left out in turn. "
+        f"{_reading(fit)}",
         drawing,
+    )
+
+
+def _reading(fit: SurfaceFit) -> str:
+    """What a caption says of a surface that does or does not explain the settings."""
+    if fit.explains:
+        return "The band is for the shape; the height that all settings share with their seeds has an error of its own."
+    return (
+        f"Below {LEAST_R_SQUARED:g} the surface says no more than the mean of the settings: its curves are pale, "
+        "dashed and without a band, and no maps of interactions are drawn."
     )
 
 
 def _noise(found: Analysis) -> Figure:
     sets, means = found.sets, found.means
     order = [int(i) for i in np.argsort(np.nan_to_num(means, nan=-1))]
-    drawing = Drawing(figsize=(10, 4.2), layout="constrained")
-    axes = drawing.subplots()
+    drawing, (axes,) = panels(1, 1, (PAGE, 4.0))
     _base_line(axes, found)
     if found.region.threshold is not None:
         axes.axhspan(found.region.threshold, axes.get_ylim()[1], color=OURS, alpha=0.08, lw=0)
@@ -107,80 +150,85 @@ def _noise(found: Analysis) -> Figure:
     for k, seed in enumerate(found.results.seeds):
         axes.plot(places, sets[order, k], marks[k % len(marks)], ms=4, color=FAINT, label=f"seed {seed}")
     axes.plot(places, means[order], "_", ms=14, mew=2.5, color=OURS, label="mean over seeds")
-    axes.plot(order.index(0), means[0], "D", ms=8, color=DEFAULT, label="the default", zorder=4)
+    axes.plot(order.index(0), means[0], "D", ms=8, color=DEFAULT, mec=INK, label="the default", zorder=4)
     finite = np.concatenate([sets[np.isfinite(sets)], found.base_sets[np.isfinite(found.base_sets)]])
     margin = max(0.005, 0.08 * float(np.ptp(finite)))
     axes.set_ylim(finite.min() - margin, finite.max() + margin)
-    dense = len(order) > 30
-    names = [found.label(i) for i in order]
-    axes.set_xticks(places, names, fontsize=6 if dense else 8, rotation=90 if dense else 0)
+    _name_settings(axes, [found.label(i) for i in order], order.index(0))
     axes.set(xlabel="setting, worst to best on validation", ylabel="validation accuracy")
     percent_axis(axes, 1)
     legend(drawing, axes)
     return Figure(
         "noise",
-        "What the knobs change, against what the seed changes",
-        "Each grey mark is one synthetic set (mean over its evaluation networks); the spread of a column is seed "
-        "noise, the climb of the bars is the knobs. Settings above the dotted line lie within one standard error of "
-        f"the best. Diamond: {default_name(found.folder)}.",
+        "Effect of the knobs and noise of the seeds",
+        "Each grey mark is one synthetic set (mean over its evaluation networks); the spread within a column is seed "
+        "noise, the rise of the bars from left to right is the effect of the knobs. Settings above the dotted line lie "
+        f"within one standard error of the best. Diamond: {default_name(found.folder)}.",
         drawing,
     )
+
+
+def _name_settings(axes: Axes, names: list[str], default: int) -> None:
+    """Every setting's number where there is room; else every second or third, and the default's."""
+    every = 1 + len(names) // 40
+    shown = [k for k in range(len(names)) if k == default or (k % every == 0 and (every == 1 or abs(k - default) > 1))]
+    crowded = len(names) > 20
+    axes.set_xticks(shown, [names[k] for k in shown], fontsize=SMALLEST, rotation=90 if crowded else 0)
 
 
 def _importance(found: Analysis) -> Figure | None:
     if found.importances is None:
         return None
-    drawing = Drawing(figsize=(10, 3.4), layout="constrained")
-    for axes, evaluator in zip(drawing.subplots(1, 2), ("fANOVA", "PED-ANOVA"), strict=True):
+    drawing, grid = panels(2, 2, (PAGE / 2, 2.6), extra=(0.0, 0.2))
+    for axes, evaluator in zip(grid, ("fANOVA", "PED-ANOVA"), strict=True):
         findings = [f for f in found.importances.findings if f.evaluator == evaluator][::-1]
         for row, f in enumerate(findings):
             axes.barh(row, f.value or 0, color=FAINT if f.knob == "dummy" else OURS, height=0.6)
             if f.low is not None and f.high is not None:
-                axes.plot([f.low, f.high], [row, row], color=INK, lw=1.5)
+                axes.plot([f.low, f.high], [row, row], "|-", color=INK, lw=1.2, ms=6)
             if f.null95 is not None:
                 name = None if row else "95% of permuted targets"
-                axes.plot([f.null95] * 2, [row - 0.38, row + 0.38], color=BASE, lw=2, label=name)
+                axes.plot([f.null95] * 2, [row - 0.38, row + 0.38], color=BASE, lw=2.5, label=name)
         axes.set_yticks(range(len(findings)), [f.knob for f in findings])
         axes.set_xlabel("share of the variance" if evaluator == "fANOVA" else "importance for the best settings")
-        axes.set_title(evaluator, fontsize=11, loc="left")
+        axes.set_title(evaluator, fontsize=TITLE, loc="left")
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlim(left=0)
-    drawing.legend(*drawing.axes[0].get_legend_handles_labels(), loc="outside upper right", frameon=False, fontsize=9)
+    legend(drawing, grid[0])
     return Figure(
         "importance",
         "Which knob matters",
-        f"Bars with 95% intervals over {found.importances.n_settings} settings. A knob stands above the noise when "
-        "its whole interval lies right of the red mark (what a shuffled target gives) and of the dummy knob, which "
-        "nothing reads.",
+        f"Bars with 95% intervals over {plural(found.importances.n_settings, 'setting')}. A knob stands above the "
+        "noise if its whole interval lies to the right of the upright mark (the value under a permuted target) and of "
+        "the dummy knob, which no trial reads.",
         drawing,
     )
 
 
 def _interactions(found: Analysis) -> Figure | None:
-    if not found.maps:
+    if not found.maps or found.surface is None or not found.surface.fit.explains:
         return None
     columns = min(3, len(found.maps))
-    drawing, grid = panels(len(found.maps), columns, (3.6 + 0.6 / columns, 3.3))
+    drawing, grid = panels(len(found.maps), columns, ((PAGE - 0.7) / 3, 2.2), extra=(0.7, 0.0))
     values = np.array([pair.mean for pair in found.maps])
     # A colour scale of less than half a point would dramatise noise.
     half = max(float(np.ptp(values)) / 2, 0.0025)
     middle = float(values.max() + values.min()) / 2
     scale = Normalize(middle - half, middle + half)
     for axes, pair, shown in zip(grid, found.maps, values, strict=True):
-        mesh = axes.pcolormesh(pair.grid, pair.grid, shown.T, cmap="viridis", shading="nearest", norm=scale)
+        mesh = axes.pcolormesh(pair.grid, pair.grid, shown.T, cmap=ACCURACY, shading="nearest", norm=scale)
         _mark_settings(axes, found, pair.first, pair.second)
         for share in found.shares:
             if share.knobs == (pair.first, pair.second):
                 told = f"interaction {share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
-                axes.set_title(told, fontsize=9)
-    bar = drawing.colorbar(mesh, ax=drawing.axes, shrink=0.8, format=PercentFormatter(1.0, decimals=1))
-    bar.set_label("validation accuracy")
+                axes.set_title(told, fontsize=8)
+    colour_bar(drawing, mesh, grid, "validation accuracy", 1)
     return Figure(
         "interactions",
         "Do the knobs interact?",
-        "Accuracy over each pair of knobs, averaged over the others (Gaussian process). Title: the share of the "
-        "surface's variance that belongs to the pair and to neither knob alone, with a 95% interval. White: settings "
-        f"tried; diamond: {default_name(found.folder)}.",
+        f"Accuracy over each pair of knobs, averaged over the others (Gaussian process, {trust(found.surface.fit)}). "
+        "Panel titles: the share of the surface's variance that is due to the pair and to neither knob alone, with a "
+        f"95% interval. White dots: the settings tried; diamond: {default_name(found.folder)}.",
         drawing,
     )
 
@@ -192,10 +240,10 @@ def _mark_settings(axes: Axes, found: Analysis, first: str, second: str) -> None
     label_places(axes, space[i])
     label_places(axes, space[j], vertical=True)
     axes.set(xlabel=first, ylabel=second)
-    axes.plot(found.units[1:, i], found.units[1:, j], ".", ms=3, color="white", alpha=0.8)
+    axes.plot(found.units[1:, i], found.units[1:, j], "o", ms=3, color="white", mec=INK, mew=0.5)
     x, y = found.units[0, i], found.units[0, j]
     if 0 <= x <= 1 and 0 <= y <= 1:
-        axes.plot(x, y, "D", ms=6, color=DEFAULT, mec="white")
+        axes.plot(x, y, "D", ms=6, color=DEFAULT, mec=INK)
 
 
 def _pictures(found: Analysis) -> Figure | None:
@@ -206,7 +254,7 @@ def _pictures(found: Analysis) -> Figure | None:
         name = f"{arm.name}, best on validation" if arm in best else arm.name
         grid += [[(name, trial)] for trial in results.trials(Cell(arm.key, found.levels))[:1]]
     caption = (
-        f"The synthetic images of seed {results.seeds[0]}; methods that start from real images start from the random "
-        "ones of that seed. Pixels outside the range of real ones are clipped."
+        f"Synthetic images of seed {results.seeds[0]}. Methods that start from real images start from the random ones "
+        "of that seed. Pixels outside the range of real images are clipped."
     )
-    return picture_figure(found.folder, "images", "What is distilled", caption, grid, 9)
+    return picture_figure(found.folder, "images", "Distilled images", caption, grid, PAGE)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.ticker import PercentFormatter
 
 from studies.answers.ledger import Part
-from studies.answers.parts.drawing import FAINT, legend, percent_axis
+from studies.answers.parts.drawing import FAINT, INK, PAGE, legend, panels, points_axis
 from studies.answers.sensitivity.analysis import METRIC, Analysis, default_name
-from studies.answers.sensitivity.figures import BASE, DEFAULT, OURS, draw_knob, panels
+from studies.answers.sensitivity.figures import DEFAULT, OURS, Look, draw_knob, trust
 from studies.answers.sensitivity.tables import STARRED
-from studies.engine.answer import Cell, Claim, Figure, Sentence, Table
+from studies.engine.answer import Cell, Claim, Figure, Sentence, Table, decimal, plural, points
 from studies.engine.rows import Array
 from studies.engine.space import Axis
+from studies.engine.statistics import Interval
 from studies.engine.statistics.slopes import Agreement, Slope, knob_slopes, rank_agreement
 
 
@@ -42,18 +42,18 @@ def _mean_gains(found: Analysis) -> Array:
 def part(clean: Analysis, stressed: Analysis) -> Part:
     """What the default's and the best setting's gains become, and which knobs act otherwise under the perturbation."""
     found = Comparison(clean, stressed)
-    flattered = " (best on clean validation, chosen on these seeds, which flatters it)"
-    best = _change(found, clean.best, flattered) if clean.best else None
+    optimistic = " (the best on clean validation, chosen on these seeds, so that its clean gain is optimistic)"
+    best = _change(found, clean.best, optimistic) if clean.best else None
     sentences = [_change(found, 0), _agreement(found), best, _slopes(found), _moves(found)]
     return Part(sentences, [_effects(found), _settings(found)], [_figure(found)])
 
 
 def _change(found: Comparison, i: int, aside: str = "") -> Sentence:
     before, after, change = found.clean.gains[i], found.stressed.gains[i], found.changes[i]
-    gain = f"the gain of {found.clean.tried[i].name}{aside} over {found.clean.base.name}"
+    gain = f"The gain of {found.clean.tried[i].name}{aside} over {found.clean.base.name}"
     return Sentence(
-        f"Clean against {found.label}, {gain} is {before.points} ({before.word}) and {after.points} ({after.word}); "
-        f"its change is {change.points}: {change.words}.",
+        f"{gain} is {before.points} on clean data ({before.word}) and {after.points} under {found.label} "
+        f"({after.word}); the change is {change.points}: {change.words}.",
         (before.claim, after.claim, change.claim),
     )
 
@@ -63,9 +63,10 @@ def _agreement(found: Comparison) -> Sentence | None:
     if one is None:
         return None
     what = "rank correlation of the settings' gains, clean and perturbed"
+    value, low, high = (decimal(end, ".2f") for end in (one.value, one.low, one.high))
     return Sentence(
-        f"Over {one.n} settings, gains on clean data and gains under {found.label} have a rank correlation of "
-        f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}], which {'excludes' if _beyond_zero(one) else 'includes'} 0.",
+        f"Over {plural(one.n, 'setting')}, the gains on clean data and under {found.label} have a rank correlation of "
+        f"{value} [{low}, {high}], an interval that {'excludes' if _beyond_zero(one) else 'includes'} 0.",
         (found.stressed.estimate("agreement/settings", what, one, one.n),),
     )
 
@@ -86,12 +87,14 @@ def _slopes(found: Comparison) -> Sentence | None:
         if _beyond_zero(difference):
             parts.append(
                 f"the slope on {axis.symbol} differs ({_across(clean)} clean, {_across(stressed)} perturbed, "
-                f"difference {_across(difference)}, which excludes 0)"
+                f"difference {_across(difference)}, whose unrounded interval excludes 0)"
             )
     if not claims:
         return None
-    told = "; ".join(parts) or "no interval of a difference excludes 0"
-    text = f"Linear effects on the gain across each knob's range, under {found.label} against clean data: {told}."
+    told = "; ".join(parts) or "for no knob does the interval of the difference exclude 0"
+    text = (
+        f"Linear effect of each knob on the gain over the knob's range, under {found.label} and on clean data: {told}."
+    )
     return Sentence(text, tuple(claims))
 
 
@@ -108,14 +111,14 @@ def _moves(found: Comparison) -> Sentence | None:
         apart = "beyond" if stressed.mean[best] - stressed.mean[at] > half > 0 else "within"
         told.append(f"{axis.symbol} {_highest(found.clean, k, axis)} and {_highest(found.stressed, k, axis)} ({apart})")
     return Sentence(
-        f"The response curves are highest, on clean data and under {found.label}, at {'; '.join(told)}. In brackets: "
-        "whether the perturbed curve's heights at the two places lie within its 95% band."
+        f"The response curves are highest at these values, on clean data and under {found.label}: {'; '.join(told)}. "
+        "In parentheses: whether the heights of the perturbed curve at the two values differ by less (within) or more "
+        "(beyond) than its 95% band."
     )
 
 
 def _across(slope: Slope) -> str:
-    ends = "" if slope.low is None or slope.high is None else f" [{100 * slope.low:+.1f}, {100 * slope.high:+.1f}]"
-    return f"{100 * slope.value:+.1f} points{ends}"
+    return points(Interval(slope.value, slope.low, slope.high, slope.n))
 
 
 def _highest(found: Analysis, k: int, axis: Axis) -> str | None:
@@ -147,7 +150,8 @@ def _effects(found: Comparison) -> Table:
         "What each knob does, clean and perturbed",
         rows,
         "Linear effect on the gain over the base alone from the lower to the upper end of the knob's range, the "
-        "other knobs held; 95% bootstrap over settings. The last two columns: where the response curve is highest.",
+        "other knobs held fixed; 95% bootstrap intervals over settings. The last two columns give the value at which "
+        "the response curve is highest.",
     )
 
 
@@ -167,34 +171,43 @@ def _settings(found: Comparison) -> Table:
         "stress_settings",
         "Every setting on clean and on perturbed data",
         rows,
-        "Paired gain over the base alone under the same data, validation accuracy, 95% t interval over seeds. "
-        f"{STARRED} the {len(rows) - 1} settings of a column (the default: by itself), and over the {len(rows)} "
-        "changes.",
+        "Gain over the base alone on the same data in validation accuracy, paired by seed, with 95% t intervals. "
+        f"{STARRED} the {plural(len(rows) - 1, 'setting')} of a column (the default: by itself), and over the "
+        f"{plural(len(rows), 'change')}.",
     )
 
 
 def _figure(found: Comparison) -> Figure:
     """Gain over the base against each knob, clean and perturbed, and settings against each other."""
-    drawing, grid = panels(len(found.space) + 1, min(3, len(found.space) + 1), (3.9, 3.3))
+    drawing, grid = panels(len(found.space) + 1, min(3, len(found.space) + 1), (PAGE / 3, 2.3), extra=(0.0, 0.8))
+    clean_look = Look(FAINT, "o", False, _named("clean data", found.clean))
+    looks = ((found.clean, clean_look), (found.stressed, Look(OURS, "s", True, _named(found.label, found.stressed))))
     for k, axes in enumerate(grid[:-1]):
-        for one, tint, name in ((found.clean, FAINT, "clean data"), (found.stressed, OURS, found.label)):
-            draw_knob(axes, one, k, tint, name, float(np.nanmean(one.base_sets)))
-        axes.set_ylabel("gain over the base")
+        for one, look in looks:
+            draw_knob(axes, one, k, look, float(np.nanmean(one.base_sets)))
     last, (clean, stressed) = grid[-1], found.gains
-    last.axvline(0, color=BASE, lw=1)
-    last.plot(clean[1:], stressed[1:], "o", ms=4, color=OURS)
-    last.plot(clean[0], stressed[0], "D", ms=7, color=DEFAULT)
-    last.set(xlabel="gain on clean data", ylabel=f"gain under {found.label}")
-    last.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
-    for axes in grid:
-        axes.axhline(0, color=BASE, lw=1)
-        percent_axis(axes, 1)
-    legend(drawing, grid[0])
+    last.axvline(0, color=INK, lw=0.8)
+    last.plot(clean[1:], stressed[1:], "s", ms=4, color=OURS, alpha=0.7)
+    last.plot(clean[0], stressed[0], "D", ms=6, color=DEFAULT, mec=INK)
+    last.set(xlabel="gain on clean data (points)", ylabel=f"gain under {found.label}\n(points)")
+    points_axis(last, "x")
+    for k, axes in enumerate(grid):
+        axes.axhline(0, color=INK, lw=0.8)
+        points_axis(axes)
+        if axes is not last and k % 3 == 0:
+            axes.set_ylabel("gain over the base (points)")
+    legend(drawing, grid[0], "Gaussian processes, one for each kind of training data")
     return Figure(
         "stress",
         "The same settings on clean and on perturbed data",
-        "Gain over the base alone under the same data and seeds (validation). Curves: Gaussian process averaged "
-        "over the other knobs, with its 95% band; dots: settings, mean over seeds; diamonds: "
-        f"{default_name(found.clean.folder)}. Last panel: each setting's two gains.",
+        "Gain over the base alone on the same data and seeds (validation accuracy). Curves: Gaussian process averaged "
+        "over the other knobs, with its 95% band, pale and dashed without one where it explains nothing; hollow dots "
+        "(clean) and squares (perturbed): settings, mean over seeds; diamonds: "
+        f"{default_name(found.clean.folder)}. Last panel: the two gains of each setting.",
         drawing,
     )
+
+
+def _named(data: str, found: Analysis) -> str:
+    """A kind of training data with what its curves are worth."""
+    return f"{data}: {trust(found.surface.fit)}" if found.surface is not None else data

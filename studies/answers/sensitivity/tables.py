@@ -7,10 +7,10 @@ import numpy as np
 from studies.answers.results import Cell
 from studies.answers.sensitivity.analysis import METRIC, Analysis, having
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Table, percent
+from studies.engine.answer import Table, percent, plural
 from studies.engine.arms import Arm
 
-STARRED = "A star: a gain or a loss is decided, by three paired t tests with Holm's correction over"
+STARRED = "A star marks a gain or a loss that is decided, by three paired t tests Holm-corrected over"
 
 
 def tables(found: Analysis) -> list[Table | None]:
@@ -26,12 +26,13 @@ def _methods(found: Analysis) -> Table:
     reference = "of unknown accuracy" if accuracy is None else f"{accuracy:.1%} on validation"
     return Table.of(
         "methods",
-        "The method beside its anchors",
+        "The method against random images, the base and full data",
         rows,
-        "Mean over synthetic sets with a 95% t interval over sets; the gain pairs sets of one seed. "
-        f"{STARRED} its family. Full data is trained with the same recipe, at most 1,500 steps, on one seed. "
-        "Information on validation images, classes equally likely: decodable, what a reference network "
-        f"({reference}) finds; critic, the Donsker-Varadhan bound of the term's own critic under fresh networks.",
+        "Mean over synthetic sets with a 95% t interval over sets; the gain is paired by seed. "
+        f"{STARRED} its family. Full data is trained with the same recipe, for at most 1,500 steps, on one seed. "
+        "Information is estimated on validation images with classes equally likely: decodable is what a reference "
+        f"network ({reference}) can decode, critic the Donsker-Varadhan bound of the term's own critic with fresh "
+        "networks.",
     )
 
 
@@ -82,9 +83,9 @@ def _importances(found: Analysis) -> Table | None:
         "importance",
         "Importance of each knob",
         rows,
-        f"{found.importances.n_settings} settings of the space-filling design. fANOVA is a share of the variance "
-        "over the whole space; PED-ANOVA measures what reaching the best settings depends on; they answer different "
-        "questions. The dummy knob is read by no trial: its value is the measure's own noise.",
+        f"{plural(found.importances.n_settings, 'setting')} of the space-filling design. fANOVA gives the share of the "
+        "variance over the whole space; PED-ANOVA measures which knobs matter for reaching the best settings; the two "
+        "answer different questions. No trial reads the dummy knob, so its value is the noise of the measure.",
     )
 
 
@@ -103,9 +104,9 @@ def _variance(found: Analysis) -> Table:
             rows.append({"component": name, "standard deviation": value, "95% interval": ends, "unit": unit})
     return Table.of(
         "variance",
-        "Seed noise against knob effect",
+        "Seed noise and the effect of the knobs",
         rows,
-        f"{v.n_settings} settings × {v.n_seeds} seeds; intervals by a bootstrap over settings.",
+        f"{plural(v.n_settings, 'setting')} × {plural(v.n_seeds, 'seed')}; intervals by a bootstrap over settings.",
     )
 
 
@@ -126,6 +127,7 @@ def _settings(found: Analysis) -> Table:
         "settings",
         "Every setting, best first",
         rows,
-        f"Intervals are for each setting by itself: with this many settings some look better by chance. {STARRED} the "
-        f"{len(rows) - 1} settings (the default: by itself); tuning above is measured on seeds that did not choose.",
+        f"Intervals are pointwise: with this many settings, some look better by chance. {STARRED} the "
+        f"{plural(len(rows) - 1, 'setting')} (the default: by itself). The gain of tuning stated above is measured on "
+        "seeds that the choice did not use.",
     )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from studies.answers.ledger import Ledger, Part, Ruling
+from studies.answers.ledger import Ledger, Part
 from studies.answers.parts.degradation import degradation_figure, degradation_table, slope_table
+from studies.answers.parts.drawing import PAGE
 from studies.answers.parts.failures import failure_part, occurrences
 from studies.answers.parts.matrix import crossed, matrices
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.pictures import picture_figure
 from studies.answers.parts.response import Levels, Response
 from studies.answers.parts.wording import grouped
-from studies.answers.results import Cell, Results, slug
+from studies.answers.results import Cell, Contrast, Results, slug
 from studies.answers.stress.classes import class_part
 from studies.answers.stress.selecting import selection_part
 from studies.answers.stress.training import training_part
@@ -28,14 +29,14 @@ METRIC = "balanced"
 # Columns side by side, beyond which pictures become stamps.
 SHOWN = 3
 CURVES = (
-    "Full data: one network, at most 500 steps. x: the share of wrong labels that was realised, n_max / n_min that was "
-    "asked for, or the severity."
+    "Full data is one network trained for at most 500 steps. Horizontal axis: the realised share of wrong labels, the "
+    "requested n_max / n_min, or the severity."
 )
 TOGETHER = {
-    Decision.LOSS: "more than the sum",
-    Decision.GAIN: "less than the sum",
-    Decision.NEGLIGIBLE: "their sum, within half a point",
-    Decision.UNDECIDED: "undecided",
+    Decision.LOSS: "higher for",
+    Decision.GAIN: "lower for",
+    Decision.NEGLIGIBLE: "no different beyond half a point for",
+    Decision.UNDECIDED: "undecided for",
 }
 
 
@@ -78,7 +79,7 @@ def write_answer(folder: StudyFolder) -> Answer:
 
 
 def _groups(found: Response, conditions: Sequence[Condition]) -> dict[Cell, Group]:
-    """What the detectors of groups read; the families over random images and of rejected images are judged here."""
+    """What the detectors of groups read; the families that only they ask for are judged here."""
     ledger, results = found.ledger, found.results
     cells = [Cell(arm, levels) for levels in results.levels for arm in results.arms]
     cells = [cell for cell in cells if results.setting(cell) and results.arms[cell.arm].method != CEILING]
@@ -87,34 +88,64 @@ def _groups(found: Response, conditions: Sequence[Condition]) -> dict[Cell, Grou
         for cell in cells
         if cell.arm != FLOOR and FLOOR in results.arms
     }
-    noisy = {(one.label,): _without_noise(one) for one in conditions if one.noisy}
-    excess = FAILURES.build("memorised_noise").excess
-    rejected = {
-        cell: results.contrast(
-            slug("rejected", cell.arm, *cell.levels),
-            f"rejected share of {found.name(cell.arm)}{results.at(cell.levels)} less that without label noise",
-            *((1.0, cell), (-1.0, Cell(cell.arm, _there(results, noisy[cell.levels])))),
-            metric="rejected",
-            margin=excess,
+    without_noise: dict[Levels, tuple[str, ...]] = {
+        (one.label,): _without_noise(one) for one in conditions if one.noisy
+    }
+    noisy = [cell for cell in cells if cell.levels in without_noise]
+    chance = _chance(results)
+    random, rejected, memorising = (
+        dict(zip(of, ledger.family(name, of.values()), strict=True))
+        for name, of in (
+            ("over random real images", over),
+            ("images that the reference rejects", {cell: _rejected(found, cell, without_noise) for cell in noisy}),
+            ("wrong labels given to flipped images, less chance", _memorising(found, noisy, chance)),
         )
-        for cell in cells
-        if cell.levels in noisy
-    }
-    ruled: dict[str, dict[Cell, Ruling]] = {
-        name: dict(zip(of, ledger.family(name, of.values()), strict=True))
-        for name, of in (("over random real images", over), ("images that the reference rejects", rejected))
-    }
-    random, memorised = ruled.values()
+    )
     return {
         cell: Group(
             accuracy=results.networks_of(cell, METRIC),
             over_random=random[cell].judged if cell in random else None,
             gain=found.gain(cell.arm, cell.levels).judged if cell.arm in found.terms else None,
-            rejected=memorised[cell].judged if cell in memorised else None,
-            flipped_agreement=results.sets(cell, "flipped") if cell in memorised else None,
+            rejected=rejected[cell].judged if cell in rejected else None,
+            memorising=memorising[cell].judged if cell in memorising else None,
+            chance=chance,
         )
         for cell in cells
     }
+
+
+def _rejected(found: Response, cell: Cell, without_noise: Mapping[Levels, tuple[str, ...]]) -> Contrast:
+    """The share of a cell's images whose label the reference rejects, less that of its control without label noise."""
+    results = found.results
+    return results.contrast(
+        slug("rejected", cell.arm, *cell.levels),
+        f"rejected share of {found.name(cell.arm)}{results.at(cell.levels)} less that without label noise",
+        *((1.0, cell), (-1.0, Cell(cell.arm, _there(results, without_noise[cell.levels])))),
+        metric="rejected",
+        margin=FAILURES.build("label_lost").excess,
+    )
+
+
+def _memorising(found: Response, cells: Sequence[Cell], chance: float) -> dict[Cell, Contrast]:
+    """How often networks trained on a cell's sets give flipped images their wrong label, less chance."""
+    results = found.results
+    return {
+        cell: results.contrast(
+            slug("memorising", cell.arm, *cell.levels),
+            f"share of flipped images that networks trained on {found.name(cell.arm)}{results.at(cell.levels)} give "
+            f"their wrong label, less {chance:.1%} by chance",
+            (1.0, cell),
+            metric="flipped",
+            values=results.sets(cell, "flipped") - chance,
+        )
+        for cell in cells
+    }
+
+
+def _chance(results: Results) -> float:
+    """One in the classes besides the true one; NaN where no row says how many there are."""
+    data = next(filter(None, map(results.any_data, results.levels)), None)
+    return 1 / (len(data.counts) - 1) if data else float("nan")
 
 
 def _without_noise(one: Condition) -> tuple[str, ...]:
@@ -149,9 +180,9 @@ def _together(found: Response) -> Sentence | None:
         return None
     rulings = found.ledger.family("noise and imbalance together, less their sum", contrasts)
     ends = [one.contrast.terms[0][1] for one in rulings]
-    names = [f"{found.name(cell.arm)}, {' · '.join(cell.levels)}," for cell in ends]
+    names = [f"{found.name(cell.arm)} at {' · '.join(cell.levels)} by" for cell in ends]
     told = grouped(rulings, names, TOGETHER, cost=True)
-    text = f"Noise and imbalance together, less the sum of what each costs alone (in points of accuracy): {told}."
+    text = f"Compared with the sum of their separate costs, the cost of noise and imbalance together is {told}."
     return Sentence(text, tuple(one.claim for one in rulings))
 
 
@@ -166,23 +197,24 @@ def _images(found: Response) -> Figure | None:
         for arm in arms
     ]
     caption = (
-        f"Seed {results.seeds[0]}; beside the clean data, the strongest condition of the first kinds. Methods that "
-        "start from real images start from the column's random ones, so a wrong label among them stands in all. "
-        "Pixels outside the range of real ones are clipped."
+        f"Seed {results.seeds[0]}; the first column is clean data, the others are the most severe condition of the "
+        "first kinds. Methods that start from real images start from the random ones of their column, so a wrong label "
+        "among these appears in all of them. Pixels outside the range of real images are clipped."
     )
-    title = "What is distilled from clean and from perturbed data"
-    return picture_figure(results.folder, "images", title, caption, grid, 13)
+    title = "Images distilled from clean and from perturbed data"
+    return picture_figure(results.folder, "images", title, caption, grid, PAGE)
 
 
 NOTES = {
-    "label noise": "Rates: symmetric noise excludes the own class unless the condition says include own, pairflip "
-    "moves a class to the next, asymmetric follows the data set's semantic map (its overall rate is lower), instance "
-    "noise is that of Xia et al. 2020. Images that are flipped at one rate are among those flipped at a higher one.",
+    "label noise": "Symmetric noise draws the new label from the other classes unless the condition says include own; "
+    "pairflip moves a class to the next; asymmetric noise follows the data set's semantic map, so its overall rate is "
+    "lower; instance noise is that of Xia et al. 2020. Images flipped at one rate are also flipped at every higher "
+    "one.",
     "imbalance": "exponential: n_k = floor(n_max * factor^(-k/(C-1))), at least 1, n_max the smallest class of the "
     "clean split; step: half of the classes have n_max/factor. Unless the order is random, the last classes by label "
-    "are the rare ones, and rarity cannot be told from difficulty.",
-    "pixel corruption": "Pixel corruptions are a subset with CIFAR's constants, of the training images alone; not "
-    "CIFAR-C.",
+    "are the rare ones, and the effect of rarity cannot be separated from that of difficulty.",
+    "pixel corruption": "Pixel corruptions are a subset of the common ones, with the constants for CIFAR, of the "
+    "training images alone; this is not CIFAR-C.",
 }
 
 
@@ -190,16 +222,15 @@ def _notes(folder: StudyFolder) -> list[str]:
     stages = {stage for one in folder.conditions for stage in one.stages}
     selection = folder.study.get("selection", "clean")
     return [
-        "Every arm of one seed meets the same split, corruption, initial real images and evaluation networks. "
-        "Between conditions the split, the networks and, as far as they nest, the corruptions are shared; the "
-        "initial images are drawn anew from what a class then holds, so a difference between conditions has their "
-        "noise too.",
-        f"Test labels are clean. Choices read {selection} validation labels; what the others would have chosen "
-        "stands in a table of its own.",
-        "Full data is trained with the same recipe on the whole perturbed split, one network, at most 500 steps: an "
-        "early stopped ceiling.",
-        "Detectors of single trials read validation, those of groups and all tables test; `unstable` goes by the exact "
-        "interval of its ratio and is not corrected.",
+        "All methods of a seed share the split, the corruption, the initial real images and the evaluation networks. "
+        "Conditions share the split, the networks and, where they nest, the corruptions; the initial images are drawn "
+        "anew from what each class then holds, so a difference between conditions includes their noise.",
+        f"Test labels are clean. Choices are made on {selection} validation labels; a separate table shows what the "
+        "other labels would have chosen.",
+        "Full data is one network trained with the same recipe on the whole perturbed split for at most 500 steps, so "
+        "it is a ceiling with training stopped early.",
+        "Failure detectors of single trials use validation accuracy; those of paired trials and all tables use test "
+        "accuracy. `unstable` is decided by the exact interval of its ratio, without correction for multiple tests.",
         *(note for stage, note in NOTES.items() if stage in stages),
     ]
 

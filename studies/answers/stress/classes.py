@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import PercentFormatter
 
 from studies.answers.ledger import Part
-from studies.answers.parts.drawing import band, curve_axis, legend, percent_axis, tints
+from studies.answers.parts.drawing import (
+    PAGE,
+    TITLE,
+    bars,
+    colour_bar,
+    curve_axis,
+    dodged,
+    legend,
+    panels,
+    percent_axis,
+    styles,
+)
+from studies.answers.parts.heat_maps import ACCURACY
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell, slug
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Claim, Figure, Sentence, Table, percent
+from studies.engine.answer import Claim, Figure, Sentence, Table, percent, plural
 from studies.engine.arms import CEILING
 from studies.engine.failures.groups import Classes, head_and_tail, many_medium_few, thirds
 from studies.engine.measuring import LARGEST_MATRIX
@@ -75,11 +85,11 @@ def _tails(found: Response) -> list[Sentence]:
     for _, worst in _imbalanced(found):
         here = [(one, ruling) for one, ruling in zip(told, rulings, strict=True) if one[0] == worst]
         parts = [
-            f"{found.name(arm)} {percent(tail)} (head {percent(head)}; against the same classes of the clean control "
-            f"{ruling.points}, {ruling.word})"
+            f"{found.name(arm)} {percent(tail)} (head third {percent(head)}; {ruling.points} compared with the same "
+            f"classes on clean data, {ruling.word})"
             for (_, arm, head, tail), ruling in here
         ]
-        text = f"At {' · '.join(worst)}, recall of the tail third of the classes: {'; '.join(parts)}."
+        text = f"At {' · '.join(worst)}, recall on the tail third of the classes (the rarest) is: {'; '.join(parts)}."
         means = [_claimed(found, *one) for one, _ in here]
         sentences.append(Sentence(text, (*(ruling.claim for _, ruling in here), *(c for pair in means for c in pair))))
     return sentences
@@ -116,8 +126,9 @@ def _groups(found: Response) -> Table:
         "groups",
         "Recall of frequent and rare classes",
         rows,
-        "Mean test recall of the classes of each group by each seed's number of training images of their true class, "
-        "95% t interval over seeds. The thirds go by rank; the last three columns by count, where such classes exist.",
+        "Mean test recall over the classes of each group, with 95% t intervals over seeds. Classes are grouped by each "
+        "seed's number of training images of the true class: the thirds by rank, the last three columns by count, "
+        "where such classes exist.",
     )
 
 
@@ -136,8 +147,8 @@ def _spread(found: Response) -> Table:
         "spread",
         "Spread over sets and over networks",
         rows,
-        f"Standard deviations of balanced test accuracy over {len(found.results.seeds)} sets, network noise removed, "
-        "and over the networks trained on one set.",
+        f"Standard deviations of balanced test accuracy over {plural(len(found.results.seeds), 'set')}, with network "
+        "noise removed, and over the networks trained on one set.",
     )
 
 
@@ -146,31 +157,29 @@ def _group_figure(found: Response) -> Figure | None:
     curves = [(curve, points) for curve, points in found.curves if curve.scale == "log"]
     if not curves:
         return None
-    tint = tints(found.results.arms)
-    drawing = Drawing(figsize=(10, 2.9 * len(curves) + 0.6), layout="constrained")
-    grid = drawing.subplots(len(curves), 3, sharey=True, squeeze=False)
+    style = styles(found.results.arms)
+    drawing, grid = panels(3 * len(curves), 3, (PAGE / 3, 2.3), sharey=True, extra=(0.0, 0.6))
     for row, (curve, points) in enumerate(curves):
-        x, worst = np.array([place for place, _ in points]), points[-1][1]
-        for arm in found.main:
+        x, worst, line = np.array([place for place, _ in points]), points[-1][1], grid[3 * row : 3 * row + 3]
+        for k, arm in enumerate(found.main):
             recalls = [_recall(found, Cell(arm, levels), thirds, worst) for _, levels in points]
-            for k, axes in enumerate(grid[row]):
-                dashed, intervals = (
-                    found.results.arms[arm].method == CEILING,
-                    [mean_interval(one[k]) for one in recalls],
-                )
-                band(axes, x, intervals, tint[arm], found.name(arm), dashed=dashed)
-        for name, axes in zip(THIRDS, grid[row], strict=True):
-            axes.set_title(f"{curve.name}, {name}", fontsize=10)
+            at = dodged(x, k, len(found.main), log=True)
+            for group, axes in enumerate(line):
+                means = [mean_interval(one[group]) for one in recalls]
+                bars(axes, at, means, style[arm], found.name(arm), fraction=True)
+        for name, axes in zip(THIRDS, line, strict=True):
+            axes.set_title(f"{curve.name}, {name}", fontsize=TITLE)
             axes.set_ylim(-0.02, 1.02)
             percent_axis(axes)
             curve_axis(axes, curve, x)
-        grid[row][0].set_ylabel("test recall")
-    legend(drawing, grid[0][0])
+        line[0].set_ylabel("test recall")
+    legend(drawing, grid[0])
     return Figure(
         "groups",
-        "Who pays: recall of head, medium and tail classes",
-        "The same classes along each curve: each seed's thirds by their number of training images at the largest "
-        f"factor. Mean over {len(found.results.seeds)} sets, 95% t bands.",
+        "Recall of head, medium and tail classes",
+        "Each curve follows the same classes: each seed's thirds by number of training images at the largest factor. "
+        f"Mean over {plural(len(found.results.seeds), 'set')} with 95% t intervals; the arms of a factor stand side by "
+        "side. Hollow: a base alone; dotted: random real images and full data.",
         drawing,
     )
 
@@ -182,34 +191,28 @@ def _class_figure(found: Response) -> Figure | None:
     if data is None or len(data.counts) > LARGEST_MATRIX:
         return None
     classes, arms = len(data.counts), [arm for arm in found.main if results.arms[arm].method != CEILING]
-    columns = min(2, len(arms))
-    rows = -(-len(arms) // columns)
-    drawing = Drawing(figsize=(10, rows * (0.24 * len(results.levels) + 0.8) + 0.5), layout="constrained")
-    grid = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    mesh = None
-    for axes, arm in zip(grid.flat, arms, strict=False):
+    size = (PAGE / 2, 0.17 * len(results.levels) + 0.55)
+    drawing, grid = panels(len(arms), min(2, len(arms)), size, sharex=True, sharey=True, extra=(0.0, 0.3))
+    for axes, arm in zip(grid, arms, strict=True):
         shown = np.full((len(results.levels), classes), np.nan)
         for k, levels in enumerate(results.levels):
-            held = [
+            recalls = [
                 row.test_recall.mean(axis=0) for row in results.rows(Cell(arm, levels)) if row.test_recall is not None
             ]
-            shown[k] = np.mean(held, axis=0) if held else np.nan
-        mesh = axes.imshow(shown, vmin=0, vmax=1, cmap="viridis", aspect="auto", interpolation="nearest")
-        axes.set_title(found.name(arm), fontsize=10, loc="left")
-        axes.set_yticks(range(len(results.levels)), [" · ".join(levels) for levels in results.levels], fontsize=7.5)
-        axes.set_xticks(range(classes), range(classes), fontsize=8)
+            shown[k] = np.mean(recalls, axis=0) if recalls else np.nan
+        mesh = axes.imshow(shown, vmin=0, vmax=1, cmap=ACCURACY, aspect="auto", interpolation="nearest")
+        axes.set_title(found.name(arm), loc="left", fontsize=TITLE)
+        axes.set_yticks(range(len(results.levels)), [" · ".join(levels) for levels in results.levels])
+        axes.set_xticks(range(classes))
         axes.tick_params(length=0)
-    for axes in grid[-1]:
+    for axes in grid[-2:]:
         axes.set_xlabel("class")
-    for axes in list(grid.flat)[len(arms) :]:
-        axes.set_visible(False)
-    if mesh is not None:
-        bar = drawing.colorbar(mesh, ax=grid, shrink=0.7, format=PercentFormatter(1.0, decimals=0))
-        bar.set_label("test recall")
+    if arms:
+        colour_bar(drawing, mesh, grid, "test recall")
     return Figure(
         "recall",
         "Recall of each class",
-        f"Mean test recall over {len(results.seeds)} sets and their networks; rows are training data, columns "
-        "classes by label (rare classes last, unless the order is random).",
+        f"Mean test recall over {plural(len(results.seeds), 'set')} and their networks; rows are training data, "
+        "columns are classes by label (rare classes last, unless the order is random).",
         drawing,
     )

@@ -11,7 +11,7 @@ from studies.answers.ledger import Part, Ruling
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell, slug
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Sentence, Table, percent, points
+from studies.engine.answer import Sentence, Table, percent, plural, points
 from studies.engine.conditions import Condition
 from studies.engine.statistics import Interval, paired_interval
 
@@ -42,8 +42,8 @@ def selection_part(found: Response, conditions: Sequence[Condition]) -> Part:
     differ = [one for one in made if one.clean != one.noisy]
     claims = []
     text = (
-        "Choosing between the base and the MI term by noisy instead of clean validation labels changes the choice "
-        f"under {len(differ)} of {len(made)} conditions"
+        "Choosing between the base alone and the base with the MI term on noisy instead of clean validation labels "
+        f"changes the choice in {len(differ)} of {plural(len(made), 'condition')}"
     )
     if differ:
         most = max(differ, key=lambda one: one.cost.mean or 0.0)
@@ -54,8 +54,8 @@ def selection_part(found: Response, conditions: Sequence[Condition]) -> Part:
         text += f" (the largest estimated cost is {points(most.cost)} of test accuracy, at {at})"
     worst = max(made, key=lambda one: abs(one.optimism.interval.mean or 0.0))
     text += (
-        "; as an estimate of the accuracy itself noisy labels are off most at "
-        f"{' · '.join(worst.levels)}: {worst.optimism.points}{'' if worst.optimism.differs else ' (undecided)'}."
+        ". As an estimate of accuracy, noisy validation labels are furthest off at "
+        f"{' · '.join(worst.levels)}, by {worst.optimism.points}{'' if worst.optimism.differs else ' (undecided)'}."
     )
     return Part([Sentence(text, (worst.optimism.claim, *claims))], [_table(found, made)])
 
@@ -111,8 +111,8 @@ def _table(found: Response, made: Sequence[Selection]) -> Table:
         "selection",
         "Choosing by clean and by noisy validation labels",
         rows,
-        "The choice is between the base and the base with the MI term, by mean validation accuracy over the seeds "
-        "that all of them have. Noisy: the validation labels bear the same noise as the training labels. Noisy less "
-        "clean: what the arm chosen by noisy labels scores on them, less its score on clean ones (* decided, Holm over "
-        "this column). The cost is an estimate: the arms were chosen first.",
+        "The choice is between the base alone and the base with the MI term, by mean validation accuracy over the "
+        "seeds that all of them have. Noisy validation labels carry the same noise as the training labels. Noisy less "
+        "clean: the score on noisy labels of the method that they choose, less its score on clean labels (a star: "
+        "decided, Holm-corrected over this column). The cost is an estimate, because the methods were chosen first.",
     )

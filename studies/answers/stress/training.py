@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
-from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import PercentFormatter
 
 from studies.answers.ledger import Ledger
+from studies.answers.parts.drawing import PAGE, SMALLEST, TITLE, colour_bar, panels
+from studies.answers.parts.heat_maps import shares_map
 from studies.engine.answer import Cell, Figure, Table
 from studies.engine.measuring import LARGEST_MATRIX
 
@@ -40,10 +42,10 @@ def _realised(ledger: Ledger) -> Table:
         )
     return Table.of(
         "realised",
-        "What the perturbations realised",
+        "The perturbations as realised",
         rows,
-        "Of the first seed that has a row; the others' are in rows.jsonl. A class short of the real batch repeats "
-        "its images unless the policy is cap.",
+        "For the first seed with a finished trial; rows.jsonl has those of the other seeds. A class with fewer images "
+        "than the real batch repeats them unless the policy is cap.",
     )
 
 
@@ -57,29 +59,28 @@ def _transitions(ledger: Ledger) -> Figure | None:
             chosen.append((" · ".join(points[-1][1]), step))
     if not chosen:
         return None
-    drawing = Drawing(figsize=(2.6 * len(chosen) + 1.2, 5.4), layout="constrained")
-    grid = drawing.subplots(2, len(chosen), squeeze=False)
+    columns = min(4, 2 * len(chosen))
+    drawing, grid = panels(2 * len(chosen), columns, ((PAGE - 0.8) / 4, 1.9), extra=(0.8, 0.0))
     mesh = None
-    for k, (label, step) in enumerate(chosen):
-        for row, key in enumerate(("asked", "transition")):
-            axes, matrix = grid[row][k], step.get(key)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            if matrix is None:
-                axes.text(0.5, 0.5, "depends on\nthe image", ha="center", va="center", transform=axes.transAxes)
-            else:
-                mesh = axes.imshow(np.array(matrix), vmin=0, vmax=1, cmap="magma_r", interpolation="nearest")
-        grid[0][k].set_title(label, fontsize=10)
-    grid[0][0].set_ylabel("asked\ntrue class")
-    grid[1][0].set_ylabel("realised\ntrue class")
-    for axes in grid[1]:
-        axes.set_xlabel("label")
+    for k, axes in enumerate(grid):
+        (label, step), name = chosen[k // 2], ("asked", "realised")[k % 2]
+        matrix = step.get(("asked", "transition")[k % 2])
+        axes.set(xticks=[], yticks=[], xlabel="label" if k + columns >= len(grid) else "")
+        axes.set_title("\n".join([*textwrap.wrap(label, 24), name]), fontsize=TITLE)
+        if matrix is None:
+            axes.text(
+                0.5, 0.5, "depends on\nthe image", ha="center", va="center", transform=axes.transAxes, size=SMALLEST
+            )
+            axes.set_box_aspect(1)
+        else:
+            mesh = axes.imshow(np.array(matrix), vmin=0, vmax=1, cmap=shares_map(), interpolation="nearest")
+        if k % columns == 0:
+            axes.set_ylabel("true class")
     if mesh is not None:
-        bar = drawing.colorbar(mesh, ax=grid, shrink=0.6, format=PercentFormatter(1.0, decimals=0))
-        bar.set_label("share of the true class")
+        colour_bar(drawing, mesh, grid, "share of the true class")
     return Figure(
         "transitions",
-        "Transition matrices, asked and realised",
-        "Rows: true class; columns: label; the strongest condition of each kind, first seed that has a row.",
+        "Transition matrices, requested and realised",
+        "Rows: true class; columns: label. Most severe condition of each kind, first seed with a finished trial.",
         drawing,
     )

@@ -44,15 +44,16 @@ class Group:
 
     accuracy: [seeds, networks], NaN where a trial is missing; over_random: less random real images; gain: less its
     control; rejected: the share of synthetic images whose label the clean reference rejects, less that of the control
-    without label noise; each None where the comparison makes no sense. flipped_agreement: the share of flipped real
-    images that get their wrong label, [seeds].
+    without label noise; memorising: the share of flipped real images that networks trained on the set give their wrong
+    label, less `chance`; each None where the comparison makes no sense. chance: one in the other classes.
     """
 
     accuracy: Array
     over_random: Judged | None = None
     gain: Judged | None = None
     rejected: Judged | None = None
-    flipped_agreement: Array | None = None
+    memorising: Judged | None = None
+    chance: float = 0.0
 
 
 class GroupDetector(Protocol):

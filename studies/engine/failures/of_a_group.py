@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from mim4dd.registry import knob
+from studies.engine.answer import decimal, plural
 from studies.engine.failures.catalogue import FAILED, FAILURES, HEALTHY, UNDECIDED, Finding, Group
 from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision, Judged
 
@@ -52,15 +53,15 @@ class NoGain:
         return Finding(state, group.gain.interval.mean, group.gain.tested.margin, evidence)
 
 
-@FAILURES.add("memorised_noise")
+@FAILURES.add("label_lost")
 @dataclass(frozen=True, kw_only=True)
-class MemorisedNoise:
-    """Synthetic images show another class than their label says: wrong labels of the real ones were distilled.
+class LabelLost:
+    """Synthetic images no longer show the class that their label says, as a network trained on clean data sees them.
 
     The value is the share of images whose label the clean reference network rejects, less that of the same seed's
     control without label noise. It fails where the rule decides more than the excess allowed, and is healthy where it
-    decides less, or no difference. The evidence adds how often networks trained on the set give flipped real images
-    their wrong label.
+    decides less, or no difference. The evidence adds what memorising would be: whether networks trained on the set give
+    flipped real images their wrong label more often than chance.
     """
 
     scope: ClassVar[str] = "group"
@@ -72,12 +73,9 @@ class MemorisedNoise:
             return None
         beyond = one.decision is Decision.GAIN and one.size == "beyond"
         healthy = one.decision in (Decision.LOSS, Decision.NEGLIGIBLE) or one.size == "below"
-        evidence = told(one, "points more images rejected by the reference than of the control without label noise")
-        agreed = group.flipped_agreement
-        if agreed is not None and np.isfinite(agreed).any():
-            evidence += (
-                f"; networks trained on them give {np.nanmean(agreed):.0%} of the flipped images the wrong label"
-            )
+        evidence = told(one, "points more images rejected by the reference than in the control without label noise")
+        if group.memorising is not None:
+            evidence += memorised(group.memorising, group.chance)
         state = FAILED if beyond else HEALTHY if healthy else UNDECIDED
         return Finding(state, one.interval.mean, self.excess, evidence)
 
@@ -99,11 +97,13 @@ class Unstable:
         whole = group.accuracy[np.isfinite(group.accuracy).all(1)]
         sets, networks = whole.shape
         if sets < FEWEST_PAIRS or networks < 2:
-            return Finding(UNDECIDED, None, self.ratio, f"{sets} set(s) of {networks} network(s) decide nothing")
+            return Finding(
+                UNDECIDED, None, self.ratio, f"{plural(sets, 'set')} of {plural(networks, 'network')} cannot decide"
+            )
         within = float(whole.var(1, ddof=1).mean())
         between = float(networks * whole.mean(1).var(ddof=1))
         if within == 0:
-            return Finding(UNDECIDED, None, self.ratio, "networks of a set do not differ")
+            return Finding(UNDECIDED, None, self.ratio, "the networks trained on one set do not differ")
         value = float(np.sqrt(max(0.0, between / within - 1) / networks))
         quantiles = stats.f.ppf([0.975, 0.025], sets - 1, sets * (networks - 1))
         low, high = (float(np.sqrt(max(0.0, between / within / q - 1) / networks)) for q in quantiles)
@@ -112,10 +112,26 @@ class Unstable:
         return Finding(state, value, self.ratio, evidence)
 
 
+def memorised(judged: Judged, chance: float) -> str:
+    """What the rule says of wrong labels that networks repeat, as the end of evidence; "" where no set says it.
+
+    Chance is that of the wrong label among the other classes, 1 / (C - 1): the most that networks which know nothing
+    of the flips can reach, for whoever gives the true label too gives each other one less often. More is memorising;
+    less does not exclude it.
+    """
+    if judged.interval.mean is None:
+        return ""
+    doubt = {Decision.GAIN: "memorises wrong labels", Decision.UNDECIDED: "undecided whether it memorises wrong labels"}
+    words = doubt.get(judged.decision, "gives wrong labels no more often than chance")
+    share = chance + judged.interval.mean
+    return f"; {words}: {share:.0%} of flipped images get their wrong label, chance {chance:.0%}"
+
+
 def told(judged: Judged, what: str) -> str:
     """A contrast as evidence: mean, interval, n, and why nothing is decided where it could not be tested."""
     one, why = judged.interval, judged.tested.why_not
     if one.mean is None:
-        return "no pair is left: the trials failed or diverged"
-    ends = "" if one.low is None or one.high is None else f" [{100 * one.low:+.1f}, {100 * one.high:+.1f}]"
-    return f"{100 * one.mean:+.1f}{ends} {what}, n = {one.n}{f' ({why})' if why else ''}"
+        return "no pair is left, because the trials failed or diverged"
+    mean, *ends = (None if end is None else decimal(100 * end, "+.1f") for end in (one.mean, one.low, one.high))
+    interval = "" if None in ends else f" [{ends[0]}, {ends[1]}]"
+    return f"{mean}{interval} {what}, n = {one.n}{f' ({why})' if why else ''}"

@@ -56,28 +56,40 @@ class CriticSaturated:
         return Finding(FAILED if side else HEALTHY, value, threshold, evidence, side)
 
 
-@FAILURES.add("term_dominates")
+@FAILURES.add("term_dominant")
 @dataclass(frozen=True, kw_only=True)
-class TermDominates:
-    """The MI term's gradient on the pixels drowns the base's (dominant), or is lost in it (idle).
+class TermDominant:
+    """The MI term's gradient on the pixels drowns the base's: the images follow the term alone.
 
     The value is the median over the run of the ratio of the two norms, lambda included.
     """
 
     scope: ClassVar[str] = "trial"
-    high: float = knob(10.0, above=0, help="above it the term dominates")
-    low: float = knob(0.1, low=0, help="below it the term is idle")
+    ratio: float = knob(10.0, above=0, help="of the term's gradient norm to the base's: above it the term dominates")
 
     def __call__(self, result: Result, history: History) -> Finding | None:
-        ratios = [record["gradient_ratio/mim"] for record in history if "gradient_ratio/mim" in record]
-        finite = [ratio for ratio in ratios if np.isfinite(ratio)]
-        if not finite:
+        value = _gradient_ratio(history)
+        if value is None:
             return None
-        value = float(np.median(finite))
-        side = "dominant" if value > self.high else "idle" if value < self.low else ""
-        threshold = self.high if value > 1 else self.low
-        evidence = f"the MI term's pixel gradient is {value:.3g} times the base's"
-        return Finding(FAILED if side else HEALTHY, value, threshold, evidence, side)
+        return Finding(FAILED if value > self.ratio else HEALTHY, value, self.ratio, _of_the_base(value))
+
+
+@FAILURES.add("term_idle")
+@dataclass(frozen=True, kw_only=True)
+class TermIdle:
+    """The MI term's gradient on the pixels is lost in the base's: the images follow the base alone.
+
+    The value is the median over the run of the ratio of the two norms, lambda included.
+    """
+
+    scope: ClassVar[str] = "trial"
+    ratio: float = knob(0.1, low=0, help="of the term's gradient norm to the base's: below it the term is idle")
+
+    def __call__(self, result: Result, history: History) -> Finding | None:
+        value = _gradient_ratio(history)
+        if value is None:
+            return None
+        return Finding(FAILED if value < self.ratio else HEALTHY, value, self.ratio, _of_the_base(value))
 
 
 @FAILURES.add("representation_collapse")
@@ -169,6 +181,20 @@ def _recall(result: Result) -> Array | None:
     if not recall:
         return None
     return np.array(recall, dtype=float).mean(0)
+
+
+def _gradient_ratio(history: History) -> float | None:
+    """Median over the run of the MI term's pixel-gradient norm over the base's; None where nothing finite is recorded.
+
+    A base without a gradient makes an infinite ratio, which says nothing of the term and is left out.
+    """
+    ratios = [record["gradient_ratio/mim"] for record in history if "gradient_ratio/mim" in record]
+    finite = [ratio for ratio in ratios if np.isfinite(ratio)]
+    return float(np.median(finite)) if finite else None
+
+
+def _of_the_base(ratio: float) -> str:
+    return f"the MI term's pixel gradient is {ratio:.3g} times the base's"
 
 
 def _mean(history: History, key: str) -> float | None:

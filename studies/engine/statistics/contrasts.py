@@ -101,12 +101,13 @@ def three_tests(differences: ArrayLike, *, margin: float = MARGIN, absent: int =
     if absent:
         return Tested(interval, sd, margin, None, None, None, f"{absent} of {len(planned)} pairs have not run yet")
     if n < FEWEST_PAIRS:
-        return Tested(interval, sd, margin, None, None, None, f"{n} pair{' decides' if n == 1 else 's decide'} nothing")
+        few = f"{n} pair{' is' if n == 1 else 's are'} too few to decide"
+        return Tested(interval, sd, margin, None, None, None, few)
     mean = float(values.mean())
     assert sd is not None
     if sd <= 1e-12:
         if abs(mean) > 1e-12:
-            return Tested(interval, sd, margin, None, None, None, "every pair differs by the same")
+            return Tested(interval, sd, margin, None, None, None, "every pair differs by the same amount")
         return Tested(interval, sd, margin, 1.0, 0.0 if margin > 0 else 1.0, 1.0)
     se = sd / math.sqrt(n)
 

@@ -10,6 +10,7 @@ from mim4dd.errors import InputError
 from studies.engine.folder import StudyFolder
 from studies.engine.tracking import address, sync
 from studies.engine.tracking.server import shown
+from studies.engine.tracking.tracker import look
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,11 +23,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         uri = address(given.tracking_uri)
         sent, folder = sync(given.out, uri), StudyFolder.read(given.out, unfinished=True)
+        where = look(folder, uri)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     rows, planned = len(folder.rows), len(folder.planned)
     print(f"{folder.path}: {sent} of {rows} finished trials sent, {rows - sent} were there; MLflow at {shown(uri)}")
+    print(where)
     if not folder.answered:
         print(f"The study is not finished ({rows} of {planned} trials): its run in MLflow stays open.")
     return 0

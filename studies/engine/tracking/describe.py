@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from studies.engine.tracking.browser import link
-from studies.engine.tracking.mlflow_fields import axis, parameter, source
+from studies.engine.arms import Setting
+from studies.engine.folder import StudyFolder
+from studies.engine.rows import Row
+from studies.engine.tracking.browser import ALL, key, link
+from studies.engine.tracking.mlflow_fields import axis, final, parameter, source
 
 Study = Mapping[str, Any]
 # MLflow refuses descriptions of more than 8000 characters.
 LONGEST = 3500
+ENDED = {"diverged": "diverged", "error": "ended with an error"}
 
 COLUMNS = """
 | name | what it is |
@@ -20,7 +23,7 @@ COLUMNS = """
 | `validation_accuracy` | mean over the evaluation networks; what every choice is made on |
 | `validation_accuracy_std_networks` | standard deviation over those networks |
 | `validation_worst_class_recall` | recall of the class that fares worst |
-| `test_accuracy`, `test_worst_class_recall` | for the report only: nothing is chosen by them |
+| `test_accuracy`, `test_balanced_accuracy`, `test_worst_class_recall` | for the report only: no choice reads them |
 | `decodable_information_nats`, `..._fraction` | what a network decodes about real images; as a fraction of H(Y) |
 | `critic_information_nats`, `..._fraction` | the bound that the method's own critic reaches |
 | `by_iteration/validation_accuracy` | accuracy while distilling (few networks), then the final one |
@@ -58,30 +61,41 @@ def experiment(study: Study) -> str:
 
 
 def look(experiment: str) -> str:
-    """Links to the prepared views."""
+    """Links to the prepared view of all studies of the experiment."""
     return (
-        f"**Look:** [all trials by accuracy]({link(experiment)}) · "
-        f"[charts: accuracy against each knob, losses]({link(experiment, charts=True)})\n\n"
+        f"**Look:** [all trials by accuracy]({link(experiment, ALL)}) · "
+        f"[charts: accuracy against what the latest study varied, losses]({link(experiment, ALL, charts=True)})\n\n"
     )
 
 
-def parent(study: Study, experiment: str, answer: str = "") -> str:
+def look_at(folder: StudyFolder, experiment: str) -> str:
+    """Links to the prepared views of one study."""
+    trials, means = key(folder), key(folder, means=True)
+    return (
+        f"**Look:** [each trial]({link(experiment, trials)}) · "
+        f"[charts of the trials]({link(experiment, trials, charts=True)}) · "
+        f"[charts of means over seeds]({link(experiment, means, charts=True)})"
+    )
+
+
+def parent(folder: StudyFolder, experiment: str, answer: str = "") -> str:
     """The description of a study's run; the answer comes first once there is one."""
+    study = folder.study
     knobs = study.get("knobs") or {}
     listed = "\n".join(
-        f"- `{parameter(key)}` ({about.get('symbol') or parameter(key)}): {about.get('help') or ''}"
+        f"- `{parameter(name)}` ({about.get('symbol') or parameter(name)}): {about.get('help') or ''}"
         + (", log scale" if about.get("log") else "")
-        for key, about in knobs.items()
+        for name, about in knobs.items()
     )
-    axes = ", ".join(f"`{axis(key, knobs)}`" for key in knobs)
+    axes = ", ".join(f"`{axis(name, knobs)}`" for name in knobs)
     compare = (
         f"To compare by hand: select trials, press Compare, take the parameters {axes} and the metric "
         "`validation_accuracy`. The paper's default and the base alone (``tags.role = 'default'``, ``'base'``) are "
         "what to compare with, seed by seed; ``tags.setting`` groups the seeds of a setting."
     )
     parts = [
-        look(experiment).strip(),
         answer,
+        look_at(folder, experiment),
         f"**Question.** {study.get('question', '')}",
         f"`{study.get('command', '')}`",
     ]
@@ -95,13 +109,51 @@ def parent(study: Study, experiment: str, answer: str = "") -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def answer(out: Path) -> str:
-    """The answer as the study wrote it, without its pictures (they are among the artifacts), cut when it is long."""
+def trial(row: Row, setting: Setting, folder: StudyFolder, failed_by: str) -> str:
+    """The description of a trial: what it is, what came out, what failed, and the study's command."""
+    numbers, config = final(row), row.config
+    images = "1 image" if config.get("ipc") == 1 else f"{config.get('ipc', '?')} images"
+    wrong = numbers.get("wrong_labels")
+    parts = [f"**{setting.arm.name}**", f"{config.get('dataset', '?')}, {images} a class"]
+    parts += [f"{name}: {label}" for name, label in setting.levels.items()]
+    parts += [f"{wrong:.1%} of the training labels wrong"] if wrong else []
+    scores = [
+        f"{part} accuracy {numbers[f'{part}_accuracy']:.1%}"
+        for part in ("validation", "test")
+        if f"{part}_accuracy" in numbers
+    ]
+    ended = "" if row.status == "ok" else f"It {ENDED[row.status]}: {row.reason or 'no reason given'}. "
+    outcome = f"{', '.join(scores).capitalize()}." if scores else "It has no accuracy."
+    return "\n\n".join(
+        [
+            f"{'; '.join(parts)}; seed {config.get('seed', '?')}.",
+            f"{ended}{outcome} {_failures(row, failed_by)}".strip(),
+            f"`{folder.study.get('command', '')}`",
+        ]
+    )
+
+
+def _failures(row: Row, failed_by: str) -> str:
+    """The failure modes in words, with what each detector of the trial has seen; modes of pairs have no such words."""
+    if not failed_by:
+        return ""
+    seen = {mode: str(finding.get("evidence") or "") for mode, finding in row.failures.items()}
+    modes = [mode for mode in failed_by.split(", ") if mode != "none"]
+    named = [mode.replace("_", " ") + (f" ({seen[mode]})" if seen.get(mode) else "") for mode in modes]
+    return f"Failure modes: {'; '.join(named)}." if named else "No failure mode."
+
+
+def answer(folder: StudyFolder) -> str:
+    """The answer as the study wrote it, cut when it is long; its pictures are among the artifacts.
+
+    The page shows the first lines alone: neither the title nor the question, which stands below.
+    """
     try:
-        lines = (out / "answer.md").read_text(encoding="utf-8").splitlines()
+        lines = (folder.path / "answer.md").read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
-    text = "\n".join(line for line in lines if "![" not in line).strip()
+    before = (f"# {folder.study['title']}", folder.study["question"])
+    text = "\n".join(line for line in lines if "![" not in line and line not in before).strip()
     return text if len(text) <= LONGEST else f"{text[:LONGEST].rpartition(chr(10))[0]}\n\n(the rest is in answer.md)"
 
 

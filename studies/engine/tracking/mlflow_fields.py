@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
-from studies.engine.arms import Setting, unplanned
+from mim4dd.methods import Mim
+from mim4dd.registry import component_fields
+from studies.engine.arms import TERM, Setting, unplanned
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Array, Row
 
@@ -29,23 +32,38 @@ class Point(NamedTuple):
     step: int
 
 
+def allowed(name: str) -> str:
+    """A name that MLflow takes: letters, digits and `_-. :/`; `iterations=500` becomes `iterations:500`."""
+    return re.sub(r"[^\w\-. :/]", "", name.replace("=", ":"))
+
+
 def parameter(key: str) -> str:
     """`method.base.lr` is `base.lr`, `method.temperature` is `temperature`; other names stay."""
     return key.removeprefix("method.")
 
 
 def parameters(row: Row, knobs: Mapping[str, Any]) -> dict[str, str]:
-    """Every knob of the trial; those of the study on a log scale also as `Log10 temperature`, for charts.
+    """Every knob of the trial that acts; those of the study on a log scale also as `Log10 temperature`, for charts.
 
     The compare view takes the first three that vary for its axes: hence the capital, and seed and dummy are tags.
     """
-    config = row.config
+    unread = idle(row.config)
+    config = {key: value for key, value in row.config.items() if key not in unread}
     found = {parameter(key): str(value) for key, value in config.items() if key != "seed"}
     for key, about in knobs.items():
         value = config.get(key)
         if about.get("log") and usable(value) and value > 0:
             found[axis(key, knobs)] = f"{math.log10(value):.6g}"
     return found
+
+
+def idle(config: Mapping[str, Any]) -> set[str]:
+    """The knobs that nothing reads: with weight 0 the MI term's own (not its base's), but the weight that says so."""
+    if config.get("method") != TERM or config.get("method.weight") != 0:
+        return set()
+    return {f"method.{item.name}" for item in component_fields(Mim) if "registry" not in item.metadata} - {
+        "method.weight"
+    }
 
 
 def axis(key: str, knobs: Mapping[str, Any]) -> str:
@@ -80,8 +98,6 @@ def tags(row: Row, setting: Setting, study: Mapping[str, Any]) -> dict[str, str]
     if "failed_by" in row.held["result"]:
         found["failed_by"] = failed_by(row.failed_by)
     found |= source(study)
-    if row.status != "ok":
-        found["mlflow.note.content"] = f"This trial {row.status}: {row.reason or 'no reason given'}."
     return {name: str(value) for name, value in found.items() if value not in (None, "")}
 
 
@@ -90,6 +106,17 @@ def condition(row: Row, study: Mapping[str, Any]) -> str:
     text = str(row.config.get("perturb", ""))
     labels = {held["text"]: held["label"] for held in study.get("conditions") or []}
     return str(labels.get(text, text or "clean"))
+
+
+def dataset_name(dataset: str, condition: str) -> str:
+    """What a trial was distilled from, `digits` or `digits · symmetric 0.4`."""
+    return dataset if condition == "clean" else f"{dataset} · {condition}"
+
+
+def dataset_source(config: Mapping[str, Any]) -> dict[str, Any]:
+    """All that decides a training split, but the seed that a perturbation is drawn with."""
+    keys = ("dataset", "dataset_digest", "split_seed", "classes_as", "perturb")
+    return {key: config[key] for key in keys if config.get(key, "") != ""}
 
 
 def failed_by(modes: Iterable[str]) -> str:
@@ -122,6 +149,7 @@ def final(row: Row) -> dict[str, float]:
         "validation_worst_class_recall": worst(row.validation_recall),
         "noisy_validation_accuracy": mean(row.noisy_validation),
         "test_accuracy": mean(row.test),
+        "test_balanced_accuracy": balanced(row.test_recall),
         "test_worst_class_recall": worst(row.test_recall),
     }
     for kind in ("decodable", "critic"):
@@ -177,6 +205,11 @@ def mean(values: Sequence[float]) -> float | None:
 
 def spread(values: Sequence[float]) -> float | None:
     return stdev(values) if len(values) > 1 else None
+
+
+def balanced(recall: Array | None) -> float | None:
+    """The mean over networks of the mean recall of the classes; a class without images has none."""
+    return None if recall is None else float(np.nanmean(recall, axis=1).mean())
 
 
 def worst(recall: Array | None) -> float | None:

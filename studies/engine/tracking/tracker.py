@@ -12,8 +12,9 @@ from typing import Any
 from mim4dd.errors import InputError
 from studies.engine.folder import StudyFolder, read_study
 from studies.engine.rows import Row
-from studies.engine.tracking.server import address, check, one_line, shown
-from studies.engine.tracking.view import View
+from studies.engine.tracking.browser import where
+from studies.engine.tracking.server import address, check, client, one_line, shown
+from studies.engine.tracking.view import View, experiment_name
 
 LONGEST_PAUSE = 30.0
 
@@ -37,6 +38,7 @@ class Tracker:
         self._closing = self._warned = self._reported = False
         self._thread: threading.Thread | None = None
         self._last: tuple[str, Mapping[str, Any]] | None = None
+        self._experiment = ""
 
     def start(self) -> None:
         """Find or make the experiment and the parent run, and queue what an earlier session has left on disk.
@@ -48,6 +50,7 @@ class Tracker:
             view = View(self.uri, self.folder, live=True)
         except Exception as error:  # a client raises what its store, its HTTP library or its server does
             raise InputError(f"MLflow cannot be used at {shown(self.uri)}: {one_line(error)}") from error
+        self._experiment = view.experiment
         self._waiting.extend(self.folder.rows.values())
         self._thread = threading.Thread(target=self._work, args=(view,), name="tracking", daemon=True)
         self._thread.start()
@@ -72,6 +75,10 @@ class Tracker:
                 f"{missing} did not reach MLflow; they are safe on disk. Send them with: python -m "
                 f"studies.engine.tracking sync {self.folder.path} --tracking-uri {shown(self.uri)}"
             )
+
+    def where(self) -> str:
+        """How to look at the trials, in a line or two."""
+        return where(self.uri, self._experiment, self.folder)
 
     def close(self) -> None:
         """Stop the thread without waiting for rows; the parent run stays as it is."""
@@ -141,6 +148,10 @@ class Untracked:
         """Say which command sends what was kept."""
         self.say(f"MLflow has not been told; send it with: python -m studies.engine.tracking sync {self.out}")
 
+    def where(self) -> str:
+        """There is nothing to look at."""
+        return ""
+
     def close(self) -> None:
         """There is nothing to close."""
 
@@ -172,3 +183,15 @@ def sync(out: Path, uri: str | None = None) -> int:
         told = f"MLflow at {shown(uri)} stopped taking rows after {sent} of {len(rows)}: {reason(error)}"
         raise InputError(f"{told}; run the same command again") from error
     return sent
+
+
+def look(folder: StudyFolder, uri: str) -> str:
+    """How to look at a study's trials that MLflow has.
+
+    Raises: InputError when it does not answer.
+    """
+    try:
+        known = client(uri).get_experiment_by_name(experiment_name(folder))
+    except Exception as error:
+        raise InputError(f"MLflow at {shown(uri)} does not say where the trials are: {reason(error)}") from error
+    return where(uri, known.experiment_id, folder) if known else ""

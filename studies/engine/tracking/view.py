@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from studies.engine.arms import Setting
 from studies.engine.folder import StudyFolder, read_settings
 from studies.engine.rows import Row, read_rows
-from studies.engine.tracking import browser, describe, mlflow_fields
+from studies.engine.tracking import browser, describe, mlflow_fields, varied
 from studies.engine.tracking.server import SQLITE, client, database
 
 if TYPE_CHECKING:
@@ -44,13 +44,22 @@ class View:
 
     def __init__(self, uri: str, folder: StudyFolder, *, live: bool) -> None:
         self.folder, self.client, self.user = folder, client(uri), user()
-        self.experiment_name = f"mim4dd-{folder.name}"
+        self.experiment_name = experiment_name(folder)
         self.experiment = self._experiment(uri)
-        self.client.set_experiment_tag(self.experiment, browser.TAG, browser.state(folder.study))
         self.parent, fresh = self._parent(live)
+        self._prepare()
         self.known: dict[str, Child] | None = {} if fresh else None
         self.doubtful: set[str] = set()
         self.last_ended = 0
+
+    def _prepare(self) -> None:
+        """Store the views: of the experiment, and of this study each trial and means over seeds."""
+        folder = self.folder
+        views = {browser.ALL: browser.state(folder)} | {
+            browser.key(folder, means=means): browser.state(folder, self.parent, means=means) for means in (False, True)
+        }
+        for key, content in views.items():
+            self.client.set_experiment_tag(self.experiment, f"{browser.PREFIX}{key}", content)
 
     def send(self, row: Row) -> bool:
         """Send one finished trial; False when MLflow has it already."""
@@ -80,10 +89,12 @@ class View:
         from mlflow.entities import Metric, RunTag
 
         ended, out = self.last_ended or int(1000 * time.time()), self.folder.path
-        numbers = {name: float(value) for name, value in summary.items() if mlflow_fields.usable(value)}
+        numbers = {
+            mlflow_fields.allowed(name): float(value) for name, value in summary.items() if mlflow_fields.usable(value)
+        }
         metrics = [Metric(name, value, ended, 0) for name, value in numbers.items()]
         self._mark(self.folder.failed())
-        text = describe.parent(self.folder.study, self.experiment, describe.answer(out))
+        text = describe.parent(self.folder, self.experiment, describe.answer(self.folder))
         note = RunTag("mlflow.note.content", text)
         self.client.log_batch(self.parent, metrics, tags=[note])
         for name in ("answer.md", "report.html", "study.json", "settings.jsonl", "rows.jsonl"):
@@ -95,7 +106,7 @@ class View:
         self.client.set_terminated(self.parent, status, ended)
 
     def _mark(self, failures: Mapping[str, list[str]]) -> None:
-        """Have each trial's tag say its failure modes with those that only paired trials show, as they are now."""
+        """Have each trial say its failure modes with those that only paired trials show, as they are now."""
         if self.known is None:
             self.known = dict(self._children(f"tags.`{PARENT}` = '{self.parent}'"))
         for row in read_rows(self.folder.path, unfinished=True).values():
@@ -103,7 +114,9 @@ class View:
             modes = mlflow_fields.failed_by([*row.failed_by, *failures.get(row.trial, [])])
             judged = child is not None and (child.failed_by or row.trial in failures)
             if child is not None and judged and child.failed_by != modes:
-                self.client.set_tag(child.run, "failed_by", modes)
+                note = describe.trial(row, self._setting(row), self.folder, modes)
+                tags = {"failed_by": modes, "mlflow.note.content": note}
+                self.client.log_batch(child.run, tags=entities("RunTag", tags))
                 self.known[row.trial] = child._replace(failed_by=modes)
 
     def _experiment(self, uri: str) -> str:
@@ -136,10 +149,11 @@ class View:
                 self.client.update_run(oldest.info.run_id, status="RUNNING")
             return oldest.info.run_id, False
         tags = describe.tags(study) | {STUDY: folder.identifier, "out": folder.path.name, "mlflow.user": self.user}
-        tags["mlflow.note.content"] = describe.parent(study, self.experiment)
+        tags["mlflow.note.content"] = describe.parent(folder, self.experiment)
         started = int(1000 * describe.moment(study["created"]))
         made = self.client.create_run(self.experiment, started, tags, describe.name(study))
         self.client.log_batch(made.info.run_id, params=entities("Param", describe.parameters(study)))
+        self._dataset(made.info.run_id, study["configuration"], "clean")
         return made.info.run_id, True
 
     def _children(self, condition: str) -> Iterator[tuple[str, Child]]:
@@ -169,6 +183,7 @@ class View:
         started, ended = mlflow_fields.times(row)
         tags = mlflow_fields.tags(row, setting, study)
         told = tags.get("failed_by", "")
+        tags["mlflow.note.content"] = describe.trial(row, setting, self.folder, told)
         if child is not None:
             run = child.run
         else:
@@ -181,9 +196,10 @@ class View:
         history = json.loads((place / "history.json").read_text()) if (place / "history.json").is_file() else []
         metrics, parameters = (
             mlflow_fields.points(row, history),
-            mlflow_fields.parameters(row, study.get("knobs") or {}),
+            varied.parameters(row, setting, self.folder) | mlflow_fields.parameters(row, study.get("knobs") or {}),
         )
         self.client.log_batch(run, entities("Metric", metrics), entities("Param", parameters))
+        self._dataset(run, row.config, mlflow_fields.condition(row, study))
         for file in ("synthetic.png", "synthetic.safetensors", "history.json"):
             if (place / file).is_file():
                 self.client.log_artifact(run, str(place / file))
@@ -191,11 +207,26 @@ class View:
         self.client.set_terminated(run, "FINISHED" if ok else "FAILED", ended)
         self.known[row.trial] = Child(run, content, True, told)
 
+    def _dataset(self, run: str, config: Mapping[str, Any], condition: str) -> None:
+        """Say what a run was trained on; the same input again changes nothing."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        study = self.folder.study
+        name = mlflow_fields.dataset_name(str(study["dataset"]), condition)
+        source = json.dumps(mlflow_fields.dataset_source(config))
+        dataset = Dataset(name, str(study.get("data_digest") or "unknown"), "mim4dd", source)
+        self.client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
     def _setting(self, row: Row) -> Setting:
         """A trial's setting; a search writes settings.jsonl anew, with what it has suggested."""
         if row.trial not in self.folder.planned:
             self.folder = replace(self.folder, settings=read_settings(self.folder.path, self.folder.study))
         return self.folder.planned.get(row.trial) or mlflow_fields.suggested(row, self.folder)
+
+
+def experiment_name(folder: StudyFolder) -> str:
+    """All studies of one script are in one experiment."""
+    return f"mim4dd-{folder.name}"
 
 
 def entities(kind: str, values: Any) -> list[Any]:

@@ -84,7 +84,7 @@ def test_below_five_pairs_nothing_is_decided(n: int) -> None:
     values = spread(0.5, 0.001, n) if n > 1 else np.full(n, 0.5)
     found = judge("few", [three_tests(values, margin=HALF)])[0]
     assert (found.decision, found.difference) == (Decision.UNDECIDED, None)
-    assert found.tested.why_not == f"{n} pair{' decides' if n == 1 else 's decide'} nothing"
+    assert found.tested.why_not == f"{n} pair{' is' if n == 1 else 's are'} too few to decide"
     assert judge("five", [three_tests(spread(0.5, 0.001, 5), margin=HALF)])[0].decision is Decision.GAIN
 
 
@@ -99,7 +99,7 @@ def test_pairs_without_spread_are_alike_or_cannot_be_tested() -> None:
     same = judge("same", [three_tests(np.zeros(6), margin=HALF)])[0]
     assert same.decision is Decision.NEGLIGIBLE
     shifted = judge("shifted", [three_tests(np.full(6, 0.03), margin=HALF)])[0]
-    assert (shifted.decision, shifted.tested.why_not) == (Decision.UNDECIDED, "every pair differs by the same")
+    assert (shifted.decision, shifted.tested.why_not) == (Decision.UNDECIDED, "every pair differs by the same amount")
 
 
 def test_the_interval_is_pointwise_and_the_words_are_not() -> None:

@@ -132,3 +132,13 @@ def test_replicates_without_any_spread_still_fit() -> None:
     surface = fit_surface(x, y, NAMES)
     assert surface is not None
     assert surface.fit.r_squared > 0.8
+
+
+def test_a_surface_of_noise_explains_nothing_and_one_of_a_function_does() -> None:
+    x = even_points(64, 3, "noise")
+    noise = fit_surface(x, np.random.default_rng(2).normal(size=(64, 3, 1)), NAMES)
+    smooth = fit_surface(x, scores(x, additive(x)), NAMES)
+    assert noise is not None
+    assert smooth is not None
+    assert not noise.fit.explains
+    assert smooth.fit.explains

@@ -99,18 +99,18 @@ def test_a_study(study: Study, uri: str) -> None:
 def test_modes_that_only_paired_trials_show_are_tags_of_their_trials(study: Study, uri: str) -> None:
     study.plan(("default", ["aaaa"]), ("design", ["bbbb", "cccc"]))
     study.add(row("aaaa", failed_by=[]))
-    study.add(row("bbbb", seed=1, failed_by=["term_dominates"]))
+    study.add(row("bbbb", seed=1, failed_by=["term_idle"]))
     study.add(row("cccc", seed=0, failed_by=[]))
     study.answer()
     study.write("failures.json", json.dumps({"aaaa": ["no_gain"], "bbbb": ["no_gain", "below_random"]}))
     sync(study.path, uri)
     told = [run.data.tags["failed_by"] for run in runs(uri)[1]]
-    assert told == ["no_gain", "below_random, no_gain, term_dominates", "none"]
+    assert told == ["no_gain", "below_random, no_gain, term_idle", "none"]
 
-    study.write("failures.json", json.dumps({"cccc": ["unstable"]}))  # as a later answer has it
+    study.write("failures.json", json.dumps({"cccc": ["unstable", "memorised_noise"]}))  # an earlier name
     sync(study.path, uri)
     told = [run.data.tags["failed_by"] for run in runs(uri)[1]]
-    assert told == ["none", "term_dominates", "unstable"]
+    assert told == ["none", "term_idle", "label_lost, unstable"]
 
 
 @pytest.mark.parametrize("point", ["log_batch", "log_artifact", "set_terminated"])

@@ -32,7 +32,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from studies.engine.answer import decimal
+from studies.engine.wording import decimal
 
 DOCS = Path(__file__).parent
 RESULTS, SOURCES = DOCS / "results", DOCS / "source"

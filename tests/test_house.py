@@ -20,7 +20,7 @@ DATA_AND_NETWORKS = ["mim4dd.data", "mim4dd.networks"]
 ANSWERING = [
     *("mim4dd", "studies.answers.ledger", "studies.answers.results", "studies.answers.parts"),
     *(f"studies.engine.{name}" for name in ("answer", "arms", "conditions", "failures", "folder", "measuring")),
-    *(f"studies.engine.{name}" for name in ("progress", "rows", "space", "statistics")),
+    *(f"studies.engine.{name}" for name in ("rows", "space", "statistics", "wording")),
 ]
 PLANNING = [f"studies.engine.{name}" for name in ("configuring", "design", "flags", "options", "plan")]
 
@@ -64,10 +64,11 @@ MAY_IMPORT = {
     "studies/engine/statistics": ["mim4dd.seeding", "studies.engine.statistics"],
     "studies/engine/failures": [
         *("mim4dd", "perturbations", "studies.engine.failures", "studies.engine.statistics", "studies.engine.trial"),
+        "studies.engine.wording",
     ],
     "studies/engine/tracking": [
         *("mim4dd.errors", "mim4dd.methods", "mim4dd.registry", "studies.engine.tracking"),
-        *(f"studies.engine.{name}" for name in ("arms", "folder", "rows")),
+        *(f"studies.engine.{name}" for name in ("arms", "folder", "rows", "wording")),
     ],
     "studies/engine/tuning": [
         *("mim4dd", "perturbations", "studies.engine.tuning"),

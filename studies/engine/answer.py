@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from studies.engine.progress import clock
+from studies.engine.wording import clock, decimal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -233,19 +233,3 @@ def points(interval: Interval, *, cost: bool = False) -> str:
     if cost and interval.mean is None:
         return "unknown"
     return str(Quantity.of(interval, "points lost" if cost else "points"))
-
-
-def decimal(value: float, form: str = ".1f") -> str:
-    """A number as `form` prints it; what rounds to zero has no sign: `0.0`, never `-0.0` or `+0.0`."""
-    text = f"{value:{form}}"
-    return text.lstrip("+-") if float(text) == 0 else text
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 set`, `3 sets`, `1,200 images`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def images(count: int) -> str:
-    """`1 image per class`, `10 images per class`."""
-    return f"{plural(count, 'image')} per class"

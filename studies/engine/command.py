@@ -1,4 +1,4 @@
-"""The command line of a study: plan, then run what has no row yet, then answer."""
+"""The command line of a study: plan, run the trials that have no row yet, write the answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from studies.engine.trial import StorageError
 def main(study: Study[F], arguments: Sequence[str] | None = None) -> int:
     """Run a study from its command line.
 
-    The exit status: 2 for bad input, 1 when the study folder takes no more, 130 after Ctrl-C, 143 after SIGTERM.
+    Returns: the exit status: 0 when complete, 2 for bad input, 1 when the study folder cannot be written, 130 after
+    Ctrl-C, 143 after SIGTERM.
     """
     try:
         arguments = sys.argv[1:] if arguments is None else arguments
@@ -34,14 +35,14 @@ def main(study: Study[F], arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the rows that are there", file=sys.stderr)
+        print("interrupted; run the same command again to continue: finished trials are kept", file=sys.stderr)
         return 130
 
 
 def run(study: Study[F], options: Options[F]) -> int:
-    """Plan, then run what has no row yet, then answer.
+    """Plan, run the trials that have no row yet, write the answer; returns the exit status.
 
-    Raises: InputError before any trial starts, for whatever cannot be used.
+    Raises: InputError, before any trial starts, for a flag, data set, folder, cluster or server that cannot be used.
     """
     cluster_address = resolve_address(options.address)
     configuration = configuration_of(study, options)
@@ -60,10 +61,9 @@ def run(study: Study[F], options: Options[F]) -> int:
     say(f"{study.name}: results in {out}, {'no MLflow (--offline)' if options.offline else f'MLflow at {shown(uri)}'}")
     for note in plan.notes:
         say(note)
-    splits = _splits(
-        options, {k.partition(".")[2]: v for k, v in configuration.flat.items() if k.startswith("source.")}
-    )
-    _require(plan, splits, options, configuration.flat)
+    source_knobs = {k.partition(".")[2]: v for k, v in configuration.flat.items() if k.startswith("source.")}
+    splits = _load_splits(options, source_knobs)
+    _require_usable_data(plan, splits, options, configuration.flat)
     journal = Journal(out, {**metadata, "data_digest": splits.digest})
     try:
         return Execution(study, options, plan, splits, journal, uri, cluster_address).run()
@@ -71,8 +71,8 @@ def run(study: Study[F], options: Options[F]) -> int:
         journal.close()
 
 
-def _splits(options: Options[Any], knobs: dict[str, Any]) -> Splits:
-    """The data set. knobs: those of its source."""
+def _load_splits(options: Options[Any], knobs: dict[str, Any]) -> Splits:
+    """Load the data set. knobs: those of its source."""
     return load(
         options.dataset,
         data_root=options.data_root,
@@ -83,7 +83,7 @@ def _splits(options: Options[Any], knobs: dict[str, Any]) -> Splits:
     )
 
 
-def _require(plan: Plan, splits: Splits, options: Options[Any], flat: dict[str, Any]) -> None:
+def _require_usable_data(plan: Plan, splits: Splits, options: Options[Any], flat: dict[str, Any]) -> None:
     """Raises: InputError for data that the plan cannot be run on."""
     from studies.engine.data_checks import require_conditions, require_images
 

@@ -1,4 +1,4 @@
-"""Conditions: chains of perturbations as a study names, orders and draws them. The clean data are one of them."""
+"""Conditions: the kinds of training data of a study, clean or under a chain of perturbations, and their names."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from perturbations import PERTURBATIONS, Perturbation, parse_chain, text_of
 from perturbations.catalogue import check_chain
 from studies.engine.arms import Curve, Factor, Level
 
-# What a perturbation's curve is drawn over; one without such a knob is a single point.
+# Knobs that can be the x of a perturbation's curve; without one of them a perturbation is a single point.
 SEVERITIES = ("rate", "factor", "severity")
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One kind of training data. text: the chain's canonical form, "" for clean data; it is what a trial holds.
+    """One kind of training data. text: the chain's canonical form, as trials' configurations store it; "" if clean.
 
-    family: what the conditions of one curve share; severity: the condition's place on it (None: no such knob).
-    parts: the labels of the conditions that it joins, each of a single stage; none for those.
+    family: shared by the conditions of one curve; severity: the condition's x on it (None without such a knob).
+    parts: the labels of the single-stage conditions that it combines; empty for a single-stage condition.
     """
 
     text: str = ""
@@ -39,27 +39,27 @@ class Condition:
 
     @property
     def entry(self) -> Flat:
-        """What a trial under this condition holds of it: nothing where the data are clean."""
+        """What the condition adds to a trial's configuration: nothing for clean data."""
         return {"perturb": self.text} if self.text else {}
 
     def json(self) -> dict[str, Any]:
-        """What study.json holds."""
+        """The record in study.json."""
         return {"text": self.text, "label": self.label, "family": self.family, "severity": self.severity} | {
             "stages": list(self.stages)
         }
 
     @staticmethod
-    def read(held: dict[str, Any]) -> Condition:
+    def read(record: dict[str, Any]) -> Condition:
         """The inverse of `json`, without the perturbations themselves."""
-        stages = tuple(held["stages"])
-        # Folders written before say the parts in the label alone.
-        parts = tuple(held.get("parts", held["label"].split(" + ") if len(stages) > 1 else ()))
-        return Condition(held["text"], held["label"], held["family"], held["severity"], stages, parts)
+        stages = tuple(record["stages"])
+        # Older folders have the parts in the label alone.
+        parts = tuple(record.get("parts", record["label"].split(" + ") if len(stages) > 1 else ()))
+        return Condition(record["text"], record["label"], record["family"], record["severity"], stages, parts)
 
 
 CLEAN = Condition()
 TRAINING_DATA = "training data"
-# The axis of each stage; the noun of a curve is its own kind with the stage's.
+# The curve of each stage, to be completed with a family: `symmetric` makes the noun `symmetric noise`.
 CURVES = {
     "label noise": Curve(
         "", "wrong labels (realised)", "noise", "share", 0.0, "10% of wrong labels", 10.0, 0.5, realised="rate"
@@ -70,15 +70,15 @@ CURVES = {
 
 
 def training_data(conditions: Sequence[Condition]) -> Factor:
-    """Conditions as the levels of a factor: those of one stage and family lie on a curve, if they have a place."""
+    """Conditions as the levels of a factor; those of one stage and family that have an x share a curve."""
     levels, curves = [], {}
-    for one in conditions:
+    for condition in conditions:
         curve = ""
-        if len(one.stages) == 1 and (one.severity is not None or one.stages == ("label noise",)):
-            kind = CURVES[one.stages[0]]
-            curve = one.family
-            curves[curve] = replace(kind, name=curve, noun=f"{curve} {kind.noun}")
-        levels.append(Level(one.label, one.entry, one.severity, curve, one.parts))
+        if len(condition.stages) == 1 and (condition.severity is not None or condition.stages == ("label noise",)):
+            stage = CURVES[condition.stages[0]]
+            curve = condition.family
+            curves[curve] = replace(stage, name=curve, noun=f"{curve} {stage.noun}")
+        levels.append(Level(condition.label, condition.entry, condition.severity, curve, condition.parts))
     return Factor(TRAINING_DATA, tuple(levels), tuple(curves.values()))
 
 
@@ -87,56 +87,55 @@ def condition(*texts: str) -> Condition:
 
     Raises: InputError, UnknownNameError or KnobError.
     """
-    # Only before a name: a number may be written 1e+2, and a file's name may hold a +.
+    # A + joins only before a perturbation's name: a number may be written 1e+2, and a file name may contain a +.
     joint = re.compile(rf"\s*\+\s*(?=(?:{'|'.join(PERTURBATIONS.names())})\b)")
     perturbations = parse_chain([part for text in texts for part in joint.split(text.strip())])
     if not perturbations:
-        raise InputError("a condition must name a perturbation, as in symmetric:rate=0.4")
+        raise InputError("a condition must name at least one perturbation, as in symmetric:rate=0.4")
     check_chain(perturbations)
-    # A step that changes nothing would make another name for the same data.
-    perturbations = tuple(one for one in perturbations if not _is_control(one))
+    # A perturbation that changes nothing would make a second name for the same data.
+    perturbations = tuple(perturbation for perturbation in perturbations if not _is_identity(perturbation))
     if not perturbations:
         return CLEAN
-    labels, families, severities = zip(*(_named(one) for one in perturbations), strict=True)
+    labels, families, severities = zip(*map(_names_of, perturbations), strict=True)
     return Condition(
         text_of(perturbations),
         " + ".join(labels),
         " + ".join(families) if len(families) == 1 else "combined",
         severities[0] if len(severities) == 1 else None,
-        tuple(one.stage for one in perturbations),
+        tuple(perturbation.stage for perturbation in perturbations),
         labels if len(labels) > 1 else (),
         perturbations,
     )
 
 
 def severity_knob(perturbation: Perturbation | type[Perturbation]) -> str:
-    """The knob that says how strong a perturbation is, or ""."""
+    """The name of the knob that sets how strong a perturbation is, "" without one."""
     names = [item.name for item in component_fields(perturbation)]
     return next((name for name in SEVERITIES if name in names), "")
 
 
-def _is_control(perturbation: Perturbation) -> bool:
+def _is_identity(perturbation: Perturbation) -> bool:
+    """Whether the perturbation leaves the data as they are."""
     knob = severity_knob(perturbation)
     return bool(knob) and getattr(perturbation, knob) == (1 if knob == "factor" else 0)
 
 
-def _named(perturbation: Perturbation) -> tuple[str, str, float | None]:
-    """(label, family, severity) of one perturbation: its name, and what is not at its default."""
+def _names_of(perturbation: Perturbation) -> tuple[str, str, float | None]:
+    """(label, family, severity) of one perturbation, from its name and the knobs that are not at their defaults."""
     knob = severity_knob(perturbation)
-    told = [name_of(perturbation)]
-    label = ""
+    name = name_of(perturbation)
+    family_words = [name]
+    severity_word = ""
     for item in component_fields(perturbation):
         value = getattr(perturbation, item.name)
         if item.name == knob:
-            label = f" {value:g}"
+            severity_word = f" {value:g}"
         elif item.name == "labels":
-            told.append(str(value))
+            family_words.append(str(value))
         elif item.name not in ("file", "classes_as") and value != default_of(item):
-            told.append(item.name.replace("_", " ") if value is True else f"{item.name} {value}")
-    family = " ".join(told)
-    # Each column of human labels is a condition of one curve, placed by the rate that it realises.
-    return (
-        family + label,
-        name_of(perturbation) if "human" in told[0] else family,
-        (float(getattr(perturbation, knob)) if knob else None),
-    )
+            family_words.append(item.name.replace("_", " ") if value is True else f"{item.name} {value}")
+    family = " ".join(family_words)
+    severity = float(getattr(perturbation, knob)) if knob else None
+    # All columns of human labels are on one curve; the x of each is the rate that it realises.
+    return family + severity_word, name if "human" in name else family, severity

@@ -1,4 +1,4 @@
-"""From a study's options to what its trials share: data set, network, recipe, method, protocol and results version."""
+"""From a study's options to the configuration its trials share: data set, network, recipe, method, protocol."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from studies.engine.options import Options
 
 
 def configured(options: Options[Any], method: Flat, assigned: Mapping[str, str] | None = None) -> Configuration:
-    """Data set, network, recipe and a method, by name and parts, under the protocol and what was set by hand.
+    """The configuration of data set, network, recipe and a method, under the protocol and the values of `--set`.
 
-    assigned: instead of what `--set` says.
+    method: its name and those of its parts; assigned: values to use instead of those of `--set`.
     Raises: UnknownNameError or KnobError.
     """
     return configure(
@@ -34,7 +34,7 @@ def term_on_base(options: Options[Any]) -> Configuration:
 
 
 def shared_entries(options: Options[Any]) -> Flat:
-    """What decides a trial besides its components and its seed."""
+    """The entries of every trial's configuration besides its components and its seed."""
     return {
         "dataset": dataset_name(options.dataset),
         "dataset_digest": source_digest(options.dataset),
@@ -42,7 +42,7 @@ def shared_entries(options: Options[Any]) -> Flat:
         "split_seed": options.split_seed,
         "protocol": options.protocol,
         "rules": RESULTS_VERSION,
-        # What is not asked for is not named: trials on clean data are the same in every study.
+        # Defaults are left out of the configuration, so that trials on clean data have one hash in every study.
         **({"classes_as": options.classes_as} if options.classes_as else {}),
         **({"selection": options.selection} if options.selection != "clean" else {}),
         **({"tail": options.tail} if options.tail else {}),
@@ -50,7 +50,7 @@ def shared_entries(options: Options[Any]) -> Flat:
 
 
 def dataset_name(spec: str) -> str:
-    """A data set's name in rows and titles: results must not depend on where its file lies."""
+    """A data set's name in rows and titles: without the folder of its file, which results must not depend on."""
     kind, colon, path = spec.partition(":")
-    where = Path(path)
-    return f"{kind}:{where.stem if kind == 'npz' else where.name}" if colon else kind
+    source = Path(path)
+    return f"{kind}:{source.stem if kind == 'npz' else source.name}" if colon else kind

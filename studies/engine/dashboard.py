@@ -1,7 +1,4 @@
-"""A fixed design in Optuna's storage, setting by setting as it is finished, for optuna-dashboard to show live.
-
-optuna-dashboard OUT/optuna.journal
-"""
+"""A copy of a fixed design in Optuna's storage, for a live view: `optuna-dashboard OUT/optuna.journal`."""
 
 from __future__ import annotations
 
@@ -15,40 +12,43 @@ from studies.engine.rows import Row
 from studies.engine.space import inside
 
 STORAGE = "optuna.journal"
-TRIED = ("default", "design")
+# Roles of the settings that are points of the design's space.
+ROLES = ("default", "design")
 
 
-class Live:
-    """The settings of a plan with knobs; none where a study compares methods. `add` each row once it is on disk."""
+class LiveDesign:
+    """Copies each setting of a design to Optuna's storage once all its seeds have rows; does nothing without a space.
+
+    Rows are passed to `add` once they are on disk.
+    """
 
     def __init__(self, out: Path, name: str, plan: Plan, rows: dict[str, Row]) -> None:
         self.rows, self.space = rows, plan.space
         clean = {factor.name: factor.reference.label for factor in plan.factors}
-        tried = [one for one in plan.settings if one.arm.role in TRIED and one.levels == clean]
+        points = [setting for setting in plan.settings if setting.arm.role in ROLES and setting.levels == clean]
         configs = {trial.hash: trial.config for trial in plan.trials}
-        self.knobs = {one.setting: configs[one.trials[0]] for one in tried}
-        tried = [one for one in tried if plan.space and inside(plan.space, self.knobs[one.setting])]
-        self.place = {trial: setting for setting in tried for trial in setting.trials}
-        self.study = opened(out / STORAGE, name) if tried else None
-        self.there = (
-            {one.user_attrs["setting"] for one in self.study.get_trials(deepcopy=False)} if self.study else set()
-        )
-        for setting in tried:
-            self._show(setting)
+        self.knobs = {setting.setting: configs[setting.trials[0]] for setting in points}
+        points = [setting for setting in points if plan.space and inside(plan.space, self.knobs[setting.setting])]
+        self.setting_of_trial = {trial: setting for setting in points for trial in setting.trials}
+        self.study = open_storage(out / STORAGE, name) if points else None
+        trials = self.study.get_trials(deepcopy=False) if self.study else ()
+        self.copied = {trial.user_attrs["setting"] for trial in trials}
+        for setting in points:
+            self._copy_if_complete(setting)
 
     def add(self, row: Row) -> None:
-        """Show the setting of a row when it was the last of its seeds."""
-        setting = self.place.get(row.trial)
+        """Copy the setting of a row if it was the last of its seeds."""
+        setting = self.setting_of_trial.get(row.trial)
         if setting is not None:
-            self._show(setting)
+            self._copy_if_complete(setting)
 
-    def _show(self, setting: Setting) -> None:
-        if self.study is None or setting.setting in self.there or any(h not in self.rows for h in setting.trials):
+    def _copy_if_complete(self, setting: Setting) -> None:
+        if self.study is None or setting.setting in self.copied or any(h not in self.rows for h in setting.trials):
             return
         from optuna.trial import TrialState, create_trial
 
-        found = [self.rows[h].validation_mean for h in setting.trials]
-        mean = sum(found) / len(found)
+        accuracies = [self.rows[h].validation_mean for h in setting.trials]
+        mean = sum(accuracies) / len(accuracies)
         knobs = self.knobs[setting.setting]
         self.study.add_trial(
             create_trial(
@@ -59,11 +59,11 @@ class Live:
                 state=TrialState.FAIL if math.isnan(mean) else TrialState.COMPLETE,
             )
         )
-        self.there.add(setting.setting)
+        self.copied.add(setting.setting)
 
 
-def opened(storage: Path, name: str) -> Any:
-    """The study of that name, begun if it is not there."""
+def open_storage(storage: Path, name: str) -> Any:
+    """The Optuna study of that name in a journal file; creates what does not exist."""
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend

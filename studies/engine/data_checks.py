@@ -1,4 +1,4 @@
-"""What a study's data must hold before any worker sees them."""
+"""Checks that a study's data fit its plan, on the driver, before any worker starts."""
 
 from __future__ import annotations
 
@@ -13,33 +13,30 @@ from studies.engine.options import Options
 
 
 def require_conditions(conditions: Sequence[Condition], splits: Splits, options: Options[Any], flat: Flat) -> None:
-    """Try every perturbation on the data, pixel corruptions aside, before any worker does.
+    """Apply every perturbation to the data, except pixel corruptions.
 
-    Raises: InputError for one that does not fit the data (no semantic map, other clean labels), or that leaves classes
-    short of images where `--tail error` forbids it.
+    Raises: InputError for one that does not fit the data (no semantic map, other clean labels), or that leaves a class
+    too few images under `--tail error`.
     """
     from perturbations import chain, label_noise
 
-    wanted = max([options.ipc, *(int(value) for key, value in flat.items() if key.endswith(".batch_real"))])
-    for one in conditions:
-        members = [member for member in one.perturbations if member.stage != "pixel corruption"]
+    drawn = max([options.ipc, *(int(value) for key, value in flat.items() if key.endswith(".batch_real"))])
+    for condition in conditions:
+        perturbations = [each for each in condition.perturbations if each.stage != "pixel corruption"]
         try:
-            left = int(chain(members, splits.train, seed=options.seeds[0]).data.counts.min())
-            chain(label_noise(members), splits.validation, seed=options.seeds[0])
+            smallest = int(chain(perturbations, splits.train, seed=options.seeds[0]).data.counts.min())
+            chain(label_noise(perturbations), splits.validation, seed=options.seeds[0])
         except InputError as error:
-            raise InputError(f"{one.label}: {error}") from error
-        if options.tail == "error" and left < wanted:
+            raise InputError(f"{condition.label}: {error}") from error
+        if options.tail == "error" and smallest < drawn:
             raise InputError(
-                f"{one.label}: --tail error, and a class is left with {left} images where {wanted} are drawn; give "
-                "--tail repeat or cap"
+                f"{condition.label}: --tail error needs {drawn} images in every class, and the smallest class has "
+                f"{smallest}; give --tail repeat or --tail cap"
             )
 
 
 def require_images(splits: Splits, ipc: int) -> None:
-    """Refuse more synthetic images per class than the smallest class has real ones.
-
-    Raises: DataError.
-    """
+    """Raises: DataError for more synthetic images per class than the smallest class has real ones."""
     counts = splits.train.counts
     smallest = int(counts.argmin())
     if counts[smallest] < ipc:

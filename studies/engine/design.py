@@ -1,4 +1,4 @@
-"""Designs: which settings a study tries. Fixed ones are asked of Optuna up front and saved with the study."""
+"""Designs: which settings a study tries. Fixed ones are sampled from Optuna up front and saved with the study."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEARCHES = ("tpe", "gp")
 
 @dataclass(frozen=True)
 class Design:
-    """How the settings of a study are chosen. seed: another draw; asha: poor settings of a search stop early."""
+    """How the settings of a study are chosen. seed: of the draw; asha: whether a search stops poor settings early."""
 
     name: str = "qmc"
     settings: int = 16
@@ -32,13 +32,13 @@ class Design:
         return self.name in SEARCHES
 
     def describe(self) -> str:
-        """The design in words."""
-        again = f", draw {self.seed}" if self.seed else ""
-        return f"{self.name}{' with ASHA' if self.asha else ''}, {self.settings} settings{again}"
+        """The design in words, for study.json (whose hash contains them) and the report."""
+        draw = f", draw {self.seed}" if self.seed else ""
+        return f"{self.name}{' with ASHA' if self.asha else ''}, {self.settings} settings{draw}"
 
 
 def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tuple[Flat, float | None]]:
-    """`count` points (for `grid`, the largest full factorial that fits), each with the dummy's place (none in a grid).
+    """`count` points (for `grid`, the largest full factorial that fits), each with its dummy coordinate (a grid: None).
 
     qmc: scrambled Sobol points; random: independent uniform ones; both on each knob's own scale.
     """
@@ -58,14 +58,14 @@ def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tup
         else:
             sampler = optuna.samplers.RandomSampler(seed=integer("design", seed) % 2**32)
         study = optuna.create_study(sampler=sampler)
-    # QMC learns its space from a finished trial: one that is not part of the design.
-    known = {axis.key: axis.sampled(axis.values[0]) if axis.values else axis.low for axis in axes}
-    study.add_trial(optuna.trial.create_trial(params=known, distributions=distributions, value=0.0))
+    # The QMC sampler learns its space from a finished trial: this one is no point of the design.
+    first = {axis.key: axis.sampled(axis.values[0]) if axis.values else axis.low for axis in axes}
+    study.add_trial(optuna.trial.create_trial(params=first, distributions=distributions, value=0.0))
     points: list[tuple[Flat, float | None]] = []
     for _ in range(count):
-        asked = study.ask(fixed_distributions=distributions)
-        values = {axis.key: axis.value(asked.params[axis.key]) for axis in space}
-        points.append((values, float(asked.params[DUMMY])))
+        params = study.ask(fixed_distributions=distributions).params
+        values = {axis.key: axis.value(params[axis.key]) for axis in space}
+        points.append((values, float(params[DUMMY])))
     return points
 
 
@@ -85,8 +85,8 @@ def _grid(space: Space, count: int) -> list[Flat]:
                 break
     columns = []
     for axis, n in zip(space, levels, strict=True):
-        places = [k / (n - 1) for k in range(n)] if n > 1 else [0.5]
-        sampled = [axis.from_unit(place) for place in places]
+        positions = [k / (n - 1) for k in range(n)] if n > 1 else [0.5]
+        sampled = [axis.from_unit(position) for position in positions]
         columns.append([axis.value(round(s) if axis.values else s) for s in sampled])
     keys = [axis.key for axis in space]
     return [dict(zip(keys, values, strict=True)) for values in itertools.product(*columns)]

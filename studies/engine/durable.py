@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written in one step and flushed to disk, some of them signed."""
+"""Atomic file writes: a file is complete or absent, flushed to disk, and some begin with their checksum."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 from mim4dd.errors import InputError
 
-SIGNATURE = 32  # bytes of the sha256 in front of a signed file
+SIGNATURE = 32  # bytes of the sha256 at the start of a signed file
 
 
 def finite(value: Any) -> Any:
-    """The same value with None where a number is not finite: JSON has no other word for it."""
+    """The same value with None for numbers that are not finite, which JSON cannot represent."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -27,12 +27,12 @@ def finite(value: Any) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file in one step: readers see the old one or the new one."""
+    """Write a JSON file atomically: readers see the old file or the new one."""
     durably(path, (json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode())
 
 
 def durably(path: Path, content: bytes) -> None:
-    """Write a file in one step and flush it to disk, making its folder if need be.
+    """Write a file atomically and flush it to disk; creates its folder.
 
     Raises: OSError.
     """
@@ -45,14 +45,17 @@ def durably(path: Path, content: bytes) -> None:
 
 
 def write_all(file: io.FileIO, content: bytes) -> None:
-    """Write to the end, or raise what the system says: it may take a part and refuse the rest."""
-    left = memoryview(content)
-    while left:
-        left = left[file.write(left) :]
+    """Write all of the content: one call of `write` may store a part of it and fail on the rest.
+
+    Raises: OSError.
+    """
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def write_signed(path: Path, content: bytes) -> None:
-    """Write a file behind its sha256.
+    """Write a file that begins with the sha256 of its content.
 
     Raises: OSError.
     """
@@ -60,7 +63,7 @@ def write_signed(path: Path, content: bytes) -> None:
 
 
 def read_signed(path: Path) -> tuple[bytes | None, str]:
-    """What `write_signed` wrote; None and why, as the end of a sentence, when there is none or it was damaged."""
+    """What `write_signed` wrote, and ""; else None, and why as the end of a sentence ("" when there is no file)."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -74,9 +77,9 @@ def read_signed(path: Path) -> tuple[bytes | None, str]:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; None when there is no such file.
+    """The content of a JSON file; None when there is no such file.
 
-    Raises: InputError when it cannot be read, or is no JSON.
+    Raises: InputError when it cannot be read or parsed.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What a study will do and about how long it will take, without Ray, torch or the data."""
+"""The dry run: a study's trials and an estimate of their time, without Ray, torch or the data."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, unflatten
 from mim4dd.train import RECIPES
-from studies.engine.answer import plural
 from studies.engine.options import Options
 from studies.engine.plan import Plan
-from studies.engine.progress import clock
 from studies.engine.rows import read_rows
 from studies.engine.trial import RUNG_NETWORKS, RUNGS
+from studies.engine.wording import clock, plural
 
-# Measured on one AVX-512 core, eager: a step's fixed cost, and the multiply-adds a second of a small network; they go
-# faster with the third root of an image's multiply-adds, up to what wide convolutions reach (docs/results/bench.md).
+# Measured on one AVX-512 core, eager mode (docs/results/bench.md): a step's fixed cost; the multiply-adds a second of a
+# network with SMALL multiply-adds an image, which grow with the cube root of that number up to MOST_A_SECOND.
 STEP_SECONDS = 3e-3
-SMALL, MULTIPLY_ADDS_A_SECOND, MOST = 2e5, 10e9, 65e9
-# (channels, height, classes, training images, validation and test images) of the named sets; others are taken for
-# CIFAR-10.
+SMALL, MULTIPLY_ADDS_A_SECOND, MOST_A_SECOND = 2e5, 10e9, 65e9
+# (shape [channels, height, width], classes, training images, validation and test images) of the named data sets.
 SHAPES = {
     "digits": ((1, 8, 8), 10, 1_100, 697),
     "mnist": ((1, 28, 28), 10, 54_000, 16_000),
@@ -31,11 +29,12 @@ SHAPES = {
     "cifar10": ((3, 32, 32), 10, 45_000, 15_000),
     "cifar100": ((3, 32, 32), 100, 45_000, 15_000),
 }
+# What a file or folder is assumed to hold.
 OTHER = ((3, 32, 32), 10, 18_000, 12_000)
 
 
 def describe(plan: Plan, options: Options[Any], out: Path) -> str:
-    """The trials of a plan, a line a setting, and an estimate of the time."""
+    """The trials of a plan, one line for each setting, and an estimate of the time."""
     lines = [f"{plural(len(plan.trials), 'trial')} of {plural(len(plan.settings), 'setting')}, to {out}"]
     lines += plan.notes
     for setting in plan.settings:
@@ -50,21 +49,21 @@ def describe(plan: Plan, options: Options[Any], out: Path) -> str:
         seconds = statistics.fmean(measured) * (len(plan.trials) + suggested)
         basis = f"the {len(measured)} trials that have run"
     else:
-        known = {trial.hash: trial_seconds(trial.config) for trial in plan.trials}
-        # What a search suggests costs about what the default does.
-        each = next((known[s.trials[0]] for s in plan.settings if s.arm.role == "default"), 0.0)
-        seconds = sum(known.values()) + prepared_seconds(plan) + suggested * each
+        estimates = {trial.hash: trial_seconds(trial.config) for trial in plan.trials}
+        # A suggestion of a search is assumed to cost as much as the default.
+        default = next((estimates[s.trials[0]] for s in plan.settings if s.arm.role == "default"), 0.0)
+        seconds = sum(estimates.values()) + prepared_seconds(plan) + suggested * default
         basis = "operation counts"
     lines.append(f"about {clock(seconds)} of one worker's time, from {basis}; divide by the trials that run at once")
     return "\n".join(lines)
 
 
 def trial_seconds(config: Flat) -> float:
-    """A rough time for one trial on one core: operation counts, and a fixed cost a step.
+    """A rough time for one trial on one core, from operation counts and a fixed cost a step.
 
-    What it shares with other trials is left out.
+    Preparations that trials share are not included (see `prepared_seconds`).
     """
-    shape, classes, images, judged = SHAPES.get(str(config["dataset"]), OTHER)
+    shape, classes, images, evaluated = SHAPES.get(str(config["dataset"]), OTHER)
     network, recipe = unflatten(NETWORKS, config, "network"), unflatten(RECIPES, config, "evaluation")
     method, ipc = unflatten(METHODS, config, "method"), int(config["ipc"])
     synthetic = images if config["method"] == "full" else classes * ipc
@@ -72,27 +71,28 @@ def trial_seconds(config: Flat) -> float:
     distil = method.iterations * (2 * STEP_SECONDS + method.image_passes(classes, ipc) * image)
     epochs = recipe.epochs_for(synthetic)
     steps = epochs * -(-synthetic // recipe.batch) * STEP_SECONDS
-    each = (3 * epochs * synthetic + judged) * image
+    # A backward pass costs about two forward passes.
+    per_network = (3 * epochs * synthetic + evaluated) * image
     # The interim accuracies train fewer networks on as many images.
-    rungs = len(RUNGS) * (steps + RUNG_NETWORKS * each) if method.iterations else 0.0
-    return distil + steps + recipe.networks * each + rungs
+    rungs = len(RUNGS) * (steps + RUNG_NETWORKS * per_network) if method.iterations else 0.0
+    return distil + steps + recipe.networks * per_network + rungs
 
 
 def prepared_seconds(plan: Plan) -> float:
-    """The same for what is made once for all trials that need it, such as an expert's training."""
-    found: dict[tuple[object, ...], float] = {}
+    """A rough time for the preparations of a plan, such as training experts, each made once for all its trials."""
+    preparations: dict[tuple[object, ...], float] = {}
     for trial in plan.trials:
         config = trial.config
-        needed = unflatten(METHODS, config, "method").preparation
-        if needed is not None:
+        preparation = unflatten(METHODS, config, "method").preparation
+        if preparation is not None:
             shape, classes, images, _ = SHAPES.get(str(config["dataset"]), OTHER)
             network = unflatten(NETWORKS, config, "network")
             image = image_seconds(network.multiply_adds(shape, classes))
-            shared = (needed, network, config["seed"], config.get("perturb", ""))
-            found[shared] = needed.image_passes(images) * image
-    return sum(found.values())
+            shared_by = (preparation, network, config["seed"], config.get("perturb", ""))
+            preparations[shared_by] = preparation.image_passes(images) * image
+    return sum(preparations.values())
 
 
 def image_seconds(multiply_adds: int) -> float:
-    """How long one image's forward pass takes among many."""
-    return multiply_adds / min(MOST, MULTIPLY_ADDS_A_SECOND * (multiply_adds / SMALL) ** (1 / 3))
+    """The seconds of one image's forward pass within a large batch."""
+    return multiply_adds / min(MOST_A_SECOND, MULTIPLY_ADDS_A_SECOND * (multiply_adds / SMALL) ** (1 / 3))

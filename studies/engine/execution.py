@@ -1,4 +1,4 @@
-"""One execution of a study: what has no row is run, then the answer is written from all rows."""
+"""One execution of a study: run the trials that have no row yet, then write the answer from all rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim4dd.errors import InputError
 from mim4dd.records import Splits
-from studies.engine.dashboard import Live
+from studies.engine.dashboard import LiveDesign
 from studies.engine.design import Design
 from studies.engine.journal import Journal
 from studies.engine.options import Options
@@ -23,14 +23,18 @@ from studies.engine.trial import Inputs, StorageError, Trial
 
 if TYPE_CHECKING:
     from cluster import Connection
+    from studies.engine.answer import Answer
     from studies.engine.tuning import ExecutionContext
 
-# What a file system says that is full, over its quota, read-only, broken or gone.
-REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
+# Errors of a file system that is full, over its quota, read-only, broken or gone.
+STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
 
 
 class Execution:
-    """A study while it holds OUT: joins a cluster, runs trials, tracks them, answers."""
+    """Executes a study whose OUT is locked: joins a cluster, runs and tracks trials, writes the answer.
+
+    uri: of the MLflow server; address: of the Ray cluster.
+    """
 
     def __init__(
         self,
@@ -44,24 +48,25 @@ class Execution:
     ) -> None:
         self.study, self.options, self.plan = study, options, plan
         self.splits, self.journal, self.uri, self.address = splits, journal, uri, address
-        self.unsearched = 0
+        self.settings_left = 0  # that a search has not tried yet
         self.signals = Signals()
 
     def run(self) -> int:
-        """Run the trials that have no row, then write the answer; 130 when interrupted, 143 by SIGTERM.
+        """Run the trials that have no row, then write the answer.
 
-        Raises: StorageError when OUT takes no more.
+        Returns: the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM.
+        Raises: StorageError when OUT cannot be written.
         """
         try:
             return self._run()
         except (StorageError, OSError) as error:
-            if isinstance(error, OSError) and error.errno not in REFUSED:
+            if isinstance(error, OSError) and error.errno not in STORAGE_ERRORS:
                 raise
             done = sum(row.status != "error" for row in self.journal.rows.values())
             reason = str(error) if isinstance(error, StorageError) else error.strerror
             raise StorageError(
-                f"{self.journal.out} takes no more ({reason}); {done} finished trials are safe there, and once it is "
-                "repaired the same command runs the others"
+                f"cannot write to {self.journal.out} ({reason}); {done} finished trials are saved there: free space or "
+                "repair the disk, then run the same command again"
             ) from error
 
     def _run(self) -> int:
@@ -79,29 +84,34 @@ class Execution:
         connection = self._connect()
         try:
             say(connection.sentence)
-            self._examine(connection)
+            self._check_nodes(connection)
             with self._tracking() as tracker:
                 self.journal.write_settings(self.plan.settings)
                 tracker.start()
-                return self._answer(tracker, self._trials(pending, design, tracker))
+                return self._answer(tracker, self._run_trials(pending, design, tracker))
         finally:
             disconnect()
 
     def _pending(self) -> list[Trial]:
-        """The planned trials that have no row, or one that says error."""
+        """The planned trials that have no row, or a row with status `error`."""
         done = self.journal.finished(trial.hash for trial in self.plan.trials)
         pending = [trial for trial in self.plan.trials if trial.hash not in done]
-        again = sum(trial.hash in self.journal.rows for trial in pending)
-        if done or again:
-            say(f"{len(done)} trials have a row already" + (f"; {again} that failed run again" if again else ""))
+        failed = sum(trial.hash in self.journal.rows for trial in pending)
+        if done or failed:
+            again = f"; {failed} that ended in an error will run again" if failed else ""
+            say(f"{len(done)} trials have a row already{again}")
         return pending
 
     def _tracking(self) -> Tracking:
+        """The tracker as a context; with `--offline`, one that sends nothing."""
         offline = self.options.offline
         return Tracking(Untracked(self.journal.out) if offline else Tracker(self.uri, self.journal.out))
 
     def _connect(self) -> Connection:
-        """Find out that MLflow can be used, and join or start Ray."""
+        """Check that MLflow can be used, and join or start Ray.
+
+        Raises: InputError when one of them cannot be used.
+        """
         from cluster import connect
 
         if self.options.offline:
@@ -109,17 +119,17 @@ class Execution:
         if self.address != "local" or not self.uri.startswith("sqlite"):
             check(self.uri)
             return connect(self.address)
-        # Two slow starts of one's own, a new database and Ray, side by side.
+        # A new database and a local Ray cluster both start slowly: start them at the same time.
         with ThreadPoolExecutor(1) as pool:
             checked = pool.submit(check, self.uri)
             connection = connect(self.address)
         checked.result()
         return connection
 
-    def _examine(self, connection: Connection) -> None:
-        """Look at every node before the first trial.
+    def _check_nodes(self, connection: Connection) -> None:
+        """Examine every node before the first trial, and print warnings.
 
-        Raises: InputError when one has a problem.
+        Raises: InputError when a node has a problem.
         """
         from cluster.preflight import examine
 
@@ -132,27 +142,27 @@ class Execution:
         if report.problems:
             raise InputError("; ".join(report.problems))
 
-    def _trials(self, pending: list[Trial], design: Design | None, tracker: Tracker | Untracked) -> str:
-        """Run them, then what a search suggests; why the study was interrupted, or ""."""
-        # The default is the first that a search suggests, and is planned already.
+    def _run_trials(self, pending: list[Trial], design: Design | None, tracker: Tracker | Untracked) -> str:
+        """Run the pending trials, then those that a search suggests; returns why it was interrupted, or ""."""
+        # A search suggests the default first, which is among the planned trials.
         suggested = design.settings * len(self.options.seeds) if design else 0
         progress = Progress(self.plan, self.journal.rows, suggested)
         callbacks: list[Callback] = [progress.add, tracker.trial]
         if design is None:
-            callbacks.append(Live(self.journal.out, self.study.name, self.plan, self.journal.rows).add)
+            callbacks.append(LiveDesign(self.journal.out, self.study.name, self.plan, self.journal.rows).add)
         with self.signals as signals:
             runner = Runner(self._context(), self.journal, callbacks, lambda: bool(signals.received))
             if runner.run(pending) and design:
                 self._search(design, runner)
-        return self._interrupted() if self._missing() or self.unsearched else ""
+        return self._interrupted() if self._missing() or self.settings_left else ""
 
     def _context(self) -> ExecutionContext:
-        """What every trial needs on its worker."""
+        """The resources, inputs and actors that every trial needs on its worker."""
         from studies.engine.tuning import Resources, open_context
 
         options = self.options
         resources = Resources(options.cpus_per_trial, options.gpus_per_trial, options.max_concurrent)
-        chains = {one.text: one.perturbations for one in self.plan.conditions}
+        chains = {condition.text: condition.perturbations for condition in self.plan.conditions}
         return open_context(
             resources,
             Inputs(self.splits, self._reference(resources.device), chains),
@@ -165,18 +175,19 @@ class Execution:
     def _search(self, design: Design, runner: Runner) -> None:
         from studies.engine.searching import search_settings
 
-        self.plan, self.unsearched = search_settings(self.plan, design, self.options.seeds, runner)
+        self.plan, self.settings_left = search_settings(self.plan, design, self.options.seeds, runner)
         self.journal.write_settings(self.plan.settings)
 
     def _missing(self) -> int:
+        """The number of planned trials without a row."""
         return sum(trial.hash not in self.journal.rows for trial in self.plan.trials)
 
     def _interrupted(self) -> str:
-        left = f"{self._missing()} planned trials" if self._missing() else f"{self.unsearched} settings"
-        return f"interrupted with {left} to go; the same command goes on from here"
+        left = f"{self._missing()} planned trials" if self._missing() else f"{self.settings_left} settings"
+        return f"interrupted with {left} left to run; run the same command again to continue"
 
     def _reference(self, device: str) -> Any:
-        """The network that measures information: read from OUT, else trained on a worker."""
+        """The reference network, which measures information: read from OUT, or trained on a worker and saved there."""
         from mim4dd.information import Reference
         from mim4dd.networks import ConvNet
         from studies.engine.tuning import reference_on_cluster
@@ -188,7 +199,7 @@ class Execution:
                 self.journal.write_reference(reference.accuracy)
                 return reference
             except InputError as error:
-                say(f"{error}; it is trained again")
+                say(f"{error}; training the reference network again")
         reference = reference_on_cluster(self.splits, ConvNet(width=32), device)
         reference.save(path)
         self.journal.write_reference(reference.accuracy)
@@ -196,7 +207,7 @@ class Execution:
         return reference
 
     def _answer(self, tracker: Tracker | Untracked, interrupted: str) -> int:
-        """Write the answer, print it, and end tracking; the exit status."""
+        """Write the answer, end tracking and print the answer; returns the exit status."""
         from studies.engine.folder import StudyFolder
         from studies.engine.report import write_report
 
@@ -205,19 +216,23 @@ class Execution:
         answer = self.study.answer(folder)
         write_report(answer, folder)
         tracker.finish("killed" if interrupted else "finished")
-        say("")
-        for line in answer.lines:
-            say(line)
-        say(f"\nreport: {self.journal.out / 'report.html'}   numbers: {self.journal.out / 'answer.md'}")
-        if where := tracker.where():
-            say(where)
+        self._print_answer(answer, tracker.where())
         if interrupted:
             say(interrupted)
         return 128 + (self.signals.received or signal.SIGINT) if interrupted else 0
 
+    def _print_answer(self, answer: Answer, mlflow_hint: str) -> None:
+        """Print the answer's sentences and the paths of its report. mlflow_hint: how to open its runs, or ""."""
+        say("")
+        for line in answer.lines:
+            say(line)
+        say(f"\nreport: {self.journal.out / 'report.html'}   numbers: {self.journal.out / 'answer.md'}")
+        if mlflow_hint:
+            say(mlflow_hint)
+
 
 class Tracking:
-    """Closes a tracker whatever happens, marking the parent run as failed when something was raised."""
+    """Closes a tracker on exit; an exception first marks the study's run in MLflow as failed."""
 
     def __init__(self, tracker: Tracker | Untracked) -> None:
         self.tracker = tracker

@@ -1,4 +1,4 @@
-"""What one study's command line has besides what all studies have."""
+"""The flags of one study, in addition to those that all studies have."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from studies.engine.design import Design
 
 
 class Flags(Protocol):
-    """A study's own flags as a record; a study without any uses this one's defaults.
+    """A study's own flags as a record; a study without any inherits these defaults.
 
-    seeds: the default of `--seeds`, and that with `--quick`; adaptive_design: what suggests settings while the study
-    runs, None where all are planned beforehand.
+    seeds: the default of `--seeds`, without and with `--quick`; adaptive_design: the design whose optimizer suggests
+    settings while the study runs, None where all settings are planned beforehand.
     """
 
     seeds: ClassVar[tuple[str, str]] = ("0-4", "0-2")
@@ -22,10 +22,10 @@ class Flags(Protocol):
         return None
 
     def describe(self) -> str:
-        """How the trials are chosen, in words, for study.json and the report."""
+        """How the settings are chosen, in words, for study.json (its hash contains them) and the report."""
 
     def metadata(self) -> dict[str, Any]:
-        """What study.json holds besides: it changes the answer and no trial."""
+        """Further entries of study.json, which change the answer but no trial."""
         return {}
 
     @staticmethod
@@ -34,7 +34,7 @@ class Flags(Protocol):
 
     @classmethod
     def parse(cls, arguments: argparse.Namespace) -> Self:
-        """The parsed flags, checked as far as words go.
+        """The record of the parsed arguments, checked without reading data.
 
         Raises: InputError or UnknownNameError.
         """
@@ -45,7 +45,7 @@ F = TypeVar("F", bound=Flags, covariant=True)
 
 
 def add_method_flag(group: argparse._ArgumentGroup, text: str) -> None:
-    """Add `--method`, which may be repeated. text: its help."""
+    """Add `--method`, which may be repeated. text: its help text."""
     group.add_argument(
         "--method", action="append", default=[], metavar="NAME[:KNOB=VALUE,...]", dest="methods", help=text
     )

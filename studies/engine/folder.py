@@ -1,4 +1,4 @@
-"""The folder of a study, OUT, as it is read: what the study is, its settings, its rows, what was written of them."""
+"""Reading the folder of a study, OUT: its study.json, settings, rows and, once answered, the answer's files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEEDED = ("study", "title", "question", "command", "hash", "created", "dataset",
 
 @dataclass(frozen=True, eq=False)
 class StudyFolder:
-    """What lies in OUT, checked. study: study.json; rows: by trial; interrupted: why rows are missing, or ""."""
+    """The contents of OUT, checked. study: study.json; rows: by trial; interrupted: why rows are missing, or ""."""
 
     path: Path
     study: dict[str, Any]
@@ -34,9 +34,9 @@ class StudyFolder:
 
     @staticmethod
     def read(path: Path, *, unfinished: bool = False) -> StudyFolder:
-        """unfinished: a driver may be writing there.
+        """Read a study folder. unfinished: whether a driver may still be writing to it.
 
-        Raises: InputError, in a line, for whatever is no study folder.
+        Raises: InputError, in one line, for a folder that is no study folder.
         """
         path = Path(path).absolute()
         study = read_study(path)
@@ -46,12 +46,12 @@ class StudyFolder:
 
     @property
     def name(self) -> str:
-        """The study's script, `noisy_labels`."""
+        """The name of the study's script, `noisy_labels`."""
         return str(self.study["study"])
 
     @property
     def version(self) -> str:
-        """Of the results: rows compare only within one."""
+        """The results version: only rows of the same version can be compared."""
         return str(self.study["rules"])
 
     @property
@@ -60,30 +60,30 @@ class StudyFolder:
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """What the trials share."""
+        """The configuration that the trials share."""
         return dict(self.study["configuration"])
 
     @property
     def added_studies(self) -> tuple[str, ...]:
-        """The folders of finished studies that join this one's ranks, as given; `beside` in older folders."""
+        """The folders of finished studies that `--add-study` joins to this one's ranks; `beside` in older folders."""
         return tuple(self.study.get("added_studies") or self.study.get("beside") or ())
 
     @property
     def identifier(self) -> str:
-        """Which study it is, wherever its folder lies."""
-        told = f"{self.study['hash']}/{self.study['created']}"
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        """A hash that identifies the study wherever its folder is moved to."""
+        text = f"{self.study['hash']}/{self.study['created']}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
     def space(self) -> Space:
         """The knobs that varied."""
         if "axes" in self.study:
-            return tuple(Axis(**{**held, "values": tuple(held["values"])}) for held in self.study["axes"])
+            return tuple(Axis(**{**record, "values": tuple(record["values"])}) for record in self.study["axes"])
         return tuple(map(axis_of, self.study.get("space", ())))
 
     @cached_property
     def conditions(self) -> tuple[Condition, ...]:
-        """The training data of the study, the clean ones first."""
+        """The kinds of training data of the study, the clean data first."""
         return tuple(map(Condition.read, self.study.get("conditions") or ())) or (Condition(),)
 
     @cached_property
@@ -100,11 +100,11 @@ class StudyFolder:
 
     @cached_property
     def planned(self) -> dict[str, Setting]:
-        """Every trial that a setting names, with the setting."""
+        """Every trial of the settings, with its setting."""
         return {trial: setting for setting in self.settings for trial in setting.trials}
 
     def status(self) -> dict[str, int]:
-        """How many trials ended in each status, and how many have no row."""
+        """The number of trials in each status; without a row, a trial is `missing` or `stopped early`."""
         counts: dict[str, int] = {}
         for trial, setting in self.planned.items():
             absent = "stopped early" if setting.arm.role == "stopped" else "missing"
@@ -114,7 +114,7 @@ class StudyFolder:
 
     @property
     def unfinished(self) -> str:
-        """Why the answer is not that of the whole plan, "" when it is."""
+        """Why the answer is not that of the whole plan, "" if it is."""
         missing, planned = self.status().get("missing", 0), len(self.planned)
         return self.interrupted or (f"{missing} of {planned} planned trials have no row" if missing else "")
 
@@ -124,7 +124,7 @@ class StudyFolder:
         return (self.path / "answer.md").is_file() and "missing" not in self.status()
 
     def summary(self) -> dict[str, Any]:
-        """The answer's own numbers, as they were written; none before."""
+        """The answer's own numbers, as they were written; empty before the first answer."""
         return self._written("summary.json")
 
     def failed(self) -> dict[str, list[str]]:
@@ -132,49 +132,54 @@ class StudyFolder:
         return {trial: mode_names(modes) for trial, modes in self._written("failures.json").items()}
 
     def _written(self, name: str) -> dict[str, Any]:
-        found = None
+        content = None
         with contextlib.suppress(InputError):  # the next answer writes it again
-            found = read_json(self.path / name)
-        return found if isinstance(found, dict) else {}
+            content = read_json(self.path / name)
+        return content if isinstance(content, dict) else {}
 
     def picture(self, trial: str) -> Path | None:
-        """A trial's picture, if it is there."""
+        """The path of a trial's picture, None if there is none."""
         path = self.path / "trials" / trial / "synthetic.png"
         return path if path.exists() else None
 
 
 def read_study(path: Path) -> dict[str, Any]:
-    """study.json.
+    """Read study.json.
 
-    Raises: InputError when there is none, or it is something else.
+    Raises: InputError when there is none, or it lacks an entry.
     """
-    held = read_json(path / "study.json")
-    if held is None:
+    study = read_json(path / "study.json")
+    if study is None:
         raise InputError(f"{path} holds no study: there is no study.json")
-    lacks = [key for key in NEEDED if not isinstance(held, dict) or key not in held]
-    if lacks or not isinstance(held["seeds"], list) or not isinstance(held.get("configuration"), dict):
+    lacks = [key for key in NEEDED if not isinstance(study, dict) or key not in study]
+    if lacks or not isinstance(study["seeds"], list) or not isinstance(study.get("configuration"), dict):
         raise InputError(f"{path} holds no study: its study.json lacks {', '.join(lacks) or 'seeds or configuration'}")
-    return dict(held)
+    return dict(study)
 
 
 def _require_whole(folder: StudyFolder) -> None:
-    """Raises: InputError when what varied cannot be read, or a setting lies outside of it."""
+    """Raises: InputError when factors or knobs cannot be read, or a setting does not fit the factors and seeds."""
     try:
         known = {factor.name: {level.label for level in factor.levels} for factor in folder.factors}
         _ = folder.space, folder.conditions, [factor.reference for factor in folder.factors]
     except (ValueError, SyntaxError, KeyError, TypeError, AttributeError, IndexError) as error:
-        told = f"{type(error).__name__}: {error}".partition("\n")[0]
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise InputError(
-            f"{folder.path / 'study.json'} says no factors or knobs ({told}); run its command again"
+            f"the factors or knobs in {folder.path / 'study.json'} cannot be read ({reason}); run the study's own "
+            "command again"
         ) from error
-    for one in folder.settings:
-        fits = set(one.levels) == set(known) and all(label in known[name] for name, label in one.levels.items())
-        if not fits or len(one.trials) > len(folder.seeds):
-            raise InputError(f"{folder.path / 'settings.jsonl'} does not fit study.json: setting {one.setting}")
+    for setting in folder.settings:
+        levels = setting.levels
+        fits = set(levels) == set(known) and all(label in known[name] for name, label in levels.items())
+        if not fits or len(setting.trials) > len(folder.seeds):
+            raise InputError(
+                f"{folder.path / 'settings.jsonl'} does not fit study.json: setting {setting.setting} has unknown "
+                "levels or more trials than seeds; run the study's own command again"
+            )
 
 
 def read_settings(path: Path, study: dict[str, Any]) -> list[Setting]:
-    """The settings of a study folder; none where nothing was planned yet.
+    """The settings of a study folder; none before the study has started.
 
     Raises: InputError when a line is no setting.
     """
@@ -183,9 +188,9 @@ def read_settings(path: Path, study: dict[str, Any]) -> list[Setting]:
     settings = []
     for number, line in enumerate(lines, 1):
         try:
-            held = json.loads(line)
-            settings.append(Setting.read(held) if "arm" in held else setting_of(held, study))
+            record = json.loads(line)
+            settings.append(Setting.read(record) if "arm" in record else setting_of(record, study))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            told = f"{type(error).__name__}: {error}".partition("\n")[0]
-            raise InputError(f"{file}:{number} is no setting ({told}); run the study's own command again") from error
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise InputError(f"{file}:{number} is no setting ({reason}); run the study's own command again") from error
     return with_controls(settings)

@@ -1,7 +1,7 @@
-"""The study folder OUT: its metadata, its settings, and one durable JSON line for each finished trial.
+"""Writing the study folder OUT: its metadata, its settings, and one durable JSON line for each finished trial.
 
-A row is the only truth. A trial's files are written before its row, the row is flushed to disk before anybody hears
-of it, and MLflow is a view that can be made again from OUT alone.
+The row is the record of a trial: its other files are written first, it is flushed to disk before any callback sees it,
+and MLflow is a view that can be rebuilt from OUT alone.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from studies.engine.durable import durably, finite, read_json, write_all, write_
 from studies.engine.rows import Row, read_rows
 from studies.engine.trial import Outcome
 
-# What a run finds out about a study, and a later one need not.
-FOUND = "reference_accuracy"
+# The entry of study.json that an execution measures, and later ones keep.
+REFERENCE_ACCURACY = "reference_accuracy"
 
 
 class Journal:
-    """OUT while a driver holds it: opened for one study, refused to a second driver."""
+    """The files of OUT, open for writing and locked against a second driver."""
 
     def __init__(self, out: Path, metadata: dict[str, Any]) -> None:
-        """Open or create OUT.
+        """Open or create OUT. metadata: the study's.
 
-        Raises: InputError when it cannot be written, holds another study, or another driver has it.
+        Raises: InputError when OUT cannot be written, holds another study, or is locked by another driver.
         """
         self.out = out
-        self._lock = self._held()
+        self._lock = self._acquire_lock()
         try:
             self._open(metadata)
         except OSError as error:
@@ -44,8 +44,11 @@ class Journal:
             self._lock.close()
             raise
 
-    def _held(self) -> IO[str]:
-        """The lock on OUT, which ends with this process."""
+    def _acquire_lock(self) -> IO[str]:
+        """Lock OUT until this process ends.
+
+        Raises: InputError when OUT cannot be locked.
+        """
         try:
             (self.out / "trials").mkdir(parents=True, exist_ok=True)
             lock = open(self.out / "lock", "a+")
@@ -62,52 +65,56 @@ class Journal:
             raise InputError(
                 f"{self.out} is in use by another run of this study ({holder}); wait for it, or give another --out"
             ) from error
-        with contextlib.suppress(OSError):  # who holds it is said for people; a full disk is met when a row is written
+        with contextlib.suppress(
+            OSError
+        ):  # the text only informs people; a full disk is reported when a row is written
             lock.truncate(0)
             lock.write(f"process {os.getpid()} on {platform.node()}")
             lock.flush()
         return lock
 
     def _open(self, metadata: dict[str, Any]) -> None:
+        """Write study.json, read the rows, and open rows.jsonl."""
         out = self.out
-        held = read_json(out / "study.json")
-        if held is not None and held.get("hash") != metadata["hash"]:
-            keys = [key for key in metadata if key in held and held[key] != metadata[key]]
+        earlier = read_json(out / "study.json")
+        if earlier is not None and earlier.get("hash") != metadata["hash"]:
+            keys = [key for key in metadata if key in earlier and earlier[key] != metadata[key]]
             differs = ", ".join("results version" if key == "rules" else key for key in keys) or "its results version"
             raise InputError(f"{out} holds another study (it differs in {differs}); give another --out")
-        if held is not None and held.get("data_digest") != metadata.get("data_digest"):
+        if earlier is not None and earlier.get("data_digest") != metadata.get("data_digest"):
             raise InputError(
                 f"{out} was made from other images under the name {metadata['dataset']}; give the same data, or "
                 "another --out"
             )
-        kept = {key: held[key] for key in ("created", FOUND) if key in held} if held else {}
+        kept = {key: earlier[key] for key in ("created", REFERENCE_ACCURACY) if key in earlier} if earlier else {}
         self.study = {**metadata, **kept}
         write_json(out / "study.json", self.study)
         self.notes: list[str] = []
         self.rows = self._repair()
-        # Unbuffered: what a full disk refuses must not be tried again when the file is closed.
+        # Unbuffered: bytes that a full disk has rejected must not be written again when the file is closed.
         self._file = open(out / "rows.jsonl", "ab", buffering=0)
 
     def _repair(self) -> dict[str, Row]:
-        """The rows, after cutting off a last line that a crash left unfinished."""
+        """Read the rows, after truncating a last line that a crash left unfinished."""
         path = self.out / "rows.jsonl"
         data = path.read_bytes() if path.exists() else b""
-        whole = data[: data.rfind(b"\n") + 1]
-        if whole != data:
+        complete = data[: data.rfind(b"\n") + 1]
+        if complete != data:
             with open(path, "r+b") as file:
-                file.truncate(len(whole))
+                file.truncate(len(complete))
                 os.fsync(file.fileno())
-            self.notes.append("rows.jsonl ended in an unfinished line, which was cut off; that trial runs again")
+            self.notes.append("rows.jsonl ended in an unfinished line, which was removed; its trial will run again")
         return read_rows(self.out)
 
     def finished(self, hashes: Iterable[str]) -> set[str]:
-        """Those of these trials that need not run again: all with a row that is not an error."""
+        """Those of these trials that have a row with a status other than `error`; they need not run again."""
         return {h for h in hashes if h in self.rows and self.rows[h].status != "error"}
 
     def add(self, outcome: Outcome, retries: int) -> Row:
-        """Write a trial's files, then its row, and flush both to disk.
+        """Write a trial's files, then its row, flush both to disk, and delete its checkpoint.
 
-        Raises: OSError when the disk takes no more; the trial then has no row.
+        retries: how often the trial lost its worker.
+        Raises: OSError when they cannot be written; the trial then has no row.
         """
         folder = self.out / "trials" / outcome.trial.hash
         write_json(folder / "history.json", finite(outcome.history))
@@ -115,41 +122,45 @@ class Journal:
             durably(folder / "synthetic.safetensors", outcome.synthetic.to_bytes())
         if outcome.picture:
             durably(folder / "synthetic.png", outcome.picture)
-        held = finite(outcome.row)
-        held["measured"]["retries"] = retries
-        row = Row.read(held)
-        self._append((json.dumps(held, ensure_ascii=False, allow_nan=False) + "\n").encode())
+        record = finite(outcome.row)
+        record["measured"]["retries"] = retries
+        row = Row.read(record)
+        self._append((json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode())
         self.rows[row.trial] = row
         checkpoint_path(self.out, outcome.trial.hash).unlink(missing_ok=True)
         return row
 
     def _append(self, line: bytes) -> None:
-        """Add a line in one piece: a disk may take a part of it and refuse the rest."""
+        """Add a line completely or not at all: a full disk may store a part of it.
+
+        Raises: OSError.
+        """
         end = os.fstat(self._file.fileno()).st_size
         try:
             write_all(self._file, line)
             os.fsync(self._file.fileno())
         except OSError:
-            with contextlib.suppress(OSError):  # what could not be cut off now is, when the study goes on
+            with contextlib.suppress(OSError):  # else `_repair` removes the part when the study is resumed
                 os.ftruncate(self._file.fileno(), end)
             raise
 
     def write_settings(self, settings: Iterable[Setting]) -> None:
-        """Save the design: one line a setting."""
+        """Write settings.jsonl: one line for each setting."""
         text = "".join(json.dumps(setting.json(), ensure_ascii=False) + "\n" for setting in settings)
         durably(self.out / "settings.jsonl", text.encode())
 
     def write_reference(self, accuracy: float) -> None:
-        """Add to study.json what the reference network reaches on validation."""
-        if self.study.get(FOUND) != accuracy:
-            self.study = {**self.study, FOUND: accuracy}
+        """Add the validation accuracy of the reference network to study.json."""
+        if self.study.get(REFERENCE_ACCURACY) != accuracy:
+            self.study = {**self.study, REFERENCE_ACCURACY: accuracy}
             write_json(self.out / "study.json", self.study)
 
     def close(self) -> None:
+        """Close rows.jsonl and unlock OUT."""
         self._file.close()
         self._lock.close()
 
 
 def checkpoint_path(out: Path, trial: str) -> Path:
-    """Where the state of a trial that was not finished lies."""
+    """The file of an unfinished trial's saved state."""
     return out / "checkpoints" / f"{trial}.pt"

@@ -1,4 +1,4 @@
-"""What the record of a finished trial says: its training data, scores, information, and the measures of its set."""
+"""The measurements in a trial's row: its training data, scores, information, and measures of its synthetic set."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from mim4dd.records import ImageData, Score, Synthetic
     from perturbations import Perturbed
 
-# A transition matrix of more classes would make a row long and a figure unreadable.
+# Transition matrices of more classes are left out: they would make rows long and figures unreadable.
 LARGEST_MATRIX = 20
 
 
 def training_data(task: DistillationTask, perturbed: Perturbed, method: Method) -> dict[str, Any]:
-    """What the perturbations made of the training split, and which classes are short of images."""
+    """The perturbed training split: images of each class, realised perturbations, classes with too few images."""
     from mim4dd.methods.catalogue import real_images_a_batch
 
     counts = perturbed.data.counts
@@ -39,7 +39,7 @@ def training_data(task: DistillationTask, perturbed: Perturbed, method: Method) 
                 step[key] = [[round(value, 5) for value in row] for row in step[key]]
     return {
         "train_counts": counts.tolist(),
-        # By true class: noise hides a tail by filling it with other classes' images.
+        # By true class: label noise adds other classes' images to a small class, which hides that it is small.
         "clean_counts": np.bincount(perturbed.clean_labels, minlength=len(counts)).tolist(),
         "wrong_labels": float(perturbed.flipped.mean()),
         "perturbed": steps,
@@ -55,14 +55,14 @@ def training_data(task: DistillationTask, perturbed: Perturbed, method: Method) 
 def validated(
     params: Params, network: Network, synthetic: Synthetic, clean: ImageData, noisy: ImageData | None
 ) -> dict[str, Any]:
-    """Accuracy and recall on clean validation labels, and accuracy on noisy ones where there are some."""
+    """Accuracy and recall on clean validation labels; with noisy labels, accuracy on these too."""
     from mim4dd.evaluate import classify, tally
 
-    guesses = classify(params, network, synthetic, clean)
-    accuracy, recall = plain(tally(guesses, clean))
+    predictions = classify(params, network, synthetic, clean)
+    accuracy, recall = plain(tally(predictions, clean))
     scores: dict[str, Any] = {"validation_accuracy": accuracy, "validation_recall": recall}
     if noisy is not None:
-        scores["noisy_validation_accuracy"] = tally(guesses, noisy).accuracy.tolist()
+        scores["noisy_validation_accuracy"] = tally(predictions, noisy).accuracy.tolist()
         scores["noisy_validation_wrong_labels"] = float((noisy.labels != clean.labels).mean())
     return scores
 
@@ -70,18 +70,18 @@ def validated(
 def set_measures(
     trial: Trial, network: Network, inputs: Inputs, perturbed: Perturbed, params: Params, synthetic: Synthetic
 ) -> dict[str, float]:
-    """The numbers about the synthetic set and its networks that detectors judge."""
+    """The measures of the synthetic set and its networks that failure detectors read; of `full`, only the networks'."""
     from studies.engine.failures.measures import flipped_agreement, synthetic_measures
 
-    whole = trial.config["method"] == "full"
-    of_the_set = {} if whole else synthetic_measures(synthetic, inputs.reference, inputs.splits.train)
-    return of_the_set | flipped_agreement(params, network, synthetic, perturbed)
+    full_data = trial.config["method"] == "full"
+    measures = {} if full_data else synthetic_measures(synthetic, inputs.reference, inputs.splits.train)
+    return measures | flipped_agreement(params, network, synthetic, perturbed)
 
 
 def information(
     task: DistillationTask, method: Method, distillation: Distillation, inputs: Inputs
 ) -> dict[str, float | None]:
-    """What the reference network decodes from the set, and the bound of the term's own critic, in nats."""
+    """The information that the reference network decodes from the set, and the MI term's critic's bound, in nats."""
     from mim4dd.information import decodable_information
     from mim4dd.methods import Mim
 
@@ -98,7 +98,7 @@ def information(
 
 
 def machine(device: str) -> dict[str, Any]:
-    """Where a trial ran."""
+    """The node, device and threads of this process."""
     import torch
 
     return {
@@ -110,6 +110,6 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def plain(score: Score) -> tuple[list[float], list[list[float | None]]]:
-    """Accuracies and recalls as JSON has them; a class without images has recall null."""
+    """Accuracies [networks] and recalls [networks, classes] for JSON; the recall of a class without images is None."""
     recall = [[None if math.isnan(value) else value for value in row] for row in score.recall.tolist()]
     return score.accuracy.tolist(), recall

@@ -1,4 +1,4 @@
-"""What a study is: the entries that decide its trials, their hash, and where the code stood."""
+"""The metadata of a study (study.json): the entries that decide its trials, their hash, and the code's commit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from studies.engine.study import Study
 def study_metadata(
     study: Study[Any], options: Options[Any], configuration: Configuration, plan: Plan
 ) -> dict[str, Any]:
-    """study.json: what the study is, and the hash of everything that decides its trials."""
+    """The content of study.json; its `hash` is over everything that decides the study's trials."""
     decides = {
         "study": study.name,
         "dataset": dataset_name(options.dataset),
@@ -30,7 +30,7 @@ def study_metadata(
         "rules": RESULTS_VERSION,
         "design": options.flags.describe(),
         "selection": options.selection,
-        "conditions": [one.json() for one in plan.conditions],
+        "conditions": [condition.json() for condition in plan.conditions],
         "seeds": list(options.seeds),
         "configuration": configuration.flat,
         "space": [str(axis) for axis in plan.space],
@@ -38,7 +38,7 @@ def study_metadata(
     text = json.dumps([decides, [trial.hash for trial in plan.trials]], sort_keys=True)
     return {
         **decides,
-        "conditions": [{**one.json(), "parts": list(one.parts)} for one in plan.conditions],
+        "conditions": [{**condition.json(), "parts": list(condition.parts)} for condition in plan.conditions],
         "hash": hashlib.sha256(text.encode()).hexdigest()[:10],
         "title": study.title,
         "question": study.question,
@@ -58,28 +58,28 @@ def study_metadata(
 
 
 def configuration_of(study: Study[Any], options: Options[Any]) -> Configuration:
-    """What the trials of a study share, data set and results version included.
+    """The configuration that the trials of a study share, with data set and results version.
 
     Raises: InputError, UnknownNameError or KnobError.
     """
     components = study.configure(options)
     if "source" in components.fixed:
-        raise InputError("--set source is not for data sets; name one with --dataset")
+        raise InputError("--set cannot change `source`, the kind of data set; use --dataset")
     return replace(components, flat={**shared_entries(options), **components.flat})
 
 
 def git_commit() -> str:
-    """The checkout's commit, with a + when files differ from it; "" where there is no checkout."""
-    asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=10"]
+    """The checkout's commit, with a + if files differ from it; "" outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=10"]
     try:
-        found = subprocess.run(asked, capture_output=True, text=True, timeout=5, check=False)
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return found.stdout.strip() if found.returncode == 0 else ""
+    return completed.stdout.strip() if completed.returncode == 0 else ""
 
 
 def versions() -> dict[str, str]:
-    """The versions that can move a number."""
+    """The versions of the packages that can change a result."""
     from importlib.metadata import version
 
     return {name: version(name) for name in ("torch", "numpy", "optuna", "ray", "mlflow", "mim4dd")}

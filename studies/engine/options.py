@@ -1,4 +1,4 @@
-"""The flags that every study has, and the record that they and the study's own become."""
+"""The flags that every study has, and the record of all flags of a command line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from studies.engine.tracking.server import shown
 
 @dataclass(frozen=True)
 class Options(Generic[F]):
-    """The command line of a study, checked as far as words go. flags: the study's own."""
+    """The command line of a study, checked without reading data. flags: the study's own."""
 
     flags: F
     address: str | None
@@ -49,48 +49,48 @@ class Options(Generic[F]):
 
 
 def parse_options(description: str, script: str, flags: type[F], arguments: Sequence[str]) -> Options[F]:
-    """A study's command line as options.
+    """Parse a study's command line. flags: the class of the study's own flags.
 
     Raises: InputError for a wrong flag or value.
     """
     parser = Parser(
         prog=f"python {script}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    _add_what(parser, flags.seeds)
+    _add_study_flags(parser, flags.seeds)
     flags.add_to(parser)
-    _add_where(parser)
-    given = parser.parse_args(arguments)
-    _check(given)
+    _add_run_flags(parser)
+    parsed = parser.parse_args(arguments)
+    _check(parsed)
     return Options(
-        flags=flags.parse(given),
-        address=given.address,
-        dataset=given.dataset,
-        data_root=given.data_root,
-        download=given.download,
-        classes_as=given.classes_as,
-        ipc=given.ipc,
-        base=given.base,
-        seeds=parse_seeds(given.seeds or flags.seeds[given.quick]),
-        split_seed=given.split_seed,
-        protocol="quick" if given.quick else given.protocol or ("digits" if given.dataset == "digits" else "paper"),
-        assigned=assignments(given.assigned, "--set"),
-        selection=given.selection,
-        tail=given.tail,
-        cpus_per_trial=given.cpus_per_trial,
-        gpus_per_trial=given.gpus_per_trial,
-        max_concurrent=given.max_concurrent,
-        checkpoint_seconds=given.checkpoint_seconds,
-        silence_seconds=given.silence_limit,
-        offline=given.offline,
-        out=given.out.absolute() if given.out else None,
-        tracking_uri=given.tracking_uri,
-        dry_run=given.dry_run,
+        flags=flags.parse(parsed),
+        address=parsed.address,
+        dataset=parsed.dataset,
+        data_root=parsed.data_root,
+        download=parsed.download,
+        classes_as=parsed.classes_as,
+        ipc=parsed.ipc,
+        base=parsed.base,
+        seeds=parse_seeds(parsed.seeds or flags.seeds[parsed.quick]),
+        split_seed=parsed.split_seed,
+        protocol="quick" if parsed.quick else parsed.protocol or ("digits" if parsed.dataset == "digits" else "paper"),
+        assigned=assignments(parsed.assigned, "--set"),
+        selection=parsed.selection,
+        tail=parsed.tail,
+        cpus_per_trial=parsed.cpus_per_trial,
+        gpus_per_trial=parsed.gpus_per_trial,
+        max_concurrent=parsed.max_concurrent,
+        checkpoint_seconds=parsed.checkpoint_seconds,
+        silence_seconds=parsed.silence_limit,
+        offline=parsed.offline,
+        out=parsed.out.absolute() if parsed.out else None,
+        tracking_uri=parsed.tracking_uri,
+        dry_run=parsed.dry_run,
         command=" ".join(["python", script, *(shlex.quote(shown(word)) for word in arguments)]),
     )
 
 
-def _add_what(parser: Parser, seeds: tuple[str, str]) -> None:
-    """The flags that say what is studied. seeds: the default, and that of --quick."""
+def _add_study_flags(parser: Parser, seeds: tuple[str, str]) -> None:
+    """Add the flags that decide the trials. seeds: the default of --seeds, without and with --quick."""
     group = parser.add_argument_group("what is studied")
     add = group.add_argument
     add(
@@ -99,7 +99,7 @@ def _add_what(parser: Parser, seeds: tuple[str, str]) -> None:
         help="digits, mnist, fashion_mnist, svhn, cifar10, cifar100, npz:FILE or folder:DIR (default: digits)",
     )
     add("--data-root", type=Path, help="folder of the named data sets (default: $MIM4DD_DATA, else ./data)")
-    add("--download", action="store_true", help="fetch a named data set that is not there")
+    add("--download", action="store_true", help="download a named data set that is missing")
     add("--classes-as", default="", help="the named set whose images a file or folder holds, e.g. cifar10")
     add("--ipc", type=int, default=1, help="synthetic images per class (default: 1)")
     add("--base", default="dm", help="the method that the MI term is added to (default: dm)")
@@ -113,25 +113,25 @@ def _add_what(parser: Parser, seeds: tuple[str, str]) -> None:
         help="fix a knob, e.g. temperature=0.5 (see `mim4dd list methods`)",
     )
     add("--seeds", help=f"synthetic sets, as 0-4 or 0,1,2 (default: {seeds[0]}; quick: {seeds[1]})")
-    add("--split-seed", type=int, default=0, help="another cut of the validation images (default: 0)")
-    add("--quick", action="store_true", help="the smallest honest run: protocol quick, few settings and seeds")
+    add("--split-seed", type=int, default=0, help="seed of the split into training and validation images (default: 0)")
+    add("--quick", action="store_true", help="a short run: protocol quick, few settings and seeds")
     add(
         "--selection",
         default="clean",
         choices=("clean", "noisy"),
-        help="validation labels that choices read: clean, or with the training labels' noise (default: clean)",
+        help="validation labels for choosing settings: clean, or with the training labels' noise (default: clean)",
     )
     add(
         "--tail",
         choices=TAILS,
-        help="a class with fewer real images than a draw wants: repeat some, cap it, or error (default: repeat; on "
-        "clean data, an --ipc above a class's images is refused)",
+        help="when a class has fewer real images than a draw needs: repeat some, cap the draw, or error (default: "
+        "repeat; on clean data, an --ipc above a class's images is refused)",
     )
 
 
-def _add_where(parser: Parser) -> None:
-    """The flags that say where it runs and what it leaves."""
-    group = parser.add_argument_group("where it runs and what it leaves")
+def _add_run_flags(parser: Parser) -> None:
+    """Add the flags that decide where trials run and where results are written."""
+    group = parser.add_argument_group("where trials run and where results go")
     add = group.add_argument
     add("--address", help="local, auto or HOST:PORT of a Ray cluster (default: $RAY_ADDRESS, else local)")
     add("--cpus-per-trial", type=float, default=1, help="each trial uses as many threads (default: 1)")
@@ -143,30 +143,30 @@ def _add_where(parser: Parser) -> None:
         type=float,
         default=600,
         metavar="SECONDS",
-        help="a trial that sends no heartbeat for so long is ended and begun elsewhere (default: 600)",
+        help="a trial without a heartbeat for this long is ended and started on another worker (default: 600)",
     )
-    add("--out", type=Path, help="study folder; the same again resumes (default: runs/STUDY-HASH)")
-    add("--tracking-uri", help="MLflow (default: $MLFLOW_TRACKING_URI, else mlflow.db here)")
+    add("--out", type=Path, help="study folder; an existing one is resumed (default: runs/STUDY-HASH)")
+    add("--tracking-uri", help="of MLflow (default: $MLFLOW_TRACKING_URI, else mlflow.db in this folder)")
     add(
         "--offline",
         action="store_true",
-        help="no MLflow now; `python -m studies.engine.tracking sync OUT` sends it later",
+        help="do not use MLflow; `python -m studies.engine.tracking sync OUT` sends the study later",
     )
     add("--dry-run", action="store_true", help="print the trials and an estimate of the time, run nothing")
 
 
-def _check(given: argparse.Namespace) -> None:
+def _check(parsed: argparse.Namespace) -> None:
     """Raises: InputError for values that no study can use."""
-    if given.cpus_per_trial <= 0 or given.gpus_per_trial < 0 or given.max_concurrent < 0:
+    if parsed.cpus_per_trial <= 0 or parsed.gpus_per_trial < 0 or parsed.max_concurrent < 0:
         raise InputError("--cpus-per-trial must be above 0, --gpus-per-trial and --max-concurrent at least 0")
-    if given.checkpoint_seconds <= 0 or given.silence_limit <= 0:
+    if parsed.checkpoint_seconds <= 0 or parsed.silence_limit <= 0:
         raise InputError("--checkpoint-seconds and --silence-limit must be above 0")
-    if given.offline and given.tracking_uri:
-        raise InputError("--offline is no MLflow, --tracking-uri names one; give one of them")
-    if given.ipc < 1:
-        raise InputError(f"--ipc must be at least 1, got {given.ipc}")
-    if given.quick and given.protocol:
-        raise InputError("--quick is --protocol quick; give one of them")
+    if parsed.offline and parsed.tracking_uri:
+        raise InputError("--offline uses no MLflow and --tracking-uri names one; give only one of them")
+    if parsed.ipc < 1:
+        raise InputError(f"--ipc must be at least 1, got {parsed.ipc}")
+    if parsed.quick and parsed.protocol:
+        raise InputError("--quick already means --protocol quick; give only one of them")
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

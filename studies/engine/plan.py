@@ -1,4 +1,4 @@
-"""The plan of a study: its settings and every trial that they need."""
+"""The plan of a study: its settings and their trials."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from studies.engine.trial import Trial
 
 @dataclass(frozen=True)
 class Plan:
-    """The settings of a study and every trial they need, in the order in which they are run.
+    """The settings of a study and their trials, in the order in which they run.
 
-    conditions: the training data, the clean ones first; factors: what varies besides the arms, those among it. notes:
-    what a reader of its log must know, such as kinds that were left out.
+    conditions: the kinds of training data, the clean data first; factors: what varies besides the arms, training data
+    included. notes: lines to print when the study starts, such as perturbations that were left out.
     """
 
     space: Space

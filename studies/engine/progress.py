@@ -9,22 +9,23 @@ from collections import deque
 from studies.engine.arms import Setting, unplanned
 from studies.engine.plan import Plan
 from studies.engine.rows import Row
+from studies.engine.wording import clock
 
 
 def say(text: str) -> None:
-    """A line on the terminal, at once, also in a log file."""
+    """Print a line and flush it, so that a log file has it at once too."""
     print(text, flush=True)
 
 
 class Progress:
-    """Says after each trial: how many are done, its accuracy, the best setting so far, the time left."""
+    """Prints a line after each trial: how many are done, its accuracy, the best setting so far, the time left."""
 
     def __init__(self, plan: Plan, rows: dict[str, Row], suggested: int = 0) -> None:
-        """suggested: trials that a search will add to the plan."""
+        """rows: the journal's, which grow; suggested: the number of trials that a search will add to the plan."""
         self.plan, self.rows = plan, rows
         self.total = len(plan.trials) + suggested
         self.arrivals = deque([time.monotonic()], maxlen=13)
-        self.place = {h: setting for setting in plan.settings for h in setting.trials}
+        self.setting_of_trial = {h: setting for setting in plan.settings for h in setting.trials}
         self.best, self.best_name = -1.0, ""
         for setting in plan.settings:
             self._compare(setting)
@@ -33,40 +34,33 @@ class Progress:
         """Print the line of a trial that has just become a row."""
         self.arrivals.append(time.monotonic())
         done = len(self.rows)
-        # The pace of the last dozen: the first trials waited for their workers.
+        # From the last dozen trials: the first ones waited for their workers to start.
         pace = (self.arrivals[-1] - self.arrivals[0]) / (len(self.arrivals) - 1)
-        left = max(0, self.total - done) * pace
-        found = row.status if math.isnan(row.validation_mean) else f"{row.validation_mean:.1%}"
+        seconds_left = max(0, self.total - done) * pace
+        score = row.status if math.isnan(row.validation_mean) else f"{row.validation_mean:.1%}"
         if row.status == "error":
-            found += f" ({row.reason[:120]})"
-        told = [f"[{done:>{len(str(self.total))}}/{self.total}] {found} {self.describe(row)}"]
-        told += [f"failed by {', '.join(row.failed_by)}"] if row.failed_by else []
-        # Under different conditions the best is no more than the easiest.
+            score += f" ({row.reason[:120]})"
+        parts = [f"[{done:>{len(str(self.total))}}/{self.total}] {score} {self.describe(row)}"]
+        parts += [f"failed by {', '.join(row.failed_by)}"] if row.failed_by else []
+        # With several levels of a factor, the best setting would only be the one at the easiest level.
         if not self.plan.factors:
-            self._compare(self.place.get(row.trial))
-            told.append(f"best {self.best:.1%} ({self.best_name})" if self.best_name else "no setting complete yet")
-        say("; ".join([*told, f"{clock(left)} left"]))
+            self._compare(self.setting_of_trial.get(row.trial))
+            parts.append(f"best {self.best:.1%} ({self.best_name})" if self.best_name else "no setting complete yet")
+        say("; ".join([*parts, f"{clock(seconds_left)} left"]))
 
     def describe(self, row: Row) -> str:
         """`DM + MIM4DD (default) · seed 0`."""
-        setting = self.place.get(row.trial)
+        setting = self.setting_of_trial.get(row.trial)
         if setting is None:
-            arms, varied = (one.arm for one in self.plan.settings), (axis.key for axis in self.plan.space)
+            arms, varied = (planned.arm for planned in self.plan.settings), (axis.key for axis in self.plan.space)
             return f"{unplanned(arms, row.config, varied).name} · seed {row.config['seed']}"
         return f"{setting.name} · seed {row.config['seed']}"
 
     def _compare(self, setting: Setting | None) -> None:
-        """Keep the best setting so far, once all its seeds have rows; NaN is never the best."""
+        """Update the best setting so far, if all seeds of this one have rows; a mean of NaN is never the best."""
         if setting is None or setting.arm.role == "full" or any(h not in self.rows for h in setting.trials):
             return
-        held = [self.rows[h].validation_mean for h in setting.trials]
-        if held and sum(held) / len(held) > self.best:
-            self.best = sum(held) / len(held)
+        accuracies = [self.rows[h].validation_mean for h in setting.trials]
+        if accuracies and sum(accuracies) / len(accuracies) > self.best:
+            self.best = sum(accuracies) / len(accuracies)
             self.best_name = setting.name
-
-
-def clock(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -11,11 +11,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studies.engine.answer import Answer, Quantity, Table, images, plural
+from studies.engine.answer import Answer, Quantity, Table
 from studies.engine.durable import durably, finite, write_json
 from studies.engine.folder import StudyFolder
 from studies.engine.glossary import GLOSSARY
 from studies.engine.tables import LONG, csv_text, latex, numeric, shown
+from studies.engine.wording import images, plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

@@ -1,4 +1,4 @@
-"""Runs trials on Ray: each outcome becomes a row on disk, and each row is handed to whoever wants to hear of it."""
+"""Runs trials on Ray: each outcome is written as a row, and each row is passed to the callbacks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from studies.engine.tuning import ExecutionContext, Search
 
 Callback = Callable[[Row], None]
-"""Hears of each finished trial once its row is on disk, on the driver, in the order in which they finish."""
+"""Receives each finished trial's row once it is on disk: on the driver, in the order in which trials finish."""
 
 
 class Runner:
-    """The journal comes first: what a callback hears of cannot be lost any more."""
+    """Runs trials; the journal writes each row before the callbacks receive it, so that it cannot be lost."""
 
     def __init__(
         self,
@@ -26,22 +26,22 @@ class Runner:
         callbacks: Sequence[Callback],
         stopping: Callable[[], bool],
     ) -> None:
-        """stopping: whether the user or the system has asked the study to stop."""
+        """stopping: returns whether the study has received a signal to stop."""
         self.context, self.journal, self.callbacks, self.stopping = context, journal, callbacks, stopping
 
     def run(self, trials: Sequence[Trial]) -> bool:
-        """Run each trial once; False when it was interrupted.
+        """Run each trial once; returns False if interrupted.
 
-        Raises: StorageError when the study folder takes no more.
+        Raises: StorageError when the study folder cannot be written.
         """
         from studies.engine.tuning import run_fixed
 
         return not trials or run_fixed(trials, self.context, self._finished, self.stopping)
 
     def search(self, search: Search) -> bool:
-        """Run what Optuna suggests; False when it was interrupted.
+        """Run the trials that Optuna suggests; returns False if interrupted.
 
-        Raises: StorageError when the study folder takes no more.
+        Raises: StorageError when the study folder cannot be written.
         """
         from studies.engine.tuning import run_search
 

@@ -1,6 +1,6 @@
-"""The plain function that runs a trial: perturb, distil, evaluate, look for failures.
+"""Running one trial: perturb, distil, evaluate, detect failures.
 
-Nothing here has heard of Ray: `run_trial` is a function of the record and its inputs, on one device.
+Independent of Ray: `run_trial` is a function of the trial's record and its inputs, on one device.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ class TrialRun:
         noisy = config.get("selection") == "noisy" and label_noise(self.perturbations)
         self.selection = "noisy" if noisy else "clean"
         self.perturbed = inputs.perturbed(str(config.get("perturb", "")), self.seed)
-        tail, place = str(config.get("tail", "repeat")), torch.device(device)
+        tail = str(config.get("tail", "repeat"))
         self.task = DistillationTask(
-            self.perturbed.data, self.network, int(config["ipc"]), self.seed, place, tail, self._prepare
+            self.perturbed.data, self.network, int(config["ipc"]), self.seed, torch.device(device), tail, self._prepare
         )
         self.earlier_seconds = self.distil_seconds = self.waited_seconds = 0.0
         self.distillation = Distillation(self.task, self.method)
         self.rungs: list[dict[str, float]] = []
         self.training: Training | None = None
-        self.held: dict[str, Any] | None = None
-        self.restarted = ""
+        self.saved_training: dict[str, Any] | None = None  # of a checkpoint, until that training continues
+        self.restart_reason = ""
 
     def _prepare(self, preparation: Preparation, task: DistillationTask) -> Prepared:
-        """What a method needs before its first iteration, from whoever shares it between trials."""
+        """Get what a method needs before its first iteration: shared between trials, or made in this process."""
         from mim4dd.methods.task import prepare_here
 
         began = time.perf_counter()
@@ -73,10 +73,10 @@ class TrialRun:
 
     @cached_property
     def noisy_validation(self) -> ImageData:
-        """The validation images under the same label noise: what a user without clean labels has.
+        """The validation images under the same label noise, as a user without clean labels would have them.
 
-        The seed is the training split's, for it also says who mislabels (the weights of instance noise); an image's
-        draws belong to its index, so those of validation are its own.
+        The seed is that of the training split, since it also decides how labels are confused (the weights of instance
+        noise). Draws are made by an image's index, so validation images have draws of their own.
         """
         from perturbations import chain, label_noise
 
@@ -84,31 +84,31 @@ class TrialRun:
         return chain(noise, self.inputs.splits.validation, seed=self.seed).data
 
     @property
-    def watched(self) -> ImageData:
-        """What interim accuracies are taken on."""
+    def interim_data(self) -> ImageData:
+        """The validation images on which interim accuracies are measured."""
         noisy = self.selection == "noisy"
-        return (self.noisy_validation if noisy else self.inputs.splits.validation).take(self.inputs.watched)
+        return (self.noisy_validation if noisy else self.inputs.splits.validation).take(self.inputs.interim_rows)
 
     @property
     def stops(self) -> list[int]:
-        """The iterations at which an interim accuracy is taken, then the last."""
+        """The iterations of the rungs, at which interim accuracies are measured, then the last iteration."""
         total = self.method.iterations
         return [*sorted({int(total * part) for part in RUNGS} - {0, total}), total] if total else [0]
 
-    def advance(self, until: int, pause: Pause | None = None) -> None:
-        """Distil up to an iteration, and take the accuracy of a rung there; each iteration ends in a pause."""
+    def advance(self, until: int, on_step: StepCallback | None = None) -> None:
+        """Distil up to an iteration and, if it is a rung, measure the interim accuracy."""
         run = self.distillation
         while run.iteration < until:
             before = run.iteration
             run.advance(before + 1)
             if run.iteration == before:
                 break  # it has diverged
-            if pause:
-                pause(self)
-        taken = {rung["iteration"] for rung in self.rungs}
-        if run.iteration == until < self.method.iterations and until not in taken and run.diverged_at < 0:
-            found = self._score(self._trained(RUNG_NETWORKS, pause), self.watched)
-            self.rungs.append({"iteration": until, "validation_accuracy": found.mean})
+            if on_step:
+                on_step(self)
+        measured = {rung["iteration"] for rung in self.rungs}
+        if run.iteration == until < self.method.iterations and until not in measured and run.diverged_at < 0:
+            score = self._score(self._train_networks(RUNG_NETWORKS, on_step), self.interim_data)
+            self.rungs.append({"iteration": until, "validation_accuracy": score.mean})
 
     @property
     def progress(self) -> str:
@@ -119,17 +119,17 @@ class TrialRun:
 
     @property
     def interim(self) -> float:
-        """The accuracy at the last rung, chance before the first or after divergence: what a scheduler sees."""
+        """The accuracy that a scheduler sees: that of the last rung; chance before the first or after divergence."""
         if self.rungs and self.distillation.diverged_at < 0:
             return self.rungs[-1]["validation_accuracy"]
         return 1 / len(self.inputs.splits.classes)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that another process needs to go on to the same bits."""
+        """The state from which another process continues to bit-identical results."""
         return {
-            # What a selection chose is found again from its seed.
+            # A selection method has no iterations: its choice is repeated from its seed.
             "distillation": self.distillation.state_dict() if self.method.iterations else None,
-            "training": self.held if self.training is None else self.training.state_dict(),
+            "training": self.saved_training if self.training is None else self.training.state_dict(),
             "rungs": list(self.rungs),
             "seconds": self.earlier_seconds + self.meter.seconds,
             "distil_seconds": self.distil_seconds,
@@ -137,15 +137,15 @@ class TrialRun:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Continue from the state that `state_dict` returned."""
         if state["distillation"] is not None:
             self.distillation.load_state_dict(state["distillation"])
-        self.held, self.rungs = state["training"], list(state["rungs"])
+        self.saved_training, self.rungs = state["training"], list(state["rungs"])
         self.earlier_seconds, self.distil_seconds = state["seconds"], state["distil_seconds"]
         self.waited_seconds += state["waited_seconds"]
 
-    def finish(self, pause: Pause | None = None) -> Outcome:
-        """Evaluate what was distilled; a diverged trial ends as an outcome that says where."""
+    def finish(self, on_step: StepCallback | None = None) -> Outcome:
+        """Evaluate the synthetic set; a diverged trial has an outcome with the iteration of its divergence."""
         from mim4dd.picture import grid_png
         from studies.engine.failures import detect
 
@@ -171,7 +171,7 @@ class TrialRun:
         measures: dict[str, float] = {}
         detecting = 0.0
         if not run.diverged:
-            params = self._trained(self.recipe.networks, pause)
+            params = self._train_networks(self.recipe.networks, on_step)
             result |= self._validated(params, synthetic)
             report_only["test_accuracy"], report_only["test_recall"] = plain(
                 self._score(params, self.inputs.splits.test)
@@ -187,26 +187,26 @@ class TrialRun:
             report_only,
             self._measured() | {"detect_seconds": detecting + run.probe_seconds},
             run.history,
-            None if self.trial.config["method"] == "full" else synthetic,  # it is the data set, which is there already
+            None if self.trial.config["method"] == "full" else synthetic,  # a copy of the data set is not saved
             grid_png(synthetic),
         )
 
     def _validated(self, params: Params, synthetic: Synthetic) -> dict[str, Any]:
-        """Accuracy and recall on clean validation labels, and accuracy on noisy ones where there is label noise."""
+        """Accuracy and recall on clean validation labels; under label noise, accuracy on noisy labels too."""
         from perturbations import label_noise
 
         noisy = self.noisy_validation if label_noise(self.perturbations) else None
         return validated(params, self.network, synthetic, self.inputs.splits.validation, noisy)
 
     def _measured(self) -> dict[str, Any]:
-        """What the trial took, which differs from run to run."""
+        """Seconds, memory and machine of the trial, which differ between runs."""
         total = self.earlier_seconds + self.meter.seconds
         return {
-            **({"restarted": self.restarted} if self.restarted else {}),
+            **({"restarted": self.restart_reason} if self.restart_reason else {}),
             "seconds": total,
             "distil_seconds": self.distil_seconds,
             "evaluate_seconds": total - self.distil_seconds - self.waited_seconds,
-            # For what is made once for all trials that share it; and what making it took, whoever waited for it.
+            # Seconds waited for shared preparations, and seconds it took to make them, in whichever process.
             "waited_seconds": self.waited_seconds,
             "prepared_seconds": self.task.prepared_seconds,
             "peak_bytes": self.meter.peak_bytes,
@@ -215,20 +215,20 @@ class TrialRun:
             "ended": time.time(),
         }
 
-    def _trained(self, networks: int, pause: Pause | None) -> Params:
-        """Networks trained on the set as it is; a pause is offered after every epoch."""
+    def _train_networks(self, networks: int, on_step: StepCallback | None) -> Params:
+        """Train networks on the present synthetic set; the callback is called after every epoch."""
         from mim4dd.evaluate import training_on
 
         recipe = replace(self.recipe, networks=networks)
         training = training_on(self.distillation.synthetic(), self.network, recipe, seed=self.seed, device=self.device)
-        if self.held is not None:
-            training.load_state_dict(self.held)
-            self.held = None
+        if self.saved_training is not None:
+            training.load_state_dict(self.saved_training)
+            self.saved_training = None
         self.training = training
         while training.epoch < training.epochs:
             training.advance(training.epoch + 1)
-            if pause:
-                pause(self)
+            if on_step:
+                on_step(self)
         self.training = None
         return training.params
 
@@ -238,48 +238,52 @@ class TrialRun:
         return score(params, self.network, self.distillation.synthetic(), split)
 
 
-Pause = Callable[[TrialRun], None]
-"""Called after every iteration and every epoch, to look at the clock, send a heartbeat, or save the state."""
+StepCallback = Callable[[TrialRun], None]
+"""Called after every iteration and every epoch, for example to send a heartbeat or to save the state."""
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What an earlier attempt has left: its `TrialRun.state_dict`, or None; lost: why it could not be read, or ""."""
+    """The checkpoint of an earlier attempt: its `TrialRun.state_dict`, or None; unreadable: why none, or ""."""
 
     state: dict[str, Any] | None = None
-    lost: str = ""
+    unreadable: str = ""
 
 
-Work = Callable[[Trial, Inputs, str, Saved, Pause | None], Outcome]
-"""What a study does with a trial: its record, its inputs, a device, what is saved of it, the pause to offer."""
+Work = Callable[[Trial, Inputs, str, Saved, StepCallback | None], Outcome]
+"""The function with which a study runs a trial, given its inputs, a device, its checkpoint and a step callback."""
 
 
 def begin(trial: Trial, inputs: Inputs, device: str, saved: Saved) -> TrialRun:
-    """A trial at its beginning, or where an earlier attempt was saved; a state that does not fit costs no trial."""
+    """Start a trial, or resume it from its checkpoint; a checkpoint that cannot be used is ignored, with the reason."""
     run = TrialRun(trial, inputs, device)
-    run.restarted = saved.lost
+    run.restart_reason = saved.unreadable
     if saved.state is None:
         return run
     try:
         run.load_state_dict(saved.state)
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
         run = TrialRun(trial, inputs, device)
-        run.restarted = f"its checkpoint could not be used ({type(error).__name__})"
+        run.restart_reason = f"its checkpoint could not be used ({type(error).__name__})"
     return run
 
 
 def run_trial(
-    trial: Trial, inputs: Inputs, device: str = "cpu", saved: Saved | None = None, pause: Pause | None = None
+    trial: Trial,
+    inputs: Inputs,
+    device: str = "cpu",
+    saved: Saved | None = None,
+    on_step: StepCallback | None = None,
 ) -> Outcome:
-    """Distil, then evaluate: the whole trial in this process, from where it was saved, to the same bits."""
+    """Run a whole trial in this process: distil, then evaluate. Resumed from a checkpoint, it gives the same bits."""
     run = begin(trial, inputs, device, saved or Saved())
     for stop in run.stops:
-        run.advance(stop, pause)
-    return run.finish(pause)
+        run.advance(stop, on_step)
+    return run.finish(on_step)
 
 
 def memory_reason(error: Exception) -> str:
-    """What a device out of memory was asked for, from PyTorch's message."""
-    found = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", str(error))
-    told = f"tried to allocate {found[1]}" if found else str(error).partition("\n")[0]
-    return f"out of GPU memory: {told}"
+    """The reason for an out-of-memory error in a row: the size of the failed allocation, from PyTorch's message."""
+    match = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", str(error))
+    detail = f"tried to allocate {match[1]}" if match else str(error).partition("\n")[0]
+    return f"out of GPU memory: {detail}"

@@ -1,4 +1,4 @@
-"""Adaptive designs: what a search has tried becomes settings like those of any other design."""
+"""Adaptive designs: the settings that a search has tried are added to the plan."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mim4dd.registry import Flat
 from mim4dd.seeding import integer
 from studies.engine.arms import Setting, changed
-from studies.engine.dashboard import STORAGE, opened
+from studies.engine.dashboard import STORAGE, open_storage
 from studies.engine.design import Design
 from studies.engine.plan import Plan
 from studies.engine.runner import Runner
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 
 def search_settings(plan: Plan, design: Design, seeds: tuple[int, ...], runner: Runner) -> tuple[Plan, int]:
-    """Let Optuna suggest the settings that are still to come; the plan with all that were tried, and how many are not.
+    """Run the remaining settings of a search.
 
-    The default is suggested first, and its finished trials are not run again. A search that was interrupted goes on in
-    its own storage with the settings that were running; what it suggests then depends on the order in which trials had
-    finished.
+    The default is suggested first; its finished trials are not run again. An interrupted search continues in its own
+    storage, with the settings that were running; its further suggestions depend on the order in which trials finished.
+
+    Returns: the plan with every setting that was tried, and the number of settings that were not.
     """
     from studies.engine.tuning import Search
 
@@ -34,30 +35,30 @@ def search_settings(plan: Plan, design: Design, seeds: tuple[int, ...], runner: 
     template = next(trial.config for trial in plan.trials if trial.hash == default.trials[0])
     journal = runner.journal
     storage = journal.out / STORAGE
-    tried = _tried(storage, design)
-    known, running = _settle(storage, design)
+    tried = _tried_params(storage, design)
+    known, running = _end_running(storage, design)
     search = Search(
         design=design.name,
         sampler_seed=integer("search", design.seed, known) % 2**32,
-        # The default is the first suggestion, and none of those that were asked for.
+        # The default is the first suggestion, in addition to the number of settings requested.
         count=max(0, design.settings + 1 - len(tried)),
         space=plan.space,
         template={key: value for key, value in template.items() if key != "seed"},
         seeds=seeds,
         known={row.trial: row.validation_mean for row in journal.rows.values() if not math.isnan(row.validation_mean)},
-        start=running or (() if tried else _start(plan, template)),
+        start=running or (() if tried else _default_params(plan, template)),
         asha=design.asha,
         storage=str(storage),
         name=design.name,
     )
     if search.count:
         runner.search(search)
-    tried = _tried(storage, design)
+    tried = _tried_params(storage, design)
     return _with_tried(plan, search, tried, journal.rows), max(0, design.settings + 1 - len(tried))
 
 
 def _with_tried(plan: Plan, search: Search, tried: Sequence[dict[str, Any]], rows: Container[str]) -> Plan:
-    """The plan with a setting for all that was tried: `stopped` where no seed has a row."""
+    """The plan with a setting for each that was tried; its role is `stopped` if no seed has a row."""
     default = next(setting.arm for setting in plan.settings if setting.arm.role == "default")
     settings = list(plan.settings)
     for params in tried:
@@ -70,30 +71,31 @@ def _with_tried(plan: Plan, search: Search, tried: Sequence[dict[str, Any]], row
     return replace(plan, settings=tuple(settings))
 
 
-def _start(plan: Plan, template: Flat) -> tuple[dict[str, float], ...]:
-    """The default as Optuna samples it; nothing when `--range` leaves it out."""
+def _default_params(plan: Plan, template: Flat) -> tuple[dict[str, float], ...]:
+    """The default as Optuna parameters; empty if it is outside the ranges of `--range`."""
     if not inside(plan.space, template):
         return ()
     return ({axis.key: axis.sampled(template[axis.key]) for axis in plan.space},)
 
 
-def _settle(storage: Path, design: Design) -> tuple[int, tuple[dict[str, float], ...]]:
-    """How many trials Optuna knows, and what those tried that a driver left running; these are marked as failed."""
+def _end_running(storage: Path, design: Design) -> tuple[int, tuple[dict[str, float], ...]]:
+    """Mark the trials that an earlier driver left running as failed; returns the number of all trials, and
+    the parameters of those marked."""
     if not storage.exists():
         return 0, ()
     from optuna.trial import TrialState
 
-    study = opened(storage, design.name)
+    study = open_storage(storage, design.name)
     running = study.get_trials(states=(TrialState.RUNNING,))
     for trial in running:
         study.tell(trial.number, state=TrialState.FAIL)
     return len(study.trials), tuple(dict(trial.params) for trial in running if trial.params)
 
 
-def _tried(storage: Path, design: Design) -> list[dict[str, Any]]:
-    """The parameters of every setting that the search has an answer for."""
+def _tried_params(storage: Path, design: Design) -> list[dict[str, Any]]:
+    """The Optuna parameters of every setting that the search has completed."""
     if not storage.exists():
         return []
     from optuna.trial import TrialState
 
-    return [trial.params for trial in opened(storage, design.name).get_trials(states=(TrialState.COMPLETE,))]
+    return [trial.params for trial in open_storage(storage, design.name).get_trials(states=(TrialState.COMPLETE,))]

@@ -1,4 +1,4 @@
-"""The space of a study: which knobs vary, over what, on which scale. Ranges come from the knobs."""
+"""The space of a study: the knobs that vary, their ranges and scales. Default ranges are declared with the knobs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from optuna import Trial as OptunaTrial
     from optuna.distributions import BaseDistribution
 
-# A coordinate that no trial reads: what any importance measure gives it is that measure's noise.
+# A coordinate that no trial reads: its importance shows the noise of an importance measure.
 DUMMY = "dummy"
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One knob that varies: between `low` and `high`, or over `values` in their order."""
+    """One knob that varies: between `low` and `high`, or over ordered `values`. whole: only integers."""
 
     key: str
     symbol: str
@@ -46,7 +46,7 @@ class Axis:
         return FloatDistribution(self.low, self.high, log=self.log)
 
     def value(self, sampled: float) -> Scalar:
-        """The knob's value for what Optuna sampled; floats to 3 digits, so that what is printed is the value."""
+        """The knob's value for a sample of Optuna; floats get 3 significant digits, so that printed ones are exact."""
         if self.values:
             return self.values[int(sampled)]
         if self.whole:
@@ -54,9 +54,9 @@ class Axis:
         return min(max(float(f"{sampled:.3g}"), self.low), self.high)
 
     def sampled(self, value: Scalar) -> float:
-        """What Optuna would have sampled for a value of the knob.
+        """The sample of Optuna that gives this value of the knob.
 
-        Raises: InputError when a listed axis does not hold it.
+        Raises: InputError when it is not among the `values` of the axis.
         """
         if not self.values:
             return float(value)
@@ -65,19 +65,22 @@ class Axis:
         return self.values.index(value)
 
     def unit(self, value: Scalar) -> float:
-        """The value's place in [0, 1] on the axis's scale; outside for a default that `--range` leaves out."""
+        """The value's position on the axis's scale, in [0, 1] for values in the range.
+
+        Raises: InputError when it is not among the `values` of the axis.
+        """
         if self.values:
             return self.sampled(value) / max(1, len(self.values) - 1)
-        low, high, given = (math.log(v) if self.log else v for v in (self.low, self.high, float(value)))
-        return (given - low) / (high - low)
+        low, high, x = (math.log(v) if self.log else v for v in (self.low, self.high, float(value)))
+        return (x - low) / (high - low)
 
-    def from_unit(self, place: float) -> float:
-        """The inverse of `unit` for a continuous axis; the rank, not rounded, for a listed one."""
+    def from_unit(self, position: float) -> float:
+        """The inverse of `unit` for a continuous axis; for an axis of `values` their index, not rounded."""
         if self.values:
-            return place * (len(self.values) - 1)
+            return position * (len(self.values) - 1)
         if self.log:
-            return float(self.low * (self.high / self.low) ** place)
-        return self.low + place * (self.high - self.low)
+            return float(self.low * (self.high / self.low) ** position)
+        return self.low + position * (self.high - self.low)
 
 
 Space = tuple[Axis, ...]
@@ -86,30 +89,30 @@ Space = tuple[Axis, ...]
 def make_space(
     keys: Sequence[str], ranges: Mapping[str, str], config: Flat, declared: Mapping[str, Knob], fixed: Sequence[str]
 ) -> Space:
-    """The axes of a study: its own knobs less those fixed, plus those that `--range` names, with their ranges.
+    """The axes of a study: its own knobs (`keys`) except fixed ones, and those named by `--range`, with their ranges.
 
-    declared: every knob of the configuration by its dotted name; config: their present values.
+    declared: every knob of the configuration by its dotted name; config: their default values.
     Raises: UnknownNameError, KnobError or InputError for a range that cannot be searched.
     """
-    given = {resolve(key, declared): text for key, text in ranges.items()}
-    for key in given:
+    texts = {resolve(key, declared): text for key, text in ranges.items()}
+    for key in texts:
         if key in fixed:
-            raise InputError(f"{key} is fixed by --set and ranged by --range; give one of them")
-    for key in given:
+            raise InputError(f"{key} is fixed by --set and varied by --range; give only one of them")
+    for key in texts:
         if any(other.startswith(f"{key}.") for other in declared):
-            raise InputError(f"{key} is a component, not a knob; fix it with --set {key}=NAME")
+            raise InputError(f"{key} is a component, which --range cannot vary; choose one with --set {key}=NAME")
     absent = [key for key in keys if key not in declared]
     if absent:
         raise InputError(f"{config['method']} has no knob {absent[0]}; this study searches the knobs of mim on a base")
     searched = [key for key in keys if key not in fixed]
-    searched += [key for key in given if key not in searched]
+    searched += [key for key in texts if key not in searched]
     if not searched:
-        raise InputError("every knob of this study is fixed by --set: nothing is left to vary")
-    return tuple(make_axis(key, declared[key], config[key], given.get(key, "")) for key in searched)
+        raise InputError("--set fixes every knob of this study, so that none varies; leave one free")
+    return tuple(make_axis(key, declared[key], config[key], texts.get(key, "")) for key in searched)
 
 
 def inside(space: Space, values: Flat) -> bool:
-    """Whether each knob lies on its axis: a default that `--range` leaves out does not."""
+    """Whether each knob's value is in the range of its axis; `--range` may exclude a default."""
     try:
         return all(-1e-9 <= axis.unit(values[axis.key]) <= 1 + 1e-9 for axis in space)
     except InputError:
@@ -117,7 +120,10 @@ def inside(space: Space, values: Flat) -> bool:
 
 
 def make_axis(key: str, knob: Knob, default: Scalar, text: str) -> Axis:
-    """One axis from a knob's declaration, narrowed or widened by `low:high` or `a,b,c`."""
+    """One axis from a knob's declared range, or from the text of `--range`: `low:high` or `a,b,c`; "" for none.
+
+    Raises: InputError or KnobError for a range that the knob cannot have.
+    """
     if not text and not knob.search:
         raise InputError(f"{key} declares no search range; give one with --range {key}=low:high or a,b,c")
     symbol = knob.symbol or key.rpartition(".")[2]
@@ -158,7 +164,7 @@ def _listed(key: str, symbol: str, knob: Knob, values: tuple[Scalar, ...]) -> Ax
 
 @dataclass(frozen=True)
 class Suggest:
-    """The space as a function of an Optuna trial; a class of a module, so that Tune can pickle it by reference."""
+    """The space as a function of an Optuna trial; a module-level class, so that Tune can pickle it by reference."""
 
     space: Space
 

@@ -1,6 +1,6 @@
-"""Where a study stands, from another shell: `python -m studies.engine.status OUT`. It reads and changes nothing.
+"""The status of a study, from another shell: `python -m studies.engine.status OUT`. It only reads.
 
-The exit status: 0 when every planned trial has a row, 3 while it runs, 4 when it stands still unfinished.
+The exit status: 0 when every planned trial has a row, 3 while a driver runs, 4 when none runs and trials are missing.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 from mim4dd.errors import InputError
 from studies.engine.durable import read_json
 from studies.engine.folder import StudyFolder
-from studies.engine.progress import clock
 from studies.engine.rows import Row
+from studies.engine.wording import clock
 
-FINISHED, RUNNING, STANDING = 0, 3, 4
-RECENT = 12
+FINISHED, RUNNING, INCOMPLETE = 0, 3, 4
+RECENT = 12  # trials whose pace is measured
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="the study's folder")
     out = parser.parse_args(arguments).out.absolute()
     try:
-        state, lines = look(out, time.time())
+        state, lines = study_status(out, time.time())
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -37,39 +37,39 @@ def main(arguments: list[str] | None = None) -> int:
     return state
 
 
-def look(out: Path, now: float) -> tuple[int, list[str]]:
-    """The exit status and the lines of a study folder, at a time in seconds since 1970.
+def study_status(out: Path, now: float) -> tuple[int, list[str]]:
+    """The exit status and the lines to print. now: seconds since 1970.
 
-    Raises: InputError when it holds no study.
+    Raises: InputError when the folder contains no study.
     """
     folder = StudyFolder.read(out, unfinished=True)
     rows, planned = folder.rows, set(folder.planned)
-    holder = held_by(out)
+    holder = lock_holder(out)
     lines = [f"{folder.study['title']}  ({out})", folder.study["command"]]
-    lines.append(f"driver: {holder} holds the folder" if holder else "driver: none runs")
+    lines.append(f"driver: {holder}" if holder else "driver: not running")
     statuses = Counter(row.status for row in rows.values())
     done = len(planned & set(rows)) if planned else len(rows)
-    told = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items())) or "none"
-    lines.append(f"trials: {done} of {len(planned)} planned have a row ({told})")
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items())) or "none"
+    lines.append(f"trials: {done} of {len(planned)} planned have a row ({counts})")
     retried = sum(row.measured.get("retries", 0) for row in rows.values())
     if retried:
-        lines.append(f"workers lost under trials: {retried}")
+        lines.append(f"trials restarted after losing their worker: {retried}")
     left = len(planned - set(rows))
     running = read_json(out / "running.json") if holder else None
     if holder and left:
-        lines += paced(list(rows.values()), left)
-    lines += [line_of(one, now) for one in (running or {}).get("running", [])]
+        lines += pace_lines(list(rows.values()), left)
+    lines += [running_line(attempt, now) for attempt in (running or {}).get("running", [])]
     lines += [f"error: {row.trial} {row.reason[:160]}" for row in rows.values() if row.status == "error"][-5:]
     if left == 0 and planned:
         return (RUNNING if holder else FINISHED), lines
     if holder:
         return RUNNING, lines
-    lines.append("the same command goes on from here")
-    return STANDING, lines
+    lines.append("run the same command again to continue")
+    return INCOMPLETE, lines
 
 
-def held_by(out: Path) -> str:
-    """Who runs the study, "" for nobody."""
+def lock_holder(out: Path) -> str:
+    """The process that has locked OUT, "" for none."""
     with contextlib.suppress(FileNotFoundError), open(out / "lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -78,21 +78,22 @@ def held_by(out: Path) -> str:
     return ""
 
 
-def paced(rows: list[Row], left: int) -> list[str]:
-    """The pace of the last trials, and how long the rest takes at it."""
+def pace_lines(rows: list[Row], left: int) -> list[str]:
+    """A line with the seconds per trial of the last ones, and the time for those left; none before there is a pace."""
     ended = sorted(row.measured["ended"] for row in rows if "ended" in row.measured)[-RECENT:]
     if len(ended) < 2 or ended[-1] == ended[0]:
         return []
     pace = (ended[-1] - ended[0]) / (len(ended) - 1)
-    return [f"pace: a trial in {pace:.1f} s, {clock(left * pace)} left"]
+    return [f"pace: {pace:.1f} s per trial, {clock(left * pace)} left"]
 
 
-def line_of(one: dict[str, Any], now: float) -> str:
-    """A running trial."""
-    again = f", attempt {one['attempt']}" if one["attempt"] > 1 else ""
+def running_line(attempt: dict[str, Any], now: float) -> str:
+    """A line for a running trial, from its record in running.json."""
+    number = f", attempt {attempt['attempt']}" if attempt["attempt"] > 1 else ""
+    seconds, silent = now - attempt["began"], now - attempt["heard"]
     return (
-        f"running: {one['trial']} on {one['host']} (process {one['pid']}{again}) for {clock(now - one['began'])}, "
-        f"{one['progress']}, heard of {now - one['heard']:.0f} s ago"
+        f"running: {attempt['trial']} on {attempt['host']} (process {attempt['pid']}{number}) for {clock(seconds)}, "
+        f"{attempt['progress']}, last heartbeat {silent:.0f} s ago"
     )
 
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Study(Generic[F]):
-    """One question.
+    """A study of one question.
 
-    flags: what its command line has besides what all have; configure: what its trials share, checked; plan and answer:
-    pure functions; work: what a worker does with a trial.
+    flags: the class of its own flags; configure: makes and checks the configuration that its trials share; plan and
+    answer: pure functions; work: runs a trial on a worker.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Study(Generic[F]):
 
 
 def written_by(module: str) -> Callable[[StudyFolder], Answer]:
-    """The `write_answer` of a module that is imported when it is called: a plan needs no scipy and no matplotlib."""
+    """The `write_answer` of a module, imported when first called: planning needs neither scipy nor matplotlib."""
 
     def answer(folder: StudyFolder) -> Answer:
-        written: Answer = import_module(module).write_answer(folder)
-        return written
+        result: Answer = import_module(module).write_answer(folder)
+        return result
 
     return answer

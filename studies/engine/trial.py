@@ -1,4 +1,4 @@
-"""A trial: a frozen record of everything that decides its result, what it shares with others, and what comes of it."""
+"""A trial: the frozen record of everything that decides its result; the inputs that trials share; the outcome."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask, Preparation, Prepared
     from perturbations import Perturbation, Perturbed
 
-# Interim accuracies, as fractions of a trial's iterations: what a scheduler may stop on and what a curve shows.
+# When interim accuracies are measured, as fractions of a trial's iterations; a scheduler may stop a trial on them.
 RUNGS = (0.25, 0.5)
 RUNG_NETWORKS = 2
 RUNG_IMAGES = 1_000
 
 
 class StorageError(RuntimeError):
-    """The study folder takes no more: what has a row is safe, the same command runs the rest once it is repaired."""
+    """The study folder cannot be written. Rows are safe; once it is repaired, the same command runs the rest."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One distil-then-evaluate, as flat scalars: data set and its digest, seed, method, network, recipe, rules."""
+    """A distillation and its evaluation as flat scalars: data set, its digest, seed, method, network, recipe, rules."""
 
     items: tuple[tuple[str, str | int | float | bool], ...]
 
@@ -49,18 +49,18 @@ class Trial:
 
     @cached_property
     def hash(self) -> str:
-        """The trial's name everywhere: sha256 of its config, 16 hex digits."""
+        """The trial's identifier: 16 hex digits of the sha256 of its config."""
         return hashlib.sha256(json.dumps(self.items, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What all trials of a study share.
+    """The inputs that all trials of a study share.
 
-    splits: the clean data; reference: the network that measures information and judges synthetic images;
-    perturbations: each chain that a trial may name, by its text, with what it has read from files; variant: where a
-    perturbed training split is to be had by its text and seed, made here when it is None; provide: where what a method
-    needs prepared is to be had, by the chain's text, made here when it is None.
+    splits: the clean data; reference: the network that measures information and assesses synthetic images;
+    perturbations: each chain of the study, by its text, with the files it needs already read; variant: returns the
+    shared training split under a chain (text, seed); provide: returns a shared preparation of a method under a chain
+    (text). Where variant or provide is None, the trial makes its own.
     """
 
     splits: Splits
@@ -70,9 +70,9 @@ class Inputs:
     provide: Callable[[Preparation, DistillationTask, str], Prepared] | None = None
 
     def chain(self, text: str) -> tuple[Perturbation, ...]:
-        """The perturbations that a trial names; none for the clean data.
+        """The perturbations of a chain's text; none for "", the clean data.
 
-        Raises: InputError when the study does not know them.
+        Raises: InputError for a chain that is not among the study's.
         """
         if not text:
             return ()
@@ -81,7 +81,7 @@ class Inputs:
         return self.perturbations[text]
 
     def perturbed(self, text: str, seed: int) -> Perturbed:
-        """The training split under a chain, "" for the clean one."""
+        """The training split under a chain; for the text "", the clean split."""
         from perturbations import chain
 
         if text and self.variant is not None:
@@ -89,8 +89,8 @@ class Inputs:
         return chain(self.chain(text), self.splits.train, seed=seed)
 
     @cached_property
-    def watched(self) -> Integers:
-        """The validation rows that interim accuracies are taken on: all, or a fixed draw of 1,000."""
+    def interim_rows(self) -> Integers:
+        """The validation rows on which interim accuracies are measured: all, or a fixed sample of 1,000."""
         count = len(self.splits.validation)
         if count <= RUNG_IMAGES:
             return np.arange(count)
@@ -99,10 +99,10 @@ class Inputs:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A finished trial.
+    """The outcome of a finished trial.
 
-    `result` is equal whenever the trial is run again; `report_only` holds test accuracies, which no tuner or selection
-    reads; `measured` differs between runs.
+    result: equal whenever the trial is run again; report_only: test accuracies, which no tuner or selection reads;
+    measured: seconds, memory and machine, which differ between runs; picture: the synthetic set as PNG.
     """
 
     trial: Trial
@@ -115,7 +115,7 @@ class Outcome:
 
     @property
     def row(self) -> dict[str, Any]:
-        """The JSON line that is the trial's record."""
+        """The content of the trial's line in rows.jsonl."""
         return {
             "trial": self.trial.hash,
             "config": self.trial.config,
@@ -125,18 +125,18 @@ class Outcome:
         }
 
 
-def without_result(trial: Trial, reason: str, began: float) -> Outcome:
-    """The outcome, with status `error`, of a trial that has none of its own."""
+def error_outcome(trial: Trial, reason: str, began: float) -> Outcome:
+    """The outcome, with status `error`, of a trial that raised or was lost. began: seconds since 1970."""
     measured = {"seconds": time.time() - began, "started": began, "ended": time.time()}
     return Outcome(trial, {"status": "error", "reason": reason[:2000]}, measured=measured)
 
 
 def validation_mean(result: Mapping[str, Any]) -> float:
-    """A result's mean validation accuracy, on the labels that its study selects by; NaN when the trial has none."""
+    """The mean validation accuracy on the labels by which the study selects settings; NaN if the trial has none."""
     accuracies = result.get(selected_by(result))
     return sum(accuracies) / len(accuracies) if accuracies else math.nan
 
 
 def selected_by(result: Mapping[str, Any]) -> str:
-    """Which of a result's validation accuracies choices read: clean labels, or noisy ones as a user may only have."""
+    """The key of the validation accuracies by which settings are selected: on clean labels, or on noisy ones."""
     return "noisy_validation_accuracy" if result.get("selection") == "noisy" else "validation_accuracy"

@@ -36,7 +36,7 @@ from studies.engine.trial import Inputs, Outcome, Trial
 SIZES = (50, 500, 5_000)
 
 
-def at_once(trial: Trial, inputs: Inputs, device: str, saved: Saved, pause: Any) -> Outcome:
+def at_once(trial: Trial, inputs: Inputs, device: str, saved: Saved, on_step: Any) -> Outcome:
     """A trial that returns at once, with a row and a history of usual size."""
     now = time.time()
     result = {

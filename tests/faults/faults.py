@@ -212,7 +212,7 @@ def disk_full(folder: Path, wanted: Rows) -> Found:
             while True:
                 file.write(bytes(4096))
         assert run.finish() == 1, run.log
-        told, before = said(run, "takes no more"), rows(run.out)
+        told, before = said(run, "cannot write to"), rows(run.out)
         filler.unlink()
         assert run.finish() == 0, run.log
         return judged(run, before, wanted, told)
@@ -227,7 +227,7 @@ def disk_read_only(folder: Path, wanted: Rows) -> Found:
         with mounted(["--bind", here, here], run.out):
             subprocess.run(["mount", "-o", "remount,bind,ro", here], check=True)
             assert run.finish() == 1, run.log
-        told, before = said(run, "takes no more"), rows(run.out)
+        told, before = said(run, "cannot write to"), rows(run.out)
         assert run.finish() == 0, run.log
         return judged(run, before, wanted, told)
 
@@ -263,7 +263,7 @@ def trial_raises(folder: Path, wanted: Rows) -> Found:
         before = {trial: row for trial, row in rows(run.out).items() if row["result"]["status"] == "ok"}
         assert len(before) == PLANNED - 1
         assert run.finish() == 0, run.log
-        said(run, "1 that failed run again")
+        said(run, "1 that ended in an error will run again")
         # The later of its two rows stands.
         after = {row["trial"]: {k: v for k, v in row.items() if k != "measured"} for row in raw_rows(run.out)}
         assert len(raw_rows(run.out)) == PLANNED + 1
@@ -319,7 +319,7 @@ def interrupted(folder: Path, wanted: Rows) -> Found:
         interrupt(run, signal.SIGINT)
         assert run.driver is not None
         assert run.driver.returncode == 130, run.log
-        told, before = said(run, "the same command goes on"), rows(run.out)
+        told, before = said(run, "run the same command again to continue"), rows(run.out)
         assert "Traceback" not in run.log
         assert "Not complete" in (run.out / "report.html").read_text()
         assert list((run.out / "checkpoints").glob("*.pt"))
@@ -337,7 +337,7 @@ def preempted(folder: Path, wanted: Rows) -> Found:
         assert run.driver.returncode == 143, run.log
         before = rows(run.out)
         assert run.finish() == 0, run.log
-        return judged(run, before, wanted, said(run, "the same command goes on"))
+        return judged(run, before, wanted, said(run, "run the same command again to continue"))
 
 
 def row_torn(folder: Path, wanted: Rows) -> Found:

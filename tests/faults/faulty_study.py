@@ -14,12 +14,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from studies.engine.command import main
-from studies.engine.running import Pause, Saved, run_trial
+from studies.engine.running import Saved, StepCallback, run_trial
 from studies.engine.trial import Inputs, Outcome, Trial
 from studies.sensitivity import STUDY
 
 
-def faulty(trial: Trial, inputs: Inputs, device: str, saved: Saved, pause: Pause | None) -> Outcome:
+def faulty(trial: Trial, inputs: Inputs, device: str, saved: Saved, on_step: StepCallback | None) -> Outcome:
     """The base alone with seed 1 goes wrong; every other trial is as it is."""
     if trial.config.get("method.weight") == 0 and trial.config["seed"] == 1:
         marks = Path(os.environ["FAULT_MARKS"])
@@ -28,7 +28,7 @@ def faulty(trial: Trial, inputs: Inputs, device: str, saved: Saved, pause: Pause
             if os.environ["FAULT"] == "raise":
                 raise ValueError("a fault that was asked for")
             time.sleep(10_000)
-    return run_trial(trial, inputs, device, saved, pause)
+    return run_trial(trial, inputs, device, saved, on_step)
 
 
 if __name__ == "__main__":

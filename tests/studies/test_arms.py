@@ -218,7 +218,7 @@ def test_what_is_no_study_is_one_line(study: object, tmp_path: Path) -> None:
 )
 def test_what_varied_is_checked_where_a_study_is_read(held: dict[str, Any], tmp_path: Path) -> None:
     write(tmp_path, {**STUDY, **held})
-    refused(lambda: StudyFolder.read(tmp_path), "study.json says no")
+    refused(lambda: StudyFolder.read(tmp_path), "study.json cannot be read")
 
 
 @pytest.mark.parametrize(

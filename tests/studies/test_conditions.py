@@ -40,7 +40,7 @@ def test_controls_are_the_clean_data() -> None:
         ("symmetric:rate=0.2+exponential:factor=10", "order imbalance, then label noise"),
         ("symetric:rate=0.2", "did you mean 'symmetric'"),
         ("symmetric:rate=2", r"must be in \[0, 0.9\]"),
-        ("", "must name a perturbation"),
+        ("", "must name at least one perturbation"),
     ],
 )
 def test_bad_conditions_are_one_line(text: str, message: str) -> None:

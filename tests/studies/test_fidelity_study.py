@@ -16,7 +16,6 @@ from mim4dd.networks import ConvNet
 from mim4dd.registry import flatten
 from studies.answers.fidelity.answer import CLOSE, schedule, write_answer
 from studies.answers.fidelity.published import PUBLISHED, published, published_recipe
-from studies.engine.answer import decimal
 from studies.engine.folder import StudyFolder
 from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import parse_options
@@ -24,6 +23,7 @@ from studies.engine.plan import Plan
 from studies.engine.rows import Row
 from studies.engine.running import run_trial
 from studies.engine.trial import Inputs
+from studies.engine.wording import decimal
 from studies.fidelity import STUDY
 
 WORDS = ("--protocol", "quick", "--seeds", "0-1", "--set", "evaluation.epochs=3", "--set", "evaluation.networks=2")

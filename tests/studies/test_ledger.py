@@ -12,11 +12,12 @@ from made_rows import factors_of, lost, made_folder, made_row
 from studies.answers.ledger import Ledger, Part, Ruling, margin
 from studies.answers.parts.response import Response
 from studies.answers.results import Cell, Contrast, Results
-from studies.engine.answer import Sentence, Table, decimal, images, plural, points
+from studies.engine.answer import Sentence, Table, points
 from studies.engine.arms import Arm, Curve, Factor, Level, Planned, cross, with_controls
 from studies.engine.folder import StudyFolder
 from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import Decision, judge, three_tests
+from studies.engine.wording import decimal, images, plural
 
 SEEDS = range(8)
 LIGHT = Factor(

@@ -10,7 +10,7 @@ import pytest
 
 from mim4dd.errors import InputError
 from studies.engine.journal import Journal, checkpoint_path
-from studies.engine.status import FINISHED, RUNNING, STANDING, look
+from studies.engine.status import FINISHED, INCOMPLETE, RUNNING, study_status
 from studies.engine.trial import Outcome, Trial
 from studies.engine.tuning.feeding import CHUNK, RETRIES, Feed
 from studies.engine.tuning.monitor import TrialMonitor, Worker, read_checkpoint
@@ -60,11 +60,11 @@ def test_damaged_states_are_not_used_and_told(tmp_path: Path) -> None:
 def test_stopping_reaches_every_trial_and_counts_those_at_work(tmp_path: Path) -> None:
     monitor = TrialMonitor(str(tmp_path), 60)
     one, two = monitor.begin("a", ONE).ticket, monitor.begin("b", OTHER).ticket
-    assert monitor.look(False).working == 2
-    assert monitor.look(True).working == 2
+    assert monitor.check(False).working == 2
+    assert monitor.check(True).working == 2
     assert monitor.heartbeat([one], "x") is True
     monitor.pause([one])
-    assert monitor.look(True).working == 1
+    assert monitor.check(True).working == 1
     told = json.loads((tmp_path / "running.json").read_text())["running"]
     assert {line["trial"]: line["progress"] for line in told} == {"a": "paused", "b": "starting"}
     monitor.end([two])
@@ -74,7 +74,7 @@ def test_a_disk_that_refuses_is_told_and_kills_nothing(tmp_path: Path) -> None:
     monitor = TrialMonitor(str(tmp_path / "file"), 60)
     (tmp_path / "file").write_text("no folder")
     monitor.save(monitor.begin("t", ONE).ticket, b"state")
-    assert monitor.look(False).trouble
+    assert monitor.check(False).storage_error
 
 
 def trials(count: int) -> list[Trial]:
@@ -85,11 +85,11 @@ def test_units_are_fed_in_order_and_lost_ones_come_first_a_bounded_number_of_tim
     feed = Feed(trials(3), 0)
     assert [feed.next(), feed.next()] == [0, 1]
     for _ in range(RETRIES):
-        assert feed.lose(0)
-        feed.open()
+        assert feed.record_loss(0)
+        feed.start_chunk()
         assert feed.next() == 0
-    assert not feed.lose(0)
-    feed.open()
+    assert not feed.record_loss(0)
+    feed.start_chunk()
     assert feed.next() == 2
     assert feed.next() is None
 
@@ -106,7 +106,7 @@ def test_a_loss_among_short_trials_ends_the_chunk_and_among_long_ones_does_not()
         feed = Feed(trials(5), 0)
         feed.next()
         feed.seconds.append(seconds)
-        feed.lose(0)
+        feed.record_loss(0)
         assert feed.drained is drained
 
 
@@ -114,7 +114,7 @@ def test_a_chunk_ends_and_the_next_goes_on() -> None:
     feed = Feed(trials(CHUNK + 1), 0)
     assert sum(feed.next() is not None for _ in range(CHUNK + 1)) == CHUNK
     assert feed.over
-    feed.open()
+    feed.start_chunk()
     assert feed.next() == CHUNK
 
 
@@ -149,25 +149,25 @@ def test_status_of_a_study_that_runs_stands_and_is_finished(tmp_path: Path) -> N
     journal = journal_with(tmp_path, 4, 3)
     monitor = TrialMonitor(str(tmp_path), 60)
     monitor.begin(trials(4)[3].hash, ONE)
-    monitor.look(False)
+    monitor.check(False)
     with open(tmp_path / "rows.jsonl", "ab") as file:
         file.write(b'{"trial": "being wri')
-    state, lines = look(tmp_path, time.time())
+    state, lines = study_status(tmp_path, time.time())
     assert state == RUNNING
     told = "\n".join(lines)
     assert "3 of 4 planned have a row (3 ok)" in told
-    assert "a trial in 2.0 s, 0:02 left" in told
-    assert "workers lost under trials: 1" in told
+    assert "2.0 s per trial, 0:02 left" in told
+    assert "trials restarted after losing their worker: 1" in told
     assert "on host (process 10)" in told
     journal.close()
-    state, lines = look(tmp_path, time.time())
-    assert state == STANDING
-    assert lines[-1] == "the same command goes on from here"
+    state, lines = study_status(tmp_path, time.time())
+    assert state == INCOMPLETE
+    assert lines[-1] == "run the same command again to continue"
     whole = journal_with(tmp_path / "whole", 2, 2)
     whole.close()
-    assert look(tmp_path / "whole", time.time())[0] == FINISHED
+    assert study_status(tmp_path / "whole", time.time())[0] == FINISHED
 
 
 def test_status_of_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no study"):
-        look(tmp_path, 0.0)
+        study_status(tmp_path, 0.0)

@@ -62,9 +62,9 @@ def test_mlflow_holds_the_parent_and_a_child_for_each_trial(undisturbed: Path) -
 
 
 def test_optuna_has_every_setting_with_its_mean_once(undisturbed: Path) -> None:
-    from studies.engine.dashboard import opened
+    from studies.engine.dashboard import open_storage
 
-    found = opened(undisturbed / "out" / "optuna.journal", "sensitivity").get_trials()
+    found = open_storage(undisturbed / "out" / "optuna.journal", "sensitivity").get_trials()
     assert sorted(one.user_attrs["role"] for one in found) == ["default", "design", "design", "design"]
     by_setting = {setting.setting: setting for setting in StudyFolder.read(undisturbed / "out").settings}
     kept = rows(undisturbed / "out")

@@ -72,13 +72,13 @@ def interrupted(one: Trial, place: str, kept: list[Saved] | None = None) -> Outc
     """The trial, saved and stopped at a place, then gone on with from what is on disk."""
     saved: list[Saved] = kept if kept is not None else []
 
-    def pause(run: TrialRun) -> None:
+    def on_step(run: TrialRun) -> None:
         if run.progress == place:
             saved.append(as_read(run))
             raise Stop
 
     with pytest.raises(Stop):
-        run_trial(one, inputs(), pause=pause)
+        run_trial(one, inputs(), on_step=on_step)
     return run_trial(one, inputs(), saved=saved[0])
 
 
@@ -91,7 +91,7 @@ def interrupted(one: Trial, place: str, kept: list[Saved] | None = None) -> Outc
         "evaluating, epoch 20 of 20",
     ],
 )
-def test_a_trial_stopped_at_any_pause_and_resumed_ends_with_the_same_bits(place: str) -> None:
+def test_a_trial_stopped_after_any_step_and_resumed_ends_with_the_same_bits(place: str) -> None:
     whole = run_trial(trial(head="learned"), inputs())
     resumed = interrupted(trial(head="learned"), place)
     assert json.dumps(resumed.result) == json.dumps(whole.result)
@@ -102,19 +102,19 @@ def test_a_trial_stopped_at_any_pause_and_resumed_ends_with_the_same_bits(place:
     assert (resumed.synthetic.images == whole.synthetic.images).all()
 
 
-def stopped_every(one: Trial, pauses: int) -> tuple[Outcome, list[str]]:
-    """The trial in as many attempts as it takes, each ended by its so-manieth pause; and where they ended."""
+def stopped_every(one: Trial, steps: int) -> tuple[Outcome, list[str]]:
+    """The trial in as many attempts as it takes, each ended after so many steps; and where they ended."""
     saved, places = Saved(), []
     while True:
         seen: list[TrialRun] = []
 
-        def pause(run: TrialRun, seen: list[TrialRun] = seen) -> None:
+        def on_step(run: TrialRun, seen: list[TrialRun] = seen) -> None:
             seen.append(run)
-            if len(seen) == pauses:
+            if len(seen) == steps:
                 raise Stop
 
         try:
-            return run_trial(one, inputs(), saved=saved, pause=pause), places
+            return run_trial(one, inputs(), saved=saved, on_step=on_step), places
         except Stop:
             saved = as_read(seen[-1])
             places.append(f"{len(seen[-1].rungs)} rungs, {seen[-1].progress}")
@@ -138,9 +138,9 @@ def test_attempts_that_end_in_every_training_add_up_to_the_same_bits(knobs: dict
     assert (resumed.synthetic.images == whole.synthetic.images).all()
 
 
-def test_every_iteration_and_every_epoch_ends_in_a_pause_that_knows_its_place() -> None:
+def test_the_step_callback_is_called_after_every_iteration_and_every_epoch_with_the_progress() -> None:
     places: list[str] = []
-    run_trial(trial(epochs="8", networks="3"), inputs(), pause=lambda run: places.append(run.progress))
+    run_trial(trial(epochs="8", networks="3"), inputs(), on_step=lambda run: places.append(run.progress))
     evaluating = [f"evaluating, epoch {epoch} of 8" for epoch in range(1, 9)]
     distilling = [f"distilling, iteration {iteration} of 20" for iteration in range(1, 21)]
     assert places == distilling[:5] + evaluating + distilling[5:10] + evaluating + distilling[10:] + evaluating

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mim4dd.errors import InputError
 from mim4dd.protocol import RESULTS_VERSION
-from studies.engine.answer import images, plural
 from studies.engine.folder import StudyFolder
+from studies.engine.wording import images, plural
 
 NAME = "baselines"
 

@@ -9,15 +9,17 @@ import numpy as np
 
 from studies.answers.baselines.blocks import Blocks
 from studies.answers.baselines.pairs import wins_figure, wins_table
+from studies.answers.baselines.plain import plain
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.contrasts import contrast_table, forest, wins
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.wording import ADVANTAGES, chance, grouped
 from studies.answers.results import Results
-from studies.engine.answer import Answer, Cell, Quantity, Sentence, Table, decimal, percent, plural
+from studies.engine.answer import Answer, Cell, Quantity, Sentence, Table, percent
 from studies.engine.arms import CEILING, FLOOR
 from studies.engine.folder import StudyFolder
 from studies.engine.statistics import mean_interval
+from studies.engine.wording import decimal, plural
 
 # Demsar's rule of thumb for Friedman's chi-squared.
 ENOUGH_BLOCKS = 10
@@ -50,6 +52,7 @@ def write_answer(folder: StudyFolder) -> Answer:
         Part([*words, _over_random(ledger, over), *blocks.sentences(), losses(ledger)]),
         Part(tables=tables, figures=[forest(ledger, "test"), wins_figure(ledger), blocks.figure()]),
         Part(notes=[*_notes(ledger, blocks), more_seeds(ledger)], summary=_summary(ledger, blocks, gains)),
+        Part(plain=plain(ledger, _best(results, blocks.entrants), gains, over)),
     )
 
 

@@ -16,11 +16,12 @@ from scipy.stats import rankdata
 from studies.answers.baselines.added_studies import added_studies, place_of
 from studies.answers.parts.drawing import INCHES_A_LETTER, INK, PAGE, styles
 from studies.answers.results import Results
-from studies.engine.answer import Cell, Figure, Quantity, Sentence, Table, plural
+from studies.engine.answer import Cell, Figure, Quantity, Sentence, Table
 from studies.engine.arms import CEILING
 from studies.engine.rows import Array
 from studies.engine.statistics import Ranks, rank_methods
 from studies.engine.statistics.contrasts import LEVEL
+from studies.engine.wording import plural
 
 # What makes blocks differ by their nature, and what names a trial.
 OF_A_BLOCK = ("dataset", "dataset_digest", "ipc", "seed", "source", "classes_as", "protocol")

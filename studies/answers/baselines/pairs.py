@@ -9,8 +9,9 @@ from studies.answers.parts.heat_maps import SIGNED, HeatCell, Scale, heat_map
 from studies.answers.parts.wording import chance
 from studies.answers.results import Results
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Figure, Table, plural
+from studies.engine.answer import Figure, Table
 from studies.engine.statistics import Improvement
+from studies.engine.wording import plural
 
 # More methods than this leave no room for intervals in the cells of the map.
 LEGIBLE = 7

@@ -9,16 +9,18 @@ from matplotlib.ticker import PercentFormatter
 
 from mim4dd.methods import METHODS
 from mim4dd.registry import Scalar, flatten
+from studies.answers.fidelity.plain import plain
 from studies.answers.fidelity.published import SAME, Published, published
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.drawing import PAGE, bars, dodged, legend, panels, percent_axis, styles
 from studies.answers.parts.overview import ENDED, more_seeds, unready
 from studies.answers.results import Contrast, Results, slug
-from studies.engine.answer import Answer, Cell, Figure, Quantity, Sentence, Table, decimal, images, percent, plural
+from studies.engine.answer import Answer, Cell, Figure, Quantity, Sentence, Table, percent
 from studies.engine.arms import TERM
 from studies.engine.folder import StudyFolder
 from studies.engine.statistics import Interval, mean_interval
 from studies.engine.statistics.contrasts import Decision
+from studies.engine.wording import decimal, images, plural
 
 # What method.md asks of a recipe that is run in full, in points.
 CLOSE = 1.5
@@ -68,7 +70,7 @@ def write_answer(folder: StudyFolder) -> Answer:
     means = {f"{ledger.results.arms[arm].name}/test_accuracy": _mean(found, arm).mean for arm in arms}
     return ledger.compose(
         Part([_sentence(found, arm) for arm in arms], [_table(found)], [_curves(ledger.results)]),
-        Part(notes=[*_notes(found), more_seeds(ledger)], summary=means),
+        Part(notes=[*_notes(found), more_seeds(ledger)], summary=means, plain=plain(ledger, found.gaps)),
     )
 
 

@@ -6,17 +6,25 @@ from collections.abc import Mapping
 
 from studies.answers.ledger import Ledger, Ruling
 from studies.answers.parts.plain import too_few
-from studies.engine.answer import Sentence, plural
+from studies.engine.answer import Sentence
 from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision
+from studies.engine.wording import plural
+
+REACHED = {
+    Decision.NEGLIGIBLE: "equal to it within the margin",
+    Decision.GAIN: "above it",
+    Decision.LOSS: "below it",
+    Decision.UNDECIDED: "not shown to differ from it",
+}
 
 
-def plain(ledger: Ledger, gaps: Mapping[str, Ruling], words: Mapping[Decision, str]) -> list[Sentence | None]:
-    """How many methods reach their published number. gaps: ours less it, by arm; words: by decision."""
+def plain(ledger: Ledger, gaps: Mapping[str, Ruling]) -> list[Sentence | None]:
+    """How many methods reach their published number. gaps: ours less it, by arm."""
     if not gaps:
         return []
     names = {arm: ledger.results.arms[arm].name for arm in gaps}
     groups = []
-    for decision, word in words.items():
+    for decision, word in REACHED.items():
         arms = [arm for arm, gap in gaps.items() if gap.decision is decision]
         if arms:
             sizes = ", ".join(f"{names[arm]} {gaps[arm].points}" for arm in arms)

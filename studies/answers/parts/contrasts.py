@@ -15,9 +15,10 @@ from studies.answers.parts.drawing import INK, PAGE, Style, bars, panels, styles
 from studies.answers.parts.wording import chance
 from studies.answers.results import Cell, Results
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Figure, Table, plural
+from studies.engine.answer import Figure, Table
 from studies.engine.arms import CEILING, FLOOR
 from studies.engine.statistics import Improvement, probability_of_improvement
+from studies.engine.wording import plural
 
 
 def wins(results: Results, a: Cell, b: Cell, metric: str) -> Improvement:

@@ -25,9 +25,10 @@ from studies.answers.parts.response import Levels, Response
 from studies.answers.parts.wording import chance
 from studies.answers.results import Cell
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Figure, Quantity, Table, plural
+from studies.engine.answer import Figure, Quantity, Table
 from studies.engine.arms import Curve
 from studies.engine.statistics import probability_of_improvement
+from studies.engine.wording import plural
 
 # Curves side by side; more go below.
 COLUMNS = 3

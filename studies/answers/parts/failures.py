@@ -14,9 +14,10 @@ from studies.answers.parts.heat_maps import hatch, ink_on, shares_map
 from studies.answers.parts.pictures import picture_figure
 from studies.answers.parts.wording import at, listed
 from studies.answers.results import Cell
-from studies.engine.answer import Figure, Sentence, Table, plural
+from studies.engine.answer import Figure, Sentence, Table
 from studies.engine.arms import CEILING
 from studies.engine.failures import FAILED, FAILURES, UNDECIDED, Group, describe, named
+from studies.engine.wording import plural
 
 EXAMPLES = 8
 Levels = tuple[str, ...]

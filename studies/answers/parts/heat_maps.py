@@ -13,9 +13,9 @@ from matplotlib.patches import Rectangle
 
 from studies.answers.ledger import Ruling
 from studies.answers.parts.drawing import INK, SMALLEST
-from studies.engine.answer import decimal
 from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import Decision
+from studies.engine.wording import decimal
 
 PALE = "#eceef1"
 # Less than five points would dramatise noise, more than twenty would hide the other cells.

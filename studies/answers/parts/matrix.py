@@ -12,7 +12,8 @@ from studies.answers.parts.drawing import INCHES_A_LETTER, TITLE, panels
 from studies.answers.parts.heat_maps import ACCURACIES, HeatCell, difference_cell, differences, heat_map, mean_cell
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell
-from studies.engine.answer import Figure, Quantity, Table, plural
+from studies.engine.answer import Figure, Quantity, Table
+from studies.engine.wording import plural
 
 # How a map of differences shows what the rule says.
 MARKED = (

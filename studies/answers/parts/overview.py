@@ -8,8 +8,9 @@ import numpy as np
 
 from studies.answers.ledger import Ledger, Part
 from studies.answers.results import Results
-from studies.engine.answer import Sentence, images, percent, plural
+from studies.engine.answer import Sentence, percent
 from studies.engine.statistics.contrasts import FEWEST_PAIRS
+from studies.engine.wording import images, plural
 
 # How a trial ended, as the predicate of a sentence.
 ENDED = {"ok": "finished", "diverged": "diverged", "error": "failed with an error", "missing": "did not run"}

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from studies.answers.ledger import Ruling, margin
+from studies.answers.parts.wording import listed
 from studies.engine.answer import points
 from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision
+from studies.engine.wording import plural
 
-# What a method is to another one, by decision, in the order in which they are told.
+# How a method compares with another one, by decision, in the order in which they are told.
 BETTER = {
     Decision.GAIN: "better",
     Decision.LOSS: "worse",
@@ -39,10 +41,22 @@ def amount(interval: Interval) -> str:
     return points(Interval(mean, high, low, interval.n), cost=True)
 
 
-def counted(rulings: Sequence[Ruling], words: Mapping[Decision, str] = BETTER) -> str:
-    """How many were decided how, `better in 3, undecided in 14`; nothing is said of what did not occur."""
+def standing(rulings: Sequence[Ruling], other: str) -> str:
+    """`compared with DM, it is better in 3 and undecided in 14 of 17 cases`: one method, many comparisons."""
     counts = Counter(one.decision for one in rulings)
-    return ", ".join(f"{word} in {counts[decision]}" for decision, word in words.items() if counts[decision])
+    if len(counts) == 1 and Decision.UNDECIDED in counts:
+        cases = f" in all {len(rulings)} cases" if len(rulings) > 1 else ""
+        return f"whether it differs from {other} is undecided{cases}"
+    parts = [f"{word} in {counts[decision]}" for decision, word in BETTER.items() if counts[decision]]
+    return f"compared with {other}, it is {listed(parts)} of {plural(len(rulings), 'case')}"
+
+
+def shares(rulings: Sequence[Ruling], words: Mapping[Decision, tuple[str, str]]) -> list[str]:
+    """`3 improve on DM`, `1 falls below it`: many subjects by what was decided of each. words: for one, for several."""
+    counts = Counter(one.decision for one in rulings)
+    return [
+        f"{counts[decision]} {forms[counts[decision] > 1]}" for decision, forms in words.items() if counts[decision]
+    ]
 
 
 def too_few(rulings: Sequence[Ruling]) -> bool:

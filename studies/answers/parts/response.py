@@ -10,10 +10,11 @@ import numpy as np
 from studies.answers.ledger import Ledger, Ruling
 from studies.answers.parts.wording import COSTS, at, grouped, listed
 from studies.answers.results import Cell, slug
-from studies.engine.answer import Sentence, plural
+from studies.engine.answer import Sentence
 from studies.engine.arms import Curve
 from studies.engine.rows import Array
 from studies.engine.statistics.contrasts import Decision
+from studies.engine.wording import plural
 
 Levels = tuple[str, ...]
 # More undecided levels than this are counted and not named.

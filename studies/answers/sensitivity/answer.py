@@ -12,11 +12,13 @@ from studies.answers.results import Cell, Results
 from studies.answers.sensitivity import breaking, stress
 from studies.answers.sensitivity.analysis import METRIC, Analysis, default_name, having
 from studies.answers.sensitivity.figures import draw_figures
+from studies.answers.sensitivity.plain import plain
 from studies.answers.sensitivity.tables import span, tables
-from studies.engine.answer import Answer, Sentence, decimal, images, percent, plural
+from studies.engine.answer import Answer, Sentence, percent
 from studies.engine.folder import StudyFolder
 from studies.engine.statistics import Estimate, selection_leak
 from studies.engine.statistics.importance import ABOVE, UNDECIDED, Importance
+from studies.engine.wording import decimal, images, plural
 
 
 def write_answer(folder: StudyFolder) -> Answer:
@@ -31,7 +33,8 @@ def write_answer(folder: StudyFolder) -> Answer:
         parts = [stress.part(found[0], found[1]), Part([clean])]
     # What was found on clean data comes last but for the trials that were lost.
     parts.insert(1, _of_one(found[-1]))
-    return ledger.compose(*parts, Part([losses(ledger)], notes=[more_seeds(ledger)]))
+    ends = Part([losses(ledger)], notes=[more_seeds(ledger)], plain=plain(found))
+    return ledger.compose(*parts, ends)
 
 
 def _unready(results: Results) -> Part | None:

@@ -10,9 +10,10 @@ import numpy.typing as npt
 from mim4dd.seeding import generator
 from studies.answers.parts.failures import Occurrence, occurrences
 from studies.answers.sensitivity.analysis import Analysis
-from studies.engine.answer import Claim, Sentence, Table, plural
+from studies.engine.answer import Claim, Sentence, Table
 from studies.engine.failures import Group, describe
 from studies.engine.rows import Array
+from studies.engine.wording import plural
 
 # A knob is named only if it separates failing from healthy settings better than 95% of random labellings do.
 PERMUTATIONS = 500

@@ -24,9 +24,10 @@ from studies.answers.parts.heat_maps import ACCURACY
 from studies.answers.parts.pictures import picture_figure
 from studies.answers.results import Cell
 from studies.answers.sensitivity.analysis import Analysis, default_name, having
-from studies.engine.answer import Figure, plural
+from studies.engine.answer import Figure
 from studies.engine.space import Axis
 from studies.engine.statistics.surface import LEAST_R_SQUARED, OF_NOISE, SurfaceFit
+from studies.engine.wording import plural
 
 # Okabe and Ito's blue, vermillion and orange, which differ in lightness too; what is drawn differs in shape besides.
 OURS, BASE, DEFAULT = "#0072B2", "#D55E00", "#E69F00"

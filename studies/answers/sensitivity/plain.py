@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from studies.answers.parts.plain import compared, counted, too_few
+from collections.abc import Sequence
+
+from studies.answers.parts.plain import compared, shares, too_few
+from studies.answers.parts.wording import listed
 from studies.answers.sensitivity.analysis import METRIC, Analysis, having
-from studies.engine.answer import Claim, Sentence, decimal, images, percent, plural
+from studies.engine.answer import Claim, Sentence, percent
+from studies.engine.conditions import CLEAN
 from studies.engine.statistics import Estimate
-from studies.engine.statistics.contrasts import FEWEST_PAIRS
+from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision
+from studies.engine.wording import decimal, images, plural
 
 
-def plain(analysis: Analysis) -> list[Sentence | None]:
-    """The default, how far the knobs move the accuracy, and what the other settings gain."""
-    return [_default(analysis), _movement(analysis), _settings(analysis)]
+def plain(analyses: Sequence[Analysis]) -> list[Sentence | None]:
+    """The default, how far the knobs move the accuracy, and what the other settings gain.
+
+    analyses: of each kind of training data, the clean ones first; of perturbed data the last alone is told.
+    """
+    last = analyses[-1]
+    return [_default(last), _movement(last), _settings(last)]
 
 
 def _default(analysis: Analysis) -> Sentence:
     mean, claim = analysis.ledger.claimed_mean(analysis.cells[0], METRIC)
     gain, study = analysis.gains[0], analysis.folder.study
-    data = f"{study['dataset']}{analysis.results.at(analysis.levels)}"
+    data = " under ".join([str(study["dataset"]), *(level for level in analysis.levels if level != CLEAN.label)])
     return Sentence(
         f"On {data}, with {images(analysis.folder.configuration['ipc'])} and {plural(mean.n, 'synthetic set')}, "
         f"{analysis.tried[0].name} reaches {percent(mean)} validation accuracy and "
@@ -30,7 +39,7 @@ def _movement(analysis: Analysis) -> Sentence | None:
     """What choosing another setting moves, against what another seed does."""
     if having(analysis.results, "search") or (spreads := analysis.spreads) is None:
         return None
-    knobs = ", ".join(axis.short.replace("_", " ") for axis in analysis.space)
+    knobs = listed([axis.short.replace("_", " ") for axis in analysis.space])
     (settings, first), (sets, second) = spreads
     return Sentence(
         f"Over {plural(analysis.variance.n_settings, 'setting')} of {knobs}, the choice of setting moves accuracy by "
@@ -53,7 +62,14 @@ def _settings(analysis: Analysis) -> Sentence | None:
     claims: tuple[Claim, ...] = tuple(one.claim for one in others)
     if too_few([*others, analysis.gains[0]]):
         sets = plural(len(analysis.base_sets), "set")
-        text = f"With {sets} per setting no comparison can be decided; that takes at least {FEWEST_PAIRS}."
+        text = f"With {sets} per setting no comparison can be decided; a decision takes at least {FEWEST_PAIRS}."
         return Sentence(text, claims)
-    count = plural(len(others), "other setting")
-    return Sentence(f"Compared with {analysis.base.name}, the {count} are: {counted(others)}.", claims)
+    base, little = analysis.base.name, "no more than half a point"
+    words = {
+        Decision.GAIN: (f"improves on {base}", f"improve on {base}"),
+        Decision.LOSS: (f"falls below {base}", f"fall below {base}"),
+        Decision.NEGLIGIBLE: (f"differs from {base} by {little}", f"differ from {base} by {little}"),
+        Decision.UNDECIDED: (f"is not shown to differ from {base}", f"are not shown to differ from {base}"),
+    }
+    text = f"Of the {plural(len(others), 'other setting')} tried, {listed(shares(others, words))}."
+    return Sentence(text, claims)

@@ -9,10 +9,11 @@ from studies.answers.parts.drawing import FAINT, INK, PAGE, legend, panels, poin
 from studies.answers.sensitivity.analysis import METRIC, Analysis, default_name
 from studies.answers.sensitivity.figures import DEFAULT, OURS, Look, draw_knob, trust
 from studies.answers.sensitivity.tables import STARRED
-from studies.engine.answer import Cell, Claim, Figure, Quantity, Sentence, Table, decimal, plural
+from studies.engine.answer import Cell, Claim, Figure, Quantity, Sentence, Table
 from studies.engine.rows import Array
 from studies.engine.space import Axis
 from studies.engine.statistics.slopes import Agreement, Slope, knob_slopes, rank_agreement
+from studies.engine.wording import decimal, plural
 
 
 class Comparison:

@@ -7,8 +7,9 @@ import numpy as np
 from studies.answers.results import Cell
 from studies.answers.sensitivity.analysis import METRIC, Analysis, having
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Quantity, Table, plural
+from studies.engine.answer import Quantity, Table
 from studies.engine.arms import Arm
+from studies.engine.wording import plural
 
 STARRED = "A star marks a gain or a loss that is decided, by three paired t tests Holm-corrected over"
 

@@ -16,6 +16,7 @@ from studies.answers.parts.response import Levels, Response
 from studies.answers.parts.wording import grouped
 from studies.answers.results import Cell, Contrast, Results, slug
 from studies.answers.stress.classes import class_part
+from studies.answers.stress.plain import plain
 from studies.answers.stress.selecting import selection_part
 from studies.answers.stress.training import training_part
 from studies.engine.answer import Answer, Figure, Sentence
@@ -74,7 +75,7 @@ def write_answer(folder: StudyFolder) -> Answer:
             ]
         ),
         Part(figures=[*classes.figures, transitions, images, *failing.figures[1:]]),
-        Part(notes=[*_notes(folder), more_seeds(ledger)], summary=_summary(found)),
+        Part(notes=[*_notes(folder), more_seeds(ledger)], summary=_summary(found), plain=plain(found)),
     )
 
 

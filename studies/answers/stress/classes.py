@@ -23,12 +23,13 @@ from studies.answers.parts.heat_maps import ACCURACY
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell, slug
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Claim, Figure, Quantity, Sentence, Table, percent, plural
+from studies.engine.answer import Claim, Figure, Quantity, Sentence, Table, percent
 from studies.engine.arms import CEILING
 from studies.engine.failures.groups import Classes, head_and_tail, many_medium_few, thirds
 from studies.engine.measuring import LARGEST_MATRIX
 from studies.engine.rows import Array
 from studies.engine.statistics import Interval, mean_interval
+from studies.engine.wording import plural
 
 Grouping = Callable[[Sequence[int]], Sequence[Classes]]
 THIRDS = ("head third", "medium third", "tail third")

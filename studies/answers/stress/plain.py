@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from studies.answers.parts.plain import BETTER, compared, counted, too_few
+from studies.answers.parts.plain import compared, shares, standing, too_few
 from studies.answers.parts.response import Response
 from studies.answers.parts.wording import listed
 from studies.answers.results import Cell
-from studies.engine.answer import Sentence, images, percent, plural, points
+from studies.engine.answer import Sentence, percent, points
 from studies.engine.arms import FLOOR
 from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision
+from studies.engine.wording import images, plural
 
-LOSES = {
-    Decision.LOSS: "a loss",
-    Decision.GAIN: "a gain",
-    Decision.NEGLIGIBLE: "no change beyond half a point",
-    Decision.UNDECIDED: "undecided",
+# What a perturbation does to an accuracy, by decision.
+EFFECTS = {
+    Decision.LOSS: ("lowers it", "lower it"),
+    Decision.GAIN: ("raises it", "raise it"),
+    Decision.NEGLIGIBLE: ("changes it by no more than half a point", "change it by no more than half a point"),
+    Decision.UNDECIDED: ("has an undecided effect", "have an undecided effect"),
 }
 
 
@@ -49,26 +51,28 @@ def _costs(response: Response, arm: str) -> Sentence | None:
         return None
     if too_few(list(rulings.values())):
         sets = plural(len(results.seeds), "set")
-        text = f"With {sets} per method nothing can be decided; that takes at least {FEWEST_PAIRS}."
+        text = f"With {sets} per method nothing can be decided; a decision takes at least {FEWEST_PAIRS}."
         return Sentence(text, tuple(one.claim for one in rulings.values()))
-    text = f"Against {response.at_reference} data, {plural(len(rulings), 'kind')} of perturbed training data are: "
-    text += counted(list(rulings.values()), LOSES)
-    lost = {levels: one for levels, one in rulings.items() if one.decision is Decision.LOSS}
-    if lost:
-        worst = min(lost, key=lambda levels: lost[levels].interval.mean or 0.0)
-        text += f"; the largest decided loss is {points(lost[worst].interval, cost=True)}, at {' · '.join(worst)}"
-    return Sentence(f"{text}.", tuple(one.claim for one in rulings.values()))
+    effects = shares(list(rulings.values()), EFFECTS)
+    if lost := [levels for levels, one in rulings.items() if one.decision is Decision.LOSS]:
+        worst = min(lost, key=lambda levels: rulings[levels].interval.mean or 0.0)
+        most = "the most at " if len(lost) > 1 else "at "
+        effects[0] += f" ({most}{' · '.join(worst)}, by {points(rulings[worst].interval, cost=True)})"
+    text = f"Of {plural(len(rulings), 'perturbation')} of the training data, compared with its accuracy on "
+    return Sentence(
+        f"{text}{response.at_reference} data, {listed(effects)}.", tuple(one.claim for one in rulings.values())
+    )
 
 
 def _advantages(response: Response, arm: str) -> Sentence | None:
     """How often the method is better than its base, and than random real images, on the same perturbed data."""
-    results, ledger, told = response.results, response.ledger, []
+    results, ledger = response.results, response.ledger
     perturbed = [levels for levels in results.levels if levels != results.reference]
     perturbed = [levels for levels in perturbed if results.setting(Cell(arm, levels))]
     gains = [response.gain(arm, levels) for levels in perturbed]
     if not gains or too_few(gains):
         return None
-    told.append(f"compared with {response.name(results.arms[arm].control)} it is {counted(gains)}")
     over = [ledger[results.against(arm, FLOOR, levels, response.metric)] for levels in perturbed]
-    told.append(f"compared with {results.arms[FLOOR].name} it is {counted(over, BETTER)}")
-    return Sentence(f"On these data, {listed(told)}.", tuple(one.claim for one in (*gains, *over)))
+    base, floor = response.name(results.arms[arm].control), results.arms[FLOOR].name
+    text = f"On the same perturbed data, {standing(gains, base)}; {standing(over, floor)}."
+    return Sentence(text, tuple(one.claim for one in (*gains, *over)))

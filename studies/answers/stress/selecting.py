@@ -11,9 +11,10 @@ from studies.answers.ledger import Part, Ruling
 from studies.answers.parts.response import Levels, Response
 from studies.answers.results import Cell, slug
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Quantity, Sentence, Table, plural, points
+from studies.engine.answer import Quantity, Sentence, Table, points
 from studies.engine.conditions import Condition
 from studies.engine.statistics import Interval, paired_interval
+from studies.engine.wording import plural
 
 SPLITS = ("clean_validation", "noisy_validation")
 

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import stats
 
 from mim4dd.registry import knob
-from studies.engine.answer import decimal, plural
 from studies.engine.failures.catalogue import FAILED, FAILURES, HEALTHY, UNDECIDED, Finding, Group
 from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision, Judged
+from studies.engine.wording import decimal, plural
 
 STATES = {Decision.GAIN: HEALTHY, Decision.UNDECIDED: UNDECIDED}
 

@@ -1,8 +1,8 @@
-"""The one rule that decides: three tests a contrast, each Holm-adjusted over the contrast's family.
+"""The one decision rule: three tests for each contrast, each Holm-adjusted over the contrast's family.
 
-A contrast is a list of differences of sets of one seed, with a margin. Tests: *difference* (two-sided paired t),
-*negligible* (two one-sided tests against -margin and +margin; the larger p), *beyond* (one-sided, the mean's size
-against the margin). Intervals are pointwise; words follow the tests.
+A contrast consists of paired differences (synthetic sets of the same seed) and a margin. Tests: *difference* (two-sided
+paired t), *negligible* (two one-sided tests against -margin and +margin; the larger p), *beyond* (one-sided, the
+absolute mean against the margin). Intervals are pointwise; decisions follow the tests.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from .intervals import Interval, holm, mean_interval
 
 LEVEL = 0.05
 POWER = 0.8
-# Fewer pairs decide nothing: a t interval of four is three to four times as wide as that of twenty.
+# With fewer pairs every contrast is undecided: a t interval of 4 is three to four times as wide as one of 20.
 FEWEST_PAIRS = 5
-# Nobody runs more pairs, and a forecast beyond is worth nothing.
+# The largest forecast of a number of pairs: more than anyone would run.
 MOST_PAIRS = 10_000
 MARGIN = 0.005  # half a point of accuracy: less is of no use to anyone, whatever its sign
 
 
 class Decision(StrEnum):
-    """What a contrast's tests say."""
+    """The conclusion from a contrast's tests."""
 
     GAIN = "gain"
     LOSS = "loss"
@@ -38,10 +38,10 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Tested:
-    """The differences of one contrast: mean, pointwise 95 % t interval, and the three raw p-values.
+    """The tests of one contrast: mean difference with its pointwise 95 % t interval, and the three raw p-values.
 
-    p-values are None where nothing can be tested: fewer than FEWEST_PAIRS pairs, pairs that still have no row, or
-    differences without spread that are not all 0.
+    The p-values are None if the contrast cannot be tested (why_not): fewer than FEWEST_PAIRS pairs, pairs that have no
+    row yet, or differences that are all equal but not 0.
     """
 
     interval: Interval
@@ -62,11 +62,11 @@ class Tested:
 
 @dataclass(frozen=True)
 class Judged:
-    """A contrast in its family: adjusted p-values, the decision, and how many pairs would decide.
+    """A contrast within its family: adjusted p-values, the decision, and the number of pairs needed to decide.
 
-    size: with a gain or loss, `beyond` the margin or `below` it, or "" where neither is shown. needed: the fewest and
-    the most pairs from the ends of the effect's interval, the most None where an end is 0 or has the other sign;
-    None altogether where it is decided or |t| < 1.
+    size: of a gain or loss: `beyond` the margin, `below` it, or "" if neither is shown. needed: the fewest and the most
+    pairs, from the ends of the effect's interval; the most is None if the interval contains 0. needed is None if the
+    contrast is decided or |t| < 1.
     """
 
     tested: Tested
@@ -91,7 +91,7 @@ class Judged:
 def three_tests(differences: ArrayLike, *, margin: float = MARGIN, absent: int = 0) -> Tested:
     """The three tests of the finite differences.
 
-    absent: how many of the pairs still have no row: a decision is made at the planned n alone.
+    absent: the number of pairs without a row; if it is not 0, nothing is tested, since n is fixed by the plan.
     Shapes: differences [n], NaN for a lost pair. Units: margin in those of the differences.
     """
     planned = np.asarray(differences, dtype=float).ravel()
@@ -125,51 +125,59 @@ def three_tests(differences: ArrayLike, *, margin: float = MARGIN, absent: int =
 
 
 def judge(family: str, contrasts: Sequence[Tested]) -> list[Judged]:
-    """Decide a family, each test adjusted by Holm over it; a contrast that cannot be tested counts in its size."""
-    adjusted = [_adjusted([getattr(one, kind) for one in contrasts]) for kind in ("difference", "negligible", "beyond")]
+    """Decide a family, each test adjusted by Holm over all its contrasts, including those that cannot be tested."""
+    kinds = ("difference", "negligible", "beyond")
+    adjusted = [_adjusted([getattr(contrast, kind) for contrast in contrasts]) for kind in kinds]
     return [
-        _judged(one, family, len(contrasts), *(column[i] for column in adjusted)) for i, one in enumerate(contrasts)
+        _judged(contrast, family, len(contrasts), *(column[i] for column in adjusted))
+        for i, contrast in enumerate(contrasts)
     ]
 
 
-def _adjusted(p: Sequence[float | None]) -> list[float | None]:
-    found = holm([1.0 if value is None else value for value in p])
-    return [None if value is None else one for value, one in zip(p, found, strict=True)]
+def _adjusted(pvalues: Sequence[float | None]) -> list[float | None]:
+    adjusted = holm([1.0 if raw is None else raw for raw in pvalues])
+    return [None if raw is None else value for raw, value in zip(pvalues, adjusted, strict=True)]
 
 
 def _judged(
-    one: Tested, family: str, size: int, difference: float | None, negligible: float | None, beyond: float | None
+    contrast: Tested,
+    family: str,
+    family_size: int,
+    difference: float | None,
+    negligible: float | None,
+    beyond: float | None,
 ) -> Judged:
     differs, alike, large = (p is not None and p < LEVEL for p in (difference, negligible, beyond))
-    told = ""
+    size = ""
     if differs:
-        decision = Decision.GAIN if (one.interval.mean or 0.0) > 0 else Decision.LOSS
-        told = "beyond" if large else "below" if alike else ""
+        decision = Decision.GAIN if (contrast.interval.mean or 0.0) > 0 else Decision.LOSS
+        size = "beyond" if large else "below" if alike else ""
     else:
         decision = Decision.NEGLIGIBLE if alike else Decision.UNDECIDED
-    needed = pairs_needed(one, LEVEL / size) if decision is Decision.UNDECIDED else None
-    return Judged(one, family, size, difference, negligible, beyond, decision, told, needed)
+    needed = pairs_needed(contrast, LEVEL / family_size) if decision is Decision.UNDECIDED else None
+    return Judged(contrast, family, family_size, difference, negligible, beyond, decision, size, needed)
 
 
-def pairs_needed(one: Tested, level: float) -> tuple[int, int | None] | None:
-    """How many pairs would show the difference at power .8, were its spread to stay: from the ends of its interval.
+def pairs_needed(contrast: Tested, level: float) -> tuple[int, int | None] | None:
+    """The fewest and the most pairs that show the difference at power .8, for effects at the ends of its interval.
 
-    level: of the test, the family's strictest step of Holm. None where |t| < 1 or nothing has a spread.
+    The standard deviation is taken as it is. level: of the test, the family's strictest step of Holm. None where
+    |t| < 1 or there is no spread.
     """
-    t, interval = one.t, one.interval
-    if t is None or abs(t) < 1 or interval.low is None or interval.high is None or not one.sd:
+    t, interval = contrast.t, contrast.interval
+    if t is None or abs(t) < 1 or interval.low is None or interval.high is None or not contrast.sd:
         return None
-    far = max(abs(interval.low), abs(interval.high)) / one.sd
-    near = 0.0 if interval.low <= 0 <= interval.high else min(abs(interval.low), abs(interval.high)) / one.sd
+    far = max(abs(interval.low), abs(interval.high)) / contrast.sd
+    near = 0.0 if interval.low <= 0 <= interval.high else min(abs(interval.low), abs(interval.high)) / contrast.sd
     fewest, most = pairs_for(far, level), pairs_for(near, level)
     if fewest is None:
         return None
-    # What has not decided at n needs one more at least.
+    # Undecided with n pairs, it needs at least n + 1.
     return max(fewest, interval.n + 1), None if most is None else max(most, interval.n + 1)
 
 
 def pairs_for(effect: float, level: float, power: float = POWER) -> int | None:
-    """The fewest pairs, FEWEST_PAIRS at least, whose two-sided paired t test has the power; None beyond MOST_PAIRS.
+    """The fewest pairs, at least FEWEST_PAIRS, for a two-sided paired t test of this power; None above MOST_PAIRS.
 
     effect: mean over standard deviation. Source: the noncentral t distribution.
     """

@@ -1,4 +1,4 @@
-"""The design of a study as coordinates: what unit-scaled settings must satisfy, and even points to average over."""
+"""Coordinates of settings: checks of unit-scaled coordinates, and evenly spread points to average over."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .means import Array
 def checked_design(x: ArrayLike, names: Sequence[str], *, settings: int, dummy: str | None = None) -> Array:
     """x as floats [S, d] in [0, 1].
 
-    Raises: ValueError where x is not [settings, len(names)], leaves [0, 1], or dummy is no name.
+    Raises: ValueError if x is not [settings, len(names)] or not in [0, 1], or if dummy is not among the names.
     """
     points = np.asarray(x, dtype=float)
     if points.shape != (settings, len(names)) or len(names) == 0:

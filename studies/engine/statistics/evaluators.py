@@ -1,7 +1,7 @@
-"""Optuna's two importance evaluators by name, on an in-memory study of unit-scaled settings.
+"""Optuna's two importance evaluators, on an in-memory study of unit-scaled settings.
 
-They answer different questions, and can rank knobs in opposite order: fANOVA looks at the whole space, PED-ANOVA at
-what it takes to be near the best. Both return raw, not normalised, numbers.
+They answer different questions and can rank knobs in opposite order: fANOVA measures importance over the whole space,
+PED-ANOVA for reaching the best settings. Both return raw numbers, not normalised.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def fanova(x: Array, y: Array, *, trees: int, seed: int) -> Array:
 
     value_j = mean over trees of Var_{x_j}[E[f_tree | x_j]] / Var_x[f_tree], with x uniform: in [0, 1]; the sum over
     knobs is at most 1, the rest being interactions. The forest's variance holds fitted noise, so a knob's share of the
-    true variance is understated, and pure noise still gives .1 to .3 a knob at 16 settings.
+    true variance is understated, and pure noise still gives .1 to .3 for each knob at 16 settings.
 
-    Optuna integrates over the declared range in raw coordinates (its transform_log is False), so a log knob must come
-    here as its unit-scaled logarithm: x in [0, 1] is required.
+    Optuna integrates over the declared range in raw coordinates (its transform_log is False), so a log knob must be
+    passed as its unit-scaled logarithm: x in [0, 1] is required.
 
-    Shapes: x [n, d] in [0, 1]; y [n], higher is better; out [d]. Zeros where no tree finds a split.
+    Shapes: x [n, d] in [0, 1]; y [n], higher is better; out [d]. Zeros if no tree finds a split.
     Source: Hutter, Hoos, Leyton-Brown 2014, "An efficient approach for assessing hyperparameter importance".
     """
     from optuna.importance import FanovaImportanceEvaluator
@@ -38,7 +38,7 @@ def fanova(x: Array, y: Array, *, trees: int, seed: int) -> Array:
         return np.zeros(x.shape[1])
     try:
         return _importances(x, y, FanovaImportanceEvaluator(n_trees=trees, seed=seed % 2**32))
-    except RuntimeError as error:  # the few settings that differ may have missed every tree's sample
+    except RuntimeError as error:  # the few settings that differ may be missing in every tree's sample
         if "zero total variance" not in str(error):
             raise
         return np.zeros(x.shape[1])
@@ -47,10 +47,10 @@ def fanova(x: Array, y: Array, *, trees: int, seed: int) -> Array:
 def ped_anova(x: Array, y: Array, *, quantile: float) -> Array:
     """Pearson divergence between a knob's density among the best settings and among all, times quantile squared.
 
-    0 means that the best settings are spread as all are; it has no upper bound of 1 and knows no interactions.
+    0 means that the best settings are distributed as all are. There is no upper bound of 1; interactions are ignored.
 
     Shapes: x [n, d] in [0, 1]; y [n], higher is better; out [d].
-    Source: Watanabe, Bansal, Hutter 2023, "PED-ANOVA", equation 16 (as Optuna 5 has it, `evaluate_on_local`).
+    Source: Watanabe, Bansal, Hutter 2023, "PED-ANOVA", equation 16 (as in Optuna 5, `evaluate_on_local`).
     """
     from optuna.importance import PedAnovaImportanceEvaluator
 
@@ -61,7 +61,7 @@ def ped_anova(x: Array, y: Array, *, quantile: float) -> Array:
 
 
 def ped_quantile(n: int) -> float:
-    """The top share that counts as best: a tenth, or 5 settings where that is more (Optuna's advice), at most half."""
+    """The fraction of settings that count as best: a tenth, but at least 5 settings (Optuna's advice), at most half."""
     return min(max(0.1, 5 / n), 0.5)
 
 
@@ -82,13 +82,13 @@ def _importances(x: Array, y: Array, evaluator: BaseImportanceEvaluator) -> Arra
                 for row, value in zip(x, y, strict=True)
             ]
         )
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=False)
-    return np.array([float(found[name]) for name in names])
+        importances = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=False)
+    return np.array([float(importances[name]) for name in names])
 
 
 @contextmanager
 def _quiet_optuna() -> Iterator[None]:
-    """No line per study, no warning that `normalize` is experimental or that tied scores make all settings 'best'."""
+    """Silence log lines and warnings: that `normalize` is experimental, that tied scores make all settings best."""
     import optuna
 
     before = optuna.logging.get_verbosity()

@@ -1,6 +1,6 @@
-"""Importance of knobs with an interval, a permuted-target null, the dummy knob as floor, and a verdict.
+"""Importance of knobs with an interval, a permutation null, the dummy knob's importance as floor, and a verdict.
 
-Only for a space-filling design: settings that an optimizer chose bias every number here.
+Only for space-filling designs: settings chosen by an optimizer bias all of these numbers.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Importance:
 
 @dataclass(frozen=True)
 class Importances:
-    """Every knob under every evaluator, and how the numbers came about."""
+    """The findings for every knob under every evaluator, and the parameters of their computation."""
 
     findings: tuple[Importance, ...]
     n_settings: int
@@ -61,7 +61,7 @@ class Importances:
 
 @dataclass(frozen=True)
 class _Draw:
-    """One evaluation of both evaluators; all that it needs, so that it gives the same numbers in any process."""
+    """The parameters of one evaluation of both evaluators, which make it reproducible in any process."""
 
     kind: str  # value, half or permuted
     index: int
@@ -83,10 +83,10 @@ def knob_importance(
     processes: int = 1,
     seed: int = 0,
 ) -> Importances:
-    """fANOVA and PED-ANOVA of the setting means, each knob with a verdict against the noise.
+    """fANOVA and PED-ANOVA of the setting means, with a verdict for each knob against the noise.
 
     Shapes: x [S, d] in [0, 1] (log knobs as logarithms); y [S, R, E], NaN where a trial failed.
-    Raises: ValueError where x leaves [0, 1], names do not fit x, or dummy is no name.
+    Raises: ValueError if x is not in [0, 1], names do not fit x, or dummy is not among the names.
     """
     means = setting_means(y)
     points = checked_design(x, names, settings=len(np.asarray(y)), dummy=dummy)[means.kept]
@@ -106,10 +106,10 @@ def knob_importance(
 
 
 def verdict(low: float | None, high: float | None, null95: float | None, dummy: float | None) -> str:
-    """Above where low > null95 and low > dummy; below where high < null95; otherwise not decided.
+    """ABOVE if low > null95 and low > dummy; BELOW if high < null95; otherwise UNDECIDED.
 
-    Below the noise is no proof of no effect: a true effect smaller than what permuted targets show (with fANOVA 0.4 of
-    the variance at 16 settings, 0.2 at 64) is below it too. The response curve's band can still show such an effect.
+    BELOW does not prove that there is no effect: a true effect smaller than the importance under permuted targets (for
+    fANOVA 0.4 of the variance at 16 settings, 0.2 at 64) is below it too; a response curve's band may still show it.
     """
     if low is None or high is None or null95 is None:
         return UNDECIDED
@@ -119,11 +119,11 @@ def verdict(low: float | None, high: float | None, null95: float | None, dummy: 
 
 
 def settings_to_decide(value: float, low: float, null95: float, dummy: float | None, n: int) -> int | None:
-    """The number of settings at which the lower bound would pass the noise, or None.
+    """The number of settings at which the lower bound would exceed the noise, or None.
 
-    Rule: the value stays; its distance to the lower bound and the noise (the larger of null95 and dummy) both shrink
-    as 1/sqrt(n), so n' = n ((value - low + noise) / value)^2, rounded up. None where the value does not exceed the
-    dummy's (nothing says that it ever would), or beyond 10 000.
+    Rule: the value is taken as constant; its distance to the lower bound and the noise (the larger of null95 and dummy)
+    both shrink as 1/sqrt(n), so n' = n ((value - low + noise) / value)^2, rounded up. None if the value does not exceed
+    the dummy's (then it may never do so), or above 10 000.
     """
     if value <= (dummy or 0.0):
         return None
@@ -134,32 +134,35 @@ def settings_to_decide(value: float, low: float, null95: float, dummy: float | N
 def _findings(
     evaluator: str, names: Sequence[str], dummy: str | None, drawn: Array, resamples: int, n: int
 ) -> list[Importance]:
-    """Shapes: drawn [1 + resamples + permutations, d], or [1, d], or [0, d]."""
+    """The findings of one evaluator.
+
+    Shapes: drawn [1 + resamples + permutations, d], or [1, d] with too few settings, or [0, d] without any.
+    """
     if len(drawn) == 0:
         return [Importance(knob, evaluator, None, None, None, None, None, UNDECIDED, None) for knob in names]
     floor = None if dummy is None else float(drawn[0, list(names).index(dummy)])
-    found = []
+    findings = []
     for column, knob in enumerate(names):
         value = float(drawn[0, column])
         if len(drawn) == 1:
-            found.append(Importance(knob, evaluator, value, None, None, None, floor, UNDECIDED, None))
+            findings.append(Importance(knob, evaluator, value, None, None, None, floor, UNDECIDED, None))
             continue
         low, high = _interval(value, drawn[1 : 1 + resamples, column], 1.0 if evaluator == "fANOVA" else math.inf)
         null95 = float(np.quantile(drawn[1 + resamples :, column], 0.95))
-        text = verdict(low, high, null95, floor)
-        more = settings_to_decide(value, low, null95, floor, n) if text == UNDECIDED else None
-        found.append(Importance(knob, evaluator, value, low, high, null95, floor, text, more))
-    return found
+        decision = verdict(low, high, null95, floor)
+        needed = settings_to_decide(value, low, null95, floor, n) if decision == UNDECIDED else None
+        findings.append(Importance(knob, evaluator, value, low, high, null95, floor, decision, needed))
+    return findings
 
 
 def _interval(value: float, halves: Array, ceiling: float) -> tuple[float, float]:
-    """value + quantiles of the half samples about their own mean, kept in [0, ceiling] and around the value."""
+    """value + quantiles of the half samples about their mean, clipped to [0, ceiling] and to include the value."""
     low, high = value + np.quantile(halves - halves.mean(), [0.025, 0.975])
     return float(np.clip(low, 0.0, value)), float(np.clip(high, value, ceiling))
 
 
 def _evaluate(x: Array, y: Array, tasks: list[_Draw], processes: int) -> Array:
-    """Shapes: out [len(tasks), 2, d]."""
+    """Both evaluators for each task. Shapes: out [len(tasks), 2, d]."""
     if not tasks:
         return np.empty((0, len(EVALUATORS), x.shape[1]))
     xs, ys = [x] * len(tasks), [y] * len(tasks)
@@ -172,10 +175,10 @@ def _evaluate(x: Array, y: Array, tasks: list[_Draw], processes: int) -> Array:
 def _draw(x: Array, y: Array, task: _Draw) -> Array:
     rng = generator("statistics.importance", task.kind, task.index, task.seed)
     if task.kind == "half":
-        # A bootstrap's copies sit on both sides of a tree's own resampling and read as certainty; a half drawn without
-        # replacement has none, and varies about the whole, to first order, as the whole does about the truth.
-        some = rng.permutation(len(y))[: math.ceil(len(y) / 2)]
-        x, y = x[some], y[some]
+        # Copies in a bootstrap sample end up on both sides of a tree's own resampling, which makes it overconfident. A
+        # half without replacement has no copies; to first order it varies about the whole as the whole about the truth.
+        half = rng.permutation(len(y))[: math.ceil(len(y) / 2)]
+        x, y = x[half], y[half]
     elif task.kind == "permuted":
         y = rng.permutation(y)
     forest = integer("statistics.importance.forest", task.kind, task.index, task.seed)

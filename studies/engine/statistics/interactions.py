@@ -1,4 +1,4 @@
-"""Shares of the surface's variance: each knob alone, each pair beyond its knobs (Sobol indices)."""
+"""Sobol indices: the shares of the surface's variance of each knob alone, and of each pair beyond its two knobs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NODES = 512
 
 @dataclass(frozen=True)
 class Share:
-    """A fraction of the surface's variance that belongs to these knobs together and to no fewer of them."""
+    """The fraction of the surface's variance that is due to these knobs jointly, and not to fewer of them."""
 
     knobs: tuple[str, ...]
     value: float
@@ -30,9 +30,9 @@ class Share:
 
 @dataclass(frozen=True)
 class InteractionShares:
-    """First-order and pairwise shares; remainder is what they leave (three knobs and more, and roughness).
+    """First-order and pairwise shares; remainder: the rest of the variance (three and more knobs, and roughness).
 
-    r_squared is the surface's leave-one-out R^2: where it is low, these are shares of a surface that is not the truth.
+    r_squared: the surface's leave-one-out R^2; if it is low, the surface and its shares may be far from the truth.
     """
 
     first: tuple[Share, ...]
@@ -43,14 +43,15 @@ class InteractionShares:
 
 
 def interaction_shares(surface: Surface, *, samples: int = 50, seed: int = 0) -> InteractionShares:
-    """Sobol indices of the posterior mean; intervals from those of joint posterior samples.
+    """Sobol indices of the posterior mean, with intervals from joint posterior samples.
 
     The surface is regressed on orthonormal Legendre polynomials (degree 5 along a knob, total degree 4 for a pair) at
     512 even points; a share is the sum of its squared coefficients over that of all plus the mean squared residual.
-    low and high are the samples' 2.5th and 97.5th percentile, widened where needed to hold the value. Samples are
-    rougher than their mean, so a pair that does nothing has a low somewhat above 0: compare it with the dummy's pairs.
-    Nominal 95 %, measured on sin(4a) + .3b + bc (5 knobs): large first-order shares 79 to 100 % at 16 settings, 95 to
-    100 % at 64; the weak pair (a share of .02) only 46 and 70 %, so a narrow interval of a small pair proves nothing.
+    low and high are the samples' 2.5th and 97.5th percentile, widened if needed to include the value. Samples are
+    rougher than their mean, so a pair without effect has a low somewhat above 0: compare it with the dummy's pairs.
+    Coverage at nominal 95 %, measured on sin(4a) + .3b + bc (5 knobs): large first-order shares 79 to 100 % at 16
+    settings, 95 to 100 % at 64; the weak pair (a share of .02) only 46 and 70 %, so a narrow interval of a small pair
+    proves nothing.
 
     Source: Sudret 2008, "Global sensitivity analysis using polynomial chaos expansions", equations 36-39.
     """
@@ -59,21 +60,21 @@ def interaction_shares(surface: Surface, *, samples: int = 50, seed: int = 0) ->
     drawn = posterior_surfaces(surface, nodes, samples=samples, seed=seed)
     groups, basis = _polynomials(nodes)
     shares = _shares(np.column_stack([mean, drawn]), groups, basis)
-    found = [
+    all_shares = [
         Share(tuple(surface.names[column] for column in knobs), *_summary(row))
         for knobs, row in zip(dict.fromkeys(groups), shares, strict=True)
     ]
     return InteractionShares(
-        first=tuple(share for share in found if len(share.knobs) == 1),
-        pairs=tuple(share for share in found if len(share.knobs) == 2),
-        remainder=float(max(0.0, 1 - sum(share.value for share in found))),
+        first=tuple(share for share in all_shares if len(share.knobs) == 1),
+        pairs=tuple(share for share in all_shares if len(share.knobs) == 2),
+        remainder=float(max(0.0, 1 - sum(share.value for share in all_shares))),
         r_squared=surface.fit.r_squared,
         n_settings=surface.fit.n_settings,
     )
 
 
 def _polynomials(nodes: Array) -> tuple[list[tuple[int, ...]], Array]:
-    """The knobs that each column of the basis belongs to, and the basis [NODES, columns] without its constant."""
+    """The knobs of each column of the basis, and the basis [NODES, columns] without its constant."""
     alone = legendre.legvander(2 * nodes - 1, DEGREE) * np.sqrt(2 * np.arange(DEGREE + 1) + 1)
     groups: list[tuple[int, ...]] = []
     columns = []
@@ -94,7 +95,7 @@ def _shares(values: Array, groups: list[tuple[int, ...]], basis: Array) -> Array
     design = np.column_stack([np.ones(len(basis)), basis])
     coefficients = np.linalg.lstsq(design, values, rcond=None)[0]
     squares = coefficients[1:] ** 2
-    # The basis' own variance is exact; the sample variance at the nodes would add a quadrature error of 0.3 %.
+    # The variance of the basis is exact; the sample variance at the nodes would have a quadrature error of 0.3 %.
     total = squares.sum(axis=0) + ((values - design @ coefficients) ** 2).mean(axis=0)
     flat = total <= 1e-10
     order = list(dict.fromkeys(groups))

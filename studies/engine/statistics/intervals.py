@@ -1,6 +1,6 @@
 """Intervals for few repetitions: means, paired differences, P(A > B); Holm's correction.
 
-t intervals at every n: percentile bootstraps over 3, 5, 10 values cover 74, 85, 89 % and not 95.
+t intervals at every n: percentile bootstraps over 3, 5, 10 values have a coverage of 74, 85, 89 % instead of 95.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean of n values with its interval; a bound is None where n cannot give one, the mean where n is 0."""
+    """A mean of n values with its interval; the bounds are None if n < 2, the mean if n is 0."""
 
     mean: float | None
     low: float | None
@@ -26,14 +26,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class PairedInterval(Interval):
-    """An interval of differences over n whole pairs; `lost` pairs had a missing side."""
+    """An interval of differences over n complete pairs; `lost` pairs had a missing value."""
 
     lost: int
 
 
 @dataclass(frozen=True)
 class Improvement:
-    """P(A > B) + P(A = B) / 2 over n whole pairs; bounds are None where every pair is a tie."""
+    """P(A > B) + P(A = B) / 2 over n complete pairs; the bounds are None if every pair is a tie."""
 
     value: float | None
     low: float | None
@@ -46,8 +46,8 @@ class Improvement:
 def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     """The mean of the finite values with its t interval.
 
-    Shapes: values [n]; NaN is left out, so n counts what is left.
-    Raises: ValueError where level is outside (0, 1).
+    Shapes: values [n], NaN for a missing one; the interval's n is the number of finite values.
+    Raises: ValueError if level is outside (0, 1).
     """
     _check_level(level)
     finite = _finite(values)
@@ -62,23 +62,23 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def paired_interval(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> PairedInterval:
-    """The mean of a - b over whole pairs, as `mean_interval`; pairs with a missing side are counted in `lost`.
+    """`mean_interval` of a - b over complete pairs; pairs with a missing value are counted in `lost`.
 
-    Shapes: a, b [n], paired by position.
-    Raises: ValueError where the lengths differ.
+    Shapes: a, b [n], paired by index.
+    Raises: ValueError if the lengths differ.
     """
     differences, lost = _differences(a, b)
-    inner = mean_interval(differences, level)
-    return PairedInterval(inner.mean, inner.low, inner.high, inner.n, lost)
+    interval = mean_interval(differences, level)
+    return PairedInterval(interval.mean, interval.low, interval.high, interval.n, lost)
 
 
 def probability_of_improvement(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Improvement:
-    """P(A > B) + P(A = B) / 2 over whole pairs, with an exact interval.
+    """P(A > B) + P(A = B) / 2 over complete pairs, with an exact interval.
 
     Rule: Clopper-Pearson bounds [l, h] of wins among the m pairs that are no ties; the share of ties t = 1 - m / n is
-    taken as known, so the interval is [l m/n + t/2, h m/n + t/2]. It answers for these ties, not for their number.
+    taken as known, so the interval is [l m/n + t/2, h m/n + t/2]. It does not include uncertainty about that share.
 
-    Shapes: a, b [n], paired by position.
+    Shapes: a, b [n], paired by index.
     Source: Agarwal et al. 2021, "Deep RL at the edge of the statistical precipice", section 4.3 (the value).
     """
     _check_level(level)
@@ -96,13 +96,13 @@ def probability_of_improvement(a: ArrayLike, b: ArrayLike, level: float = 0.95) 
 
 
 def holm(pvalues: Sequence[float]) -> tuple[float, ...]:
-    """Holm's adjusted p-values in the order given: max over smaller ones of (m - rank) p, at most 1.
+    """Holm's adjusted p-values, in the same order: the max of (m - rank) p over this and all smaller p, at most 1.
 
-    Raises: ValueError where a p-value is outside [0, 1] or NaN.
+    Raises: ValueError if a p-value is outside [0, 1] or NaN.
     """
     p = np.asarray(pvalues, dtype=float)
     if not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"p-values must be in [0, 1], got {list(pvalues)}; drop the tests that gave none")
+        raise ValueError(f"p-values must be in [0, 1], got {list(pvalues)}; leave out tests without one")
     order = np.argsort(p, kind="stable")
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p)))))
@@ -117,9 +117,9 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
 def _differences(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], int]:
     left, right = (np.asarray(side, dtype=float).ravel() for side in (a, b))
     if len(left) != len(right):
-        raise ValueError(f"pairs need equal lengths, got {len(left)} and {len(right)}; mark a lost side with NaN")
-    whole = np.isfinite(left) & np.isfinite(right)
-    return left[whole] - right[whole], int((~whole).sum())
+        raise ValueError(f"pairs need equal lengths, got {len(left)} and {len(right)}; mark a missing value with NaN")
+    complete = np.isfinite(left) & np.isfinite(right)
+    return left[complete] - right[complete], int((~complete).sum())
 
 
 def _check_level(level: float) -> None:

@@ -1,6 +1,6 @@
-"""From accuracies of networks to means of sets and of settings, with lost trials counted.
+"""From accuracies of networks to means of sets and of settings, with the number of lost trials.
 
-Everywhere: y [S, R, E] holds S settings, R seeds (one synthetic set each) and E evaluation networks nested in a set;
+Everywhere: y [S, R, E] has S settings, R seeds (one synthetic set each) and E evaluation networks nested in a set;
 NaN where a trial failed.
 """
 
@@ -18,9 +18,9 @@ Array = NDArray[np.float64]
 class SettingMeans:
     """Means of the settings that have at least one set.
 
-    Shapes: values [n]; kept [n] indices into the S settings; errors [n] standard errors of comparison, or None where
-    no seed repeats. level_error: standard error of the common level, from how the seeds' effects differ (None with one
-    seed). lost_settings had no set at all; lost_sets counts every set without an accuracy.
+    Shapes: values [n]; kept [n] indices into the S settings; errors [n] standard errors for comparing settings, or None
+    with one seed. level_error: standard error of the level common to all settings, from the spread of the seeds'
+    effects (None with one seed). lost_settings: settings without any set; lost_sets: all sets without an accuracy.
     """
 
     values: Array
@@ -34,7 +34,7 @@ class SettingMeans:
 def checked(y: ArrayLike) -> Array:
     """y as floats [S, R, E].
 
-    Raises: ValueError where it has other axes or an infinite value.
+    Raises: ValueError if it has other axes or an infinite value.
     """
     scores = np.asarray(y, dtype=float)
     if scores.ndim != 3 or 0 in scores.shape[1:]:
@@ -47,7 +47,7 @@ def checked(y: ArrayLike) -> Array:
 
 
 def set_means(y: ArrayLike) -> Array:
-    """Means over the networks that a set has: [S, R], NaN where a set has none."""
+    """Means over the networks of each set: [S, R], NaN for a set without any."""
     scores = checked(y)
     present = np.isfinite(scores)
     count = present.sum(axis=2)
@@ -58,8 +58,8 @@ def set_means(y: ArrayLike) -> Array:
 def setting_means(y: ArrayLike) -> SettingMeans:
     """Means over seeds, by least squares of set mean = setting + seed.
 
-    With no set lost this is the plain mean. With some lost, a setting is not judged by the easier of the shared seeds.
-    The error is the residual's (seed effects removed: the same seeds shift all settings alike) over sqrt(sets).
+    Without lost sets this is the plain mean; with lost sets, it corrects for seeds that are easier than others. The
+    error is the residual standard deviation (without seed effects, which shift all settings alike) over sqrt(sets).
     """
     cells = set_means(y)
     present = np.isfinite(cells)
@@ -74,7 +74,7 @@ def setting_means(y: ArrayLike) -> SettingMeans:
     fit, _, rank, _ = np.linalg.lstsq(design, target, rcond=None)
     seeds = fit[len(kept) :][present.any(axis=0)]
     values = fit[: len(kept)] + seeds.mean()
-    if np.ptp(values) <= 1e-12 * np.abs(values).max():  # rounding must not look like an effect
+    if np.ptp(values) <= 1e-12 * np.abs(values).max():  # differences from rounding are no effect
         values = np.full(len(kept), values[0])
     level = float(seeds.std(ddof=1) / np.sqrt(len(seeds))) if len(seeds) > 1 else None
     spare = len(target) - int(rank)

@@ -1,4 +1,4 @@
-"""Response curves and maps: the surface along one knob or two, averaged evenly over all the others."""
+"""Response curves and maps: the surface along one or two knobs, averaged over evenly spread values of the others."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class ResponseMap:
 
 
 def response_curves(surface: Surface, *, points: int = 25, over: int = 256) -> tuple[ResponseCurve, ...]:
-    """A curve for each knob. The band is that of the joint posterior of the average, given the length scales.
+    """A curve for each knob, with the band of the average's joint posterior, given the length scales.
 
-    It is a band for the shape, as between a default and the best: the height that all settings share with their seeds
-    has an error of its own (SurfaceFit.level_error), which no band holds.
+    The band is for the shape of the curve, for example the difference between a default and the best: it does not
+    include the error of the level common to all settings, which is due to the seeds (SurfaceFit.level_error).
 
     Units: those of y on the vertical, the knob's unit scale on the horizontal axis.
     """
@@ -75,12 +75,12 @@ def _averages(surface: Surface, columns: tuple[int, ...], at: Array, over: int) 
     """Posterior mean and 95 % half-width of the surface's average over the other knobs, in units of y.
 
     m(t) = mean_q f(t, u_q) is one Gaussian: Var m = mean_qq' k(u_q, u_q') - |lower^-1 mean_q k((t, u_q), x)|^2. The
-    first term is the same for every t, since the kernel knows only differences.
+    first term is the same for every t, since the kernel is stationary.
 
     Shapes: at [G, len(columns)]; out [G], [G].
     """
-    others = even_points(over, len(surface.names))
-    nodes = np.repeat(others[None], len(at), axis=0)
+    points = even_points(over, len(surface.names))
+    nodes = np.repeat(points[None], len(at), axis=0)
     nodes[:, :, list(columns)] = at[:, None, :]
     cross = surface.prior(nodes.reshape(-1, nodes.shape[2]), surface.x).reshape(len(at), over, -1).mean(axis=1)
     prior = surface.prior(nodes[0], nodes[0]).mean()

@@ -1,6 +1,6 @@
-"""Choosing a setting, and what the choice is worth: the best, its 1-SE region, the default's regret, the test leak.
+"""Choosing a setting and the value of the choice: the best, its 1-SE region, the default's regret, the test leak.
 
-A setting that lost a seed is not eligible to be best (fewer sets make a luckier mean), and is counted.
+A setting that lost a seed is not eligible to be best (a mean of fewer sets varies more); such settings are counted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .means import Array, set_means
 
 @dataclass(frozen=True)
 class Best:
-    """The setting of the highest mean over seeds; None where no setting is whole. se is None with one seed."""
+    """The setting with the highest mean over seeds; None if no setting has all its sets. se is None with one seed."""
 
     index: int | None
     mean: float | None
@@ -28,7 +28,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Region:
-    """Eligible settings whose mean is at least `threshold`, in rising order."""
+    """Eligible settings whose mean is at least `threshold`, in ascending order of their indices."""
 
     indices: tuple[int, ...]
     threshold: float | None
@@ -37,7 +37,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Regret:
-    """Best minus default, in the units of y. choices are the settings chosen without each seed, in its order."""
+    """Best minus default, in the units of y. choices: the setting chosen without each seed, in the order of seeds."""
 
     best: int | None
     default: int
@@ -48,7 +48,7 @@ class Regret:
 
 @dataclass(frozen=True)
 class Leak:
-    """What choosing on test would have claimed: test mean of best-on-test minus test mean of best-on-validation."""
+    """How much choosing on test overstates: test mean of best-on-test minus test mean of best-on-validation."""
 
     leak: float | None
     on_test: int | None
@@ -58,14 +58,14 @@ class Leak:
 
 
 def best_setting(y: ArrayLike) -> Best:
-    """The highest mean over seeds among settings that lost no set; the first of equals.
+    """The highest mean over seeds among settings that lost no set; the first one of ties.
 
     Shapes: y [S, R, E].
     """
     cells = set_means(y)
-    whole = _whole(cells)
-    index = _argbest(cells, whole)
-    seeds, eligible = cells.shape[1], int(whole.sum())
+    complete = _complete(cells)
+    index = _argbest(cells, complete)
+    seeds, eligible = cells.shape[1], int(complete.sum())
     if index is None:
         return Best(None, None, None, seeds, 0, len(cells))
     row = cells[index]
@@ -89,19 +89,20 @@ def one_standard_error_region(y: ArrayLike) -> Region:
 def regret_of(default: int, y: ArrayLike, *, level: float = 0.95) -> Regret:
     """Best minus default, naive and cross-fitted over seeds.
 
-    naive: paired over seeds at the setting that won on these same seeds. It suffers the winner's curse: positive on
-    pure noise, its interval covers no stated level. cross_fitted: for each seed, choose the best on the other seeds
-    and measure its gain over the default on the seed left out, then average: unbiased for the gain of a setting chosen
-    on R - 1 seeds, and may be negative. Its t interval treats R overlapping choices as independent: read it as rough.
+    naive: paired over seeds, at the setting that is best on these same seeds. It has the winner's curse: it is positive
+    on pure noise, and its interval has no guaranteed coverage. cross_fitted: for each seed, choose the best on the
+    other seeds and measure its gain over the default on the seed left out, then average: unbiased for the gain of a
+    setting chosen on R - 1 seeds, and may be negative. Its t interval is approximate, since it treats R overlapping
+    choices as independent.
 
     Shapes: y [S, R, E]; default is an index into S. Seeds that the default lost are counted in `lost`.
-    Raises: ValueError where default is not a setting.
+    Raises: ValueError if default is not such an index.
     """
     cells = set_means(y)
     if not 0 <= default < len(cells):
         raise ValueError(f"default must be an index in [0, {len(cells) - 1}], got {default}")
-    whole = _whole(cells)
-    best = _argbest(cells, whole)
+    complete = _complete(cells)
+    best = _argbest(cells, complete)
     seeds = cells.shape[1]
     if best is None:
         nothing = PairedInterval(None, None, None, 0, seeds)
@@ -109,7 +110,7 @@ def regret_of(default: int, y: ArrayLike, *, level: float = 0.95) -> Regret:
     naive = paired_interval(cells[best], cells[default], level)
     if seeds < 2:
         return Regret(best, default, naive, PairedInterval(None, None, None, 0, naive.lost), ())
-    choices = [_argbest(np.delete(cells, seed, axis=1), whole) for seed in range(seeds)]
+    choices = [_argbest(np.delete(cells, seed, axis=1), complete) for seed in range(seeds)]
     chosen = tuple(choice for choice in choices if choice is not None)
     held_out = cells[list(chosen), range(seeds)]
     return Regret(best, default, naive, paired_interval(held_out, cells[default], level), chosen)
@@ -119,21 +120,21 @@ def selection_leak(validation: ArrayLike, test: ArrayLike) -> Leak:
     """Best-on-test's test mean minus the test mean at best-on-validation: never negative, 0 where they agree.
 
     Shapes: validation, test [S, R, E], the same settings and seeds.
-    Raises: ValueError where settings or seeds differ in number.
+    Raises: ValueError if settings or seeds differ in number.
     """
     first, second = set_means(validation), set_means(test)
     if first.shape != second.shape:
         raise ValueError(f"validation and test must share settings and seeds, got {first.shape} and {second.shape}")
-    whole = _whole(first) & _whole(second)
-    on_validation, on_test = _argbest(first, whole), _argbest(second, whole)
-    eligible = int(whole.sum())
+    complete = _complete(first) & _complete(second)
+    on_validation, on_test = _argbest(first, complete), _argbest(second, complete)
+    eligible = int(complete.sum())
     if on_validation is None or on_test is None:
         return Leak(None, None, None, 0, len(first))
     leak = float(second[on_test].mean() - second[on_validation].mean())
     return Leak(leak, on_test, on_validation, eligible, len(first) - eligible)
 
 
-def _whole(cells: Array) -> NDArray[np.bool_]:
+def _complete(cells: Array) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(cells).all(axis=1))
 
 

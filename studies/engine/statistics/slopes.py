@@ -1,4 +1,4 @@
-"""Linear effects of knobs, each with the others held, and how they differ between two kinds of data."""
+"""Linear effects of knobs, each with the others constant, and the rank agreement between two kinds of data."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from .means import Array
 
 @dataclass(frozen=True)
 class Slope:
-    """What a knob changes from the lower to the upper end of its range, the others held; bounds are None below d + 3
-    settings."""
+    """The linear effect of a knob from the lower to the upper end of its range, the others constant.
+
+    The bounds are None below d + 3 settings.
+    """
 
     value: float
     low: float | None
@@ -26,24 +28,24 @@ class Slope:
 def knob_slopes(units: ArrayLike, y: ArrayLike, *, resamples: int = 2000, seed: int = 0) -> tuple[Slope, ...]:
     """Least-squares slopes of y on unit-scaled knobs, with 95 % bootstrap intervals over settings.
 
-    A straight line says whether more of a knob helps; it is blind to a best value inside the range.
-    Shapes: units [S, d], NaN where a setting has no place; y [S], NaN where it has no mean. Units: those of y.
+    A straight line shows whether larger values help; it cannot show a best value inside the range.
+    Shapes: units [S, d], NaN for a setting without coordinates; y [S], NaN for one without a mean. Units: those of y.
     """
     x, values = np.asarray(units, dtype=float), np.asarray(y, dtype=float)
-    whole = np.isfinite(x).all(1) & np.isfinite(values)
-    x, values = x[whole], values[whole]
+    complete = np.isfinite(x).all(1) & np.isfinite(values)
+    x, values = x[complete], values[complete]
     n, knobs = x.shape
     if n <= knobs:
         return ()
-    found = _fit(x, values)
+    slopes = _fit(x, values)
     if n < knobs + 3:
-        return tuple(Slope(float(value), None, None, n) for value in found)
+        return tuple(Slope(float(value), None, None, n) for value in slopes)
     draws = generator("statistics.knob_slopes", seed, n).integers(n, size=(resamples, n))
     spread = np.array(
         [_fit(x[rows], values[rows]) for rows in draws if np.linalg.matrix_rank(_design(x[rows])) > knobs]
     )
     low, high = np.quantile(spread, [0.025, 0.975], axis=0)
-    return tuple(Slope(float(v), float(a), float(b), n) for v, a, b in zip(found, low, high, strict=True))
+    return tuple(Slope(float(v), float(a), float(b), n) for v, a, b in zip(slopes, low, high, strict=True))
 
 
 def _design(x: Array) -> Array:
@@ -65,12 +67,13 @@ class Agreement:
 
 
 def rank_agreement(a: ArrayLike, b: ArrayLike, *, resamples: int = 2000, seed: int = 0) -> Agreement | None:
-    """Whether what is better on one kind of data is better on the other; None below 6 settings (where the bootstrap's
-    interval excludes 0 too often under no relation) or without spread.
+    """Whether settings that are better on one kind of data are better on the other.
+
+    None without spread or below 6 settings, where the bootstrap's interval excludes 0 too often without any relation.
     """
     left, right = (np.asarray(side, dtype=float) for side in (a, b))
-    whole = np.isfinite(left) & np.isfinite(right)
-    left, right = left[whole], right[whole]
+    complete = np.isfinite(left) & np.isfinite(right)
+    left, right = left[complete], right[complete]
     n = len(left)
     if n < 6 or np.ptp(left) == 0 or np.ptp(right) == 0:
         return None

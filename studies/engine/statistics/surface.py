@@ -1,4 +1,4 @@
-"""A Gaussian process through the setting means: the surface that curves, maps and interaction shares are read from."""
+"""A Gaussian process fitted to the setting means: the surface from which curves, maps and shares are computed."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ OF_NOISE = 0.25
 
 @dataclass(frozen=True)
 class SurfaceFit:
-    """How far to trust a surface.
+    """The quality of a surface.
 
     r_squared: leave-one-out predictive R^2 (1 - sum of squared leave-one-out errors / sum of squares about the mean),
-    length scales fixed, so a little kind; below about 0 the surface says no more than the mean does. length_scales:
-    in units of a knob's range, long where the knob does little. noise: typical standard error of a setting's mean, in
-    units of y; noise_known: from the seeds, not fitted. level_error: standard error of the height of the whole surface,
-    which the seeds shared by all settings leave open and no band holds (None with one seed). flat: knobs whose length
-    scale ran to its upper bound, so that the surface sees no effect of them. warnings: whatever else the optimizer of
-    the length scales complained of.
+    slightly optimistic since the length scales are fixed; below about 0 the surface predicts no better than the mean.
+    length_scales: in units of a knob's range, long for a knob of little effect. noise: typical standard error of a
+    setting's mean, in units of y; noise_known: whether it is from the seeds, as opposed to fitted. level_error:
+    standard error of the level of the whole surface, due to the seeds that all settings share; no band includes it
+    (None with one seed). flat: knobs whose length scale is at its upper bound, so that the surface shows no effect.
+    warnings: other warnings from the optimizer of the length scales.
     """
 
     n_settings: int
@@ -62,7 +62,7 @@ class SurfaceFit:
 
 @dataclass(frozen=True)
 class Surface:
-    """A fitted surface: input of the functions that read it, and no result in itself (`fit` is).
+    """A fitted surface, from which other functions compute results; only `fit` is a result itself.
 
     Standardised: z [S] = (mean accuracy - centre) / scale, with noise [S] its known variances; posterior mean
     k(., x) @ weights; lower = chol(k(x, x) + noise).
@@ -84,20 +84,20 @@ class Surface:
         return np.asarray(self.kernel(a, b))
 
     def explained(self, cross: Array) -> Array:
-        """lower^-1 cross^T, whose squares are the variance that the data explain. Shapes: cross [n, S], out [S, n]."""
+        """lower^-1 cross^T, whose squares sum to the explained variance. Shapes: cross [n, S], out [S, n]."""
         return np.asarray(solve_triangular(self.lower, cross.T, lower=True))
 
 
 def fit_surface(
     x: ArrayLike, y: ArrayLike, names: Sequence[str], *, restarts: int = 2, seed: int = 0
 ) -> Surface | None:
-    """Gaussian process with an anisotropic Matern 5/2 kernel; None below 5 settings or where all means are equal.
+    """Gaussian process with an anisotropic Matern 5/2 kernel; None below 5 settings or if all means are equal.
 
     The noise of a setting's mean is known from its seeds (seed effects common to all settings removed); with one seed
     it is fitted as white noise.
 
     Shapes: x [S, d] in [0, 1]; y [S, R, E], NaN where a trial failed.
-    Raises: ValueError where x leaves [0, 1] or names do not fit x.
+    Raises: ValueError if x is not in [0, 1] or names do not fit x.
     Source: Rasmussen & Williams 2006, "Gaussian processes for machine learning", algorithm 2.1, equations 5.10-5.12.
     """
     means = setting_means(y)
@@ -106,7 +106,7 @@ def fit_surface(
         return None
     centre, scale = float(means.values.mean()), float(means.values.std())
     z = (means.values - centre) / scale
-    process, complaints = _fitted(points, z, None if means.errors is None else means.errors / scale, restarts, seed)
+    process, warning_texts = _fitted(points, z, None if means.errors is None else means.errors / scale, restarts, seed)
     noise = process.kernel_(points).diagonal() - process.kernel_(points, points).diagonal() + process.alpha
     scales = _length_scales(process.kernel_, len(names))
     fit = SurfaceFit(
@@ -118,8 +118,8 @@ def fit_surface(
         level_error=means.level_error,
         noise_known=means.errors is not None,
         length_scales=scales,
-        flat=tuple(name for name, found in zip(names, scales, strict=True) if found > 0.98 * LONGEST),
-        warnings=complaints,
+        flat=tuple(name for name, scale in zip(names, scales, strict=True) if scale > 0.98 * LONGEST),
+        warnings=warning_texts,
     )
     return Surface(
         tuple(names), points, z, process.alpha, process.L_, process.alpha_, process.kernel_, centre, scale, fit
@@ -144,18 +144,18 @@ def _fitted(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         process.fit(x, z)
-    ours = [caution for caution in caught if issubclass(caution.category, ConvergenceWarning)]
+    convergence = [warning for warning in caught if issubclass(warning.category, ConvergenceWarning)]
     for other in caught:
-        if other not in ours:
+        if other not in convergence:
             warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
-    messages = {str(caution.message).splitlines()[0] for caution in ours}
+    messages = {str(warning.message).splitlines()[0] for warning in convergence}
     # A length scale at its upper bound is no failure: that is how the kernel drops a knob (SurfaceFit.flat).
     return process, tuple(sorted(text for text in messages if not ("length_scale" in text and "upper bound" in text)))
 
 
 def _length_scales(kernel: Kernel, d: int) -> tuple[float, ...]:
-    (found,) = (value for name, value in kernel.get_params().items() if name.endswith("length_scale"))
-    return tuple(float(scale) for scale in np.broadcast_to(found, d))
+    (scales,) = (value for name, value in kernel.get_params().items() if name.endswith("length_scale"))
+    return tuple(float(scale) for scale in np.broadcast_to(scales, d))
 
 
 def _leave_one_out(lower: Array, z: Array) -> float:

@@ -1,7 +1,7 @@
-"""Where the variance lies: between settings, between sets (seeds) of a setting, between networks of a set.
+"""Variance components: between settings, between sets (seeds) of a setting, between networks of a set.
 
-Seeds are crossed with settings (a seed means the same initial images everywhere), so the variance between sets of a
-setting splits into a part that a seed adds to all settings alike and a part of each pair of setting and seed.
+Seeds are crossed with settings (a seed has the same initial images everywhere), so the variance between sets of a
+setting consists of the seed's effect, common to all settings, and the effect of each pair of setting and seed.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class VarianceComponents:
-    """Standard deviations, in the units of y; None where the design cannot separate a component.
+    """Standard deviations, in the units of y; None if the design cannot separate a component.
 
     settings: between settings, noise removed. sets: between sets of one setting. networks: between networks of a set
-    (None with one network a set: then `sets` holds its noise too). common_seed_share: the share of the variance
-    between sets that a seed adds to every setting alike, in [0, 1]. effect_to_noise: settings / sets.
+    (None with one network per set: then `sets` includes its noise). common_seed_share: the share of the variance
+    between sets that is common to all settings, in [0, 1]. effect_to_noise: settings / sets.
     """
 
     settings: Estimate | None
@@ -53,8 +53,8 @@ def variance_components(y: ArrayLike, *, resamples: int = 1000, seed: int = 0) -
       other setting, same seed:  A = v_setting + v_cell
       both other:                T = v_setting + v_seed + v_cell
     so v_setting = T - W, v_seed = T - A, v_cell = W + A - T. In a balanced design these are the ANOVA estimators.
-    The bootstrap draws settings, never counting a pair of a setting with its own copy. Its intervals hold for these
-    seeds: 3 to 5 seeds say little about how v_seed would differ with others.
+    The bootstrap draws settings, without pairs of a setting with its own copy. Its intervals are conditional on these
+    seeds: with 3 to 5 of them, little is known about v_seed for others.
 
     Shapes: y [S, R, E], NaN where a trial failed.
     Units: those of y.
@@ -64,12 +64,12 @@ def variance_components(y: ArrayLike, *, resamples: int = 1000, seed: int = 0) -
     kept = np.asarray(np.isfinite(cells).any(axis=1))
     sums = _pair_sums(scores[kept])
     n = int(kept.sum())
-    found = _components(sums, np.ones((1, n)))
+    components = _components(sums, np.ones((1, n)))
     rng = generator("statistics.variance_components", seed, n)
     drawn = rng.multinomial(n, np.full(n, 1 / n), size=resamples) if n >= 5 else np.empty((0, n))
     spread = _components(sums, drawn.astype(float))
     settings, sets, networks, share, ratio = (
-        _estimate(float(value[0]), draws) for value, draws in zip(found, spread, strict=True)
+        _estimate(float(value[0]), draws) for value, draws in zip(components, spread, strict=True)
     )
     return VarianceComponents(
         settings=settings,
@@ -97,7 +97,7 @@ def _pair_sums(y: Array) -> dict[str, Array]:
     gap = np.where(present, cells, 0.0)
     squares = np.where(both, (gap[:, None, :, None] - gap[None, :, None, :]) ** 2 / 2, 0.0)
     noise = np.where(both, (inverse[:, None, :, None] + inverse[None, :, None, :]) / 2, 0.0)
-    # Rounding: equal accuracies must give 0 and no ratio of residues.
+    # Rounding errors: equal accuracies must give 0, not a ratio of rounding errors.
     tiny = np.full(1, (1e-12 * np.abs(gap).max(initial=0.0)) ** 2)
     sums = {"tiny": tiny, "within": (deviations**2).sum(axis=(1, 2)), "spare": (np.maximum(count, 1) - 1.0).sum(axis=1)}
     for name, part in (("square", squares), ("noise", noise), ("count", both.astype(float))):
@@ -107,7 +107,7 @@ def _pair_sums(y: Array) -> dict[str, Array]:
 
 
 def _components(sums: dict[str, Array], weights: Array) -> tuple[Array, Array, Array, Array, Array]:
-    """The five numbers of VarianceComponents for each row of weights [B, S]; NaN where not estimable."""
+    """The five numbers of VarianceComponents for each row of weights [B, S]; NaN if not estimable."""
     with np.errstate(divide="ignore", invalid="ignore"):
         networks = (weights @ sums["within"]) / (weights @ sums["spare"])
         v_networks = np.where(np.isfinite(networks), networks, 0.0)

@@ -1,9 +1,9 @@
-"""Ray Tune around the trial: the only room of the studies that imports Ray.
+"""Running trials on Ray Tune: the only package of the studies that imports Ray.
 
-A unit of work is one Tune trial: a single trial of a fixed design, or, in a search, a setting with all its seeds, since
-a searcher must hear one number for a setting. `units` runs on the workers, in a `session` with the `monitor`, an actor
-that keeps what must outlive a worker; `sharing` asks the `cache`, an actor that has shared inputs made once. `feeding`
-and `fitting` run on the driver.
+A unit of work is one Tune trial: a single trial of a fixed design or, in a search, a setting with all its seeds, since
+a searcher needs one number for a setting. On the workers: `units`, in a `session` with the `monitor`, an actor that
+stores checkpoints and detects dead workers; `sharing`, which gets shared inputs from the `cache`, an actor that has
+each of them made once. On the driver: `feeding` and `fitting`.
 """
 
 from studies.engine.tuning.context import METRIC, ExecutionContext, Resources

@@ -1,7 +1,7 @@
-"""What several trials need and one makes: an actor that hands out references, so that it is made once a study.
+"""The cache of inputs that trials share: an actor that has each made once and returns references to it.
 
-Perturbed training data live in the object store; experts and trained networks, which are dear to make, are kept in the
-study folder too and outlive the driver.
+Perturbed training data are in the object store only; experts and trained networks, which are expensive to make, are
+also saved in the study folder and outlive the driver.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from studies.engine.durable import read_signed, write_signed
 
-# What is kept for trials to come; what is in use is held by its users.
+# The limit for inputs kept for later trials; the object store keeps those in use as long as a trial refers to them.
 MAX_BYTES = 2 << 30
 
 
 class InputCache:
-    """Shared inputs by their content hash; the least recently used are let go."""
+    """Shared inputs by their content hash; above MAX_BYTES the least recently used are dropped."""
 
     def __init__(self, out: str) -> None:
         self.out = Path(out)
@@ -31,55 +31,57 @@ class InputCache:
     def get(
         self, key: str, size: int, make: Callable[..., Any], arguments: tuple[Any, ...], node: str, file: str = ""
     ) -> list[Any]:
-        """A reference, in a list, to what `make(*arguments)` returns: made once, by a task on that node if it can be.
+        """A reference, in a list, to the result of `make(*arguments)`, made once by a task, on that node if possible.
 
-        key: the content hash of what is made; size: about its bytes. file: where, below the study folder, bytes are
-        kept that are dear to make.
+        key: a hash of the content; size: approximate bytes. file: the path below the study folder in which to save
+        content that is expensive to make, "" for none; `make` must then return bytes.
         """
         if key not in self.entries:
-            self.entries[key] = ([self._made(make, arguments, node, file)], size)
+            self.entries[key] = ([self._start_making(make, arguments, node, file)], size)
         self.entries.move_to_end(key)
-        while len(self.entries) > 1 and sum(bytes_ for _, bytes_ in self.entries.values()) > MAX_BYTES:
+        while len(self.entries) > 1 and sum(size for _, size in self.entries.values()) > MAX_BYTES:
             self.entries.popitem(last=False)
         return self.entries[key][0]
 
-    def _made(self, make: Callable[..., Any], arguments: tuple[Any, ...], node: str, file: str) -> Any:
-        path, here = self.out / file, ray.get_runtime_context().get_node_id()
+    def _start_making(self, make: Callable[..., Any], arguments: tuple[Any, ...], node: str, file: str) -> Any:
+        path, driver_node = self.out / file, ray.get_runtime_context().get_node_id()
         if file and path.is_file():
-            return task(read_or_make, here).remote(path, make, arguments)
+            return task(read_or_make, driver_node).remote(path, make, arguments)
         reference = task(make, node).remote(*arguments)
         if file:
-            task(store, here).remote(path, reference)
+            task(store, driver_node).remote(path, reference)
         return reference
 
 
 def task(work: Callable[..., Any], node: str) -> Any:
-    """A function as a task on that node if it can be; who waits for it leaves its CPU free."""
+    """A function as a Ray task, on that node if possible; it reserves no CPU, since the trial that waits has one."""
     strategy = NodeAffinitySchedulingStrategy(node, soft=True)
     remote: Any = ray.remote(work)
     return remote.options(num_cpus=0, scheduling_strategy=strategy)
 
 
 def store(path: Path, content: bytes) -> None:
-    """Write down what was dear to make; a disk that takes no more is noticed by whoever writes rows to it."""
+    """Save content that is expensive to make; a full disk is ignored here, since writing rows reports it."""
     with contextlib.suppress(OSError):
         write_signed(path, content)
 
 
 def read_or_make(path: Path, make: Callable[..., bytes], arguments: tuple[Any, ...]) -> bytes:
-    """What `store` has written, or the same made again where it was damaged."""
+    """The content that `store` saved; if the file is damaged, it is made and saved again."""
     content, _ = read_signed(path)
     if content is not None:
         return content
-    # Given to a task at the top level, references would have been resolved.
-    made = make(*(ray.get(one) if isinstance(one, ray.ObjectRef) else one for one in arguments))
-    store(path, made)
-    return made
+    # Ray resolves only references that are arguments themselves, not those inside a tuple.
+    resolved = [ray.get(argument) if isinstance(argument, ray.ObjectRef) else argument for argument in arguments]
+    content = make(*resolved)
+    store(path, content)
+    return content
 
 
 def start_cache(out: Path) -> Any:
-    """The cache of a study, on this machine's node; OUT must exist."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    """Start the cache of a study on this machine's node; OUT must exist."""
+    this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor: Any = ray.remote(InputCache)
-    # Started again it is empty, and makes or reads what is asked for once more.
-    return actor.options(num_cpus=0, scheduling_strategy=here, max_restarts=-1, max_task_retries=-1).remote(str(out))
+    # After a restart the cache is empty; inputs are then read or made again.
+    options = actor.options(num_cpus=0, scheduling_strategy=this_node, max_restarts=-1, max_task_retries=-1)
+    return options.remote(str(out))

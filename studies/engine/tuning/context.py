@@ -1,4 +1,4 @@
-"""Where trials run: what each is given, and what all of a study share there."""
+"""The execution context of trials: the resources of each, and the references that all of a study share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ METRIC = "validation_accuracy"
 
 @dataclass(frozen=True)
 class Resources:
-    """What each trial is given, and how many run at once (0: as many as fit)."""
+    """The CPUs and GPUs of each trial, and how many trials run at once (0: as many as fit)."""
 
     cpus: float = 1.0
     gpus: float = 0.0
@@ -20,21 +20,22 @@ class Resources:
 
     @property
     def threads(self) -> int:
-        """One for each CPU of a trial."""
+        """The number of threads: one for each CPU of a trial."""
         return max(1, int(self.cpus))
 
     @property
     def device(self) -> str:
-        # From what the trial was given, never from what the machine has: a CPU trial on a GPU node sees its GPUs.
+        # From the trial's resources, never from the machine: on a GPU node, a CPU trial could see the GPUs too.
         return "cuda" if self.gpus else "cpu"
 
 
 @dataclass(frozen=True, eq=False)
 class ExecutionContext:
-    """What every trial of a study needs on its worker.
+    """The references and settings that every trial of a study needs on its worker.
 
     inputs: a reference to `Inputs` in the object store, which a node reads once for all its trials; monitor, cache: the
-    actors beside the driver; checkpoint_seconds: how often a running trial is saved; work: what is done with a trial.
+    actors on the driver's node; checkpoint_seconds: between saves of a running trial; work: the function that runs a
+    trial.
     """
 
     resources: Resources

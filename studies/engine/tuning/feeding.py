@@ -1,4 +1,4 @@
-"""The driver's side of a fit: what is given to Tune next, what comes back, and when to stop."""
+"""The driver's side of a run of Tune: which unit runs next, what to do with outcomes and losses, when to stop."""
 
 from __future__ import annotations
 
@@ -13,65 +13,69 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from studies.engine.trial import Outcome, StorageError, Trial, without_result
+from studies.engine.trial import Outcome, StorageError, Trial, error_outcome
 
 RETRIES = 3
-# Tune looks through all its trials at every step: it is given so many before it is started afresh (decision 6).
+# Units in one run of Tune, which goes through all its trials at every step (decision 6).
 CHUNK = 2_000
-# A worker takes about as long to start: see `Feed.drained`.
+# The time in which a worker starts, roughly: see `Feed.drained`.
 START_SECONDS = 15.0
-LOOK_SECONDS = 2.0
+# Between two checks of the monitor.
+CHECK_SECONDS = 2.0
 # How long Ctrl-C waits for running trials to be saved.
 GRACE_SECONDS = 60.0
 
 Sink = Callable[[Outcome, int], None]
-"""Receives each finished trial and how often it was retried, on the driver."""
+"""Receives each finished trial and its number of retries, on the driver."""
 
 
 class InterruptedFit(Exception):
-    """The user or the system asked the study to stop, and its running trials were saved."""
+    """The study received a signal to stop, and its running trials were saved (or GRACE_SECONDS have passed)."""
 
 
 class Feed:
-    """The units of a fixed design that are still to be run, in order; those whose workers died come again first."""
+    """The units of a fixed design that are still to be run, in order; a unit whose worker died comes first.
+
+    at_once: the most units that run at the same time, 0 for no limit.
+    """
 
     def __init__(self, trials: Sequence[Trial], at_once: int) -> None:
         self.trials, self.at_once = trials, at_once
         self.waiting = deque(range(len(trials)))
         self.running: dict[str, int] = {}
         self.losses = [0] * len(trials)
-        self.given = self.lost = 0
-        self.seconds: deque[float] = deque(maxlen=8)
+        self.issued = self.lost_workers = 0  # in this chunk
+        self.seconds: deque[float] = deque(maxlen=8)  # of the last trials
 
-    def open(self) -> None:
-        """Begin a chunk."""
-        self.given = self.lost = 0
+    def start_chunk(self) -> None:
+        """Reset the counts of a chunk."""
+        self.issued = self.lost_workers = 0
 
     @property
     def drained(self) -> bool:
-        """Whether this chunk gets no more units.
+        """Whether this chunk issues no more units.
 
-        Tune replaces a lost worker only when no other comes free while the new one starts, which short trials never
-        allow: after a loss among such, the rest is left to a new chunk with all its workers.
+        Tune replaces a lost worker only if no other worker becomes free while the new one starts, which does not happen
+        among short trials: after a loss among these, the rest is left to a new chunk, which starts with all workers.
         """
         short = bool(self.seconds) and statistics.median(self.seconds) < START_SECONDS
-        return self.given >= CHUNK or bool(self.lost and short)
+        return self.issued >= CHUNK or bool(self.lost_workers and short)
 
     def next(self) -> int | None:
-        """The next unit, or None for none now."""
+        """Issue the next unit; None if none can start now."""
         if not self.waiting or self.drained or (self.at_once and len(self.running) >= self.at_once):
             return None
-        self.given += 1
+        self.issued += 1
         return self.waiting.popleft()
 
     @property
     def over(self) -> bool:
-        """Whether the chunk is done: nothing runs and nothing will."""
+        """Whether the chunk is done: no unit runs and none will be issued."""
         return not self.running and (not self.waiting or self.drained)
 
-    def lose(self, unit: int) -> bool:
-        """A unit's worker has died; whether it is tried again."""
-        self.lost += 1
+    def record_loss(self, unit: int) -> bool:
+        """Count the loss of a unit's worker; returns whether the unit is tried again."""
+        self.lost_workers += 1
         self.losses[unit] += 1
         if self.losses[unit] <= RETRIES:
             self.waiting.appendleft(unit)
@@ -80,27 +84,27 @@ class Feed:
 
 
 class Feeder(Searcher):
-    """Asks the feed on behalf of Tune."""
+    """The feed as a searcher of Tune."""
 
     def __init__(self, feed: Feed) -> None:
         super().__init__(metric=None, mode=None)
         self.feed = feed
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune saves its searchers; ours is made again from the rows
+        return {}  # Tune saves its searchers; this one needs no state, since rows say what is done
 
     def suggest(self, trial_id: str) -> Any:
         unit = self.feed.next()
         if unit is None:
             return Searcher.FINISHED if self.feed.over else None
         self.feed.running[trial_id] = unit
-        # As text: Tune takes nested dictionaries apart.
+        # As text: Tune flattens nested dictionaries.
         return {"trial": json.dumps(self.feed.trials[unit].config)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """The collector has heard of what ended with an outcome or an error; a unit that ended with neither is lost."""
+        """Record a unit that ended with neither an outcome nor an error; the collector handles the others."""
         if not error and trial_id in self.feed.running:
-            self.feed.lose(self.feed.running.pop(trial_id))
+            self.feed.record_loss(self.feed.running.pop(trial_id))
 
     def save(self, checkpoint_path: str) -> None: ...
 
@@ -108,7 +112,7 @@ class Feeder(Searcher):
 
 
 class Collector(tune.Callback):
-    """Hands finished trials to the driver as they come, out of Tune's own records, and looks after running ones."""
+    """Passes finished trials to the driver's sink, handles lost ones, and checks the monitor of running ones."""
 
     def __init__(
         self,
@@ -118,20 +122,15 @@ class Collector(tune.Callback):
         trials_of: Callable[[dict[str, Any]], list[Trial]],
         feed: Feed | None = None,
     ) -> None:
-        """trials_of: the trials of a unit by its config; feed: None when Tune itself retries (a search)."""
-        self.monitor, self.sink, self.interrupted, self.trials_of, self.feed = (
-            monitor,
-            sink,
-            interrupted,
-            trials_of,
-            feed,
-        )
-        self.looked = self.stopping_since = 0.0
-        self.view: Any = None
-        self.trouble: StorageError | None = None
+        """trials_of: returns the trials of a unit from its config; feed: None when Tune itself retries (a search)."""
+        self.monitor, self.sink, self.interrupted = monitor, sink, interrupted
+        self.trials_of, self.feed = trials_of, feed
+        self.last_check = self.stopping_since = 0.0
+        self.pending_report: Any = None
+        self.storage_error: StorageError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles its callbacks, and the driver holds locks, files and threads
+        return {}  # Tune pickles its callbacks, and the driver's locks, files and threads cannot be pickled
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -144,46 +143,46 @@ class Collector(tune.Callback):
             self._sink(outcome, retries)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        lost = self.trials_of(trial.config)
-        reasons = list(filter(None, ray.get([self.monitor.lost.remote(one.hash) for one in lost])))
-        if self.feed is not None and self.feed.lose(self.feed.running.pop(trial.trial_id)):
+        lost_trials = self.trials_of(trial.config)
+        reasons = list(filter(None, ray.get([self.monitor.forget.remote(lost.hash) for lost in lost_trials])))
+        if self.feed is not None and self.feed.record_loss(self.feed.running.pop(trial.trial_id)):
             return
-        reason = f"its worker was lost {RETRIES + 1} times, at last: {reasons[0] if reasons else died_of(trial)}"
-        for one in lost:
-            self._sink(without_result(one, reason, time.time()), RETRIES)
+        reason = f"its worker was lost {RETRIES + 1} times, at last: {reasons[0] if reasons else error_line(trial)}"
+        for lost in lost_trials:
+            self._sink(error_outcome(lost, reason, time.time()), RETRIES)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        self.check()
+        self.raise_storage_error()
         now = time.monotonic()
         stopping = self.interrupted()
         if stopping and not self.stopping_since:
-            self.stopping_since, self.looked = now, 0.0
-        if self.view is not None and ray.wait([self.view], timeout=0)[0]:
-            found, self.view = ray.get(self.view), None
-            if found.trouble:
-                raise StorageError(found.trouble)
-            if stopping and not found.working and self.looked > self.stopping_since:
+            self.stopping_since, self.last_check = now, 0.0
+        if self.pending_report is not None and ray.wait([self.pending_report], timeout=0)[0]:
+            report, self.pending_report = ray.get(self.pending_report), None
+            if report.storage_error:
+                raise StorageError(report.storage_error)
+            if stopping and not report.working and self.last_check > self.stopping_since:
                 raise InterruptedFit
         if stopping and now - self.stopping_since > GRACE_SECONDS:
             raise InterruptedFit
-        if self.view is None and now - self.looked > (0.2 if stopping else LOOK_SECONDS):
-            self.looked, self.view = now, self.monitor.look.remote(stopping)
+        if self.pending_report is None and now - self.last_check > (0.2 if stopping else CHECK_SECONDS):
+            self.last_check, self.pending_report = now, self.monitor.check.remote(stopping)
 
-    def check(self) -> None:
+    def raise_storage_error(self) -> None:
         """Raises: StorageError when the sink could not store an outcome."""
-        if self.trouble is not None:
-            raise self.trouble
+        if self.storage_error is not None:
+            raise self.storage_error
 
     def _sink(self, outcome: Outcome, retries: int) -> None:
         try:
             self.sink(outcome, retries)
         except OSError as error:
-            # What is raised while Tune handles a result comes out as a TuneError around a text: it waits for a step.
-            self.trouble = self.trouble or StorageError(error.strerror or str(error))
+            # Raised here, it would become a TuneError with a text; `on_step_begin` raises it as it is.
+            self.storage_error = self.storage_error or StorageError(error.strerror or str(error))
 
 
-def died_of(trial: Any) -> str:
-    """What Tune says of a trial that it lost, in a line."""
+def error_line(trial: Any) -> str:
+    """The first line of Tune's error for a trial that it lost."""
     error = trial.get_error()
     lines = str(error).splitlines() if error is not None else []
     return next((line.strip() for line in lines if line.strip()), "unknown")[:300]

@@ -1,4 +1,4 @@
-"""Fixed designs and searches as Tune runs them, chunk by chunk, without its records: rows and checkpoints are ours."""
+"""Running fixed designs and searches in Ray Tune, without its own records: rows and checkpoints replace these."""
 
 from __future__ import annotations
 
@@ -31,31 +31,32 @@ from studies.engine.tuning.units import fixed_unit, search_unit, trial_of
 def open_context(
     resources: Resources, inputs: Inputs, out: Path, *, checkpoint_seconds: float, silence_seconds: float, work: Work
 ) -> ExecutionContext:
-    """What all trials of a study need, in the object store and beside the driver."""
+    """Put the inputs into the object store and start the monitor and the cache."""
     monitor, cache = start_monitor(out, silence_seconds), start_cache(out)
     return ExecutionContext(resources, ray.put(inputs), monitor, cache, checkpoint_seconds, work)
 
 
 def run_fixed(trials: Sequence[Trial], context: ExecutionContext, sink: Sink, interrupted: Callable[[], bool]) -> bool:
-    """Run each trial once, in this order as workers come free; False when it was interrupted.
+    """Run each trial once, started in this order as workers become free; returns False if interrupted.
 
-    Raises: StorageError when the study folder takes no more.
+    interrupted: returns whether the study has received a signal to stop.
+    Raises: StorageError when the study folder cannot be written.
     """
     feed = Feed(trials, context.resources.max_concurrent)
     work = tune.with_parameters(fixed_unit, context=context)
-    going = True
-    while feed.waiting and going:
-        feed.open()
+    completed = True
+    while feed.waiting and completed:
+        feed.start_chunk()
         config = tune.TuneConfig(search_alg=Feeder(feed), num_samples=-1)
         collector = Collector(context.monitor, sink, interrupted, lambda config: [trial_of(config)], feed)
-        going = _fit(work, config, collector, context.resources, retries=0)
-    return going
+        completed = _fit(work, config, collector, context.resources, retries=0)
+    return completed
 
 
 def run_search(search: Search, context: ExecutionContext, sink: Sink, interrupted: Callable[[], bool]) -> bool:
-    """Let Optuna suggest `count` settings inside Tune, each judged by its mean over the seeds; False when interrupted.
+    """Let Optuna suggest `count` settings, each scored by its mean over the seeds; returns False if interrupted.
 
-    Raises: StorageError when the study folder takes no more.
+    Raises: StorageError when the study folder cannot be written.
     """
     import optuna
     from optuna.storages import JournalStorage
@@ -88,9 +89,9 @@ def run_search(search: Search, context: ExecutionContext, sink: Sink, interrupte
 
 
 def _fit(work: Any, config: Any, collector: Collector, resources: Resources, *, retries: int) -> bool:
-    """One run of Tune; False when it was interrupted."""
-    config.reuse_actors, config.trial_dirname_creator = True, _name
-    # As many trials wait for a worker as there may be workers; by itself Tune starts a searcher's one by one.
+    """One run of Tune; returns False if interrupted."""
+    config.reuse_actors, config.trial_dirname_creator = True, _directory_name
+    # Let as many trials wait for a worker as there can be workers; by default Tune starts a searcher's one by one.
     slots = max(1, int(ray.cluster_resources().get("CPU", 1) / resources.cpus))
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(slots, resources.max_concurrent or slots))
     storage = tempfile.mkdtemp(prefix="mim4dd-tune-")
@@ -107,7 +108,7 @@ def _fit(work: Any, config: Any, collector: Collector, resources: Resources, *, 
     )
     try:
         tuner.fit()
-        collector.check()
+        collector.raise_storage_error()
     except InterruptedFit:
         return False
     finally:
@@ -115,7 +116,7 @@ def _fit(work: Any, config: Any, collector: Collector, resources: Resources, *, 
     return True
 
 
-def _name(trial: Any) -> str:
+def _directory_name(trial: Any) -> str:
     return str(trial.trial_id)
 
 

@@ -1,4 +1,4 @@
-"""An adaptive design as data: how what Optuna suggests becomes trials."""
+"""An adaptive design as data: how suggestions of Optuna become trials."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from studies.engine.trial import Trial
 
 @dataclass(frozen=True)
 class Search:
-    """How settings become trials, and what is known already.
+    """The parameters of a search.
 
-    template: the flat configuration; seeds: each setting's; known: validation accuracies by trial hash, so that
-    finished trials are not run again; start: settings tried first, as Optuna samples them.
+    design: the sampler's name; count: settings still to be tried; template: the configuration without its seed; seeds:
+    of each setting; known: validation accuracies by trial hash, so that finished trials are not run again; start:
+    settings to try first, as Optuna parameters; asha: whether ASHA stops poor settings; storage, name: of Optuna's
+    study.
     """
 
     design: str
@@ -32,10 +34,10 @@ class Search:
     name: str
 
     def trials(self, sampled: Mapping[str, Any]) -> list[Trial]:
-        """A suggestion as one trial a seed."""
+        """The trials of a suggestion, one for each seed."""
         values = {axis.key: axis.value(sampled[axis.key]) for axis in self.space}
         return [Trial.of({**self.template, **values, "seed": seed}) for seed in self.seeds]
 
     def unknown(self, sampled: Mapping[str, Any]) -> list[Trial]:
-        """Those of its trials that are still to be run."""
+        """The trials of a suggestion that have no known accuracy and must be run."""
         return [trial for trial in self.trials(sampled) if trial.hash not in self.known]

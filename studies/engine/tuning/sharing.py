@@ -1,4 +1,4 @@
-"""A worker's side of the cache: perturbed training data and prepared networks, made once for all trials."""
+"""The worker's side of the cache: perturbed training data and prepared networks, each made once for all trials."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask, Preparation, Prepared
     from perturbations import Perturbed
 
-# What is prepared is taken for so large when the cache makes room: experts of small networks are smaller.
+# The size that the cache assumes for a preparation; the experts of small networks are smaller.
 PREPARED_BYTES = 64 << 20
 
 
 def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
-    """The study's inputs, where what trials share comes from the cache."""
+    """The study's inputs, with `variant` and `provide` that use the cache."""
     inputs: Inputs = ray.get(context.inputs)
     node = session.worker.node
 
@@ -33,8 +33,8 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
         key = f"{inputs.splits.digest} {text} {seed}"
         size, arguments = inputs.splits.train.images.nbytes, (context.inputs, text, seed)
         (reference,) = ray.get(context.cache.get.remote(key, size, perturbed, arguments, node))
-        made: Perturbed = ray.get(reference)
-        return made if made.data.images.size else with_images(made, inputs.splits.train.images)
+        split: Perturbed = ray.get(reference)
+        return split if split.data.images.size else with_images(split, inputs.splits.train.images)
 
     def provide(preparation: Preparation, task: DistillationTask, text: str) -> Prepared:
         network, device = flatten(task.network, "network"), context.resources.device
@@ -60,9 +60,9 @@ def prepared(
     threads: int,
     devices: str | None,
 ) -> bytes:
-    """The task that makes what a method needs before its first iteration, as one safetensors file.
+    """Make what a method needs before its first iteration, as the bytes of a safetensors file; runs as a Ray task.
 
-    devices: those visible to the worker that asked, which waits meanwhile.
+    devices: the CUDA_VISIBLE_DEVICES of the worker that waits for the result, None if unset.
     """
     if devices is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = devices
@@ -75,12 +75,12 @@ def prepared(
     set_up(threads)
     train = inputs.perturbed(text, seed).data
     task = DistillationTask(train, unflatten(NETWORKS, network, "network"), 1, seed, torch.device(device))
-    made = prepare_here(preparation, task)
-    return save(dict(made.arrays), {"seconds": repr(made.seconds)})
+    result = prepare_here(preparation, task)
+    return save(dict(result.arrays), {"seconds": repr(result.seconds)})
 
 
 def unpacked(content: bytes) -> Prepared:
-    """What `prepared` has packed."""
+    """The preparation whose bytes `prepared` returned."""
     from safetensors.numpy import load
 
     from mim4dd.methods.task import Prepared
@@ -90,23 +90,23 @@ def unpacked(content: bytes) -> Prepared:
 
 
 def perturbed(inputs: Inputs, text: str, seed: int) -> Perturbed:
-    """The task that makes a variant, on some node; without pixels where they are those of the clean split."""
-    made = inputs.perturbed(text, seed)
-    same = made.data.images is inputs.splits.train.images
-    return with_images(made, made.data.images[:, :0]) if same else made
+    """Make a variant of the training split; runs as a Ray task. Images equal to the clean split's are left out."""
+    variant = inputs.perturbed(text, seed)
+    clean_images = variant.data.images is inputs.splits.train.images
+    return with_images(variant, variant.data.images[:, :0]) if clean_images else variant
 
 
 def with_images(variant: Perturbed, images: Floats) -> Perturbed:
-    """The same labels on other pixels."""
+    """The same labels with other images."""
     return replace(variant, data=replace(variant.data, images=images))
 
 
 def set_up(threads: int) -> None:
-    """Give this worker as many threads as the trial has CPUs, and have it keep the memory that it frees."""
+    """Set the number of threads of this worker, and let it keep the memory that it frees."""
     import torch
 
     from mim4dd.memory import keep_freed_memory
 
     keep_freed_memory()
-    # At every unit: workers are reused, and OpenMP's count belongs to the thread that set it.
+    # For every unit: workers are reused, and OpenMP stores the number per thread.
     torch.set_num_threads(threads)

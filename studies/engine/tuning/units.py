@@ -1,7 +1,6 @@
-"""What runs on a worker: a trial, or the seeds of a setting, saved with the monitor as they go.
+"""The functions that run on workers: a trial, or the seeds of a setting, with checkpoints at the monitor.
 
-A trainable catches what a trial raises and reports it as an outcome: an exception that reached Tune would cost the
-worker.
+They catch what a trial raises and report it as an outcome: on an exception, Tune would end the worker.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 from ray import tune
 
 from studies.engine.running import begin, memory_reason
-from studies.engine.trial import RUNGS, Outcome, Trial, validation_mean, without_result
+from studies.engine.trial import RUNGS, Outcome, Trial, error_outcome, validation_mean
 from studies.engine.tuning.context import METRIC, ExecutionContext
 from studies.engine.tuning.monitor import this_worker
 from studies.engine.tuning.search import Search
@@ -23,12 +22,12 @@ from studies.engine.tuning.sharing import set_up, shared_inputs
 
 
 def trial_of(config: dict[str, Any]) -> Trial:
-    """The trial that a feeder has put into a Tune config."""
+    """The trial in the Tune config of a `Feeder`."""
     return Trial.of(json.loads(config["trial"]))
 
 
 def fixed_unit(config: dict[str, Any], context: ExecutionContext) -> None:
-    """The trainable of a fixed design: one trial, resumed from what an earlier attempt has saved."""
+    """The trainable of a fixed design: one trial, resumed from the checkpoint of an earlier attempt."""
     trial, began = trial_of(config), time.time()
     session = WorkerSession([trial], context, this_worker())
     try:
@@ -42,14 +41,14 @@ def fixed_unit(config: dict[str, Any], context: ExecutionContext) -> None:
 
 
 def search_unit(config: dict[str, Any], search: Search, context: ExecutionContext) -> None:
-    """The trainable of a search: a setting's seeds side by side, rung by rung, so that a scheduler can judge them."""
-    wanted, began = search.unknown(config), time.time()
+    """The trainable of a search: a setting's seeds together, rung by rung, so that a scheduler can stop the setting."""
+    trials, began = search.unknown(config), time.time()
     known = [search.known[trial.hash] for trial in search.trials(config) if trial.hash in search.known]
-    session = WorkerSession(wanted, context, this_worker())
+    session = WorkerSession(trials, context, this_worker())
     try:
         set_up(context.resources.threads)
         inputs, device = shared_inputs(context, session), context.resources.device
-        runs = [begin(trial, inputs, device, session.saved(trial)) for trial in wanted]
+        runs = [begin(trial, inputs, device, session.saved(trial)) for trial in trials]
         for index in range(len(runs[0].stops) - 1 if runs else 0):
             for run in runs:
                 run.advance(run.stops[index], session)
@@ -60,30 +59,30 @@ def search_unit(config: dict[str, Any], search: Search, context: ExecutionContex
             run.advance(run.stops[-1], session)
             outcomes.append(run.finish(session))
     except Exception as error:  # noqa: BLE001 - as above
-        outcomes = [failed(trial, error, began) for trial in wanted]
+        outcomes = [failed(trial, error, began) for trial in trials]
     session.end()
     tune.report({METRIC: mean([*known, *map(metric, outcomes)]), "rung": 100, "outcomes": outcomes})
 
 
 def failed(trial: Trial, error: Exception, began: float) -> Outcome:
-    """What a trial raised, as an outcome with status `error`, so that the study goes on and the row says why."""
+    """The outcome, with status `error`, of a trial that raised: the study continues and the row has the reason."""
     import torch
 
     reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, torch.OutOfMemoryError):
         reason = f"{memory_reason(error)} by {', '.join(f'{k} {v}' for k, v in memory_knobs(trial).items())}"
         torch.cuda.empty_cache()
-    return without_result(trial, reason, began)
+    return error_outcome(trial, reason, began)
 
 
 def memory_knobs(trial: Trial) -> dict[str, Any]:
-    """The knobs that decide what memory a trial takes."""
+    """The knobs on which a trial's memory depends."""
     ends = ("ipc", "batch_real", "width", "depth", "evaluation.batch", "evaluation.networks")
     return {key: value for key, value in trial.config.items() if key.endswith(ends)}
 
 
 def metric(outcome: Outcome) -> float:
-    """Mean validation accuracy; 0 for a trial that has none, which is below any that has."""
+    """Mean validation accuracy; 0 for a trial without one, so that it is worst."""
     accuracy = validation_mean(outcome.result)
     return accuracy if accuracy == accuracy else 0.0
 

@@ -1,0 +1,26 @@
+"""Numbers and times as text: signs, plurals, clocks."""
+
+from __future__ import annotations
+
+
+def decimal(value: float, form: str = ".1f") -> str:
+    """A number as `form` prints it; what rounds to zero has no sign: `0.0`, never `-0.0` or `+0.0`."""
+    text = f"{value:{form}}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 set`, `3 sets`, `1,200 images`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def images(count: int) -> str:
+    """`1 image per class`, `10 images per class`."""
+    return f"{plural(count, 'image')} per class"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

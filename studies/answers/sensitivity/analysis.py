@@ -92,6 +92,11 @@ class Analysis:
         return self.ledger.estimate(slug(id, *self.levels), what, one.value, one.low, one.high, n, unit)
 
     @property
+    def informative(self) -> bool:
+        """Whether the response curves explain anything of the settings they were not fitted to."""
+        return bool(self.curves) and self.surface is not None and self.surface.fit.explains
+
+    @property
     def spreads(self) -> tuple[tuple[statistics.Estimate, Claim], tuple[statistics.Estimate, Claim]] | None:
         """Standard deviation of validation accuracy between settings, seed noise removed, and between the sets of one
         setting, each with its claim; None where the seeds are too few to tell them apart."""

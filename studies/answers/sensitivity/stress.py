@@ -12,7 +12,9 @@ from studies.answers.sensitivity.tables import STARRED
 from studies.engine.answer import Cell, Claim, Figure, Quantity, Sentence, Table
 from studies.engine.rows import Array
 from studies.engine.space import Axis
+from studies.engine.statistics import Estimate
 from studies.engine.statistics.slopes import Agreement, Slope, knob_slopes, rank_agreement
+from studies.engine.statistics.surface import LEAST_R_SQUARED
 from studies.engine.wording import decimal, plural
 
 
@@ -102,6 +104,8 @@ def _moves(found: Comparison) -> Sentence | None:
     """Where the response curves are highest, and whether the perturbed one is higher there than where clean is."""
     if not (found.clean.curves and found.stressed.curves):
         return None
+    if not (found.clean.informative and found.stressed.informative):
+        return _uninformative(found)
     told = []
     for k, axis in enumerate(found.space):
         clean, stressed = found.clean.curves[k], found.stressed.curves[k]
@@ -117,13 +121,29 @@ def _moves(found: Comparison) -> Sentence | None:
     )
 
 
+def _uninformative(found: Comparison) -> Sentence:
+    """Why nothing is said of where the curves are highest."""
+    claims = []
+    for one, data in ((found.clean, "clean data"), (found.stressed, found.label)):
+        fit = one.surface.fit.r_squared if one.surface else float("nan")
+        what = f"cross-validated R² of the response surface, {data}"
+        claims.append(one.estimate("r-squared/surface", what, Estimate(fit, None, None), len(one.tried)))
+    clean, stressed = (claim.estimate or 0.0 for claim in claims)
+    return Sentence(
+        "The response curves do not show where a knob is best: their cross-validated R² is "
+        f"{decimal(clean, '.2f')} on clean data and {decimal(stressed, '.2f')} under {found.label}, and below "
+        f"{LEAST_R_SQUARED:g} a curve explains nothing.",
+        tuple(claims),
+    )
+
+
 def _across(slope: Slope) -> Quantity:
     return Quantity(slope.value, slope.low, slope.high, slope.n, "points")
 
 
 def _highest(found: Analysis, k: int, axis: Axis) -> str | None:
-    """Where a response curve is highest."""
-    if not found.curves:
+    """Where a response curve is highest; None where the curves explain nothing."""
+    if not found.informative:
         return None
     curve = found.curves[k]
     if max(curve.mean) - min(curve.mean) < 1e-6:

@@ -13,6 +13,7 @@ the numbers are the claims of docs/results, and the glossary is that of the repo
     {{ number("FOLDER", "gain/*") }}                how many claims it meets
     {{ published("mnist", 1, "dc") }}               a published accuracy, with * where it is from memory
     {{ lines("FOLDER") }}                           how many trials the folder has
+    {{ short("FOLDER") }}                           its answer in short, as a quotation
 
 A decision's words are those of WORDS: a text that `says` or `every` passes has words of that one decision alone.
 Paragraphs and list items are wrapped anew after filling, so a source may break its lines anywhere.
@@ -199,6 +200,15 @@ def lines(folder: str) -> int:
     return len((RESULTS / folder / "rows.jsonl").read_text(encoding="utf-8").splitlines())
 
 
+def short(folder: str) -> str:
+    """The answer of a folder in short, as a quotation."""
+    text = (RESULTS / folder / "answer.md").read_text(encoding="utf-8")
+    block = re.search(r"^## In short\n\n(.*?)\n\n## ", text, flags=re.DOTALL | re.MULTILINE)
+    if block is None:
+        raise ValueError(f"{folder} has no answer in short")
+    return f"> {block[1]}"
+
+
 def wrapped(text: str) -> str:
     """Markdown with its paragraphs and list items wrapped; code, tables, headings and pictures as they are.
 
@@ -206,7 +216,7 @@ def wrapped(text: str) -> str:
     """
 
     def wrap(paragraph: str) -> str:
-        indent = "  " if paragraph.startswith("- ") else ""
+        indent = {"- ": "  ", "> ": "> "}.get(paragraph[:2], "")
         kept = re.sub(
             r"`[^`]*`|\[[-+.\d]+, [-+.\d]+\]", lambda held: held[0].replace(" ", "\0"), " ".join(paragraph.split())
         )
@@ -217,7 +227,9 @@ def wrapped(text: str) -> str:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        if wrong := [line for line in made[1:] if re.match(r"([-+*#>=|]+|\d+[.)])(\s|$)", line.strip())]:
+        if wrong := [
+            line for line in made[1:] if re.match(r"([-+*#>=|]+|\d+[.)])(\s|$)", line.removeprefix(indent).strip())
+        ]:
             raise ValueError(f"wrapped, this line means something else: {wrong[0]}")
         return "\n".join(made).replace("\0", " ")
 
@@ -244,7 +256,7 @@ def filled(source: Path) -> str:
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
     environment.filters |= FILTERS
     text = source.read_text(encoding="utf-8")
-    return wrapped(environment.from_string(text).render(lines=lines, glossary=GLOSSARY, **GIVEN))
+    return wrapped(environment.from_string(text).render(lines=lines, short=short, glossary=GLOSSARY, **GIVEN))
 
 
 def main(words: list[str] | None = None) -> int:

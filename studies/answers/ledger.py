@@ -62,7 +62,7 @@ class Ruling:
         return f"a {self.decision}{size[self.judged.size]}"
 
     @property
-    def words(self) -> str:
+    def statement(self) -> str:
         """The decision in words; of an undecided one with why, or with the pairs that would decide."""
         if self.decision is not Decision.UNDECIDED:
             return self.word

@@ -137,7 +137,7 @@ class Response:
         results, clean = self.results, self.gain(arm, self.results.reference)
         text = (
             f"The gain of {self.name(arm)} over {self.name(results.arms[arm].control)} is {clean.points} "
-            f"{at(self.at_reference)} (n = {clean.interval.n}; {clean.words})"
+            f"{at(self.at_reference)} (n = {clean.interval.n}; {clean.statement})"
         )
         rulings = [clean]
         for _, points_ in self.curves:
@@ -152,7 +152,7 @@ class Response:
     def _changed(change: Ruling) -> str:
         """What the rule says of a gain's change from the references."""
         words = {Decision.GAIN: "an increase", Decision.LOSS: "a decrease"}
-        return words.get(change.decision, change.words)
+        return words.get(change.decision, change.statement)
 
     def _decided(self, arm: str) -> str:
         """At which levels of its family an arm's gain is decided, and how."""

@@ -140,7 +140,7 @@ def _gain(found: Analysis) -> Sentence:
     ruling = found.gains[0]
     won, pairs = sum(one > 0 for one in ruling.contrast.differences), plural(ruling.interval.n, "pair")
     told = f"The gain of {found.tried[0].name} over {found.base.name} is {ruling.points}, positive in {won} of {pairs}"
-    return Sentence(f"{told}: {ruling.words}.", (ruling.claim,))
+    return Sentence(f"{told}: {ruling.statement}.", (ruling.claim,))
 
 
 def _best_gain(found: Analysis) -> Sentence:
@@ -152,7 +152,7 @@ def _best_gain(found: Analysis) -> Sentence:
     # Chosen on these very seeds: the naive gain flatters it, so it stands with that word.
     told = (
         f"The best setting on validation, {name}, reaches {percent(mean)}, {ruling.points} over {found.base.name} "
-        f"({ruling.words}); both numbers are optimistic, because it was chosen on the same seeds."
+        f"({ruling.statement}); both numbers are optimistic, because it was chosen on the same seeds."
     )
     return Sentence(told, (claim, ruling.claim))
 
@@ -162,7 +162,7 @@ def _tuning(found: Analysis) -> Sentence:
     if ruling.interval.mean is None:
         return Sentence(f"The gain of tuning over {default} is not stated until two seeds have run at every setting.")
     told = f"The gain of tuning over {default} is {ruling.points} on the seed left out when the setting was chosen"
-    return Sentence(f"{told} (n = {ruling.interval.n}): {ruling.words}.", (ruling.claim,))
+    return Sentence(f"{told} (n = {ruling.interval.n}): {ruling.statement}.", (ruling.claim,))
 
 
 def _region(found: Analysis) -> Sentence | None:

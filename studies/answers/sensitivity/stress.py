@@ -55,7 +55,7 @@ def _change(found: Comparison, i: int, aside: str = "") -> Sentence:
     gain = f"The gain of {found.clean.tried[i].name}{aside} over {found.clean.base.name}"
     return Sentence(
         f"{gain} is {before.points} on clean data ({before.word}) and {after.points} under {found.label} "
-        f"({after.word}); the change is {change.points}: {change.words}.",
+        f"({after.word}); the change is {change.points}: {change.statement}.",
         (before.claim, after.claim, change.claim),
     )
 

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 def answer_again(out: Path) -> None:
     """Write a folder's answer anew, and print it.
 
-    Raises: InputError when it holds no study that is known, or takes no files.
+    Raises: InputError when the folder holds no known study, or cannot be written.
     """
     folder = StudyFolder.read(out, unfinished=True)
     answer = study_of(folder).answer(folder)
@@ -57,7 +57,7 @@ def answer_again(out: Path) -> None:
 
 
 def study_of(folder: StudyFolder) -> Study[Any]:
-    """The study that a folder is of.
+    """The study to which a folder belongs.
 
     Raises: UnknownNameError.
     """

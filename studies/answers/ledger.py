@@ -1,6 +1,7 @@
-"""What an answer has claimed: each contrast judged once, in its family, by the one rule; each mean once.
+"""The contrasts, means and estimates of one answer, each with its claim.
 
-Sentences, tables, marks in figures and detectors ask here, so no two parts of an answer can disagree on a contrast.
+A contrast is judged once, within its family. Sentences, tables, marks in figures and failure detectors read that one
+decision, so no two parts of an answer can disagree.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ OPPOSITE = {Decision.GAIN: Decision.LOSS, Decision.LOSS: Decision.GAIN}
 
 @dataclass(frozen=True)
 class Ruling:
-    """A contrast and what the rule says of it."""
+    """A contrast and its decision."""
 
     contrast: Contrast
     judged: Judged
@@ -43,17 +44,17 @@ class Ruling:
 
     @property
     def quantity(self) -> Quantity:
-        """The same as a cell of a table that has the decision in a column of its own."""
+        """The interval in points, for a table with a separate column for the decision."""
         return Quantity.of(self.interval, "points")
 
     @property
     def starred(self) -> Quantity:
-        """The same with a star where a gain or a loss is decided."""
+        """The interval in points, with a star where a gain or a loss is decided."""
         return Quantity.of(self.interval, "points", starred=self.differs)
 
     @property
     def word(self) -> str:
-        """The decision in words, without a forecast."""
+        """The decision in words, without the pairs that are needed."""
         if self.decision is Decision.UNDECIDED:
             return "undecided"
         if self.decision is Decision.NEGLIGIBLE:
@@ -62,8 +63,8 @@ class Ruling:
         return f"a {self.decision}{size[self.judged.size]}"
 
     @property
-    def words(self) -> str:
-        """The decision in words; of an undecided one with why, or with the pairs that would decide."""
+    def statement(self) -> str:
+        """The decision in words; if undecided, also why, or the number of pairs that would decide."""
         if self.decision is not Decision.UNDECIDED:
             return self.word
         why = self.judged.tested.why_not
@@ -73,7 +74,7 @@ class Ruling:
 
     @property
     def needed(self) -> str:
-        """How many pairs would decide, `9 to 40`; "" where nothing can be said."""
+        """The number of pairs that would decide, `9 to 40`; "" where it cannot be estimated."""
         if self.judged.needed is None:
             return ""
         low, high = self.judged.needed
@@ -81,33 +82,34 @@ class Ruling:
 
     @property
     def lost(self) -> int:
-        """Pairs that lack a side."""
+        """Pairs that lack one of their values."""
         return len(self.contrast.differences) - self.interval.n
 
-    def flipped(self, asked: Contrast) -> Ruling:
-        """The same of the contrast with its ends exchanged."""
-        one, judged = self.contrast, self.judged
+    def flipped(self, opposite: Contrast) -> Ruling:
+        """The ruling of the opposite contrast: the interval changes its sign, and a gain becomes a loss."""
+        judged = self.judged
         mean, high, low = (None if end is None else -end for end in (judged.interval.mean, *ends(judged.interval)))
         turned = replace(judged.tested, interval=Interval(mean, low, high, judged.interval.n))
-        contrast = replace(one, what=asked.what, terms=asked.terms, differences=asked.differences)
-        return Ruling(contrast, replace(judged, tested=turned, decision=OPPOSITE.get(judged.decision, judged.decision)))
+        decision = OPPOSITE.get(judged.decision, judged.decision)
+        contrast = replace(self.contrast, what=opposite.what, terms=opposite.terms, differences=opposite.differences)
+        return Ruling(contrast, replace(judged, tested=turned, decision=decision))
 
     @property
     def claim(self) -> Claim:
-        one, judged, interval = self.contrast, self.judged, self.interval
+        contrast, judged, interval = self.contrast, self.judged, self.interval
         return Claim(
-            id=one.id,
+            id=contrast.id,
             kind="contrast",
-            what=one.what,
-            metric=one.metric,
-            unit=one.unit,
+            what=contrast.what,
+            metric=contrast.metric,
+            unit=contrast.unit,
             estimate=interval.mean,
             low=interval.low,
             high=interval.high,
             n=interval.n,
-            planned=len(one.differences),
-            terms=tuple((weight, cell.arm, cell.levels) for weight, cell in one.terms),
-            margin=one.margin,
+            planned=len(contrast.differences),
+            terms=tuple((weight, cell.arm, cell.levels) for weight, cell in contrast.terms),
+            margin=contrast.margin,
             p=judged.tested.difference,
             p_adjusted=judged.difference,
             family=judged.family,
@@ -115,7 +117,7 @@ class Ruling:
             decision=str(judged.decision),
             size=judged.size,
             needed=judged.needed,
-            trials=one.trials,
+            trials=contrast.trials,
         )
 
 
@@ -134,7 +136,7 @@ def margin(contrast: Contrast) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A piece of an answer that knows no study; plain: what it says in short, in whole sentences."""
+    """A piece of an answer. plain: its summary in sentences that can be quoted alone."""
 
     sentences: Sequence[Sentence | None] = ()
     tables: Sequence[Table | None] = ()
@@ -154,36 +156,40 @@ class Ledger:
         self._claims: dict[str, Claim] = {}
 
     def family(self, name: str, contrasts: Iterable[Contrast]) -> list[Ruling]:
-        """Judge the contrasts of a family, fixed by the plan and not by what came out.
+        """Judge the contrasts of a family, which the plan fixes before any result is known.
 
-        Raises: ValueError for one that is judged already: it has one family.
+        Raises: ValueError for a contrast that another family has judged.
         """
-        contrasts = [self._with_own_id(one) for one in contrasts]
-        judged = judge(name, [three_tests(one.differences, margin=one.margin, absent=one.absent) for one in contrasts])
+        contrasts = [self._with_own_id(contrast) for contrast in contrasts]
+        tested = [
+            three_tests(contrast.differences, margin=contrast.margin, absent=contrast.absent) for contrast in contrasts
+        ]
+        judged = judge(name, tested)
         rulings = [Ruling(*pair) for pair in zip(contrasts, judged, strict=True)]
         for ruling in rulings:
-            one = ruling.contrast
-            if one.key in self._rulings or one.id in self._claims:
-                raise ValueError(f"{one.id} is judged already")
-            self._rulings[one.key] = ruling
-            self._claims[one.id] = ruling.claim
+            contrast = ruling.contrast
+            if contrast.key in self._rulings or contrast.id in self._claims:
+                raise ValueError(f"{contrast.id} is judged already")
+            self._rulings[contrast.key] = ruling
+            self._claims[contrast.id] = ruling.claim
         return rulings
 
-    def _with_own_id(self, one: Contrast) -> Contrast:
-        """The contrast, with its metric in its id where the same one of another metric has it already."""
-        held = self._claims.get(one.id)
-        return replace(one, id=slug(one.id, one.metric)) if held and held.metric != one.metric else one
+    def _with_own_id(self, contrast: Contrast) -> Contrast:
+        """The contrast; its metric is added to its id where a contrast of another metric has that id."""
+        claim = self._claims.get(contrast.id)
+        taken = claim is not None and claim.metric != contrast.metric
+        return replace(contrast, id=slug(contrast.id, contrast.metric)) if taken else contrast
 
     def rest(self, name: str, contrasts: Iterable[Contrast]) -> list[Ruling]:
-        """A ruling for each: those that no family holds yet form one."""
+        """A ruling for each contrast; those that are not judged yet form a family of this name."""
         contrasts = list(contrasts)
-        self.family(name, [one for one in contrasts if one.key not in self._rulings])
-        return [self[one] for one in contrasts]
+        self.family(name, [contrast for contrast in contrasts if contrast.key not in self._rulings])
+        return [self[contrast] for contrast in contrasts]
 
     def __getitem__(self, contrast: Contrast) -> Ruling:
-        """What was ruled of a contrast, whichever of its ends came first.
+        """The ruling of a contrast, also where its opposite was judged.
 
-        Raises: KeyError where no family holds it.
+        Raises: KeyError for a contrast that is not judged.
         """
         ruling = self._rulings[contrast.key]
         return ruling if ruling.contrast.sign == contrast.sign else ruling.flipped(contrast)
@@ -194,32 +200,32 @@ class Ledger:
         return tuple(self._rulings.values())
 
     def mean(self, cell: Cell, metric: str = "test", what: str = "accuracy") -> Interval:
-        """A metric over sets; it stands among the claims."""
+        """A metric's mean over sets, recorded as a claim."""
         return self.claimed_mean(cell, metric, what)[0]
 
     def claimed_mean(self, cell: Cell, metric: str = "test", what: str = "accuracy") -> tuple[Interval, Claim]:
-        """The same with its claim."""
+        """The mean of `mean`, with its claim."""
         results = self.results
         interval, setting = results.mean(cell, metric), results.setting(cell)
-        told = f"{metric.replace('_', ' ')} {what} of {results.arms[cell.arm].name}{results.at(cell.levels)}"
+        description = f"{metric.replace('_', ' ')} {what} of {results.arms[cell.arm].name}{results.at(cell.levels)}"
         id, n = slug("mean", metric, cell.arm, *cell.levels), len(setting.trials) if setting else 0
         numbers = (interval.mean, interval.low, interval.high, interval.n, n)
         unit = "nats" if metric in INFORMATION else "percent"
-        claim = Claim(id, "mean", told, metric, unit, *numbers, trials=results.trials(cell))
+        claim = Claim(id, "mean", description, metric, unit, *numbers, trials=results.trials(cell))
         self._claims[id] = claim
         return interval, claim
 
     def estimate(
         self, id: str, what: str, value: float | None, low: float | None, high: float | None, n: int, unit: str = ""
     ) -> Claim:
-        """Another number with its interval, which no rule decides; it stands among the claims."""
+        """Record a number with its interval, about which nothing is decided, as a claim."""
         claim = Claim(id, "estimate", what, "", unit, value, low, high, n)
         self._claims[id] = claim
         return claim
 
     def _rule(self) -> str:
-        """How the answer's contrasts were decided, with every family and its size."""
-        families = {one.judged.family: one.judged.family_size for one in self.rulings}
+        """The note on how contrasts were decided, with every family and its size."""
+        families = {ruling.judged.family: ruling.judged.family_size for ruling in self.rulings}
         sizes = ", ".join(f"{name} ({size})" for name, size in families.items())
         return (
             f"Every difference is decided in the same way: over pairs of one seed, at least {FEWEST_PAIRS} of them, by "
@@ -230,7 +236,7 @@ class Ledger:
         )
 
     def compose(self, *parts: Part) -> Answer:
-        """The parts as one answer, with every claim that was made on the way."""
+        """The parts as one answer, with all recorded claims."""
         notes = [note for part in parts for note in part.notes if note]
         summary = {name: value for part in parts for name, value in (part.summary or {}).items()}
         failed: dict[str, list[str]] = {}
@@ -238,12 +244,12 @@ class Ledger:
             for trial, modes in (part.failed or {}).items():
                 failed.setdefault(trial, []).extend(modes)
         return Answer(
-            sentences=tuple(one for part in parts for one in part.sentences if one),
-            tables=tuple(one for part in parts for one in part.tables if one and one.rows),
-            figures=tuple(one for part in parts for one in part.figures if one),
+            sentences=tuple(sentence for part in parts for sentence in part.sentences if sentence),
+            tables=tuple(table for part in parts for table in part.tables if table and table.rows),
+            figures=tuple(figure for part in parts for figure in part.figures if figure),
             notes=tuple(dict.fromkeys([*notes, *([self._rule()] if self._rulings else [])])),
             claims=tuple(self._claims.values()),
             summary={name: float(value) for name, value in summary.items() if value is not None and value == value},
             failed=failed,
-            plain=tuple(one for part in parts for one in part.plain if one),
+            plain=tuple(sentence for part in parts for sentence in part.plain if sentence),
         )

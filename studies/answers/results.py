@@ -1,4 +1,4 @@
-"""A study's rows as labelled arrays: arms under levels by seed and network, their means, and contrasts of them."""
+"""A study's rows as labelled arrays [arm, factor..., seed, network], with their means and contrasts."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from studies.engine.rows import Array, Row, TrainingData
 from studies.engine.statistics import Interval, VarianceComponents, mean_interval, variance_components
 from studies.engine.statistics.contrasts import MARGIN
 
-# What a trial's networks score, by metric: [networks], or one number of the set.
+# The scores of a trial by metric: one for each network, or a single one for the synthetic set.
 METRICS: dict[str, Callable[[Row], Sequence[float]]] = {
     "test": lambda row: row.test,
     "balanced": lambda row: () if row.test_recall is None else tuple(np.nanmean(row.test_recall, axis=1)),
     "validation": lambda row: row.validation,
     "clean_validation": lambda row: row.clean_validation,
     "noisy_validation": lambda row: row.noisy_validation,
-    "rejected": lambda row: _one(row.measures, "rejected_share"),
-    "flipped": lambda row: _one(row.measures, "flipped_agreement"),
-    "decodable": lambda row: _one(row.information, "decodable"),
-    "critic": lambda row: _one(row.information, "critic"),
-    "entropy": lambda row: _one(row.information, "entropy"),
+    "rejected": lambda row: _measured(row.measures, "rejected_share"),
+    "flipped": lambda row: _measured(row.measures, "flipped_agreement"),
+    "decodable": lambda row: _measured(row.information, "decodable"),
+    "critic": lambda row: _measured(row.information, "critic"),
+    "entropy": lambda row: _measured(row.information, "entropy"),
 }
 INFORMATION = ("decodable", "critic", "entropy")  # in nats
 
 
-def _one(held: Mapping[str, float], key: str) -> tuple[float, ...]:
-    return (held[key],) if key in held else ()
+def _measured(values: Mapping[str, float], key: str) -> tuple[float, ...]:
+    """A single score of the synthetic set; none where it was not measured."""
+    return (values[key],) if key in values else ()
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A weighted sum of cells, seed by seed: a gain is a cell less its control, a change of it that of two gains.
+    """A weighted sum of cells for each seed: a gain is a cell less its control, a change the difference of two gains.
 
-    id: unique in an answer; what: the ends in words; unit: `points` (differences of fractions, times 100), or the
-    metric's own. differences: by seed, NaN for a lost pair; absent: pairs that still lack a row.
+    id: unique in an answer; what: its description; unit: `points` (differences of fractions, times 100), or that of
+    the metric. differences: by seed, NaN for a lost pair; absent: the number of pairs that lack a row.
     """
 
     id: str
@@ -66,7 +67,7 @@ class Contrast:
 
     @property
     def key(self) -> tuple[str, frozenset[tuple[float, Cell]]] | str:
-        """What makes two contrasts one, whichever of their ends comes first; the id where no cells say it."""
+        """Equal for a contrast and its opposite; the id where no cells define the contrast."""
         if not self.terms:
             return self.id
         weights = self._weights()
@@ -74,13 +75,13 @@ class Contrast:
 
     @property
     def sign(self) -> float:
-        """1, or -1 where the first of its cells is subtracted: two of one key differ in it alone."""
+        """1, or -1 where the first cell by name is subtracted; a contrast and its opposite differ in it."""
         weights = self._weights()
         first = min(weights, key=lambda cell: (cell.arm, cell.levels), default=None)
         return -1.0 if first is not None and weights[first] < 0 else 1.0
 
     def _weights(self) -> dict[Cell, float]:
-        """The weight of each cell that has one."""
+        """The non-zero weight of each cell, summed over the terms."""
         weights = {cell: 0.0 for _, cell in self.terms}
         for weight, cell in self.terms:
             weights[cell] += weight
@@ -96,7 +97,8 @@ class Results:
         self.factors: tuple[Factor, ...] = folder.factors
         self.seeds = folder.seeds
         self._settings = {
-            Cell(one.arm.key, tuple(one.levels[factor.name] for factor in self.factors)): one for one in folder.settings
+            Cell(setting.arm.key, tuple(setting.levels[factor.name] for factor in self.factors)): setting
+            for setting in folder.settings
         }
         self._tables: dict[str, xr.DataArray] = {}
 
@@ -116,27 +118,28 @@ class Results:
 
     @cached_property
     def networks(self) -> int:
-        """The most networks that judge a set."""
+        """The largest number of networks that evaluate a set."""
         rows = self.folder.rows.values()
         return max((max(len(row.test), len(row.clean_validation)) for row in rows), default=1) or 1
 
     def table(self, metric: str) -> xr.DataArray:
-        """A metric of every trial [arm, factor..., seed, network]; NaN where a trial failed, diverged or is missing."""
+        """A metric of every trial, [arm, factor..., seed, network]; NaN if a trial failed, diverged or is missing."""
         if metric not in self._tables:
             shape = [len(self.arms), *(len(factor.levels) for factor in self.factors), len(self.seeds), self.networks]
             values = np.full(shape, np.nan)
             for cell, setting in self._settings.items():
-                at: tuple[int, ...] = self._place(cell)
+                at: tuple[int, ...] = self._index(cell)
                 for seed, trial in enumerate(setting.trials):
                     if (row := self.folder.rows.get(trial)) is not None:
-                        found = METRICS[metric](row)
-                        values[at][seed, : len(found)] = found
+                        scores = METRICS[metric](row)
+                        values[at][seed, : len(scores)] = scores
             coordinates: dict[str, Any] = {"arm": list(self.arms), "seed": list(self.seeds)}
             coordinates |= {factor.name: [level.label for level in factor.levels] for factor in self.factors}
             self._tables[metric] = xr.DataArray(values, coordinates, self.dims, metric)
         return self._tables[metric]
 
-    def _place(self, cell: Cell) -> tuple[int, ...]:
+    def _index(self, cell: Cell) -> tuple[int, ...]:
+        """A cell's position in a table, [arm, factor...]."""
         levels = [
             [level.label for level in factor.levels].index(label)
             for factor, label in zip(self.factors, cell.levels, strict=True)
@@ -144,7 +147,7 @@ class Results:
         return (list(self.arms).index(cell.arm), *levels)
 
     def cell(self, arm: str, *levels: str) -> Cell:
-        """An arm at these levels, at the references where none is given."""
+        """An arm at these levels; at the reference levels by default."""
         return Cell(arm, levels or self.reference)
 
     def setting(self, cell: Cell) -> Setting | None:
@@ -152,8 +155,8 @@ class Results:
         return self._settings.get(cell)
 
     def networks_of(self, cell: Cell, metric: str = "test") -> Array:
-        """A metric of each set's networks, [seeds, networks]."""
-        return np.asarray(self.table(metric).values[self._place(cell)])
+        """A metric of each network, [seeds, networks]."""
+        return np.asarray(self.table(metric).values[self._index(cell)])
 
     def sets(self, cell: Cell, metric: str = "test") -> Array:
         """A metric of each set, the mean of its networks, [seeds]; NaN where it has none."""
@@ -167,11 +170,11 @@ class Results:
         return mean_interval(self.sets(cell, metric))
 
     def spread(self, cell: Cell, metric: str = "test") -> VarianceComponents:
-        """Between the sets of a cell, and between the networks of a set."""
+        """The variance between the sets of a cell, and between the networks of a set."""
         return variance_components(self.networks_of(cell, metric)[None])
 
     def judges(self, cell: Cell, metric: str = "test") -> int:
-        """The networks that judge a set of the cell."""
+        """The number of networks that evaluate a set of the cell."""
         return int(np.isfinite(self.networks_of(cell, metric)).sum(axis=1).max(initial=0))
 
     def trials(self, cell: Cell) -> tuple[str, ...]:
@@ -180,16 +183,16 @@ class Results:
         return setting.trials if setting else ()
 
     def rows(self, cell: Cell) -> list[Row]:
-        """The rows that there are of a cell."""
+        """The existing rows of a cell."""
         return [self.folder.rows[trial] for trial in self.trials(cell) if trial in self.folder.rows]
 
     def row(self, cell: Cell, seed: int) -> Row | None:
-        """The row of a cell's seed, by its position; None where there is none."""
+        """The row of a cell for the seed at this index; None where it is missing."""
         trials = self.trials(cell)
         return self.folder.rows.get(trials[seed]) if seed < len(trials) else None
 
     def ended(self, cell: Cell, status: str) -> int:
-        """How many trials of a cell ended in a status; `missing` are those without a row."""
+        """The number of trials of a cell that ended in a status; `missing`: those without a row."""
         if status == "missing":
             return len(self.trials(cell)) - len(self.rows(cell))
         return sum(row.status == status for row in self.rows(cell))
@@ -200,12 +203,12 @@ class Results:
         return next((dict(row.config) for cell in cells for row in self.rows(cell)), {})
 
     def data(self, levels: tuple[str, ...], seed: int) -> TrainingData | None:
-        """What was made of the training data of a seed: all arms meet the same. None where no row says."""
+        """The training data of a seed, which all arms share; None where no row describes it."""
         rows = (self.row(Cell(arm, levels), seed) for arm in self.arms)
         return next((row.data for row in rows if row is not None and row.data is not None), None)
 
     def any_data(self, levels: tuple[str, ...]) -> TrainingData | None:
-        """The same of the first seed that has one."""
+        """The training data of the first seed that has a description of it."""
         return next(filter(None, (self.data(levels, seed) for seed in range(len(self.seeds)))), None)
 
     # Contrasts
@@ -220,7 +223,7 @@ class Results:
         unit: str = "points",
         values: Array | None = None,
     ) -> Contrast:
-        """A weighted sum of cells, paired by seed. values: instead of the sum, by seed, where no fixed cells say it."""
+        """A weighted sum of cells, paired by seed. values: by seed, replace the sum where the cells vary by seed."""
         total = np.zeros(len(self.seeds))
         absent = np.zeros(len(self.seeds), dtype=bool)
         trials: dict[str, None] = {}
@@ -229,12 +232,12 @@ class Results:
             own = self.trials(cell)
             trials |= dict.fromkeys(own)
             absent |= [seed < len(own) and own[seed] not in self.folder.rows for seed in range(len(self.seeds))]
-        differences = tuple(float(one) for one in (total if values is None else values))
+        differences = tuple(float(difference) for difference in (total if values is None else values))
         fixed = terms if values is None else ()
         return Contrast(id, what, metric, fixed, differences, int(absent.sum()), tuple(trials), margin, unit)
 
     def gain(self, arm: str, levels: tuple[str, ...] = (), metric: str = "test") -> Contrast:
-        """An arm less its control at the same levels."""
+        """The difference of an arm and its control at the same levels."""
         levels = levels or self.reference
         control = self.arms[arm].control
         return self.against(arm, control, levels, metric, kind="gain")
@@ -242,53 +245,54 @@ class Results:
     def against(
         self, a: str, b: str, levels: tuple[str, ...] = (), metric: str = "test", *, kind: str = "difference"
     ) -> Contrast:
-        """One arm less another at the same levels."""
+        """The difference of two arms, a less b, at the same levels."""
         levels = levels or self.reference
         what = f"{self.arms[a].name} less {self.arms[b].name}{self.at(levels)}"
         id = slug(kind, a, *((b,) if kind == "difference" else ()), *levels)
         return self.contrast(id, what, (1.0, Cell(a, levels)), (-1.0, Cell(b, levels)), metric=metric)
 
     def cost(self, arm: str, levels: tuple[str, ...], metric: str = "test") -> Contrast:
-        """An arm at these levels less itself at the references."""
+        """The difference of an arm at these levels and at the references."""
         what = f"{self.arms[arm].name}{self.at(levels)} less itself{self.at(self.reference)}"
         terms = ((1.0, Cell(arm, levels)), (-1.0, Cell(arm, self.reference)))
         return self.contrast(slug("cost", arm, *levels), what, *terms, metric=metric)
 
     def change(self, arm: str, levels: tuple[str, ...], metric: str = "test") -> Contrast:
-        """An arm's gain at these levels less its gain at the references."""
-        control, here, there = self.arms[arm].control, levels, self.reference
-        what = f"the gain of {self.arms[arm].name}{self.at(here)} less its gain{self.at(there)}"
-        terms = ((1.0, Cell(arm, here)), (-1.0, Cell(control, here)), (-1.0, Cell(arm, there)))
-        return self.contrast(slug("change", arm, *levels), what, *terms, (1.0, Cell(control, there)), metric=metric)
+        """The difference of an arm's gain at these levels and its gain at the references."""
+        control, reference = self.arms[arm].control, self.reference
+        what = f"the gain of {self.arms[arm].name}{self.at(levels)} less its gain{self.at(reference)}"
+        gain = ((1.0, Cell(arm, levels)), (-1.0, Cell(control, levels)))
+        subtracted = ((-1.0, Cell(arm, reference)), (1.0, Cell(control, reference)))
+        return self.contrast(slug("change", arm, *levels), what, *gain, *subtracted, metric=metric)
 
     def at(self, levels: tuple[str, ...]) -> str:
-        """Levels in words, as the end of a phrase."""
+        """Levels as the end of a phrase, `, symmetric 0.4`; "" without levels."""
         return f", {' · '.join(levels)}" if levels else ""
 
     # Curves
 
     def curves(self) -> Iterator[tuple[Curve, list[tuple[float, tuple[str, ...]]]]]:
-        """Each curve of the one factor that has some, with (place, levels) in order, the reference first."""
+        """Each curve of the factors, with its (x, levels) in ascending order, the reference first."""
         for position, factor in enumerate(self.factors):
             for curve in factor.curves:
                 points = []
                 for level in factor.levels:
                     labels = (*self.reference[:position], level.label, *self.reference[position + 1 :])
-                    place = self._realised(curve, labels, level.at)
-                    if level.curve == curve.name and place is not None:
-                        points.append((place, labels))
+                    x = self._realised(curve, labels, level.at)
+                    if level.curve == curve.name and x is not None:
+                        points.append((x, labels))
                 if points:
                     yield curve, [(curve.origin, self.reference), *sorted(points)]
 
-    def _realised(self, curve: Curve, levels: tuple[str, ...], asked: float | None) -> float | None:
-        """Where a level lies: the mean of what the rows of its seeds say was realised, else what was asked for."""
+    def _realised(self, curve: Curve, levels: tuple[str, ...], planned: float | None) -> float | None:
+        """A level's x on a curve: the mean realised value over the seeds, or the planned one where no row has it."""
         if not curve.realised:
-            return asked
+            return planned
         data = (self.data(levels, seed) for seed in range(len(self.seeds)))
-        found = [value for one in data if one is not None for value in one.realised(curve.realised)]
-        return float(np.mean(found)) if found else asked
+        realised = [value for training in data if training is not None for value in training.realised(curve.realised)]
+        return float(np.mean(realised)) if realised else planned
 
 
 def slug(*parts: str) -> str:
-    """Parts as one id without spaces, `gain/mim:base=dm/symmetric-0.4`."""
+    """The parts joined to an id without spaces, `gain/mim:base=dm/symmetric-0.4`."""
     return "/".join(part.replace(" ", "-") for part in parts if part)

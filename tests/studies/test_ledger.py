@@ -164,7 +164,7 @@ def test_nothing_is_decided_before_every_pair_has_run(folder: StudyFolder) -> No
     (ruling,) = Ledger(results).family("gains", [results.gain(TERM)])
     assert results.ended(Cell(BASE, AT["day"]), "missing") == 2
     assert (ruling.decision, ruling.interval.n, ruling.lost) == (Decision.UNDECIDED, 6, 2)
-    assert ruling.words == "undecided, because 2 of 8 pairs have not run yet"
+    assert ruling.statement == "undecided, because 2 of 8 pairs have not run yet"
     assert (ruling.claim.p, ruling.claim.decision) == (None, "undecided")
     # What the missing rows do not concern is decided.
     (other,) = Ledger(results).family("others", [results.gain(TERM, AT["night"])])
@@ -302,7 +302,7 @@ def spread(mean: float, sd: float, n: int = 8) -> np.ndarray:
 )
 def test_a_margin_in_words(size: float, unit: str, words: str) -> None:
     assert margin(contrast(spread(0, 1), size, unit)) == words
-    assert ruled(contrast(spread(0.2 * size, 0.4 * size), size, unit)).words == f"no difference beyond {words}"
+    assert ruled(contrast(spread(0.2 * size, 0.4 * size), size, unit)).statement == f"no difference beyond {words}"
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_a_margin_in_words(size: float, unit: str, words: str) -> None:
 )
 def test_every_decision_in_words(differences: np.ndarray, words: str) -> None:
     one = ruled(contrast(differences))
-    assert one.words == words
+    assert one.statement == words
     assert one.word == words.partition(",")[0]
     assert one.differs == words.startswith(("a gain", "a loss"))
     assert str(one.starred) == one.points + ("*" if one.differs else "")
@@ -336,9 +336,9 @@ def test_an_undecided_contrast_says_how_many_pairs_would_decide() -> None:
     one = ruled(contrast(spread(0.005, 0.008)))
     assert one.judged.needed is not None
     assert one.judged.needed[1] is None  # the interval holds 0: no number is enough
-    assert one.words == f"undecided, with {one.judged.needed[0]} or more pairs needed to decide"
+    assert one.statement == f"undecided, with {one.judged.needed[0]} or more pairs needed to decide"
     close = Ruling(one.contrast, replace(one.judged, needed=(9, 1_040)))
-    assert close.words == "undecided, with 9 to 1,040 pairs needed to decide"
+    assert close.statement == "undecided, with 9 to 1,040 pairs needed to decide"
     assert Ruling(one.contrast, replace(one.judged, needed=(9, 9))).needed == "9"
 
 

@@ -82,7 +82,7 @@ def test_a_gain_is_over_the_same_base_with_the_same_knobs() -> None:
         expected = (numbers[0] - numbers[1]) * np.mean([1 / 100 + seed / 1000 for seed in range(3)])
         gain = found.gain(term, levels)
         assert gain.interval.mean == pytest.approx(expected)
-        assert gain.words == "undecided, because 3 pairs are too few to decide"
+        assert gain.statement == "undecided, because 3 pairs are too few to decide"
     assert key["DSA + MIM4DD (default)"] not in found.terms  # its base was not asked for
 
 

@@ -103,7 +103,7 @@ def _gain(ledger: Ledger, one: Ruling) -> Sentence:
     p = one.judged.difference
     told = "" if p is None else f" (p = {p:.2g}, Holm-corrected over {plural(one.judged.family_size, 'gain')})"
     gain = f"The gain of {results.arms[a.arm].name} over {results.arms[b.arm].name} is {one.points} ({better})"
-    text = f"{gain}: {one.words}{told}."
+    text = f"{gain}: {one.statement}{told}."
     return Sentence(text, (one.claim,))
 
 

@@ -1,1 +1,1 @@
-"""Pieces of answers that know no study: each reads the ledger and gives sentences, tables and figures."""
+"""Parts of answers that are not specific to one study: each makes sentences, tables and figures from the ledger."""

@@ -1,4 +1,4 @@
-"""A family of contrasts as a table, and arms held against one another as a forest of accuracies."""
+"""The table of a family of contrasts, and the forest plot of every arm's accuracy."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from studies.engine.wording import plural
 
 
 def wins(results: Results, a: Cell, b: Cell, metric: str) -> Improvement:
-    """P(a beats b) over seeds."""
+    """The probability over seeds that a has the higher value."""
     return probability_of_improvement(results.sets(a, metric), results.sets(b, metric))
 
 
 def contrast_table(
     ledger: Ledger, name: str, title: str, columns: tuple[str, str, str], rulings: Sequence[Ruling]
 ) -> Table:
-    """Differences of two cells each, with the decision of their family."""
+    """A table of contrasts of two cells, with the decisions of their family. columns: heads of a, b and a less b."""
     results = ledger.results
     rows: list[dict[str, Entry]] = []
-    for one in rulings:
-        (_, a), (_, b) = one.contrast.terms
+    for ruling in rulings:
+        (_, a), (_, b) = ruling.contrast.terms
         rows.append(
             {
                 columns[0]: results.arms[a.arm].name,
                 columns[1]: results.arms[b.arm].name,
-                columns[2]: one.quantity,
-                "decision": one.word,
-                "p": one.judged.tested.difference,
-                "p (Holm)": one.judged.difference,
-                "P(better)": chance(wins(results, a, b, one.contrast.metric)),
-                "pairs": one.interval.n,
-                "pairs lost": one.lost,
-                "pairs that would decide": one.needed or None,
+                columns[2]: ruling.quantity,
+                "decision": ruling.word,
+                "p": ruling.judged.tested.difference,
+                "p (Holm)": ruling.judged.difference,
+                "P(better)": chance(wins(results, a, b, ruling.contrast.metric)),
+                "pairs": ruling.interval.n,
+                "pairs lost": ruling.lost,
+                "pairs that would decide": ruling.needed or None,
             }
         )
     return Table.of(
@@ -60,26 +60,26 @@ def contrast_table(
 
 
 def by_mean(results: Results, metric: str) -> list[str]:
-    """The arms for the eye, by their mean at the references, those without any at the end."""
+    """The arms in descending order of their mean at the references; those without a mean come last."""
     means = {arm: results.mean(results.cell(arm), metric).mean for arm in results.arms}
     return sorted(means, key=lambda arm: -np.inf if (mean := means[arm]) is None else mean, reverse=True)
 
 
 def counted(results: Results, arm: str, metric: str) -> str:
-    """An arm's name, and how many of its sets have an accuracy where some have not."""
+    """An arm's name, with the number of sets that have an accuracy if some have none."""
     cell = results.cell(arm)
-    there, planned = results.mean(cell, metric).n, len(results.trials(cell))
-    return results.arms[arm].name + (f" ({there} of {plural(planned, 'set')})" if there < planned else "")
+    scored, planned = results.mean(cell, metric).n, len(results.trials(cell))
+    return results.arms[arm].name + (f" ({scored} of {plural(planned, 'set')})" if scored < planned else "")
 
 
 def without(results: Results, arms: Sequence[str]) -> str:
-    """The end of a caption: who is not in the figure."""
+    """The end of a caption: the arms that are not in the figure."""
     names = ", ".join(results.arms[arm].name for arm in arms)
     return f" Without an accuracy, and therefore not drawn: {names}." if arms else ""
 
 
 def forest(ledger: Ledger, metric: str) -> Figure | None:
-    """The accuracy of every arm at the references, its sets as ticks, anchors as dotted lines."""
+    """The accuracy of every arm at the references; ticks mark its sets, dotted lines the anchors."""
     results, style = ledger.results, styles(ledger.results.arms)
     order = [arm for arm in by_mean(results, metric) if results.mean(results.cell(arm), metric).mean is not None]
     if not order:
@@ -114,18 +114,18 @@ def forest(ledger: Ledger, metric: str) -> Figure | None:
 
 
 def _anchor_lines(results: Results, axes: Axes, metric: str, style: dict[str, Style]) -> None:
-    """Floor and ceiling as dotted lines; their names stand between them, or beside them where there is no room."""
+    """Draw floor and ceiling as dotted lines; their names stand between them, or outside where there is no room."""
     low, high = axes.get_xlim()
     known = {arm: results.mean(results.cell(arm), metric).mean for arm in (FLOOR, CEILING) if arm in results.arms}
-    places = {arm: mean for arm, mean in known.items() if mean is not None}
-    near = len(places) == 2 and np.ptp(list(places.values())) < 0.6 * (high - low)
-    for arm, place in places.items():
+    positions = {arm: mean for arm, mean in known.items() if mean is not None}
+    near = len(positions) == 2 and np.ptp(list(positions.values())) < 0.6 * (high - low)
+    for arm, x in positions.items():
         name, inward = ("floor", "left") if arm == FLOOR else ("ceiling", "right")
         outward = {"left": "right", "right": "left"}[inward]
-        axes.axvline(place, color=style[arm].colour, ls=style[arm].line, lw=1.2, zorder=0)
+        axes.axvline(x, color=style[arm].colour, ls=style[arm].line, lw=1.2, zorder=0)
         axes.annotate(
             f"{name}: {results.arms[arm].name}",
-            (place, 1.0),
+            (x, 1.0),
             (0, 3),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
@@ -137,6 +137,7 @@ def _anchor_lines(results: Results, axes: Axes, metric: str, style: dict[str, St
 
 
 def _key(drawing: Drawing) -> None:
+    """Add the legend of the markers."""
     shapes = [
         Line2D([], [], marker="o", ls="-", lw=1.5, color=INK, mfc="white", mew=1.5, ms=6, label="without the MI term"),
         Line2D([], [], marker="o", ls="-", lw=1.5, color=INK, ms=6, label="with the MI term"),

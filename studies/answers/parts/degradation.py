@@ -1,4 +1,4 @@
-"""A response in tables and pictures: every arm at every level, the slopes, and the curves with the gains below."""
+"""The tables and the figure of a response: every arm at every level, slopes, and curves of accuracy and gain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from studies.answers.parts.drawing import (
     star,
     styles,
 )
-from studies.answers.parts.overview import WORDS
+from studies.answers.parts.overview import METRIC_NAMES
 from studies.answers.parts.response import Levels, Response
 from studies.answers.parts.wording import chance
 from studies.answers.results import Cell
@@ -30,15 +30,15 @@ from studies.engine.arms import Curve
 from studies.engine.statistics import probability_of_improvement
 from studies.engine.wording import plural
 
-# Curves side by side; more go below.
+# Curves in one row of the figure.
 COLUMNS = 3
 
 
-def degradation_table(found: Response) -> Table:
-    """Every arm at every level: accuracy, cost, gain, change, and what was lost."""
-    results = found.results
-    rows = [_row(found, arm, at) for at in results.levels for arm in results.arms if results.setting(Cell(arm, at))]
-    gains, changes = (found.size(family) for family in ("gains over the base", "changes of gains"))
+def degradation_table(response: Response) -> Table:
+    """Every arm at every level: accuracy, cost, gain, change of the gain, and lost trials."""
+    results = response.results
+    rows = [_row(response, arm, at) for at in results.levels for arm in results.arms if results.setting(Cell(arm, at))]
+    gains, changes = (response.size(family) for family in ("gains over the base", "changes of gains"))
     return Table.of(
         "degradation",
         f"Accuracy at every level of {' and '.join(factor.name for factor in results.factors)}",
@@ -51,23 +51,23 @@ def degradation_table(found: Response) -> Table:
     )
 
 
-def _row(found: Response, arm: str, levels: Levels) -> dict[str, Entry]:
-    results, cell, metric = found.results, Cell(arm, levels), found.metric
-    mean = found.ledger.mean(cell, metric)
+def _row(response: Response, arm: str, levels: Levels) -> dict[str, Entry]:
+    results, cell, metric = response.results, Cell(arm, levels), response.metric
+    mean = response.ledger.mean(cell, metric)
     diverged, beyond = results.ended(cell, "diverged"), levels != results.reference
-    gain = found.gain(arm, levels) if arm in found.terms else None
-    change = found.change(arm, levels) if gain and beyond else None
+    gain = response.gain(arm, levels) if arm in response.terms else None
+    change = response.change(arm, levels) if gain and beyond else None
     return {
         **{factor.name: label for factor, label in zip(results.factors, levels, strict=True)},
-        "method": found.name(arm),
-        WORDS[metric]: Quantity.of(mean, "percent"),
-        f"against its own {found.at_reference} control": found.cost(arm, levels).starred if beyond else None,
+        "method": response.name(arm),
+        METRIC_NAMES[metric]: Quantity.of(mean, "percent"),
+        f"against its own {response.at_reference} control": response.cost(arm, levels).starred if beyond else None,
         "paired gain over its base": gain.quantity if gain else None,
         "decision": gain.word if gain else None,
         "p of the gain (Holm)": gain.judged.difference if gain else None,
-        "P(better than its base)": _wins(found, arm, levels) if gain else None,
+        "P(better than its base)": _wins(response, arm, levels) if gain else None,
         "pairs": gain.interval.n if gain else None,
-        f"change of the gain from {found.at_reference}": change.starred if change else None,
+        f"change of the gain from {response.at_reference}": change.starred if change else None,
         "p of the change (Holm)": change.judged.difference if change else None,
         "sets × networks": f"{mean.n} × {results.judges(cell, metric)}",
         "diverged": diverged,
@@ -75,27 +75,27 @@ def _row(found: Response, arm: str, levels: Levels) -> dict[str, Entry]:
     }
 
 
-def _wins(found: Response, arm: str, levels: Levels) -> Quantity | None:
-    control = Cell(found.results.arms[arm].control, levels)
-    ours, theirs = (found.results.sets(cell, found.metric) for cell in (Cell(arm, levels), control))
+def _wins(response: Response, arm: str, levels: Levels) -> Quantity | None:
+    control = Cell(response.results.arms[arm].control, levels)
+    ours, theirs = (response.results.sets(cell, response.metric) for cell in (Cell(arm, levels), control))
     return chance(probability_of_improvement(ours, theirs))
 
 
-def slope_table(found: Response) -> Table:
-    """Every slope with its misfit."""
-    sizes = sorted({one.ruling.judged.family_size for one in found.slopes})
+def slope_table(response: Response) -> Table:
+    """Every slope, with its misfit."""
+    sizes = sorted({slope.ruling.judged.family_size for slope in response.slopes})
     rows = [
         {
-            "kind": one.curve.name,
-            "method": found.name(one.arm),
-            "accuracy per unit": one.ruling.quantity,
-            "unit": one.curve.unit,
-            f"from {found.at_reference} up to": one.upto,
-            "largest misfit, points": None if one.misfit is None else round(100 * one.misfit, 2),
-            "seeds": one.ruling.interval.n,
-            "decision": one.ruling.word,
+            "kind": slope.curve.name,
+            "method": response.name(slope.arm),
+            "accuracy per unit": slope.ruling.quantity,
+            "unit": slope.curve.unit,
+            f"from {response.at_reference} up to": slope.upto,
+            "largest misfit, points": None if slope.misfit is None else round(100 * slope.misfit, 2),
+            "seeds": slope.ruling.interval.n,
+            "decision": slope.ruling.word,
         }
-        for one in found.slopes
+        for slope in response.slopes
     ]
     return Table.of(
         "slopes",
@@ -108,15 +108,15 @@ def slope_table(found: Response) -> Table:
     )
 
 
-def degradation_figure(found: Response, note: str = "") -> Figure | None:
-    """Accuracy above, the gains below, a column a curve. note: what else its caption says."""
-    if not found.curves:
+def degradation_figure(response: Response, note: str = "") -> Figure | None:
+    """Accuracy above the gains, one column for each curve. note: the end of its caption."""
+    if not response.curves:
         return None
-    drawing, pairs = _grid(len(found.curves))
-    for (top, bottom), (curve, points_) in zip(pairs, found.curves, strict=True):
-        _draw(found, top, bottom, curve, points_)
+    drawing, pairs = _grid(len(response.curves))
+    for (top, bottom), (curve, points_) in zip(pairs, response.curves, strict=True):
+        _draw(response, top, bottom, curve, points_)
     for top, bottom in pairs[::COLUMNS]:
-        top.set_ylabel(WORDS[found.metric])
+        top.set_ylabel(METRIC_NAMES[response.metric])
         bottom.set_ylabel("gain over the base (points)")
     first = pairs[0][0]
     low, high = first.get_ylim()
@@ -126,16 +126,16 @@ def degradation_figure(found: Response, note: str = "") -> Figure | None:
     return Figure(
         "degradation",
         "Accuracy along each curve, and the gain over the base",
-        f"Mean over {plural(len(found.results.seeds), 'synthetic set')} (seeds) with pointwise 95% t intervals over "
-        f"sets; the arms of a level stand side by side, and the first level is {found.at_reference}. Below: the gain "
-        "of the MI term over the base at the same level, paired by seed; a star marks a decided gain or loss. Hollow: "
-        f"a base alone; dotted: random real images and full data.{f' {note}' if note else ''}",
+        f"Mean over {plural(len(response.results.seeds), 'synthetic set')} (seeds) with pointwise 95% t intervals over "
+        f"sets; the arms of a level stand side by side, and the first level is {response.at_reference}. Below: the "
+        "gain of the MI term over the base at the same level, paired by seed; a star marks a decided gain or loss. "
+        f"Hollow: a base alone; dotted: random real images and full data.{f' {note}' if note else ''}",
         drawing,
     )
 
 
 def _grid(count: int) -> tuple[Drawing, list[tuple[Axes, Axes]]]:
-    """A pair of panels for each curve, accuracy above the gain, `COLUMNS` pairs side by side; one scale of accuracy."""
+    """A pair of panels for each curve, accuracy above gain, `COLUMNS` pairs in a row; accuracy has one scale."""
     columns, rows = min(count, COLUMNS), -(-count // COLUMNS)
     with fonts():
         drawing = Drawing(figsize=(PAGE if columns > 1 else 0.85 * PAGE, 4.7 * rows + 0.6), layout="constrained")
@@ -152,19 +152,19 @@ def _grid(count: int) -> tuple[Drawing, list[tuple[Axes, Axes]]]:
     return drawing, pairs
 
 
-def _draw(found: Response, top: Axes, bottom: Axes, curve: Curve, points_: list[tuple[float, Levels]]) -> None:
-    """One curve: every main arm's accuracy, and the gains of those with a control."""
-    style, terms = styles(found.results.arms), [arm for arm in found.main if arm in found.terms]
-    x, log = np.array([one for one, _ in points_]), curve.scale == "log"
-    for k, arm in enumerate(found.main):
-        means = [found.results.mean(Cell(arm, levels), found.metric) for _, levels in points_]
-        bars(top, dodged(x, k, len(found.main), log=log), means, style[arm], found.name(arm), fraction=True)
+def _draw(response: Response, top: Axes, bottom: Axes, curve: Curve, points_: list[tuple[float, Levels]]) -> None:
+    """Draw one curve: the accuracy of every main arm, and the gains of those with a control."""
+    style, terms = styles(response.results.arms), [arm for arm in response.main if arm in response.terms]
+    x, log = np.array([position for position, _ in points_]), curve.scale == "log"
+    for k, arm in enumerate(response.main):
+        means = [response.results.mean(Cell(arm, levels), response.metric) for _, levels in points_]
+        bars(top, dodged(x, k, len(response.main), log=log), means, style[arm], response.name(arm), fraction=True)
     for k, arm in enumerate(terms):
-        gains, at = [found.gain(arm, levels) for _, levels in points_], dodged(x, k, len(terms), log=log)
-        bars(bottom, at, [one.interval for one in gains], style[arm], found.name(arm))
-        for one, x_of_arm in zip(gains, at, strict=True):
-            if one.differs and one.interval.high is not None:
-                star(bottom, x_of_arm, one.interval.high, style[arm].colour)
+        gains, at = [response.gain(arm, levels) for _, levels in points_], dodged(x, k, len(terms), log=log)
+        bars(bottom, at, [gain.interval for gain in gains], style[arm], response.name(arm))
+        for gain, x_of_arm in zip(gains, at, strict=True):
+            if gain.differs and gain.interval.high is not None:
+                star(bottom, x_of_arm, gain.interval.high, style[arm].colour)
     bottom.axhline(0, color=INK, lw=0.8)
     points_axis(bottom)
     top.set_title(curve.name, fontsize=TITLE)

@@ -1,6 +1,6 @@
-"""What figures share: an arm's style, panels, axes in percent and points, bars, legends.
+"""What all figures share: the styles of arms, panels, axes in percent and points, bars and legends.
 
-Everything must be readable in grey: arms differ in marker and line besides the colour, what is undecided is hatched.
+Figures must be readable in grey: arms differ in marker and line besides colour, and undecided cells are hatched.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from studies.engine.rows import Array
 from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import MARGIN
 
-# Inches across a printed page: a figure of this width keeps its font sizes on paper.
+# The width of a printed page in inches: a figure of this width keeps its font sizes on paper.
 PAGE = 7.2
 SMALLEST = 7.5
 TITLE = 9
@@ -31,7 +31,7 @@ INK, FAINT = "#1d2430", "#8a929c"
 # Paul Tol's muted scheme, for every kind of colour blindness, without those that are too light on white.
 COLOURS = ("#332288", "#CC6677", "#117733", "#999933", "#882255", "#AA4499")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-# Steps between ticks: a step of 2.5 would be printed rounded, now up, now down.
+# Steps between ticks. A step of 2.5 is left out: its labels would be rounded unevenly.
 ROUND = [1, 2, 5, 10]
 Dashes = tuple[float, tuple[float, ...]]
 LINES: tuple[Dashes | str, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (2.5, 1.2)))
@@ -39,7 +39,7 @@ LINES: tuple[Dashes | str, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0
 
 @dataclass(frozen=True)
 class Style:
-    """How an arm is drawn. filled: with the MI term, or an anchor; a base alone is hollow."""
+    """The style of an arm. filled: for arms with the MI term and anchors; markers of a base alone are hollow."""
 
     colour: str
     marker: str
@@ -51,12 +51,12 @@ class Style:
         return self.colour if self.filled else "white"
 
 
-# The anchors are grey and dotted, with markers that no other arm has.
+# The anchors are grey and dotted, with markers of their own.
 ANCHORS = {FLOOR: Style("#767676", "x", (0, (1, 1))), CEILING: Style("#4d4d4d", "+", (0, (1, 2.5)))}
 
 
 def styles(arms: Mapping[str, Arm]) -> dict[str, Style]:
-    """A style for each arm by its key, the same in every figure of an answer; all of 84 arms differ, of 28 in grey."""
+    """The style of each arm by key, the same in every figure; 84 arms can be told apart, 28 of them in grey."""
     others = [key for key, arm in arms.items() if not arm.anchor]
     own = {
         key: Style(COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)], LINES[k % len(LINES)], arms[key].has_term)
@@ -66,7 +66,7 @@ def styles(arms: Mapping[str, Arm]) -> dict[str, Style]:
 
 
 def fonts() -> AbstractContextManager[None]:
-    """Sizes of text, in points, for axes and bars that are made inside."""
+    """A context that sets the font sizes, in points, of the axes and colour bars created in it."""
     return rc_context(
         {"font.size": 8.5, "axes.labelsize": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8.5}
     )
@@ -81,7 +81,7 @@ def panels(
     sharey: bool = False,
     extra: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[Drawing, list[Axes]]:
-    """A drawing with a grid of `count` panels, each of a size in inches. extra: room beside and above them all."""
+    """A drawing with `count` panels. size: of one panel; extra: added to the whole width and height; all in inches."""
     rows = -(-count // columns)
     width, height = (side * n + more for side, n, more in zip(size, (columns, rows), extra, strict=True))
     with fonts():
@@ -100,7 +100,7 @@ def percent_axis(axes: Axes, decimals: int = 0) -> None:
 
 
 def points_axis(axes: Axes, which: Literal["x", "y"] = "y") -> None:
-    """Differences of fractions as points, `+1.0`. It holds the margin on both sides: less would dramatise noise."""
+    """Differences of fractions as points, `+1.0`. Both sides show the margin: a narrower axis exaggerates noise."""
     axis, limit = (axes.xaxis, axes.set_xlim) if which == "x" else (axes.yaxis, axes.set_ylim)
     axis.set_major_locator(MaxNLocator(6, steps=ROUND))
     axis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
@@ -118,14 +118,14 @@ def _signed(value: float) -> str:
 
 
 def curve_axis(axes: Axes, curve: Curve, x: Array) -> None:
-    """A curve's horizontal axis: its name, and the places of its levels."""
+    """Label the horizontal axis of a curve, with a tick at each level. x: [levels]."""
     axes.set_xlabel(curve.axis)
     if curve.scale == "share":
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         return
     if curve.scale == "log":
         axes.set_xscale("log")
-    # From the right, a label is left out where the next one would touch it.
+    # From right to left, a label that would touch the one to its right is left out.
     at, width = np.log10(x) if curve.scale == "log" else x, axes.bbox.width / axes.figure.dpi
     labels, taken = [""] * len(x), np.inf
     for k in range(len(x) - 1, -1, -1):
@@ -136,7 +136,7 @@ def curve_axis(axes: Axes, curve: Curve, x: Array) -> None:
 
 
 def legend(drawing: Drawing, axes: Axes, title: str = "") -> None:
-    """One legend above all panels."""
+    """Add one legend above all panels."""
     handles, names = axes.get_legend_handles_labels()
     room = int(PAGE / (INCHES_A_LETTER * (max(map(len, names), default=1) + 8)))
     columns = max(1, min(3, room, len(names)))
@@ -154,7 +154,7 @@ def legend(drawing: Drawing, axes: Axes, title: str = "") -> None:
 
 
 def dodged(x: Array, k: int, count: int, *, log: bool = False) -> Array:
-    """The places of arm k of `count`, shifted a little so that bars of one level stand beside one another."""
+    """The x positions of arm k of `count`, shifted so that the bars of one level do not overlap."""
     at = np.log10(x) if log else np.asarray(x, dtype=float)
     gaps = np.diff(np.unique(at))
     if count < 2 or not len(gaps):
@@ -174,12 +174,12 @@ def bars(
     fraction: bool = False,
     across: bool = False,
 ) -> None:
-    """Means at these places joined by a line, with capped bars; across: at heights, with bars along x.
+    """Draw means at the positions `at`, joined by a line, with capped interval bars.
 
-    fraction: bars end at 0 and 1, which a t interval does not know.
+    across: `at` are y positions and the bars are horizontal; fraction: the bars are clipped to [0, 1].
     """
     mean, low, high = (
-        np.array([np.nan if (value := getattr(one, end)) is None else value for one in intervals])
+        np.array([np.nan if (value := getattr(interval, end)) is None else value for interval in intervals])
         for end in ("mean", "low", "high")
     )
     if fraction:
@@ -192,12 +192,12 @@ def bars(
 
 
 def star(axes: Axes, x: float, top: float, colour: str) -> None:
-    """A star above a bar whose difference is decided."""
+    """Draw a star above the bar of a decided difference."""
     axes.annotate("★", (x, top), (0, 1), textcoords="offset points", ha="center", va="bottom", fontsize=8, color=colour)
 
 
 def colour_bar(drawing: Drawing, mesh: ScalarMappable, axes: Sequence[Axes], label: str, decimals: int = 0) -> None:
-    """A bar of percentages beside these panels."""
+    """Add a colour bar in percent beside these panels."""
     with fonts():
         bar = drawing.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02, format=PercentFormatter(1.0, decimals=decimals))
         bar.set_label(label)

@@ -1,4 +1,4 @@
-"""Where a study breaks: every failure mode at every level, where it begins, and a trial that shows it."""
+"""Failure modes: where each occurs, the level at which it begins, and a trial that shows it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Levels = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Occurrence:
-    """One mode of one cell.
+    """A failure mode tested for in one cell.
 
-    count of `of` trials failed (a group counts as one); undecided: the rule decides nothing; example: the trial that
-    shows it most clearly, with what its detector said.
+    count of `of` trials failed (a group counts as one); undecided: the tests decide nothing; example: the trial that
+    shows the mode most clearly; evidence: the detector's account of it.
     """
 
     mode: str
@@ -43,7 +43,7 @@ class Occurrence:
 
     @property
     def failed(self) -> bool:
-        """Most trials failed, or the group did."""
+        """Whether most trials failed, or the group did."""
         return 2 * self.count > self.of
 
     @property
@@ -52,27 +52,29 @@ class Occurrence:
 
 
 def occurrences(ledger: Ledger, groups: Mapping[Cell, Group]) -> list[Occurrence]:
-    """Every mode that could occur in every cell. groups: what the detectors of groups read, by cell."""
+    """Every mode that was tested for, by cell. groups: the input of the detectors of groups, by cell."""
     results = ledger.results
-    seen: list[Occurrence] = []
+    cases: list[Occurrence] = []
     for levels in results.levels:
         for arm in results.arms:
             cell = Cell(arm, levels)
             if results.setting(cell) is not None:
-                seen += _of_trials(ledger, cell)
-                seen += _of_group(ledger, cell, groups[cell]) if cell in groups else ()
-    return seen
+                cases += _of_trials(ledger, cell)
+                cases += _of_group(ledger, cell, groups[cell]) if cell in groups else ()
+    return cases
 
 
 def _of_trials(ledger: Ledger, cell: Cell) -> Iterator[Occurrence]:
     rows = ledger.results.rows(cell)
     for mode in sorted({mode for row in rows for mode in row.failures}):
-        held = [(row.trial, row.failures[mode]) for row in rows if mode in row.failures]
-        failed = [(trial, finding) for trial, finding in held if finding["state"] == FAILED]
+        findings = [(row.trial, row.failures[mode]) for row in rows if mode in row.failures]
+        failed = [(trial, finding) for trial, finding in findings if finding["state"] == FAILED]
         for side in sorted({finding["side"] for _, finding in failed}) or [""]:
-            here = [(trial, finding) for trial, finding in failed if finding["side"] == side]
-            trial, finding = max(here or held, key=lambda pair: abs((pair[1]["value"] or 0) - pair[1]["threshold"]))
-            yield Occurrence(mode, side, False, cell, len(here), len(held), False, finding["evidence"], trial)
+            of_side = [(trial, finding) for trial, finding in failed if finding["side"] == side]
+            trial, finding = max(
+                of_side or findings, key=lambda pair: abs((pair[1]["value"] or 0) - pair[1]["threshold"])
+            )
+            yield Occurrence(mode, side, False, cell, len(of_side), len(findings), False, finding["evidence"], trial)
 
 
 def _of_group(ledger: Ledger, cell: Cell, group: Group) -> Iterator[Occurrence]:
@@ -87,10 +89,10 @@ def _of_group(ledger: Ledger, cell: Cell, group: Group) -> Iterator[Occurrence]:
 
 @dataclass(frozen=True)
 class Onset:
-    """Where a mode (`name`: with its side) fails for an arm on one curve, or at one level that lies on none.
+    """Where a mode (`name`: with its side) fails for an arm, on one curve or at one level that is on no curve.
 
-    begins: the mildest level from which on it always fails; only: the levels where it fails although it does not at a
-    more severe one; everywhere: at every level, the reference too.
+    begins: the mildest level at and beyond which it always fails; only: levels where it fails although it does not at
+    a more severe one; everywhere: it fails at every level, the reference included.
     """
 
     name: str
@@ -104,76 +106,78 @@ class Onset:
 
     @property
     def where(self) -> str:
-        """The place in words."""
+        """The levels as a phrase, `only at symmetric 0.2 and from symmetric 0.6 on`."""
         if self.everywhere:
             return "at every level, clean data included"
-        told = [f"only {at(listed(self.only))}"] if self.only else []
+        phrases = [f"only {at(listed(self.only))}"] if self.only else []
         if self.begins:
-            told.append(f"at {self.begins}" if self.kind == self.begins else f"from {self.begins} on")
-        return " and ".join(told)
+            phrases.append(f"at {self.begins}" if self.kind == self.begins else f"from {self.begins} on")
+        return " and ".join(phrases)
 
 
-def onsets(ledger: Ledger, seen: Sequence[Occurrence]) -> list[Onset]:
-    """Where every mode that fails somewhere begins, by arm; one that fails everywhere stands once."""
+def onsets(ledger: Ledger, cases: Sequence[Occurrence]) -> list[Onset]:
+    """The onsets of every failing mode by arm and curve; a mode that fails at every level has a single one."""
     results, order = ledger.results, list(ledger.results.arms)
     curves = [(curve.name, [levels for _, levels in points[1:]]) for curve, points in results.curves()]
     on_curves = {levels for _, members in curves for levels in members} | {results.reference}
-    kinds = curves + [(label(one), [one]) for one in results.levels if one not in on_curves]
+    kinds = curves + [(label(levels), [levels]) for levels in results.levels if levels not in on_curves]
     begun = []
-    failing_modes = {(one.name, one.mode, one.cell.arm) for one in seen if one.failed}
-    for name, mode, arm in sorted(failing_modes, key=lambda one: (one[0], order.index(one[2]))):
-        failing = {one.cell.levels: one for one in seen if one.name == name and one.cell.arm == arm and one.failed}
+    failing_modes = {(case.name, case.mode, case.cell.arm) for case in cases if case.failed}
+    for name, mode, arm in sorted(failing_modes, key=lambda row: (row[0], order.index(row[2]))):
+        failing = {
+            case.cell.levels: case for case in cases if case.name == name and case.cell.arm == arm and case.failed
+        }
         if len(failing) == len(results.levels):
             begun.append(Onset(name, mode, arm, "all", "", (), failing[results.reference].evidence, True))
             continue
         if results.reference in failing:
-            told = (label(results.reference) or "the reference",)
-            begun.append(Onset(name, mode, arm, "clean", "", told, failing[results.reference].evidence))
+            reference = label(results.reference) or "the reference"
+            begun.append(Onset(name, mode, arm, "clean", "", (reference,), failing[results.reference].evidence))
         for kind, members in kinds:
-            here = [levels for levels in members if levels in failing]
-            if not here:
+            fails_at = [levels for levels in members if levels in failing]
+            if not fails_at:
                 continue
             start = len(members)
             while start and members[start - 1] in failing:
                 start -= 1
             begins = label(members[start]) if start < len(members) else ""
-            only = tuple(label(levels) for levels in here if members.index(levels) < start)
-            begun.append(Onset(name, mode, arm, kind, begins, only, failing[here[-1]].evidence))
+            only = tuple(label(levels) for levels in fails_at if members.index(levels) < start)
+            begun.append(Onset(name, mode, arm, kind, begins, only, failing[fails_at[-1]].evidence))
     return begun
 
 
 def label(levels: Levels) -> str:
-    """Levels in words."""
+    """Levels joined to one label."""
     return " · ".join(levels)
 
 
-def failure_part(ledger: Ledger, seen: Sequence[Occurrence]) -> Part:
-    """The failure map in words, as a table and as pictures; the modes of groups by trial."""
-    begun = onsets(ledger, seen)
+def failure_part(ledger: Ledger, cases: Sequence[Occurrence]) -> Part:
+    """The failure modes as sentences, a table, a map and example pictures; group modes are also listed by trial."""
+    begun = onsets(ledger, cases)
     failed: dict[str, list[str]] = {}
-    for one in seen:
-        if one.group and one.failed:
-            for trial in ledger.results.trials(one.cell):
-                failed.setdefault(trial, []).append(one.mode)
-    figures = [failure_map(ledger, seen), examples(ledger, seen)]
-    return Part(_sentences(ledger, seen, begun), [_table(ledger, begun)], figures, failed=failed)
+    for case in cases:
+        if case.group and case.failed:
+            for trial in ledger.results.trials(case.cell):
+                failed.setdefault(trial, []).append(case.mode)
+    figures = [failure_map(ledger, cases), examples(ledger, cases)]
+    return Part(_sentences(ledger, cases, begun), [_table(ledger, begun)], figures, failed=failed)
 
 
-def _sentences(ledger: Ledger, seen: Sequence[Occurrence], begun: Sequence[Onset]) -> list[Sentence]:
-    """What fails where, and what is undecided."""
+def _sentences(ledger: Ledger, cases: Sequence[Occurrence], begun: Sequence[Onset]) -> list[Sentence]:
+    """Which modes occur where, and how many cases are undecided."""
     results, sentences = ledger.results, []
     for name in sorted({onset.name for onset in begun}):
-        told = []
+        clauses = []
         for arm in dict.fromkeys(onset.arm for onset in begun if onset.name == name):
-            places = [onset.where for onset in begun if (onset.name, onset.arm) == (name, arm)]
-            told.append(f"{results.arms[arm].name} {', '.join(places)}")
-        sentences.append(Sentence(f"The failure mode {name} occurs for {'; for '.join(told)}."))
+            phrases = [onset.where for onset in begun if (onset.name, onset.arm) == (name, arm)]
+            clauses.append(f"{results.arms[arm].name} {', '.join(phrases)}")
+        sentences.append(Sentence(f"The failure mode {name} occurs for {'; for '.join(clauses)}."))
     if not sentences:
         sentences.append(Sentence("No failure mode occurs in most seeds of any condition."))
     counts = []
-    for mode in sorted({one.mode for one in seen if one.undecided}):
-        judged = [one for one in seen if one.mode == mode]
-        counts.append(f"{mode} in {sum(one.undecided for one in judged)} of {len(judged)} cases")
+    for mode in sorted({case.mode for case in cases if case.undecided}):
+        judged = [case for case in cases if case.mode == mode]
+        counts.append(f"{mode} in {sum(case.undecided for case in judged)} of {len(judged)} cases")
     if counts:
         sentences.append(Sentence(f"Undecided with {plural(len(results.seeds), 'seed')}: {', '.join(counts)}."))
     return sentences
@@ -183,14 +187,14 @@ def _table(ledger: Ledger, begun: Sequence[Onset]) -> Table:
     accuracy = ledger.results.folder.study.get("reference_accuracy")
     rows = [
         {
-            "mode": one.name,
-            "method": ledger.results.arms[one.arm].name,
-            "kind": one.kind,
-            "fails": one.where,
-            "evidence there": one.evidence,
-            "what it is": describe(one.mode),
+            "mode": onset.name,
+            "method": ledger.results.arms[onset.arm].name,
+            "kind": onset.kind,
+            "fails": onset.where,
+            "evidence there": onset.evidence,
+            "what it is": describe(onset.mode),
         }
-        for one in begun
+        for onset in begun
     ]
     return Table.of(
         "failures",
@@ -203,21 +207,21 @@ def _table(ledger: Ledger, begun: Sequence[Onset]) -> Table:
     )
 
 
-def failure_map(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
-    """Mode x level, a row for each arm that shows the mode somewhere or may, with the counts of failed trials."""
+def failure_map(ledger: Ledger, cases: Sequence[Occurrence]) -> Figure | None:
+    """The counts of failed trials by level, in one row for each mode and arm with a failed or undecided case."""
     results = ledger.results
     columns, arms = list(results.levels), list(results.arms)
     rows = sorted(
-        {(one.name, one.mode, one.cell.arm) for one in seen if one.count or one.undecided},
+        {(case.name, case.mode, case.cell.arm) for case in cases if case.count or case.undecided},
         key=lambda row: (row[0], arms.index(row[2])),
     )
     if not rows:
         return None
-    names, levels = [results.arms[arm].name for *_, arm in rows], [label(one) for one in columns]
-    left, right = (INCHES_A_LETTER * max(map(len, one)) for one in (names, [name for name, *_ in rows]))
+    names, levels = [results.arms[arm].name for *_, arm in rows], [*map(label, columns)]
+    left, right = (INCHES_A_LETTER * max(map(len, labels)) for labels in (names, [name for name, *_ in rows]))
     size = (max(6.0, 0.26 * len(columns) + left + right + 0.3), 0.2 * len(rows) + 0.065 * max(map(len, levels)) + 0.4)
     drawing, (axes,) = panels(1, 1, size)
-    _fill(axes, rows, columns, seen)
+    _fill(axes, rows, columns, cases)
     axes.set_xticks(range(len(columns)), levels, rotation=90)
     axes.set_yticks(range(len(rows)), names)
     axes.tick_params(length=0)
@@ -238,24 +242,24 @@ def failure_map(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
 
 
 def _fill(
-    axes: Axes, rows: Sequence[tuple[str, str, str]], columns: Sequence[Levels], seen: Sequence[Occurrence]
+    axes: Axes, rows: Sequence[tuple[str, str, str]], columns: Sequence[Levels], cases: Sequence[Occurrence]
 ) -> None:
-    """The shares of failed trials as colours, with their counts; undecided cells hatched."""
+    """Draw the shares of failed trials as colours, with their counts; undecided cells are hatched."""
     share, texts = np.full((len(rows), len(columns)), np.nan), {}
-    for one in seen:
-        x = columns.index(one.cell.levels)
+    for case in cases:
+        x = columns.index(case.cell.levels)
         for y, (name, mode, arm) in enumerate(rows):
-            if one.cell.arm != arm or one.mode != mode:
+            if case.cell.arm != arm or case.mode != mode:
                 continue
-            if one.name != name:
-                # Its other side failed here, or none: this one was looked for and not found.
+            if case.name != name:
+                # The test covers all sides of a mode, so this side was tested for and is not present.
                 share[y, x] = np.nan_to_num(share[y, x])
                 continue
-            share[y, x] = one.count / one.of if one.of else np.nan
+            share[y, x] = case.count / case.of if case.of else np.nan
             texts[y, x] = (
-                "?" if one.undecided else ("yes" if one.group else f"{one.count}/{one.of}") if one.count else ""
+                "?" if case.undecided else ("yes" if case.group else f"{case.count}/{case.of}") if case.count else ""
             )
-            if one.undecided:
+            if case.undecided:
                 hatch(axes, x, y)
     image = axes.imshow(share, vmin=0, vmax=1, cmap=shares_map(), aspect="auto", interpolation="nearest")
     colours = image.to_rgba(share)
@@ -263,23 +267,23 @@ def _fill(
         axes.text(x, y, text, ha="center", va="center", fontsize=SMALLEST, color=ink_on(colours[y, x]))
 
 
-def examples(ledger: Ledger, seen: Sequence[Occurrence]) -> Figure | None:
-    """For each mode the trial that shows it most clearly."""
+def examples(ledger: Ledger, cases: Sequence[Occurrence]) -> Figure | None:
+    """Pictures of one failed trial for each mode."""
     results = ledger.results
     columns = list(results.levels)
     worst: dict[str, tuple[tuple[bool, bool, float, int], Occurrence]] = {}
-    for one in seen:
-        arm, level = results.arms[one.cell.arm], columns.index(one.cell.levels)
-        if one.count and arm.method != CEILING and results.folder.picture(one.example) is not None:
-            # A method says more than random images, perturbed data more than clean ones.
-            rank = (not arm.anchor, level > 0, one.count / one.of, level)
-            if one.name not in worst or rank > worst[one.name][0]:
-                worst[one.name] = (rank, one)
+    for case in cases:
+        arm, level = results.arms[case.cell.arm], columns.index(case.cell.levels)
+        if case.count and arm.method != CEILING and results.folder.picture(case.example) is not None:
+            # Distilled sets are preferred to random images, and perturbed data to clean data.
+            rank = (not arm.anchor, level > 0, case.count / case.of, level)
+            if case.name not in worst or rank > worst[case.name][0]:
+                worst[case.name] = (rank, case)
     shown = [worst[name][1] for name in sorted(worst)][:EXAMPLES]
     grid = []
-    for one in shown:
-        where = ", ".join([results.arms[one.cell.arm].name, *filter(None, [label(one.cell.levels)])])
-        grid.append([(f"{one.name}: {where}\n{one.evidence}", one.example)])
+    for case in shown:
+        where = ", ".join([results.arms[case.cell.arm].name, *filter(None, [label(case.cell.levels)])])
+        grid.append([(f"{case.name}: {where}\n{case.evidence}", case.example)])
     caption = (
         f"For each failure mode that occurs (at most {EXAMPLES}): a synthetic set from the most severe condition in "
         "which it occurs, with the evidence of its detector; for a mode of paired trials, the set of the first seed."

@@ -1,4 +1,4 @@
-"""What a study is about in one sentence: every arm's accuracy at the references; and the trials that were lost."""
+"""The opening sentence with the arms' accuracies, and the sentences about lost trials and more seeds."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from studies.engine.answer import Sentence, percent
 from studies.engine.statistics.contrasts import FEWEST_PAIRS
 from studies.engine.wording import images, plural
 
-# How a trial ended, as the predicate of a sentence.
+# The statuses of trials as predicates of a sentence.
 ENDED = {"ok": "finished", "diverged": "diverged", "error": "failed with an error", "missing": "did not run"}
-WORDS = {"balanced": "balanced test accuracy", "test": "test accuracy", "validation": "validation accuracy"}
+METRIC_NAMES = {"balanced": "balanced test accuracy", "test": "test accuracy", "validation": "validation accuracy"}
 
 
 def overview(ledger: Ledger, arms: Sequence[str], metric: str) -> Sentence:
     """The accuracy of these arms at the references of all factors."""
     results, study = ledger.results, ledger.results.folder.study
-    found = [ledger.claimed_mean(results.cell(arm), metric) for arm in arms]
-    told = [f"{results.arms[arm].name} {percent(mean)}" for arm, (mean, _) in zip(arms, found, strict=True)]
+    means = [ledger.claimed_mean(results.cell(arm), metric) for arm in arms]
+    accuracies = [f"{results.arms[arm].name} {percent(mean)}" for arm, (mean, _) in zip(arms, means, strict=True)]
     return Sentence(
         f"On {study['dataset']}{results.at(results.reference)}, with {images(results.folder.configuration['ipc'])} "
         f"(protocol {study['protocol']}, {plural(len(results.seeds), 'synthetic set')} per method), the mean "
-        f"{WORDS[metric]} is: {'; '.join(told)}.",
-        tuple(claim for _, claim in found),
+        f"{METRIC_NAMES[metric]} is: {'; '.join(accuracies)}.",
+        tuple(claim for _, claim in means),
     )
 
 
 def unready(ledger: Ledger, arms: Sequence[str], metric: str) -> Part | None:
-    """The only sentence of a study whose arms have no accuracy at the references yet; None where one has."""
+    """The sentence that there is no answer yet; None once one of these arms has an accuracy at the references."""
     results = ledger.results
     if any(np.isfinite(results.sets(results.cell(arm), metric)).any() for arm in arms):
         return None
@@ -41,46 +41,46 @@ def unready(ledger: Ledger, arms: Sequence[str], metric: str) -> Part | None:
 
 
 def ended(results: Results) -> str:
-    """How the planned trials ended, `3 finished, 1 diverged`."""
+    """The number of planned trials by status, `3 finished, 1 diverged`."""
     return ", ".join(f"{n} {ENDED.get(status, status)}" for status, n in results.folder.status().items())
 
 
 def losses(ledger: Ledger) -> Sentence | None:
-    """Which trials have no accuracy, so that a mean over the others is not taken for one over all."""
-    results, told = ledger.results, []
+    """The trials that have no accuracy and are left out of means and pairs; None if there are none."""
+    results, clauses = ledger.results, []
     for setting in results.folder.settings:
         cell = results.cell(setting.arm.key, *setting.levels.values())
         for status in ("diverged", "error", "missing"):
             if setting.arm.role != "stopped" and (count := results.ended(cell, status)):
                 trials = plural(len(setting.trials), "trial")
-                told.append(f"{count} of {trials} of {setting.name} {ENDED[status]}")
-    if not told:
+                clauses.append(f"{count} of {trials} of {setting.name} {ENDED[status]}")
+    if not clauses:
         return None
-    return Sentence(f"Some trials have no accuracy, and means and pairs leave them out: {'; '.join(told)}.")
+    return Sentence(f"Some trials have no accuracy, and means and pairs leave them out: {'; '.join(clauses)}.")
 
 
 def more_seeds(ledger: Ledger) -> str:
-    """The command that would decide more: new seeds alone, as many as the undecided contrasts ask for."""
+    """The note with the command for more seeds, as many as the undecided contrasts need; "" if all are decided."""
     import shlex
 
     results = ledger.results
-    open_ = [one.judged.needed[1] or one.judged.needed[0] for one in ledger.rulings if one.judged.needed]
-    if not open_ and all(one.judged.decided for one in ledger.rulings):
+    open_ = [ruling.judged.needed[1] or ruling.judged.needed[0] for ruling in ledger.rulings if ruling.judged.needed]
+    if not open_ and all(ruling.judged.decided for ruling in ledger.rulings):
         return ""
     most = max(MOST_SEEDS, len(results.seeds))
     count = min(max([len(results.seeds), FEWEST_PAIRS, *open_]), most)
     first = max(results.seeds) + 1
-    words, kept = shlex.split(str(results.folder.study["command"])), []
-    while words:
-        word = words.pop(0)
-        if word in ("--seeds", "--out"):
-            words = words[1:]
-        elif not word.startswith(("--seeds=", "--out=")):
-            kept.append(word)
-    told = shlex.join([*kept, "--seeds", f"{first}-{first + count - 1}"])
+    arguments, kept = shlex.split(str(results.folder.study["command"])), []
+    while arguments:
+        argument = arguments.pop(0)
+        if argument in ("--seeds", "--out"):
+            arguments = arguments[1:]
+        elif not argument.startswith(("--seeds=", "--out=")):
+            kept.append(argument)
+    command = shlex.join([*kept, "--seeds", f"{first}-{first + count - 1}"])
     return (
         "Decisions are made once, at the planned number of seeds. More seeds are a separate study, which is decided on "
-        f"those seeds alone: `{told}`."
+        f"those seeds alone: `{command}`."
     )
 
 

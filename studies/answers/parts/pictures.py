@@ -1,4 +1,4 @@
-"""Pictures of synthetic sets, from the trials' folders; a figure that stands there already is kept without them."""
+"""Pictures of synthetic sets from the trials' folders; without these, an earlier figure is kept."""
 
 from __future__ import annotations
 
@@ -21,38 +21,40 @@ KEPT = " Drawn earlier, when the pictures of the trials were available."
 def picture_figure(
     folder: StudyFolder, name: str, title: str, caption: str, grid: Sequence[Sequence[tuple[str, str]]], width: float
 ) -> Figure | None:
-    """Rows of (title, trial), each with its picture; without any picture the figure that is there, or None."""
+    """Pictures in a grid of (title, trial), `width` inches wide; without any picture, the earlier figure or None."""
     letters = int(width / max(1, len(grid[0])) / INCHES_A_LETTER)
-    shown = [[(_wrapped(told, letters), _read(folder.picture(trial))) for told, trial in row] for row in grid]
+    shown = [
+        [(_wrapped(panel_title, letters), _read(folder.picture(trial))) for panel_title, trial in row] for row in grid
+    ]
     sizes = [pixels.shape for row in shown for _, pixels in row if pixels is not None]
     if not sizes:
         return kept(folder, name, title, caption)
     columns = len(grid[0])
     heights = [max((_ratio(p) for _, p in row if p is not None), default=0.1) * width / columns for row in shown]
-    lines = max(told.count("\n") + 1 for row in shown for told, _ in row)
+    lines = max(panel_title.count("\n") + 1 for row in shown for panel_title, _ in row)
     drawing = Drawing(figsize=(width, sum(heights) + (0.16 * lines + 0.12) * len(grid)), layout="constrained")
     axes = drawing.subplots(len(grid), columns, squeeze=False, height_ratios=heights)
     for row, line in zip(axes, shown, strict=True):
-        for one, (told, pixels) in zip(row, line, strict=True):
-            _show(one, told, pixels)
+        for panel, (panel_title, pixels) in zip(row, line, strict=True):
+            _show(panel, panel_title, pixels)
     return Figure(name, title, caption, drawing)
 
 
 def kept(folder: StudyFolder, name: str, title: str, caption: str) -> Figure | None:
-    """A figure that was drawn before and cannot be drawn again; None where it was not."""
+    """The figure of an earlier run, which cannot be drawn again; None if there is no such figure."""
     if not (folder.path / "figures" / f"{name}.png").exists():
         return None
     return Figure(name, title, caption + KEPT, None)
 
 
 def _wrapped(title: str, letters: int) -> str:
-    """Each line of a title broken where its panel ends."""
-    return "\n".join(line for one in title.split("\n") for line in textwrap.wrap(one, letters) or [""])
+    """A title with its lines broken at a number of letters."""
+    return "\n".join(line for wrapped in title.split("\n") for line in textwrap.wrap(wrapped, letters) or [""])
 
 
-def _show(axes: Axes, told: str, pixels: Array | None) -> None:
+def _show(axes: Axes, title: str, pixels: Array | None) -> None:
     axes.axis("off")
-    axes.set_title(told, loc="left", fontsize=8)
+    axes.set_title(title, loc="left", fontsize=8)
     if pixels is not None:
         axes.imshow(pixels, interpolation="nearest")
 

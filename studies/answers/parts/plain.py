@@ -1,4 +1,4 @@
-"""An answer in short: rulings as predicates of sentences that can stand in a rebuttal as they are."""
+"""Rulings as predicates of sentences that can be quoted alone, such as in a rebuttal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision
 from studies.engine.wording import plural
 
-# How a method compares with another one, by decision, in the order in which they are told.
+# How a method compares with another one, by decision, in the order of the sentence.
 BETTER = {
     Decision.GAIN: "better",
     Decision.LOSS: "worse",
@@ -22,7 +22,7 @@ BETTER = {
 
 
 def compared(ruling: Ruling, other: str) -> str:
-    """`improves on DM by 1.1 points [0.8, 1.5]`: the predicate of a sentence about the first of two arms."""
+    """The predicate of a sentence about the first of two arms, `improves on DM by 1.1 points [0.8, 1.5]`."""
     size = points(ruling.interval)
     match ruling.decision:
         case Decision.GAIN:
@@ -36,14 +36,14 @@ def compared(ruling: Ruling, other: str) -> str:
 
 
 def amount(interval: Interval) -> str:
-    """A gain without signs, `1.1 points [0.8, 1.5]`; what reaches below 0 keeps its sign there."""
+    """A gain without plus signs, `1.1 points [0.8, 1.5]`; negative bounds keep their sign."""
     mean, low, high = (None if end is None else -end for end in (interval.mean, interval.low, interval.high))
     return points(Interval(mean, high, low, interval.n), cost=True)
 
 
 def standing(rulings: Sequence[Ruling], other: str) -> str:
-    """`compared with DM, it is better in 3 and undecided in 14 of 17 cases`: one method, many comparisons."""
-    counts = Counter(one.decision for one in rulings)
+    """Many comparisons of one method, `compared with DM, it is better in 3 and undecided in 14 of 17 cases`."""
+    counts = Counter(ruling.decision for ruling in rulings)
     if len(counts) == 1 and Decision.UNDECIDED in counts:
         cases = f" in all {len(rulings)} cases" if len(rulings) > 1 else ""
         return f"whether it differs from {other} is undecided{cases}"
@@ -51,14 +51,14 @@ def standing(rulings: Sequence[Ruling], other: str) -> str:
     return f"compared with {other}, it is {listed(parts)} of {plural(len(rulings), 'case')}"
 
 
-def shares(rulings: Sequence[Ruling], words: Mapping[Decision, tuple[str, str]]) -> list[str]:
-    """`3 improve on DM`, `1 falls below it`: many subjects by what was decided of each. words: for one, for several."""
-    counts = Counter(one.decision for one in rulings)
+def shares(rulings: Sequence[Ruling], phrases: Mapping[Decision, tuple[str, str]]) -> list[str]:
+    """The number of subjects by decision, `3 improve on DM`, `1 falls below it`. phrases: (singular, plural)."""
+    counts = Counter(ruling.decision for ruling in rulings)
     return [
-        f"{counts[decision]} {forms[counts[decision] > 1]}" for decision, forms in words.items() if counts[decision]
+        f"{counts[decision]} {forms[counts[decision] > 1]}" for decision, forms in phrases.items() if counts[decision]
     ]
 
 
 def too_few(rulings: Sequence[Ruling]) -> bool:
-    """Whether no contrast has the pairs that a decision needs."""
-    return bool(rulings) and all(one.interval.n < FEWEST_PAIRS for one in rulings)
+    """Whether every contrast has fewer pairs than a decision needs."""
+    return bool(rulings) and all(ruling.interval.n < FEWEST_PAIRS for ruling in rulings)

@@ -1,4 +1,4 @@
-"""Rulings in words: lists of arms grouped by what the rule decided of each."""
+"""Rulings in words: lists of arms grouped by decision."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from studies.engine.conditions import CLEAN
 from studies.engine.statistics import Improvement
 from studies.engine.statistics.contrasts import Decision
 
-# What a fall of accuracy is called, by decision.
+# Phrases for a loss of accuracy, by decision.
 COSTS = {
     Decision.LOSS: "",
     Decision.GAIN: "a gain instead for",
     Decision.NEGLIGIBLE: "no difference beyond half a point for",
     Decision.UNDECIDED: "undecided for",
 }
-# What an advantage is called.
+# Phrases for an advantage, by decision.
 ADVANTAGES = {
     Decision.GAIN: "higher for",
     Decision.LOSS: "lower for",
@@ -27,28 +27,28 @@ ADVANTAGES = {
 
 
 def grouped(
-    rulings: Sequence[Ruling], names: Sequence[str], words: Mapping[Decision, str], *, cost: bool = False
+    rulings: Sequence[Ruling], names: Sequence[str], phrases: Mapping[Decision, str], *, cost: bool = False
 ) -> str:
-    """`DM 0.6 points [0.2, 1.0]; undecided for: DC ..., DSA ...`, in the order of `words`; cost: as what is lost."""
+    """`DM 0.6 points [0.2, 1.0]; undecided for: DC ..., DSA ...`, in the order of `phrases`; cost: as losses."""
     groups = []
-    for decision, word in words.items():
-        told = [
-            f"{name} {points(one.interval, cost=cost)}{_few(one)}"
-            for one, name in zip(rulings, names, strict=True)
-            if one.decision is decision
+    for decision, phrase in phrases.items():
+        members = [
+            f"{name} {points(ruling.interval, cost=cost)}{_few(ruling)}"
+            for ruling, name in zip(rulings, names, strict=True)
+            if ruling.decision is decision
         ]
-        if told:
-            groups.append(f"{word}: {', '.join(told)}" if word else ", ".join(told))
+        if members:
+            groups.append(f"{phrase}: {', '.join(members)}" if phrase else ", ".join(members))
     return "; ".join(groups)
 
 
-def _few(one: Ruling) -> str:
-    """How many pairs there are, where some are lost."""
-    return f" (n = {one.interval.n})" if one.lost else ""
+def _few(ruling: Ruling) -> str:
+    """The number of pairs, if some are lost."""
+    return f" (n = {ruling.interval.n})" if ruling.lost else ""
 
 
 def at(levels: str) -> str:
-    """Levels as the end of a phrase: `at symmetric 0.4`, and `on clean data` for data that nothing perturbs."""
+    """Levels as the end of a phrase: `at symmetric 0.4`, or `on clean data`."""
     return "on clean data" if levels == CLEAN.label else f"at {levels}"
 
 
@@ -58,5 +58,5 @@ def listed(items: Sequence[str]) -> str:
 
 
 def chance(wins: Improvement) -> Quantity | None:
-    """P(A beats B), printed as `0.80 [0.28, 0.99]`; None without a pair."""
+    """P(A beats B), such as `0.80 [0.28, 0.99]`; None without a pair."""
     return None if wins.value is None else Quantity(wins.value, wins.low, wins.high, wins.n, "share")

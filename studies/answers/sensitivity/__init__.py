@@ -1,1 +1,1 @@
-"""How sensitive is a method to its knobs: the plan of the trials, and the answer from their rows."""
+"""The sensitivity of a method to its knobs: the plan of the trials, and the answer from their rows."""

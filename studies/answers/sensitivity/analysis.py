@@ -1,4 +1,4 @@
-"""Every number of the sensitivity answer, from rows alone, and what the rule says of each gain."""
+"""All numbers of the sensitivity answer, computed from the rows, and the ruling on each gain."""
 
 from __future__ import annotations
 
@@ -18,30 +18,32 @@ from studies.engine.rows import Array
 from studies.engine.space import DUMMY, Axis
 from studies.engine.statistics.slopes import Agreement, Slope
 
-METRIC = "validation"  # every choice reads it
+METRIC = "validation"  # all choices use it
 Estimated = statistics.Estimate | statistics.Importance | Slope | Agreement
 
 
 def having(results: Results, *roles: str) -> list[Arm]:
-    """The arms with one of these roles, in order."""
+    """The arms with one of these roles, in the plan's order."""
     return [arm for arm in results.arms.values() if arm.role in roles]
 
 
 def default_name(folder: StudyFolder) -> str:
-    """What the default setting may be called: the paper's only when nothing of the method was set by hand."""
+    """The name of the default setting: the paper's, unless some knob of the method was set by hand."""
     fixed = folder.study.get("fixed", ())
     by_hand = any(key.startswith("method.") and not key.startswith("method.base") for key in fixed)
     return "the default as set" if by_hand else "the paper's default"
 
 
 class Analysis:
-    """What the rows say of one kind of training data; computing it takes seconds, most of them for the importances.
+    """The analysis of one kind of training data; it takes seconds, most of them for the importances.
 
-    tried: the default, then the settings of the design or search; accuracy, test: theirs, [tried, R, E]; means: over
-    sets and networks, NaN where a set is missing, [tried]; base_sets: the base alone, [R]; units: each tried arm's
-    place on each axis, [tried, d]; best: on validation, the default included. importances, surface and what follows
-    from it are None or empty where the settings are too few or an optimizer chose them. gains: each tried arm less the
-    base; over_random: less random real images, empty where these did not run.
+    tried: the default, then the settings of the design or search; accuracy, test: on validation and on test,
+    [tried, R, E] for R sets and E networks; sets, means: of `accuracy` over networks, [tried, R], and over sets too,
+    [tried], NaN where a set is missing; base_sets: the base alone, [R]; units: each tried arm's position on each of
+    the d axes, in [0, 1] inside the range, [tried, d]; best: the index of the best tried arm on validation.
+    importances, surface, curves, maps and shares are None or empty where the settings are too few or, for the
+    importances, an optimizer chose them. gains: each tried arm less the base; over_random: less random real images,
+    empty where these did not run.
     """
 
     def __init__(self, ledger: Ledger, levels: tuple[str, ...]) -> None:
@@ -74,12 +76,12 @@ class Analysis:
         self.tuning = self._tuning()
 
     def value(self, index: int, axis: Axis) -> Scalar:
-        """A tried arm's value of a knob: its own, or what all trials share."""
+        """A tried arm's value of a knob; that of the configuration where the arm does not set it."""
         value: Scalar = self.tried[index].knobs.get(axis.key, self.folder.configuration[axis.key])
         return value
 
     def label(self, index: int) -> str:
-        """`default`, or the setting's number: for ticks and tables that hold its knobs."""
+        """`default` or the setting's number, for ticks and tables."""
         setting = self.results.setting(self.cells[index])
         return "default" if index == 0 or setting is None else str(setting.setting)
 
@@ -87,19 +89,21 @@ class Analysis:
         """A tried arm's values on the axes, by their symbols."""
         return {axis.symbol: self.value(index, axis) for axis in self.space}
 
-    def estimate(self, id: str, what: str, one: Estimated, n: int, unit: str = "") -> Claim:
-        """A statistic of this training data as a claim."""
-        return self.ledger.estimate(slug(id, *self.levels), what, one.value, one.low, one.high, n, unit)
+    def estimate(self, id: str, what: str, statistic: Estimated, n: int, unit: str = "") -> Claim:
+        """Record a statistic of this training data as a claim."""
+        return self.ledger.estimate(
+            slug(id, *self.levels), what, statistic.value, statistic.low, statistic.high, n, unit
+        )
 
     @property
     def informative(self) -> bool:
-        """Whether the response curves explain anything of the settings they were not fitted to."""
+        """Whether the cross-validated R² of the response surface is high enough for its curves to be read."""
         return bool(self.curves) and self.surface is not None and self.surface.fit.explains
 
     @property
     def spreads(self) -> tuple[tuple[statistics.Estimate, Claim], tuple[statistics.Estimate, Claim]] | None:
-        """Standard deviation of validation accuracy between settings, seed noise removed, and between the sets of one
-        setting, each with its claim; None where the seeds are too few to tell them apart."""
+        """The standard deviations of validation accuracy between settings (seed noise removed) and between the sets of
+        one setting, each with its claim; None where the seeds are too few to separate them."""
         settings, sets, n = self.variance.settings, self.variance.sets, self.variance.n_settings
         if settings is None or sets is None:
             return None
@@ -110,17 +114,18 @@ class Analysis:
         )
 
     def _unit(self, index: int, axis: Axis) -> float:
-        """A tried arm's place on an axis; rounding of a printed value at an end of the range is undone."""
+        """A tried arm's position on an axis; rounding errors at the ends of the range are clipped."""
         try:
-            place = axis.unit(self.value(index, axis))
+            position = axis.unit(self.value(index, axis))
         except InputError:
-            return float("nan")  # a default that --range leaves out of a listed knob has no place
-        return float(np.clip(place, 0, 1)) if -1e-5 < place < 1 + 1e-5 else place
+            return float("nan")  # --range may leave the default out of a knob's listed values
+        return float(np.clip(position, 0, 1)) if -1e-5 < position < 1 + 1e-5 else position
 
     def _importances(self, symbols: list[str]) -> statistics.Importances | None:
+        """The importance of each knob and of the dummy; None without at least two settings of a fixed design."""
         designed = [i for i, arm in enumerate(self.tried) if arm.role == "design"]
         settings = [self.results.setting(self.cells[i]) for i in designed]
-        dummies = [one.dummy for one in settings if one is not None and one.dummy is not None]
+        dummies = [setting.dummy for setting in settings if setting is not None and setting.dummy is not None]
         if len(designed) < 2 or len(dummies) < len(designed):
             return None
         points, names = np.column_stack([self.units[designed], dummies]), [*symbols, DUMMY]
@@ -128,19 +133,20 @@ class Analysis:
         return statistics.knob_importance(points, self.accuracy[designed], names, dummy=DUMMY, processes=workers)
 
     def _gains(self) -> list[Ruling]:
-        """The default is a question of its own; the others are one family."""
+        """The gains over the base: the default is a family of its own, the other settings are another one."""
         at = self.results.at(self.levels)
         gains = [self.results.gain(arm.key, self.levels, METRIC) for arm in self.tried]
         default = self.ledger.family(f"the default against the base{at}", gains[:1])
         return default + self.ledger.family(f"settings against the base{at}", gains[1:])
 
     def _over_random(self) -> list[Ruling]:
+        """The gains of all tried arms over random real images."""
         floors = [arm.key for arm in having(self.results, "random")]
         contrasts = [self.results.against(arm.key, key, self.levels, METRIC) for key in floors for arm in self.tried]
         return self.ledger.family(f"settings against random{self.results.at(self.levels)}", contrasts)
 
     def _tuning(self) -> Ruling:
-        """A setting chosen without a seed less the default on that seed; each tried arm could have been chosen."""
+        """The gain of tuning: on each seed, the setting chosen on the other seeds less the default."""
         seeds = range(len(self.base_sets))
         values: Array = np.full(len(seeds), np.nan)
         if self.regret.choices:

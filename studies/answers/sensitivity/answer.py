@@ -1,4 +1,4 @@
-"""The sensitivity answer in words, each sentence with its claims; the one rule decides what is a gain."""
+"""The sensitivity answer: its sentences with their claims, notes and summary."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from studies.engine.wording import decimal, images, plural
 
 
 def write_answer(folder: StudyFolder) -> Answer:
-    """The sentences, tables and figures of a sensitivity study; of perturbed data, with the clean ones beside them."""
+    """The answer of a sensitivity study; with perturbed data, it compares them with the clean ones."""
     ledger = Ledger(Results(folder))
     if unready := _unready(ledger.results):
         return ledger.compose(unready)
-    found = [Analysis(ledger, levels) for levels in ledger.results.levels]
+    analyses = [Analysis(ledger, levels) for levels in ledger.results.levels]
     parts: list[Part] = []
-    if len(found) > 1:
-        clean = breaking.sentence(found[0], breaking.breaks(found[0]), "On clean data, ")
-        parts = [stress.part(found[0], found[1]), Part([clean])]
-    # What was found on clean data comes last but for the trials that were lost.
-    parts.insert(1, _of_one(found[-1]))
-    ends = Part([losses(ledger)], notes=[more_seeds(ledger)], plain=plain(found))
+    if len(analyses) > 1:
+        clean = breaking.sentence(analyses[0], breaking.breaks(analyses[0]), "On clean data, ")
+        parts = [stress.part(analyses[0], analyses[1]), Part([clean])]
+    # The results on clean data come last, before the lost trials.
+    parts.insert(1, _analysis_part(analyses[-1]))
+    ends = Part([losses(ledger)], notes=[more_seeds(ledger)], plain=plain(analyses))
     return ledger.compose(*parts, ends)
 
 
 def _unready(results: Results) -> Part | None:
-    """The only sentence before the default is complete and the base has a set; None afterwards."""
+    """The sentence that there is no answer yet; None once the default is complete and the base has a set."""
     arms = [*having(results, "default"), *having(results, "base")]
     for levels in results.levels:
         default, base = (np.isfinite(results.sets(Cell(arm.key, levels), METRIC)) for arm in arms)
@@ -50,40 +50,42 @@ def _unready(results: Results) -> Part | None:
     return None
 
 
-def _of_one(found: Analysis) -> Part:
-    """The answer of one kind of training data."""
-    broken = breaking.breaks(found)
+def _analysis_part(analysis: Analysis) -> Part:
+    """The part about one kind of training data."""
+    broken = breaking.breaks(analysis)
     sentences = [
-        Sentence(f"The following statements are for training data under {found.levels[0]}.") if found.levels else None,
-        _spread(found),
-        *_importance(found),
-        _gain(found),
-        _best_gain(found),
-        _tuning(found),
-        _region(found),
-        breaking.sentence(found, broken),
+        Sentence(f"The following statements are for training data under {analysis.levels[0]}.")
+        if analysis.levels
+        else None,
+        _spread(analysis),
+        *_importance(analysis),
+        _gain(analysis),
+        _best_gain(analysis),
+        _tuning(analysis),
+        _region(analysis),
+        breaking.sentence(analysis, broken),
     ]
-    shown = [*tables(found), breaking.table(found, broken)]
-    failed = breaking.failed_trials(found, broken)
-    return Part(sentences, shown, draw_figures(found), _notes(found), _summary(found), failed)
+    shown = [*tables(analysis), breaking.table(analysis, broken)]
+    failed = breaking.failed_trials(analysis, broken)
+    return Part(sentences, shown, draw_figures(analysis), _notes(analysis), _summary(analysis), failed)
 
 
-def _spread(found: Analysis) -> Sentence:
-    variance, means, study = found.variance, found.means[np.isfinite(found.means)], found.folder.study
+def _spread(analysis: Analysis) -> Sentence:
+    variance, means, study = analysis.variance, analysis.means[np.isfinite(analysis.means)], analysis.folder.study
     low, high = float(means.min()), float(means.max())
     what, middle = (
         "validation accuracy of the settings: mean, lowest, highest",
         Estimate(float(means.mean()), low, high),
     )
-    claims = [found.estimate("range/settings", what, middle, len(means), "percent")]
+    claims = [analysis.estimate("range/settings", what, middle, len(means), "percent")]
     text = (
-        f"On {study['dataset']}, with {images(found.folder.configuration['ipc'])} (protocol {study['protocol']}), "
+        f"On {study['dataset']}, with {images(analysis.folder.configuration['ipc'])} (protocol {study['protocol']}), "
         f"{plural(len(means), 'setting')} reach {100 * low:.1f}% to {100 * high:.1f}% on validation (mean over "
-        f"{plural(len(found.base_sets), 'synthetic set')} each)"
+        f"{plural(len(analysis.base_sets), 'synthetic set')} each)"
     )
-    if having(found.results, "search"):
+    if having(analysis.results, "search"):
         text += "; an optimizer chose them, so their spread does not show how much the knobs matter"
-    elif (spreads := found.spreads) is None:
+    elif (spreads := analysis.spreads) is None:
         text += "; with one set per setting, the effect of the knobs cannot be separated from that of the seed"
     else:
         (settings, first), (sets, second) = spreads
@@ -95,7 +97,7 @@ def _spread(found: Analysis) -> Sentence:
         if ratio := variance.effect_to_noise:
             what = "standard deviation of validation accuracy between settings over that between sets"
             text += f", a ratio of {ratio.value:.2g}{_ends(ratio, 1)}"
-            claims.append(found.estimate("spread/ratio", what, ratio, variance.n_settings, "ratio"))
+            claims.append(analysis.estimate("spread/ratio", what, ratio, variance.n_settings, "ratio"))
     return Sentence(f"{text}.", tuple(claims))
 
 
@@ -104,15 +106,15 @@ def _ends(estimate: Estimate, scale: float) -> str:
     return f" {ends}" if ends else ""
 
 
-def _importance(found: Analysis) -> list[Sentence]:
-    if found.importances is None:
+def _importance(analysis: Analysis) -> list[Sentence]:
+    if analysis.importances is None:
         return [Sentence("Knob importance is not reported: it needs several settings of a space-filling design.")]
-    sentences, n = [], found.importances.n_settings
+    sentences, n = [], analysis.importances.n_settings
     for evaluator, meaning in (("fANOVA", "over the whole space"), ("PED-ANOVA", "for reaching the best settings")):
-        of_knobs = [f for f in found.importances.findings if f.evaluator == evaluator and f.knob != "dummy"]
+        of_knobs = [f for f in analysis.importances.findings if f.evaluator == evaluator and f.knob != "dummy"]
         text = f"Knob importance {meaning} ({evaluator}): {_verdicts(of_knobs, n)}."
         claims = [
-            found.estimate(f"importance/{evaluator}/{f.knob}", f"importance of {f.knob} {meaning}", f, n)
+            analysis.estimate(f"importance/{evaluator}/{f.knob}", f"importance of {f.knob} {meaning}", f, n)
             for f in of_knobs
         ]
         sentences.append(Sentence(text, tuple(claims)))
@@ -120,7 +122,7 @@ def _importance(found: Analysis) -> list[Sentence]:
 
 
 def _verdicts(findings: Sequence[Importance], n: int) -> str:
-    """Knobs by whether they stand above the noise."""
+    """The knobs grouped by verdict: above the noise floor, undecided, or below it."""
     parts, needed, below = [], [], []
     for f in findings:
         if f.verdict == ABOVE:
@@ -136,58 +138,58 @@ def _verdicts(findings: Sequence[Importance], n: int) -> str:
     return "; ".join(parts)
 
 
-def _gain(found: Analysis) -> Sentence:
-    ruling = found.gains[0]
-    won, pairs = sum(one > 0 for one in ruling.contrast.differences), plural(ruling.interval.n, "pair")
-    told = f"The gain of {found.tried[0].name} over {found.base.name} is {ruling.points}, positive in {won} of {pairs}"
-    return Sentence(f"{told}: {ruling.words}.", (ruling.claim,))
+def _gain(analysis: Analysis) -> Sentence:
+    ruling = analysis.gains[0]
+    won, pairs = sum(difference > 0 for difference in ruling.contrast.differences), plural(ruling.interval.n, "pair")
+    text = f"The gain of {analysis.tried[0].name} over {analysis.base.name} is {ruling.points}"
+    return Sentence(f"{text}, positive in {won} of {pairs}: {ruling.statement}.", (ruling.claim,))
 
 
-def _best_gain(found: Analysis) -> Sentence:
-    mean, claim = found.ledger.claimed_mean(found.cells[found.best], METRIC)
-    name, ruling = found.tried[found.best].name, found.gains[found.best]
-    if found.best == 0:
-        told = f"No other setting has a higher mean validation accuracy than {name}, {percent(mean)}."
-        return Sentence(told, (claim,))
-    # Chosen on these very seeds: the naive gain flatters it, so it stands with that word.
-    told = (
-        f"The best setting on validation, {name}, reaches {percent(mean)}, {ruling.points} over {found.base.name} "
-        f"({ruling.words}); both numbers are optimistic, because it was chosen on the same seeds."
+def _best_gain(analysis: Analysis) -> Sentence:
+    mean, claim = analysis.ledger.claimed_mean(analysis.cells[analysis.best], METRIC)
+    name, ruling = analysis.tried[analysis.best].name, analysis.gains[analysis.best]
+    if analysis.best == 0:
+        text = f"No other setting has a higher mean validation accuracy than {name}, {percent(mean)}."
+        return Sentence(text, (claim,))
+    # The setting was chosen on these seeds, so its mean and gain are biased upwards.
+    text = (
+        f"The best setting on validation, {name}, reaches {percent(mean)}, {ruling.points} over {analysis.base.name} "
+        f"({ruling.statement}); both numbers are optimistic, because it was chosen on the same seeds."
     )
-    return Sentence(told, (claim, ruling.claim))
+    return Sentence(text, (claim, ruling.claim))
 
 
-def _tuning(found: Analysis) -> Sentence:
-    ruling, default = found.tuning, found.tried[0].name
+def _tuning(analysis: Analysis) -> Sentence:
+    ruling, default = analysis.tuning, analysis.tried[0].name
     if ruling.interval.mean is None:
         return Sentence(f"The gain of tuning over {default} is not stated until two seeds have run at every setting.")
-    told = f"The gain of tuning over {default} is {ruling.points} on the seed left out when the setting was chosen"
-    return Sentence(f"{told} (n = {ruling.interval.n}): {ruling.words}.", (ruling.claim,))
+    text = f"The gain of tuning over {default} is {ruling.points} on the seed left out when the setting was chosen"
+    return Sentence(f"{text} (n = {ruling.interval.n}): {ruling.statement}.", (ruling.claim,))
 
 
-def _region(found: Analysis) -> Sentence | None:
-    inside, total = list(found.region.indices), int(np.isfinite(found.means).sum())
-    if not inside or found.region.best.se is None:
-        return None  # with one seed nothing says how far below the best is still the best
+def _region(analysis: Analysis) -> Sentence | None:
+    inside, total = list(analysis.region.indices), int(np.isfinite(analysis.means).sum())
+    if not inside or analysis.region.best.se is None:
+        return None  # one seed gives no standard error
     spans = []
-    for axis in found.space:
-        values = [found.value(i, axis) for i in inside]
+    for axis in analysis.space:
+        values = [analysis.value(i, axis) for i in inside]
         spans.append(f"{axis.symbol} {' to '.join(map(str, dict.fromkeys((min(values), max(values)))))}")
     lie, holds = "lies" if len(inside) == 1 else "lie", "is one" if 0 in inside else "is not one"
-    told = (
+    text = (
         f"{len(inside)} of {plural(total, 'setting')} {lie} within one standard error of the best ({', '.join(spans)})"
     )
     size, what = Estimate(float(len(inside)), None, None), "settings within one standard error of the best"
-    claim = found.estimate("region/settings", what, size, total, "settings")
-    return Sentence(f"{told}; the default {holds} of them.", (claim,))
+    claim = analysis.estimate("region/settings", what, size, total, "settings")
+    return Sentence(f"{text}; the default {holds} of them.", (claim,))
 
 
-def _notes(found: Analysis) -> list[str]:
-    leak = selection_leak(found.accuracy, found.test).leak
+def _notes(analysis: Analysis) -> list[str]:
+    leak = selection_leak(analysis.accuracy, analysis.test).leak
     notes = [
         "All choices are made on validation accuracy; test accuracy appears only in the tables.",
         "MIM4DD here is a reconstruction: neither the paper's method section nor its code was available, and no "
-        f"accuracy of the paper is claimed. The setting called default is {default_name(found.folder)}.",
+        f"accuracy of the paper is claimed. The setting called default is {default_name(analysis.folder)}.",
         "Bands and intervals are pointwise 95%. The noise of a setting is that between its seeds; evaluation networks "
         "are nested in a synthetic set and never pooled with sets.",
         "fANOVA is computed on each knob's own scale (logarithmic where the search is), so its shares refer to the "
@@ -198,8 +200,8 @@ def _notes(found: Analysis) -> list[str]:
             f"If the best setting had been chosen on test, its test accuracy would have been {decimal(100 * leak)} "
             "points higher than that of the setting chosen on validation."
         )
-    if found.surface is not None:
-        fit = found.surface.fit
+    if analysis.surface is not None:
+        fit = analysis.surface.fit
         flat = f"; it shows no effect of {', '.join(fit.flat)}" if fit.flat else ""
         notes.append(
             "The response surface is a Gaussian process with a leave-one-out R² of "
@@ -208,13 +210,13 @@ def _notes(found: Analysis) -> list[str]:
     return notes
 
 
-def _summary(found: Analysis) -> dict[str, float | None]:
+def _summary(analysis: Analysis) -> dict[str, float | None]:
     return {
-        "default_validation_accuracy": float(found.means[0]),
-        "best_validation_accuracy": float(found.means[found.best]),
-        "base_validation_accuracy": float(np.nanmean(found.base_sets)),
-        "default_gain_over_base": found.gains[0].interval.mean,
-        "regret_of_default": found.tuning.interval.mean,
-        "settings_sd": found.variance.settings.value if found.variance.settings else None,
-        "seeds_sd": found.variance.sets.value if found.variance.sets else None,
+        "default_validation_accuracy": float(analysis.means[0]),
+        "best_validation_accuracy": float(analysis.means[analysis.best]),
+        "base_validation_accuracy": float(np.nanmean(analysis.base_sets)),
+        "default_gain_over_base": analysis.gains[0].interval.mean,
+        "regret_of_default": analysis.tuning.interval.mean,
+        "settings_sd": analysis.variance.settings.value if analysis.variance.settings else None,
+        "seeds_sd": analysis.variance.sets.value if analysis.variance.sets else None,
     }

@@ -1,4 +1,4 @@
-"""Where a sensitivity study breaks: each failure mode over the settings, and the knob value at which it begins."""
+"""The failure modes over the settings of a sensitivity study, and the knob value at which each begins."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ PERMUTATIONS = 500
 
 @dataclass(frozen=True)
 class Break:
-    """A mode (`name`: with its side) over the tried settings: those where it fails, and where the rule decides nothing.
+    """A mode (`name`: with its side) over the tried settings. failing, undecided: indices of settings.
 
-    begins: the knob that separates failing from healthy settings best, in words; evidence: of the first that fails.
+    begins: the knob that separates failing from healthy settings best, in words; evidence: of the first occurrence.
     """
 
     name: str
@@ -36,41 +36,41 @@ class Break:
     evidence: str
 
 
-def breaks(found: Analysis) -> list[Break]:
-    """Every mode that fails in a trial of some setting, then those of groups that fail or are undecided."""
+def breaks(analysis: Analysis) -> list[Break]:
+    """The modes that fail in a trial of some setting, then the group modes that fail or are undecided."""
     groups = {}
-    for i, (cell, gain) in enumerate(zip(found.cells, found.gains, strict=True)):
-        over_random = found.over_random[i].judged if found.over_random else None
-        groups[cell] = Group(found.accuracy[i], over_random=over_random, gain=gain.judged)
+    for i, (cell, gain) in enumerate(zip(analysis.cells, analysis.gains, strict=True)):
+        over_random = analysis.over_random[i].judged if analysis.over_random else None
+        groups[cell] = Group(analysis.accuracy[i], over_random=over_random, gain=gain.judged)
     by_name: dict[tuple[bool, str], list[Occurrence]] = {}
-    for one in occurrences(found.ledger, groups):
-        if one.cell in groups and (one.count or one.undecided):
-            by_name.setdefault((one.group, one.name), []).append(one)
-    made = []
+    for occurrence in occurrences(analysis.ledger, groups):
+        if occurrence.cell in groups and (occurrence.count or occurrence.undecided):
+            by_name.setdefault((occurrence.group, occurrence.name), []).append(occurrence)
+    modes = []
     for (group, name), seen in sorted(by_name.items()):
-        failing = tuple(found.cells.index(one.cell) for one in seen if one.failed)
-        undecided = tuple(found.cells.index(one.cell) for one in seen if one.undecided)
-        trials, begins = sum(one.count for one in seen), "" if group else _begins(found, failing)
-        made.append(Break(name, seen[0].mode, group, failing, undecided, trials, begins, seen[0].evidence))
-    return made
+        failing = tuple(analysis.cells.index(occurrence.cell) for occurrence in seen if occurrence.failed)
+        undecided = tuple(analysis.cells.index(occurrence.cell) for occurrence in seen if occurrence.undecided)
+        trials, begins = sum(occurrence.count for occurrence in seen), "" if group else _begins(analysis, failing)
+        modes.append(Break(name, seen[0].mode, group, failing, undecided, trials, begins, seen[0].evidence))
+    return modes
 
 
-def _begins(found: Analysis, failing: tuple[int, ...]) -> str:
-    """The knob whose values separate failing from healthy settings best, and the first value that fails."""
-    healthy = [i for i in range(len(found.tried)) if i not in failing]
+def _begins(analysis: Analysis, failing: tuple[int, ...]) -> str:
+    """The knob that separates failing from healthy settings best, with its mildest failing value, in words."""
+    healthy = [i for i in range(len(analysis.tried)) if i not in failing]
     if not failing:
         return "in a minority of seeds only"
     if not healthy:
         return "in every setting"
-    failed = np.isin(np.arange(len(found.tried)), failing)
-    shares = _separations(found.units, failed)
+    failed = np.isin(np.arange(len(analysis.tried)), failing)
+    shares = _separations(analysis.units, failed)
     k = int(np.argmax(np.abs(shares - 0.5)))
     rng = generator("failure begins", len(failed), int(failed.sum()))
-    chance = [np.abs(_separations(found.units, rng.permutation(failed)) - 0.5).max() for _ in range(PERMUTATIONS)]
+    chance = [np.abs(_separations(analysis.units, rng.permutation(failed)) - 0.5).max() for _ in range(PERMUTATIONS)]
     if np.abs(shares[k] - 0.5) <= np.quantile(chance, 0.95):
         return f"no single knob separates the {plural(len(failing), 'failing setting')} from the healthy ones"
-    axis, high = found.space[k], shares[k] > 0.5
-    bad, good = ([found.value(i, axis) for i in group] for group in (failing, healthy))
+    axis, high = analysis.space[k], shares[k] > 0.5
+    bad, good = ([analysis.value(i, axis) for i in group] for group in (failing, healthy))
     first, last = (min(bad), max(good)) if high else (max(bad), min(good))
     onward, bound = ("upwards", "up") if high else ("downwards", "down")
     share = max(shares[k], 1 - shares[k])
@@ -78,7 +78,7 @@ def _begins(found: Analysis, failing: tuple[int, ...]) -> str:
 
 
 def _separations(units: Array, failed: npt.NDArray[np.bool_]) -> Array:
-    """The chance that a failing setting lies above a healthy one on each knob, ties half, [d]; .5 says nothing."""
+    """The probability that a failing setting lies above a healthy one on each knob, ties count half, [d]."""
     shares = np.full(units.shape[1], 0.5)
     for k in range(units.shape[1]):
         bad, good = (column[np.isfinite(column)] for column in (units[failed, k], units[~failed, k]))
@@ -87,20 +87,20 @@ def _separations(units: Array, failed: npt.NDArray[np.bool_]) -> Array:
     return shares
 
 
-def table(found: Analysis, broken: list[Break]) -> Table:
-    """The failure modes of single trials."""
+def table(analysis: Analysis, broken: list[Break]) -> Table:
+    """The table of the failure modes of single trials."""
     rows = [
         {
-            "mode": one.name,
-            "settings": f"{len(one.failing)} of {len(found.tried)}",
-            "trials": one.trials,
-            "the default too": "yes" if 0 in one.failing else "",
-            "begins at": one.begins,
-            "for example": one.evidence,
-            "what it is": describe(one.mode),
+            "mode": failure.name,
+            "settings": f"{len(failure.failing)} of {len(analysis.tried)}",
+            "trials": failure.trials,
+            "the default too": "yes" if 0 in failure.failing else "",
+            "begins at": failure.begins,
+            "for example": failure.evidence,
+            "what it is": describe(failure.mode),
         }
-        for one in broken
-        if not one.group
+        for failure in broken
+        if not failure.group
     ]
     return Table.of(
         "failures",
@@ -112,32 +112,32 @@ def table(found: Analysis, broken: list[Break]) -> Table:
     )
 
 
-def sentence(found: Analysis, broken: list[Break], where: str = "") -> Sentence:
-    """The modes in words. where: a beginning such as `On clean data, `."""
-    told: list[str] = []
+def sentence(analysis: Analysis, broken: list[Break], where: str = "") -> Sentence:
+    """The sentence about all modes. where: its beginning, such as `On clean data, `."""
+    clauses: list[str] = []
     claims: list[Claim] = []
-    for one in broken:
-        settings = f"{one.name} in {len(one.failing)} of {plural(len(found.tried), 'setting')}"
-        if one.group:
-            told.append(f"{settings} (undecided in {len(one.undecided)})")
-        elif one.failing:
-            told.append(f"{settings} ({one.begins})")
-        rulings = {"no_gain": found.gains, "below_random": found.over_random}.get(one.mode)
-        claims += [rulings[i].claim for i in one.failing] if rulings else []
+    for failure in broken:
+        settings = f"{failure.name} in {len(failure.failing)} of {plural(len(analysis.tried), 'setting')}"
+        if failure.group:
+            clauses.append(f"{settings} (undecided in {len(failure.undecided)})")
+        elif failure.failing:
+            clauses.append(f"{settings} ({failure.begins})")
+        rulings = {"no_gain": analysis.gains, "below_random": analysis.over_random}.get(failure.mode)
+        claims += [rulings[i].claim for i in failure.failing] if rulings else []
     modes = (
-        f"failure modes occur as follows: {'; '.join(told)}"
-        if told
+        f"failure modes occur as follows: {'; '.join(clauses)}"
+        if clauses
         else "no failure mode occurs in most seeds of any setting"
     )
     text = f"{where}{modes}."
     return Sentence(text[0].upper() + text[1:], tuple(claims))
 
 
-def failed_trials(found: Analysis, broken: list[Break]) -> dict[str, list[str]]:
-    """The group modes that failed, by trial."""
+def failed_trials(analysis: Analysis, broken: list[Break]) -> dict[str, list[str]]:
+    """The group modes that fail, by trial."""
     failed: dict[str, list[str]] = {}
-    for one in broken:
-        for i in one.failing if one.group else ():
-            for trial in found.results.trials(found.cells[i]):
-                failed.setdefault(trial, []).append(one.mode)
+    for failure in broken:
+        for i in failure.failing if failure.group else ():
+            for trial in analysis.results.trials(analysis.cells[i]):
+                failed.setdefault(trial, []).append(failure.mode)
     return failed

@@ -29,37 +29,37 @@ from studies.engine.space import Axis
 from studies.engine.statistics.surface import LEAST_R_SQUARED, OF_NOISE, SurfaceFit
 from studies.engine.wording import plural
 
-# Okabe and Ito's blue, vermillion and orange, which differ in lightness too; what is drawn differs in shape besides.
+# Okabe and Ito's blue, vermillion and orange, which differ in lightness; what they mark differs in shape too.
 OURS, BASE, DEFAULT = "#0072B2", "#D55E00", "#E69F00"
 BASE_LINE: Dashes = (0, (6, 2))
 
 
-def draw_figures(found: Analysis) -> list[Figure | None]:
-    """The figures that the rows allow, most telling first."""
-    return [_responses(found), _noise(found), _importance(found), _interactions(found), _pictures(found)]
+def draw_figures(analysis: Analysis) -> list[Figure | None]:
+    """The figures that the rows allow, the most informative first."""
+    return [_responses(analysis), _noise(analysis), _importance(analysis), _interactions(analysis), _pictures(analysis)]
 
 
-def label_places(axes: Axes, axis: Axis, vertical: bool = False) -> None:
-    """Ticks of a unit-scaled axis in the knob's own values."""
+def label_ticks(axes: Axes, axis: Axis, vertical: bool = False) -> None:
+    """Label the ticks of a unit-scaled axis with the knob's values."""
     if axis.values:
-        places = np.linspace(0, 1, len(axis.values))
+        ticks = np.linspace(0, 1, len(axis.values))
         labels = [str(value) for value in axis.values]
     elif axis.log:
         low, high = np.log10(axis.low), np.log10(axis.high)
         decades = [10.0**k for k in range(int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9)) + 1)]
         decades = decades[:: 2 if len(decades) > 5 else 1]
         values = decades if len(decades) > 2 else list(np.geomspace(axis.low, axis.high, 5))
-        places = np.array([axis.unit(v) for v in values])
+        ticks = np.array([axis.unit(v) for v in values])
         labels = [f"{v:g}" if v in decades else f"{v:.2g}" for v in values]
     else:
-        places = np.linspace(0, 1, 5)
-        labels = [f"{axis.from_unit(p):.3g}" for p in places]
-    (axes.set_yticks if vertical else axes.set_xticks)(places, labels)
+        ticks = np.linspace(0, 1, 5)
+        labels = [f"{axis.from_unit(p):.3g}" for p in ticks]
+    (axes.set_yticks if vertical else axes.set_xticks)(ticks, labels)
 
 
 @dataclass(frozen=True)
 class Look:
-    """How the settings of one kind of training data are drawn, and what their curve is called."""
+    """The style of the settings of one kind of training data, with the label of their curve."""
 
     colour: str
     marker: str
@@ -68,50 +68,50 @@ class Look:
 
 
 def trust(fit: SurfaceFit) -> str:
-    """How far the curves are to be believed, for the picture."""
+    """The goodness of fit of the curves, for legends and captions."""
     text = f"cross-validated R² {fit.r_squared:.2f}"
     if not fit.explains:
         return f"{text}: the curve explains nothing"
     return f"{text}, which pure noise can reach" if fit.r_squared < OF_NOISE else text
 
 
-def draw_knob(axes: Axes, found: Analysis, k: int, look: Look, level: float = 0.0) -> None:
-    """The response curve of a knob less a level, with its band, the settings as dots, and the default's value.
+def draw_knob(axes: Axes, analysis: Analysis, k: int, look: Look, level: float = 0.0) -> None:
+    """Draw a knob's response curve with its band, the settings and the default. level: subtracted from all of them.
 
-    A curve that explains nothing is pale and dashed, without a band.
+    A curve that explains nothing is pale, dashed and without a band.
     """
-    axis, units = found.space[k], found.units[:, k]
-    if found.curves and found.surface is not None:
-        curve, explains = found.curves[k], found.surface.fit.explains
+    axis, units = analysis.space[k], analysis.units[:, k]
+    if analysis.curves and analysis.surface is not None:
+        curve, explains = analysis.curves[k], analysis.surface.fit.explains
         low, mean, high = (np.array(values) - level for values in (curve.low, curve.mean, curve.high))
         if explains:
             axes.fill_between(curve.grid, low, high, color=look.colour, alpha=0.2, lw=0)
         width, dashes, alpha = (2.0, "-", 1.0) if explains else (1.2, "--", 0.5)
         axes.plot(curve.grid, mean, dashes, lw=width, alpha=alpha, color=look.colour, label=look.name)
     face = look.colour if look.filled else "none"
-    axes.plot(units[1:], found.means[1:] - level, look.marker, ms=4, color=look.colour, mfc=face, alpha=0.7)
+    axes.plot(units[1:], analysis.means[1:] - level, look.marker, ms=4, color=look.colour, mfc=face, alpha=0.7)
     if 0 <= units[0] <= 1:
         axes.axvline(units[0], color=DEFAULT, lw=1, ls=":")
-        axes.plot(units[0], found.means[0] - level, "D", ms=6, color=DEFAULT, mec=INK if look.filled else FAINT)
-    label_places(axes, axis)
+        axes.plot(units[0], analysis.means[0] - level, "D", ms=6, color=DEFAULT, mec=INK if look.filled else FAINT)
+    label_ticks(axes, axis)
     axes.set_xlabel(f"{axis.short.replace('_', ' ')} {axis.symbol}" if axis.symbol != axis.short else axis.short)
 
 
-def _base_line(axes: Axes, found: Analysis) -> None:
-    """The base's mean over seeds."""
-    name = f"{found.base.name}, mean over seeds"
-    axes.axhline(float(np.nanmean(found.base_sets)), color=BASE, lw=1.2, ls=BASE_LINE, label=name)
+def _base_line(axes: Axes, analysis: Analysis) -> None:
+    """Draw the base's mean over seeds as a line."""
+    name = f"{analysis.base.name}, mean over seeds"
+    axes.axhline(float(np.nanmean(analysis.base_sets)), color=BASE, lw=1.2, ls=BASE_LINE, label=name)
 
 
-def _responses(found: Analysis) -> Figure | None:
-    if not found.curves or found.surface is None:
+def _responses(analysis: Analysis) -> Figure | None:
+    if not analysis.curves or analysis.surface is None:
         return None
-    count, columns, fit = len(found.space), min(len(found.space), 2), found.surface.fit
+    count, columns, fit = len(analysis.space), min(len(analysis.space), 2), analysis.surface.fit
     drawing, grid = panels(count, columns, (PAGE / 2, 2.5), sharey=True, extra=(0.0, 0.6))
     band = ", 95% band" if fit.explains else ""
     for k, axes in enumerate(grid):
-        _base_line(axes, found)
-        draw_knob(axes, found, k, Look(OURS, "o", True, f"mean over the other knobs{band}"))
+        _base_line(axes, analysis)
+        draw_knob(axes, analysis, k, Look(OURS, "o", True, f"mean over the other knobs{band}"))
         percent_axis(axes, 1)
         if k % columns == 0:
             axes.set_ylabel("validation accuracy")
@@ -119,10 +119,10 @@ def _responses(found: Analysis) -> Figure | None:
     return Figure(
         "response",
         "Accuracy against each knob",
-        f"Curve: a Gaussian process through {plural(len(found.tried), 'setting')} (dots, each the mean over "
-        f"{plural(len(found.base_sets), 'seed')}), averaged over the other knobs"
-        f"{', with its 95% band' if band else ''}. Dashed line: {found.base.name} on the same seeds; diamond: "
-        f"{default_name(found.folder)}. R²: the share of the settings' variance that is predicted from the other "
+        f"Curve: a Gaussian process through {plural(len(analysis.tried), 'setting')} (dots, each the mean over "
+        f"{plural(len(analysis.base_sets), 'seed')}), averaged over the other knobs"
+        f"{', with its 95% band' if band else ''}. Dashed line: {analysis.base.name} on the same seeds; diamond: "
+        f"{default_name(analysis.folder)}. R²: the share of the settings' variance that is predicted from the other "
         "settings, each left out in turn. "
         f"{_reading(fit)}",
         drawing,
@@ -130,7 +130,7 @@ def _responses(found: Analysis) -> Figure | None:
 
 
 def _reading(fit: SurfaceFit) -> str:
-    """What a caption says of a surface that does or does not explain the settings."""
+    """The end of a caption: how to read a surface that does or does not explain the settings."""
     if fit.explains:
         return "The band is for the shape; the height that all settings share with their seeds has an error of its own."
     return (
@@ -139,23 +139,23 @@ def _reading(fit: SurfaceFit) -> str:
     )
 
 
-def _noise(found: Analysis) -> Figure:
-    sets, means = found.sets, found.means
+def _noise(analysis: Analysis) -> Figure:
+    sets, means = analysis.sets, analysis.means
     order = [int(i) for i in np.argsort(np.nan_to_num(means, nan=-1))]
     drawing, (axes,) = panels(1, 1, (PAGE, 4.0))
-    _base_line(axes, found)
-    if found.region.threshold is not None:
-        axes.axhspan(found.region.threshold, axes.get_ylim()[1], color=OURS, alpha=0.08, lw=0)
-        axes.axhline(found.region.threshold, color=OURS, lw=1, ls=":", label="one standard error below the best")
-    marks, places = "osv^Dph*X<>", range(len(order))
-    for k, seed in enumerate(found.results.seeds):
-        axes.plot(places, sets[order, k], marks[k % len(marks)], ms=4, color=FAINT, label=f"seed {seed}")
-    axes.plot(places, means[order], "_", ms=14, mew=2.5, color=OURS, label="mean over seeds")
+    _base_line(axes, analysis)
+    if analysis.region.threshold is not None:
+        axes.axhspan(analysis.region.threshold, axes.get_ylim()[1], color=OURS, alpha=0.08, lw=0)
+        axes.axhline(analysis.region.threshold, color=OURS, lw=1, ls=":", label="one standard error below the best")
+    marks, x = "osv^Dph*X<>", range(len(order))
+    for k, seed in enumerate(analysis.results.seeds):
+        axes.plot(x, sets[order, k], marks[k % len(marks)], ms=4, color=FAINT, label=f"seed {seed}")
+    axes.plot(x, means[order], "_", ms=14, mew=2.5, color=OURS, label="mean over seeds")
     axes.plot(order.index(0), means[0], "D", ms=8, color=DEFAULT, mec=INK, label="the default", zorder=4)
-    finite = np.concatenate([sets[np.isfinite(sets)], found.base_sets[np.isfinite(found.base_sets)]])
+    finite = np.concatenate([sets[np.isfinite(sets)], analysis.base_sets[np.isfinite(analysis.base_sets)]])
     margin = max(0.005, 0.08 * float(np.ptp(finite)))
     axes.set_ylim(finite.min() - margin, finite.max() + margin)
-    _name_settings(axes, [found.label(i) for i in order], order.index(0))
+    _name_settings(axes, [analysis.label(i) for i in order], order.index(0))
     axes.set(xlabel="setting, worst to best on validation", ylabel="validation accuracy")
     percent_axis(axes, 1)
     legend(drawing, axes)
@@ -164,25 +164,25 @@ def _noise(found: Analysis) -> Figure:
         "Effect of the knobs and noise of the seeds",
         "Each grey mark is one synthetic set (mean over its evaluation networks); the spread within a column is seed "
         "noise, the rise of the bars from left to right is the effect of the knobs. Settings above the dotted line lie "
-        f"within one standard error of the best. Diamond: {default_name(found.folder)}.",
+        f"within one standard error of the best. Diamond: {default_name(analysis.folder)}.",
         drawing,
     )
 
 
 def _name_settings(axes: Axes, names: list[str], default: int) -> None:
-    """Every setting's number where there is room; else every second or third, and the default's."""
+    """Label the settings; with more than 40 only every second or third, and the default."""
     every = 1 + len(names) // 40
     shown = [k for k in range(len(names)) if k == default or (k % every == 0 and (every == 1 or abs(k - default) > 1))]
     crowded = len(names) > 20
     axes.set_xticks(shown, [names[k] for k in shown], fontsize=SMALLEST, rotation=90 if crowded else 0)
 
 
-def _importance(found: Analysis) -> Figure | None:
-    if found.importances is None:
+def _importance(analysis: Analysis) -> Figure | None:
+    if analysis.importances is None:
         return None
     drawing, grid = panels(2, 2, (PAGE / 2, 2.6), extra=(0.0, 0.2))
     for axes, evaluator in zip(grid, ("fANOVA", "PED-ANOVA"), strict=True):
-        findings = [f for f in found.importances.findings if f.evaluator == evaluator][::-1]
+        findings = [f for f in analysis.importances.findings if f.evaluator == evaluator][::-1]
         for row, f in enumerate(findings):
             axes.barh(row, f.value or 0, color=FAINT if f.knob == "dummy" else OURS, height=0.6)
             if f.low is not None and f.high is not None:
@@ -199,63 +199,64 @@ def _importance(found: Analysis) -> Figure | None:
     return Figure(
         "importance",
         "Which knob matters",
-        f"Bars with 95% intervals over {plural(found.importances.n_settings, 'setting')}. A knob stands above the "
+        f"Bars with 95% intervals over {plural(analysis.importances.n_settings, 'setting')}. A knob stands above the "
         "noise if its whole interval lies to the right of the upright mark (the value under a permuted target) and of "
         "the dummy knob, which no trial reads.",
         drawing,
     )
 
 
-def _interactions(found: Analysis) -> Figure | None:
-    if not found.maps or found.surface is None or not found.surface.fit.explains:
+def _interactions(analysis: Analysis) -> Figure | None:
+    if not analysis.maps or analysis.surface is None or not analysis.surface.fit.explains:
         return None
-    columns = min(3, len(found.maps))
-    drawing, grid = panels(len(found.maps), columns, ((PAGE - 0.7) / 3, 2.2), extra=(0.7, 0.0))
-    values = np.array([pair.mean for pair in found.maps])
-    # A colour scale of less than half a point would dramatise noise.
+    columns = min(3, len(analysis.maps))
+    drawing, grid = panels(len(analysis.maps), columns, ((PAGE - 0.7) / 3, 2.2), extra=(0.7, 0.0))
+    values = np.array([pair.mean for pair in analysis.maps])
+    # A colour scale narrower than half a point exaggerates noise.
     half = max(float(np.ptp(values)) / 2, 0.0025)
     middle = float(values.max() + values.min()) / 2
     scale = Normalize(middle - half, middle + half)
-    for axes, pair, shown in zip(grid, found.maps, values, strict=True):
+    for axes, pair, shown in zip(grid, analysis.maps, values, strict=True):
         mesh = axes.pcolormesh(pair.grid, pair.grid, shown.T, cmap=ACCURACY, shading="nearest", norm=scale)
-        _mark_settings(axes, found, pair.first, pair.second)
-        for share in found.shares:
+        _mark_settings(axes, analysis, pair.first, pair.second)
+        for share in analysis.shares:
             if share.knobs == (pair.first, pair.second):
-                told = f"interaction {share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
-                axes.set_title(told, fontsize=8)
+                title = f"interaction {share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
+                axes.set_title(title, fontsize=8)
     colour_bar(drawing, mesh, grid, "validation accuracy", 1)
     return Figure(
         "interactions",
         "Do the knobs interact?",
-        f"Accuracy over each pair of knobs, averaged over the others (Gaussian process, {trust(found.surface.fit)}). "
-        "Panel titles: the share of the surface's variance that is due to the pair and to neither knob alone, with a "
-        f"95% interval. White dots: the settings tried; diamond: {default_name(found.folder)}.",
+        "Accuracy over each pair of knobs, averaged over the others (Gaussian process, "
+        f"{trust(analysis.surface.fit)}). Panel titles: the share of the surface's variance that is due to the pair "
+        "and to neither knob alone, with a 95% interval. White dots: the settings tried; diamond: "
+        f"{default_name(analysis.folder)}.",
         drawing,
     )
 
 
-def _mark_settings(axes: Axes, found: Analysis, first: str, second: str) -> None:
-    """The settings tried on the plane of two knobs."""
-    space = found.space
+def _mark_settings(axes: Axes, analysis: Analysis, first: str, second: str) -> None:
+    """Draw the tried settings in the plane of two knobs."""
+    space = analysis.space
     i, j = ([axis.symbol for axis in space].index(name) for name in (first, second))
-    label_places(axes, space[i])
-    label_places(axes, space[j], vertical=True)
+    label_ticks(axes, space[i])
+    label_ticks(axes, space[j], vertical=True)
     axes.set(xlabel=first, ylabel=second)
-    axes.plot(found.units[1:, i], found.units[1:, j], "o", ms=3, color="white", mec=INK, mew=0.5)
-    x, y = found.units[0, i], found.units[0, j]
+    axes.plot(analysis.units[1:, i], analysis.units[1:, j], "o", ms=3, color="white", mec=INK, mew=0.5)
+    x, y = analysis.units[0, i], analysis.units[0, j]
     if 0 <= x <= 1 and 0 <= y <= 1:
         axes.plot(x, y, "D", ms=6, color=DEFAULT, mec=INK)
 
 
-def _pictures(found: Analysis) -> Figure | None:
-    """The synthetic images of the first seed: random, base, default, best."""
-    results, grid = found.results, []
-    best = [found.tried[found.best]] if found.best else []
-    for arm in [*having(results, "random", "base"), found.tried[0], *best]:
+def _pictures(analysis: Analysis) -> Figure | None:
+    """The synthetic images of the first seed: of random, the base, the default and the best setting."""
+    results, grid = analysis.results, []
+    best = [analysis.tried[analysis.best]] if analysis.best else []
+    for arm in [*having(results, "random", "base"), analysis.tried[0], *best]:
         name = f"{arm.name}, best on validation" if arm in best else arm.name
-        grid += [[(name, trial)] for trial in results.trials(Cell(arm.key, found.levels))[:1]]
+        grid += [[(name, trial)] for trial in results.trials(Cell(arm.key, analysis.levels))[:1]]
     caption = (
         f"Synthetic images of seed {results.seeds[0]}. Methods that start from real images start from the random ones "
         "of that seed. Pixels outside the range of real images are clipped."
     )
-    return picture_figure(found.folder, "images", "Distilled images", caption, grid, PAGE)
+    return picture_figure(analysis.folder, "images", "Distilled images", caption, grid, PAGE)

@@ -15,13 +15,13 @@ from studies.engine.flags import Flags
 
 @dataclass(frozen=True)
 class DesignFlags(Flags):
-    """How the settings are chosen, and the perturbation that the same design also runs under."""
+    """How the settings are chosen, and the perturbation under which the design runs as well."""
 
     design: Design = field(default_factory=Design)
     ranges: dict[str, str] = field(default_factory=dict)
     perturb: tuple[str, ...] = ()
 
-    # How many sets a setting is judged by: here the settings are many, and the seeds are pooled over them.
+    # Few seeds suffice: their noise is pooled over many settings.
     seeds: ClassVar[tuple[str, str]] = ("0-2", "0-1")
 
     @property
@@ -34,7 +34,7 @@ class DesignFlags(Flags):
 
     @staticmethod
     def add_to(parser: argparse.ArgumentParser) -> None:
-        """Add the flags."""
+        """Add the flags to a parser."""
         how = parser.add_argument_group("how it is designed")
         how.add_argument(
             "--settings",

@@ -1,4 +1,4 @@
-"""The sensitivity answer in short."""
+"""The summary of the sensitivity answer."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from studies.engine.wording import decimal, images, plural
 
 
 def plain(analyses: Sequence[Analysis]) -> list[Sentence | None]:
-    """The default, how far the knobs move the accuracy, and what the other settings gain.
+    """The default's accuracy and gain, the effect of the knobs, and the gains of the other settings.
 
-    analyses: of each kind of training data, the clean ones first; of perturbed data the last alone is told.
+    analyses: one for each kind of training data, clean data first; the sentences are about the last one.
     """
     last = analyses[-1]
     return [_default(last), _movement(last), _settings(last)]
@@ -36,7 +36,7 @@ def _default(analysis: Analysis) -> Sentence:
 
 
 def _movement(analysis: Analysis) -> Sentence | None:
-    """What choosing another setting moves, against what another seed does."""
+    """The effect of the setting on accuracy, compared with that of the seed."""
     if having(analysis.results, "search") or (spreads := analysis.spreads) is None:
         return None
     knobs = listed([axis.short.replace("_", " ") for axis in analysis.space])
@@ -48,28 +48,32 @@ def _movement(analysis: Analysis) -> Sentence | None:
     )
 
 
-def _deviation(one: Estimate) -> str:
+def _deviation(estimate: Estimate) -> str:
     """A standard deviation in points with its interval."""
-    ends = "" if one.low is None or one.high is None else f" [{100 * one.low:.2f}, {100 * one.high:.2f}]"
-    return f"{decimal(100 * one.value, '.2f')} points{ends}"
+    ends = (
+        ""
+        if estimate.low is None or estimate.high is None
+        else f" [{100 * estimate.low:.2f}, {100 * estimate.high:.2f}]"
+    )
+    return f"{decimal(100 * estimate.value, '.2f')} points{ends}"
 
 
 def _settings(analysis: Analysis) -> Sentence | None:
-    """How many of the other settings are decided to gain or to lose."""
+    """The number of other settings by decision."""
     others = analysis.gains[1:]
     if not others:
         return None
-    claims: tuple[Claim, ...] = tuple(one.claim for one in others)
+    claims: tuple[Claim, ...] = tuple(gain.claim for gain in others)
     if too_few([*others, analysis.gains[0]]):
         sets = plural(len(analysis.base_sets), "set")
         text = f"With {sets} per setting no comparison can be decided; a decision takes at least {FEWEST_PAIRS}."
         return Sentence(text, claims)
     base, little = analysis.base.name, "no more than half a point"
-    words = {
+    phrases = {
         Decision.GAIN: (f"improves on {base}", f"improve on {base}"),
         Decision.LOSS: (f"falls below {base}", f"fall below {base}"),
         Decision.NEGLIGIBLE: (f"differs from {base} by {little}", f"differ from {base} by {little}"),
         Decision.UNDECIDED: (f"is not shown to differ from {base}", f"are not shown to differ from {base}"),
     }
-    text = f"Of the {plural(len(others), 'other setting')} tried, {listed(shares(others, words))}."
+    text = f"Of the {plural(len(others), 'other setting')} tried, {listed(shares(others, phrases))}."
     return Sentence(text, claims)

@@ -1,4 +1,4 @@
-"""Which settings a sensitivity study runs: the default, the base alone, the anchors, and a design over the knobs."""
+"""The plan of a sensitivity study: the default, the base alone, the anchors, and a design over the knobs."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from studies.engine.plan import Plan
 from studies.engine.space import make_space
 
 KNOBS = ("method.temperature", "method.weight", "method.layer_decay", "method.embedding")
-# The ceiling trains on the whole data set: the recipe's epochs, but no more steps than these, on two networks.
+# The ceiling trains on the whole data set: the recipe's epochs, limited to these steps and networks.
 FULL_STEPS = 1_500
 FULL_NETWORKS = 2
 
 
 def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration) -> Plan:
-    """Every setting meets the same seeds; the anchors too, but for full data, which no seed changes.
+    """Every setting and anchor runs on the same seeds, except full data, which runs on one.
 
-    With `--perturb` all of it runs twice, on clean and on perturbed training data, so that settings are paired.
+    With `--perturb` everything runs twice, on clean and on perturbed training data, so that settings are paired.
     """
     flags, design = options.flags, options.flags.design
     space = make_space(KNOBS, flags.ranges, configuration.flat, configuration.knobs, configuration.fixed)
     if configuration.flat["method.weight"] == 0:
         raise InputError("--set weight=0 is the base alone, where no other knob does anything; leave the weight free")
-    # A step that changes nothing is the clean data.
+    # A perturbation that changes nothing is the clean condition.
     conditions = tuple(dict.fromkeys([CLEAN, condition(*flags.perturb)] if flags.perturb else [CLEAN]))
     factors = (training_data(conditions),) if len(conditions) > 1 else ()
     default = default_arm(configuration.flat, configuration.fixed)
     planned = [
-        # No seed changes the ceiling on clean data.
+        # The ceiling on clean data does not depend on the seed.
         Planned(Arm("full", "full", role="full"), _full(configuration), once=options.seeds[:1]),
         Planned(default, configuration.flat),
         Planned(base_arm(default.base), apply(configuration.flat, {"method.weight": 0.0})),

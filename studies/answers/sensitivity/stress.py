@@ -1,4 +1,4 @@
-"""The same design on clean and on perturbed data: what a gain becomes, and which knobs act otherwise."""
+"""The same design on clean and on perturbed data: changes of gains, and knobs whose effects differ."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from studies.engine.wording import decimal, plural
 
 
 class Comparison:
-    """Clean and perturbed findings of one design, setting by setting.
+    """The analyses of one design on clean and on perturbed data, paired by setting.
 
-    gains: each tried arm's mean gain over its whole pairs, clean and perturbed, NaN without one, [tried]; changes: what
-    the rule says of each gain's change; slopes: of the gain on each knob, clean, perturbed, and their difference.
+    gains: each tried arm's mean gain, clean and perturbed, NaN without a pair, [tried]; changes: the ruling on each
+    gain's change; slopes: of the gain on each knob, clean, perturbed, and their difference.
     """
 
     def __init__(self, clean: Analysis, stressed: Analysis) -> None:
@@ -37,55 +37,56 @@ class Comparison:
         self.changes = clean.ledger.family("changes of gains", changes)
 
 
-def _mean_gains(found: Analysis) -> Array:
-    return np.array([np.nan if one.interval.mean is None else one.interval.mean for one in found.gains])
+def _mean_gains(analysis: Analysis) -> Array:
+    return np.array([np.nan if gain.interval.mean is None else gain.interval.mean for gain in analysis.gains])
 
 
 def part(clean: Analysis, stressed: Analysis) -> Part:
-    """What the default's and the best setting's gains become, and which knobs act otherwise under the perturbation."""
-    found = Comparison(clean, stressed)
+    """The changes of the default's and the best setting's gains, and the knobs whose effects differ."""
+    comparison = Comparison(clean, stressed)
     optimistic = " (the best on clean validation, chosen on these seeds, so that its clean gain is optimistic)"
-    best = _change(found, clean.best, optimistic) if clean.best else None
-    sentences = [_change(found, 0), _agreement(found), best, _slopes(found), _moves(found)]
-    return Part(sentences, [_effects(found), _settings(found)], [_figure(found)])
+    best = _change(comparison, clean.best, optimistic) if clean.best else None
+    sentences = [_change(comparison, 0), _agreement(comparison), best, _slopes(comparison), _moves(comparison)]
+    return Part(sentences, [_effects(comparison), _settings(comparison)], [_figure(comparison)])
 
 
-def _change(found: Comparison, i: int, aside: str = "") -> Sentence:
-    before, after, change = found.clean.gains[i], found.stressed.gains[i], found.changes[i]
-    gain = f"The gain of {found.clean.tried[i].name}{aside} over {found.clean.base.name}"
+def _change(comparison: Comparison, i: int, aside: str = "") -> Sentence:
+    before, after, change = comparison.clean.gains[i], comparison.stressed.gains[i], comparison.changes[i]
+    gain = f"The gain of {comparison.clean.tried[i].name}{aside} over {comparison.clean.base.name}"
     return Sentence(
-        f"{gain} is {before.points} on clean data ({before.word}) and {after.points} under {found.label} "
-        f"({after.word}); the change is {change.points}: {change.words}.",
+        f"{gain} is {before.points} on clean data ({before.word}) and {after.points} under {comparison.label} "
+        f"({after.word}); the change is {change.points}: {change.statement}.",
         (before.claim, after.claim, change.claim),
     )
 
 
-def _agreement(found: Comparison) -> Sentence | None:
-    one = found.agreement
-    if one is None:
+def _agreement(comparison: Comparison) -> Sentence | None:
+    agreement = comparison.agreement
+    if agreement is None:
         return None
     what = "rank correlation of the settings' gains, clean and perturbed"
-    value, low, high = (decimal(end, ".2f") for end in (one.value, one.low, one.high))
+    value, low, high = (decimal(end, ".2f") for end in (agreement.value, agreement.low, agreement.high))
     return Sentence(
-        f"Over {plural(one.n, 'setting')}, the gains on clean data and under {found.label} have a rank correlation of "
-        f"{value} [{low}, {high}], an interval that {'excludes' if _beyond_zero(one) else 'includes'} 0.",
-        (found.stressed.estimate("agreement/settings", what, one, one.n),),
+        f"Over {plural(agreement.n, 'setting')}, the gains on clean data and under {comparison.label} have a rank "
+        f"correlation of {value} [{low}, {high}], an interval that "
+        f"{'excludes' if _beyond_zero(agreement) else 'includes'} 0.",
+        (comparison.stressed.estimate("agreement/settings", what, agreement, agreement.n),),
     )
 
 
-def _beyond_zero(one: Slope | Agreement) -> bool:
+def _beyond_zero(estimate: Slope | Agreement) -> bool:
     """Whether the interval excludes 0."""
-    return one.low is not None and one.high is not None and (one.low > 0 or one.high < 0)
+    return estimate.low is not None and estimate.high is not None and (estimate.low > 0 or estimate.high < 0)
 
 
-def _slopes(found: Comparison) -> Sentence | None:
-    """Knobs whose linear effect differs: what the bootstrap's interval shows, and no contrast of sets."""
+def _slopes(comparison: Comparison) -> Sentence | None:
+    """The knobs whose linear effects differ by the bootstrap interval, which is no contrast of sets."""
     parts: list[str] = []
     claims: list[Claim] = []
-    for axis, clean, stressed, difference in zip(found.space, *found.slopes, strict=False):
+    for axis, clean, stressed, difference in zip(comparison.space, *comparison.slopes, strict=False):
         for kind, slope in (("clean", clean), ("perturbed", stressed), ("difference", difference)):
             what = f"slope of the gain on {axis.symbol}, {kind}"
-            claims.append(found.stressed.estimate(f"slope/{axis.symbol}/{kind}", what, slope, slope.n, "points"))
+            claims.append(comparison.stressed.estimate(f"slope/{axis.symbol}/{kind}", what, slope, slope.n, "points"))
         if _beyond_zero(difference):
             parts.append(
                 f"the slope on {axis.symbol} differs ({_across(clean)} clean, {_across(stressed)} perturbed, "
@@ -93,45 +94,44 @@ def _slopes(found: Comparison) -> Sentence | None:
             )
     if not claims:
         return None
-    told = "; ".join(parts) or "for no knob does the interval of the difference exclude 0"
-    text = (
-        f"Linear effect of each knob on the gain over the knob's range, under {found.label} and on clean data: {told}."
-    )
-    return Sentence(text, tuple(claims))
+    effects = "; ".join(parts) or "for no knob does the interval of the difference exclude 0"
+    text = f"Linear effect of each knob on the gain over the knob's range, under {comparison.label} and on clean data"
+    return Sentence(f"{text}: {effects}.", tuple(claims))
 
 
-def _moves(found: Comparison) -> Sentence | None:
-    """Where the response curves are highest, and whether the perturbed one is higher there than where clean is."""
-    if not (found.clean.curves and found.stressed.curves):
+def _moves(comparison: Comparison) -> Sentence | None:
+    """The values at which the response curves are highest, and whether the perturbed curve tells the two apart."""
+    if not (comparison.clean.curves and comparison.stressed.curves):
         return None
-    if not (found.clean.informative and found.stressed.informative):
-        return _uninformative(found)
-    told = []
-    for k, axis in enumerate(found.space):
-        clean, stressed = found.clean.curves[k], found.stressed.curves[k]
+    if not (comparison.clean.informative and comparison.stressed.informative):
+        return _uninformative(comparison)
+    phrases = []
+    for k, axis in enumerate(comparison.space):
+        clean, stressed = comparison.clean.curves[k], comparison.stressed.curves[k]
         at, best = int(np.argmax(clean.mean)), int(np.argmax(stressed.mean))
-        # The wider of the two pointwise bands bounds what the difference of two places of one curve may be by chance.
+        # The wider of the two pointwise bands bounds the difference of two points of a curve by chance.
         half = max(stressed.high[i] - stressed.mean[i] for i in (at, best))
         apart = "beyond" if stressed.mean[best] - stressed.mean[at] > half > 0 else "within"
-        told.append(f"{axis.symbol} {_highest(found.clean, k, axis)} and {_highest(found.stressed, k, axis)} ({apart})")
+        values = _highest(comparison.clean, k, axis), _highest(comparison.stressed, k, axis)
+        phrases.append(f"{axis.symbol} {values[0]} and {values[1]} ({apart})")
     return Sentence(
-        f"The response curves are highest at these values, on clean data and under {found.label}: {'; '.join(told)}. "
-        "In parentheses: whether the heights of the perturbed curve at the two values differ by less (within) or more "
-        "(beyond) than its 95% band."
+        f"The response curves are highest at these values, on clean data and under {comparison.label}: "
+        f"{'; '.join(phrases)}. In parentheses: whether the heights of the perturbed curve at the two values differ by "
+        "less (within) or more (beyond) than its 95% band."
     )
 
 
-def _uninformative(found: Comparison) -> Sentence:
-    """Why nothing is said of where the curves are highest."""
+def _uninformative(comparison: Comparison) -> Sentence:
+    """The reason why the highest points of the curves are not stated."""
     claims = []
-    for one, data in ((found.clean, "clean data"), (found.stressed, found.label)):
-        fit = one.surface.fit.r_squared if one.surface else float("nan")
+    for analysis, data in ((comparison.clean, "clean data"), (comparison.stressed, comparison.label)):
+        fit = analysis.surface.fit.r_squared if analysis.surface else float("nan")
         what = f"cross-validated R² of the response surface, {data}"
-        claims.append(one.estimate("r-squared/surface", what, Estimate(fit, None, None), len(one.tried)))
+        claims.append(analysis.estimate("r-squared/surface", what, Estimate(fit, None, None), len(analysis.tried)))
     clean, stressed = (claim.estimate or 0.0 for claim in claims)
     return Sentence(
         "The response curves do not show where a knob is best: their cross-validated R² is "
-        f"{decimal(clean, '.2f')} on clean data and {decimal(stressed, '.2f')} under {found.label}, and below "
+        f"{decimal(clean, '.2f')} on clean data and {decimal(stressed, '.2f')} under {comparison.label}, and below "
         f"{LEAST_R_SQUARED:g} a curve explains nothing.",
         tuple(claims),
     )
@@ -141,28 +141,28 @@ def _across(slope: Slope) -> Quantity:
     return Quantity(slope.value, slope.low, slope.high, slope.n, "points")
 
 
-def _highest(found: Analysis, k: int, axis: Axis) -> str | None:
-    """Where a response curve is highest; None where the curves explain nothing."""
-    if not found.informative:
+def _highest(analysis: Analysis, k: int, axis: Axis) -> str | None:
+    """The knob value at which a response curve is highest; None where the curves explain nothing."""
+    if not analysis.informative:
         return None
-    curve = found.curves[k]
+    curve = analysis.curves[k]
     if max(curve.mean) - min(curve.mean) < 1e-6:
         return "flat"
     value = axis.from_unit(curve.grid[int(np.argmax(curve.mean))])
     return str(axis.values[round(value)]) if axis.values else f"{value:.2g}"
 
 
-def _effects(found: Comparison) -> Table:
+def _effects(comparison: Comparison) -> Table:
     rows = []
-    for k, (axis, clean, stressed, difference) in enumerate(zip(found.space, *found.slopes, strict=False)):
+    for k, (axis, clean, stressed, difference) in enumerate(zip(comparison.space, *comparison.slopes, strict=False)):
         rows.append(
             {
                 "knob": axis.symbol,
                 "effect on clean data": _across(clean),
-                f"under {found.label}": _across(stressed),
+                f"under {comparison.label}": _across(stressed),
                 "difference": _across(difference),
-                "best on clean data": _highest(found.clean, k, axis),
-                "best on perturbed data": _highest(found.stressed, k, axis),
+                "best on clean data": _highest(comparison.clean, k, axis),
+                "best on perturbed data": _highest(comparison.stressed, k, axis),
             }
         )
     return Table.of(
@@ -175,17 +175,17 @@ def _effects(found: Comparison) -> Table:
     )
 
 
-def _settings(found: Comparison) -> Table:
-    clean, stressed = found.clean, found.stressed
+def _settings(comparison: Comparison) -> Table:
+    clean, stressed = comparison.clean, comparison.stressed
     rows: list[dict[str, Cell]] = [
         {
             "setting": clean.label(i),
             **clean.knobs(i),
             "gain on clean data": clean.gains[i].starred,
-            f"gain under {found.label}": stressed.gains[i].starred,
-            "change": found.changes[i].starred,
+            f"gain under {comparison.label}": stressed.gains[i].starred,
+            "change": comparison.changes[i].starred,
         }
-        for i in map(int, np.argsort(-np.nan_to_num(found.gains[1], nan=-1)))
+        for i in map(int, np.argsort(-np.nan_to_num(comparison.gains[1], nan=-1)))
     ]
     return Table.of(
         "stress_settings",
@@ -197,19 +197,24 @@ def _settings(found: Comparison) -> Table:
     )
 
 
-def _figure(found: Comparison) -> Figure:
+def _figure(comparison: Comparison) -> Figure:
     """Gain over the base against each knob, clean and perturbed, and settings against each other."""
-    drawing, grid = panels(len(found.space) + 1, min(3, len(found.space) + 1), (PAGE / 3, 2.3), extra=(0.0, 0.8))
-    clean_look = Look(FAINT, "o", False, _named("clean data", found.clean))
-    looks = ((found.clean, clean_look), (found.stressed, Look(OURS, "s", True, _named(found.label, found.stressed))))
+    drawing, grid = panels(
+        len(comparison.space) + 1, min(3, len(comparison.space) + 1), (PAGE / 3, 2.3), extra=(0.0, 0.8)
+    )
+    clean_look = Look(FAINT, "o", False, _named("clean data", comparison.clean))
+    looks = (
+        (comparison.clean, clean_look),
+        (comparison.stressed, Look(OURS, "s", True, _named(comparison.label, comparison.stressed))),
+    )
     for k, axes in enumerate(grid[:-1]):
-        for one, look in looks:
-            draw_knob(axes, one, k, look, float(np.nanmean(one.base_sets)))
-    last, (clean, stressed) = grid[-1], found.gains
+        for analysis, look in looks:
+            draw_knob(axes, analysis, k, look, float(np.nanmean(analysis.base_sets)))
+    last, (clean, stressed) = grid[-1], comparison.gains
     last.axvline(0, color=INK, lw=0.8)
     last.plot(clean[1:], stressed[1:], "s", ms=4, color=OURS, alpha=0.7)
     last.plot(clean[0], stressed[0], "D", ms=6, color=DEFAULT, mec=INK)
-    last.set(xlabel="gain on clean data (points)", ylabel=f"gain under {found.label}\n(points)")
+    last.set(xlabel="gain on clean data (points)", ylabel=f"gain under {comparison.label}\n(points)")
     points_axis(last, "x")
     for k, axes in enumerate(grid):
         axes.axhline(0, color=INK, lw=0.8)
@@ -223,11 +228,11 @@ def _figure(found: Comparison) -> Figure:
         "Gain over the base alone on the same data and seeds (validation accuracy). Curves: Gaussian process averaged "
         "over the other knobs, with its 95% band, pale and dashed without one where it explains nothing; hollow dots "
         "(clean) and squares (perturbed): settings, mean over seeds; diamonds: "
-        f"{default_name(found.clean.folder)}. Last panel: the two gains of each setting.",
+        f"{default_name(comparison.clean.folder)}. Last panel: the two gains of each setting.",
         drawing,
     )
 
 
-def _named(data: str, found: Analysis) -> str:
-    """A kind of training data with what its curves are worth."""
-    return f"{data}: {trust(found.surface.fit)}" if found.surface is not None else data
+def _named(data: str, analysis: Analysis) -> str:
+    """A kind of training data with the goodness of fit of its curves."""
+    return f"{data}: {trust(analysis.surface.fit)}" if analysis.surface is not None else data

@@ -14,16 +14,16 @@ from studies.engine.wording import plural
 STARRED = "A star marks a gain or a loss that is decided, by three paired t tests Holm-corrected over"
 
 
-def tables(found: Analysis) -> list[Table | None]:
-    """Methods side by side, importances, variance, and every setting."""
-    return [_methods(found), _importances(found), _variance(found), _settings(found)]
+def tables(analysis: Analysis) -> list[Table | None]:
+    """The tables of methods, importances, variance components and settings."""
+    return [_methods(analysis), _importances(analysis), _variance(analysis), _settings(analysis)]
 
 
-def _methods(found: Analysis) -> Table:
-    anchors = [*having(found.results, "random"), *having(found.results, "base"), found.tried[0]]
-    best = [found.tried[found.best]] if found.best else []
-    rows = [_method(found, arm) for arm in (*anchors, *best, *having(found.results, "full"))]
-    accuracy = found.folder.study.get("reference_accuracy")
+def _methods(analysis: Analysis) -> Table:
+    anchors = [*having(analysis.results, "random"), *having(analysis.results, "base"), analysis.tried[0]]
+    best = [analysis.tried[analysis.best]] if analysis.best else []
+    rows = [_method(analysis, arm) for arm in (*anchors, *best, *having(analysis.results, "full"))]
+    accuracy = analysis.folder.study.get("reference_accuracy")
     reference = "of unknown accuracy" if accuracy is None else f"{accuracy:.1%} on validation"
     return Table.of(
         "methods",
@@ -37,24 +37,24 @@ def _methods(found: Analysis) -> Table:
     )
 
 
-def _method(found: Analysis, arm: Arm) -> dict[str, Entry]:
-    cell = Cell(arm.key, found.levels)
-    index = found.cells.index(cell) if cell in found.cells else None
-    validation, test = (found.ledger.mean(cell, metric) for metric in (METRIC, "test"))
+def _method(analysis: Analysis, arm: Arm) -> dict[str, Entry]:
+    cell = Cell(arm.key, analysis.levels)
+    index = analysis.cells.index(cell) if cell in analysis.cells else None
+    validation, test = (analysis.ledger.mean(cell, metric) for metric in (METRIC, "test"))
     return {
-        "method": arm.name + (f", best of {len(found.tried)} on validation" if index else ""),
+        "method": arm.name + (f", best of {len(analysis.tried)} on validation" if index else ""),
         "validation accuracy": Quantity.of(validation, "percent"),
         "test accuracy": Quantity.of(test, "percent"),
-        "paired gain over the base": None if index is None else found.gains[index].starred,
-        **_information(found, cell, "decodable"),
-        **_information(found, cell, "critic"),
-        "sets × networks": f"{validation.n} × {found.results.judges(cell, METRIC)}",
+        "paired gain over the base": None if index is None else analysis.gains[index].starred,
+        **_information(analysis, cell, "decodable"),
+        **_information(analysis, cell, "critic"),
+        "sets × networks": f"{validation.n} × {analysis.results.judges(cell, METRIC)}",
     }
 
 
-def _information(found: Analysis, cell: Cell, metric: str) -> dict[str, Entry]:
-    """Mean nats over sets, and the mean fraction of H(Y) that they are."""
-    nats, entropy = (found.results.sets(cell, one) for one in (metric, "entropy"))
+def _information(analysis: Analysis, cell: Cell, metric: str) -> dict[str, Entry]:
+    """The mean information over sets in nats, and as a fraction of H(Y)."""
+    nats, entropy = (analysis.results.sets(cell, measure) for measure in (metric, "entropy"))
     n = int(np.isfinite(nats).sum())
     known = n > 0
     return {
@@ -70,8 +70,8 @@ def span(low: float | None, high: float | None, scale: float = 1) -> str | None:
     return None if low is None or high is None else f"[{scale * low:.2g}, {scale * high:.2g}]"
 
 
-def _importances(found: Analysis) -> Table | None:
-    if found.importances is None:
+def _importances(analysis: Analysis) -> Table | None:
+    if analysis.importances is None:
         return None
     rows: list[dict[str, Entry]] = [
         {
@@ -82,20 +82,20 @@ def _importances(found: Analysis) -> Table | None:
             "verdict": f.verdict,
             "settings that would decide": f.settings_to_decide,
         }
-        for f in found.importances.findings
+        for f in analysis.importances.findings
     ]
     return Table.of(
         "importance",
         "Importance of each knob",
         rows,
-        f"{plural(found.importances.n_settings, 'setting')} of the space-filling design. fANOVA gives the share of the "
-        "variance over the whole space; PED-ANOVA measures which knobs matter for reaching the best settings; the two "
-        "answer different questions. No trial reads the dummy knob, so its value is the noise of the measure.",
+        f"{plural(analysis.importances.n_settings, 'setting')} of the space-filling design. fANOVA gives the share of "
+        "the variance over the whole space; PED-ANOVA measures which knobs matter for reaching the best settings; the "
+        "two answer different questions. No trial reads the dummy knob, so its value is the noise of the measure.",
     )
 
 
-def _variance(found: Analysis) -> Table:
-    v = found.variance
+def _variance(analysis: Analysis) -> Table:
+    v = analysis.variance
     rows: list[dict[str, Entry]] = []
     for name, estimate, scale in (
         ("between settings (knobs)", v.settings, 100),
@@ -116,17 +116,17 @@ def _variance(found: Analysis) -> Table:
     )
 
 
-def _settings(found: Analysis) -> Table:
+def _settings(analysis: Analysis) -> Table:
     rows: list[dict[str, Entry]] = []
-    for i in map(int, np.argsort(-np.nan_to_num(found.means, nan=-1))):
+    for i in map(int, np.argsort(-np.nan_to_num(analysis.means, nan=-1))):
         rows.append(
             {
-                "setting": found.label(i),
-                **found.knobs(i),
-                "validation accuracy": Quantity.of(found.ledger.mean(found.cells[i], METRIC), "percent"),
-                "paired gain over the base": found.gains[i].starred,
-                "within 1 SE of the best": "yes" if i in found.region.indices else "",
-                "pairs lost": found.gains[i].lost,
+                "setting": analysis.label(i),
+                **analysis.knobs(i),
+                "validation accuracy": Quantity.of(analysis.ledger.mean(analysis.cells[i], METRIC), "percent"),
+                "paired gain over the base": analysis.gains[i].starred,
+                "within 1 SE of the best": "yes" if i in analysis.region.indices else "",
+                "pairs lost": analysis.gains[i].lost,
             }
         )
     return Table.of(

@@ -10,7 +10,7 @@ from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from studies.answers.baselines.added_studies import read_added
 from studies.answers.baselines.flags import BaselinesFlags
-from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS, own_methods, plan_arms
+from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS, plan_arms, registered_methods
 from studies.engine.arms import Planned
 from studies.engine.options import Options
 from studies.engine.plan import Plan
@@ -26,7 +26,7 @@ def plan_baselines(options: Options[BaselinesFlags], configuration: Configuratio
     flags = options.flags
     if options.base != "dm":
         raise InputError(f"every base is compared; name one as --method mim:base={options.base} instead of --base")
-    planned, plan = plan_arms(options, flags.methods or own_methods(), cap=_cap)
+    planned, plan = plan_arms(options, flags.methods or registered_methods(), cap=_cap)
     _require_different(planned)
     read_added(flags.added, [one.arm.key for one in planned], str(configuration.flat["dataset"]), options.ipc)
     return plan

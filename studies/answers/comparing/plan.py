@@ -23,7 +23,7 @@ Extra = Callable[[Flat], Mapping[str, str]]
 """Further assignments for an arm by its configuration, such as the recipe it was published with."""
 
 
-def own_methods() -> tuple[str, ...]:
+def registered_methods() -> tuple[str, ...]:
     """Whatever is registered: selections first, each base alone and with the MI term if it takes one, full data last.
 
     A method joins by being registered.

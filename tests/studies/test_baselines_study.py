@@ -150,7 +150,7 @@ def test_numbers_of_the_answer_are_those_of_the_rows(blocks: list[Path]) -> None
     sets: dict[str, list[float]] = {}
     balanced: dict[str, list[float]] = {}
     for row in sorted(folder.rows.values(), key=lambda row: row.config["seed"]):
-        held = row.held["report_only"]
+        held = row.record["report_only"]
         sets.setdefault(row.config["method"], []).append(float(np.mean(held["test_accuracy"])))
         balanced.setdefault(row.config["method"], []).append(float(np.mean(held["test_recall"])))
     methods = {arm.name: arm.method for arm in folder.arms}
@@ -190,7 +190,7 @@ def test_the_best_is_chosen_by_validation_alone(blocks: list[Path]) -> None:
     for setting in folder.settings:
         for trial in setting.trials:
             row = folder.rows[trial]
-            validation.setdefault(setting.arm.name, []).append(np.mean(row.held["result"]["validation_accuracy"]))
+            validation.setdefault(setting.arm.name, []).append(np.mean(row.record["result"]["validation_accuracy"]))
             # Whatever test says, the choice stays.
             folder.rows[trial] = replaced(row, {"test_accuracy": [float(setting.arm.method == "random")] * 2})
     entrants = {name: np.mean(values) for name, values in validation.items() if name != "full data"}

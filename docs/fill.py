@@ -57,21 +57,21 @@ Claim = dict[str, Any]
 def claims(folder: str) -> dict[str, Claim]:
     """The claims of a folder of docs/results by id."""
     text = (RESULTS / folder / "claims.jsonl").read_text(encoding="utf-8")
-    return {held["id"]: held for held in map(json.loads, text.splitlines())}
+    return {record["id"]: record for record in map(json.loads, text.splitlines())}
 
 
 def claim(folder: str, id: str) -> Number:
-    """One claim.
+    """A claim by its folder and id.
 
-    Raises: KeyError with the nearest ids where there is none.
+    Raises: KeyError, with the nearest ids, for an unknown id.
     """
     import difflib
 
-    held = claims(folder)
-    if id not in held:
-        near = ", ".join(difflib.get_close_matches(id, held, n=3, cutoff=0.3))
+    known = claims(folder)
+    if id not in known:
+        near = ", ".join(difflib.get_close_matches(id, known, n=3, cutoff=0.3))
         raise KeyError(f"{folder} claims no {id}; near it: {near}")
-    return Number(held[id])
+    return Number(known[id])
 
 
 class Number(dict[str, Any]):
@@ -81,122 +81,126 @@ class Number(dict[str, Any]):
         return printed(self, unit=True)
 
 
-def printed(one: Claim, *, unit: bool = False, cost: bool = False, interval: bool = True) -> str:
-    """`+1.1 points [+0.8, +1.5]`, `86.7% [86.0, 87.5]`; cost: a fall as what is lost, without signs."""
-    if one["estimate"] is None:
+def printed(record: Claim, *, unit: bool = False, cost: bool = False, interval: bool = True) -> str:
+    """`+1.1 points [+0.8, +1.5]`, `86.7% [86.0, 87.5]`; cost: a loss as a positive number, without signs."""
+    if record["estimate"] is None:
         return "–"
-    kind, scale = one["unit"], SCALES.get(one["unit"], 1)
+    kind, scale = record["unit"], SCALES.get(record["unit"], 1)
     scale, sign = (-scale, "") if cost else (scale, "+" if kind == "points" else "")
     digits = ".1f" if kind in SCALES else ".2f"
 
-    def told(value: float) -> str:
+    def formatted(value: float) -> str:
         value = min(1.0, max(0.0, value)) if kind == "percent" else value
         return decimal(scale * value, f"{sign}{digits}")
 
     names = {"percent": "%", "points": " points"}
-    text = told(one["estimate"]) + (names.get(kind, f" {kind}".rstrip()) if unit else "")
-    if not interval or one["low"] is None or one["high"] is None:
+    text = formatted(record["estimate"]) + (names.get(kind, f" {kind}".rstrip()) if unit else "")
+    if not interval or record["low"] is None or record["high"] is None:
         return text
-    low, high = (one["high"], one["low"]) if cost else (one["low"], one["high"])
-    return f"{text} [{told(low)}, {told(high)}]"
+    low, high = (record["high"], record["low"]) if cost else (record["low"], record["high"])
+    return f"{text} [{formatted(low)}, {formatted(high)}]"
 
 
-def decided(one: Claim) -> bool:
-    return one["decision"] in ("gain", "loss")
+def decided(record: Claim) -> bool:
+    """Whether the claim is a decided gain or loss."""
+    return record["decision"] in ("gain", "loss")
 
 
-def p_value(one: Claim) -> str:
+def p_value(record: Claim) -> str:
     """Holm's p of the difference, to two digits."""
-    return "untested" if one["p_adjusted"] is None else f"{one['p_adjusted']:.2g}"
+    return "untested" if record["p_adjusted"] is None else f"{record['p_adjusted']:.2g}"
 
 
-def word(one: Claim) -> str:
+def word(record: Claim) -> str:
     """The decision in words."""
-    if one["decision"] == "negligible":
+    if record["decision"] == "negligible":
         return "no difference beyond half a point"
-    if not decided(one):
+    if not decided(record):
         return "undecided"
     size = {"beyond": " of more than half a point", "below": " below half a point"}
-    return f"a {one['decision']}{size.get(one['size'], '')}"
+    return f"a {record['decision']}{size.get(record['size'], '')}"
 
 
-def fine(one: Claim) -> str:
-    """`0.19 points [0.09, 0.27]`: for spreads and other sizes."""
-    scale = SCALES.get(one["unit"], 1)
+def fine(record: Claim) -> str:
+    """`0.19 points [0.09, 0.27]`: two digits and no sign, for spreads and other sizes."""
+    scale = SCALES.get(record["unit"], 1)
     estimate, low, high = (
-        "" if one[end] is None else decimal(scale * one[end], ".2f") for end in ("estimate", "low", "high")
+        "" if record[end] is None else decimal(scale * record[end], ".2f") for end in ("estimate", "low", "high")
     )
-    text = f"{estimate} {one['unit']}".rstrip()
-    return text if one["low"] is None else f"{text} [{low}, {high}]"
+    text = f"{estimate} {record['unit']}".rstrip()
+    return text if record["low"] is None else f"{text} [{low}, {high}]"
 
 
-def end(one: Claim, which: str) -> str:
+def end(record: Claim, which: str) -> str:
     """The lower or the upper end of the interval, with its unit."""
-    return printed({**one, "estimate": one[which]}, unit=True, interval=False)
+    return printed({**record, "estimate": record[which]}, unit=True, interval=False)
 
 
-def says(one: Claim, text: str) -> str:
-    """The text, if its words are those of the claim's decision.
+def says(record: Claim, text: str) -> str:
+    """The text, if its words express the claim's decision.
 
-    Raises: ValueError where they are another's, or promise more than half a point that was not decided.
+    Raises: ValueError for words of another decision, or of a size that was not decided.
     """
     bare = re.sub("(beyond|below|more than) half a point", "", text)
-    told = [decision for decision, words in WORDS.items() if re.search(rf"\b({words})\b", bare)]
+    decisions = [decision for decision, pattern in WORDS.items() if re.search(rf"\b({pattern})\b", bare)]
     size = "beyond" if "more than half a point" in text else "below" if "below half a point" in text else ""
-    if told != [one["decision"]] or (size and one["size"] != size):
-        raise ValueError(f"{one['id']} is {word(one)}; the text says {text!r}")
+    if decisions != [record["decision"]] or (size and record["size"] != size):
+        raise ValueError(f"{record['id']} is {word(record)}; the text says {text!r}")
     return text
 
 
-def meeting(folder: str, pattern: str) -> list[Claim]:
-    """The claims of a folder whose ids the pattern meets.
+def matching(folder: str, pattern: str) -> list[Claim]:
+    """The claims of a folder whose ids match the pattern.
 
-    Raises: KeyError where there is none.
+    Raises: KeyError if there is none.
     """
-    met = [held for id, held in claims(folder).items() if fnmatchcase(id, pattern)]
-    if not met:
+    matches = [record for id, record in claims(folder).items() if fnmatchcase(id, pattern)]
+    if not matches:
         raise KeyError(f"{folder} claims nothing like {pattern}")
-    return met
+    return matches
 
 
 def every(folder: str, pattern: str, text: str) -> str:
-    """The text, if its words are those of the decision of every such claim."""
-    for one in meeting(folder, pattern):
-        says(one, text)
+    """The text, if its words express the decision of every claim whose id matches the pattern.
+
+    Raises: KeyError if there is none; ValueError for words of another decision.
+    """
+    for record in matching(folder, pattern):
+        says(record, text)
     return text
 
 
 def number(folder: str, pattern: str, decision: str = "*") -> int:
-    """How many such claims there are, all or those decided so."""
-    return sum(fnmatchcase(str(one.get("decision")), decision) for one in meeting(folder, pattern))
+    """How many claims match the pattern; decision: count only those with it."""
+    return sum(fnmatchcase(str(record.get("decision")), decision) for record in matching(folder, pattern))
 
 
 def published(dataset: str, ipc: int, method: str) -> str:
     """A published accuracy in percent, with * where it is from memory of the literature."""
     from studies.answers.fidelity.published import PUBLISHED
 
-    cell = PUBLISHED[dataset, ipc, method]
-    return f"{cell.accuracy:.1f}{'' if cell.certain else '*'}"
+    entry = PUBLISHED[dataset, ipc, method]
+    return f"{entry.accuracy:.1f}{'' if entry.certain else '*'}"
 
 
 FILTERS = {
     "bare": printed,
-    "star": lambda one: printed(one) + ("*" if decided(one) else ""),
-    "cost": lambda one: printed(one, unit=True, cost=True),
-    "barecost": lambda one: printed(one, cost=True),
-    "only": lambda one: printed(one, unit=True, interval=False),
+    "star": lambda record: printed(record) + ("*" if decided(record) else ""),
+    "cost": lambda record: printed(record, unit=True, cost=True),
+    "barecost": lambda record: printed(record, cost=True),
+    "only": lambda record: printed(record, unit=True, interval=False),
     "p": p_value,
     "word": word,
     "fine": fine,
-    "low": lambda one: end(one, "low"),
-    "high": lambda one: end(one, "high"),
+    "low": lambda record: end(record, "low"),
+    "high": lambda record: end(record, "high"),
     "says": says,
 }
-GIVEN = {"claim": claim, "every": every, "number": number, "published": published}
+FUNCTIONS = {"claim": claim, "every": every, "number": number, "published": published}
 
 
 def lines(folder: str) -> int:
-    """The trials of a folder that have a row."""
+    """The number of trials of a folder that have a row."""
     return len((RESULTS / folder / "rows.jsonl").read_text(encoding="utf-8").splitlines())
 
 
@@ -210,28 +214,30 @@ def short(folder: str) -> str:
 
 
 def wrapped(text: str) -> str:
-    """Markdown with its paragraphs and list items wrapped; code, tables, headings and pictures as they are.
+    """Markdown with paragraphs and list items wrapped; code, tables, headings and pictures are unchanged.
 
-    Raises: ValueError where a wrapped line would begin a list, a table or a heading.
+    Raises: ValueError if a wrapped line would begin a list, a table or a heading.
     """
 
     def wrap(paragraph: str) -> str:
         indent = {"- ": "  ", "> ": "> "}.get(paragraph[:2], "")
-        kept = re.sub(
-            r"`[^`]*`|\[[-+.\d]+, [-+.\d]+\]", lambda held: held[0].replace(" ", "\0"), " ".join(paragraph.split())
+        # Code and intervals are not broken: their spaces become \0 while wrapping.
+        unbreakable = re.sub(
+            r"`[^`]*`|\[[-+.\d]+, [-+.\d]+\]",
+            lambda match: match[0].replace(" ", "\0"),
+            " ".join(paragraph.split()),
         )
-        made = textwrap.wrap(
-            kept,
+        wrapped_lines = textwrap.wrap(
+            unbreakable,
             WIDTH,
             subsequent_indent=indent,
             break_long_words=False,
             break_on_hyphens=False,
         )
-        if wrong := [
-            line for line in made[1:] if re.match(r"([-+*#>=|]+|\d+[.)])(\s|$)", line.removeprefix(indent).strip())
-        ]:
+        continued = [line.removeprefix(indent).strip() for line in wrapped_lines[1:]]
+        if wrong := [line for line in continued if re.match(r"([-+*#>=|]+|\d+[.)])(\s|$)", line)]:
             raise ValueError(f"wrapped, this line means something else: {wrong[0]}")
-        return "\n".join(made).replace("\0", " ")
+        return "\n".join(wrapped_lines).replace("\0", " ")
 
     blocks = re.split(r"(^```.*?^```$|\n{2,})", text, flags=re.DOTALL | re.MULTILINE)
     for i, block in enumerate(blocks):
@@ -246,8 +252,8 @@ def wrapped(text: str) -> str:
 def filled(source: Path) -> str:
     """A document from its source.
 
-    Raises: KeyError for a claim that there is not; ValueError for a word that is not its decision's; jinja2's
-    UndefinedError for a name.
+    Raises: KeyError for an unknown claim; ValueError for a word of another decision; jinja2's UndefinedError for an
+    unknown name.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -256,18 +262,18 @@ def filled(source: Path) -> str:
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
     environment.filters |= FILTERS
     text = source.read_text(encoding="utf-8")
-    return wrapped(environment.from_string(text).render(lines=lines, short=short, glossary=GLOSSARY, **GIVEN))
+    return wrapped(environment.from_string(text).render(lines=lines, short=short, glossary=GLOSSARY, **FUNCTIONS))
 
 
-def main(words: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; status 1 where a document differs")
-    check = parser.parse_args(words).check
+    check = parser.parse_args(arguments).check
     stale = [document for source, document in DOCUMENTS.items() if document.read_text("utf-8") != filled(source)]
     for document in stale:
         print(f"{document.name} {'is not what its source gives: run make docs' if check else 'is written anew'}")
         if not check:
-            source = next(source for source, other in DOCUMENTS.items() if other == document)
+            source = next(source for source, target in DOCUMENTS.items() if target == document)
             document.write_text(filled(source), encoding="utf-8")
     return 1 if check and stale else 0
 

@@ -27,7 +27,7 @@ IMBALANCE = Sweep(
     stage="imbalance",
     kinds=(("exponential", (10, 50, 100, 200)), ("step", (10, 100))),
     quick=(("exponential", (10, 100)), ("step", (100,))),
-    own=("exponential:factor=10", "exponential:factor=50"),
+    grid=("exponential:factor=10", "exponential:factor=50"),
     crossed=("symmetric:rate=0.2", "symmetric:rate=0.4"),
 )
 

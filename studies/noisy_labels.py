@@ -33,7 +33,7 @@ NOISE = Sweep(
         ("instance", (0.2, 0.4)),
     ),
     quick=(("symmetric", (0.2, 0.4, 0.8)), ("pairflip", (0.4,))),
-    own=("symmetric:rate=0.2", "symmetric:rate=0.4"),
+    grid=("symmetric:rate=0.2", "symmetric:rate=0.4"),
     crossed=("exponential:factor=10", "exponential:factor=50"),
 )
 

@@ -149,7 +149,7 @@ def test_wrapping_changes_no_code_table_or_interval(fill: ModuleType) -> None:
 
 
 def test_what_findings_says_of_all_suites(fill: ModuleType) -> None:
-    default = [one for folder in SUITES for one in fill.meeting(folder, "gain/mim:base=dm/*")]
+    default = [one for folder in SUITES for one in fill.matching(folder, "gain/mim:base=dm/*")]
     assert {one["decision"] for one in default} == {"undecided"}
     [gain] = [
         one for one in fill.claims("noise-digits").values() if one["id"].startswith("gain/") and fill.decided(one)
@@ -167,7 +167,7 @@ def test_what_findings_says_of_all_suites(fill: ModuleType) -> None:
     "folder", [f"sensitivity-{name}" for name in ("digits-16x3", "digits-64x5", "digits-dc", "digits-dsa")]
 )
 def test_the_best_setting_is_the_one_named(fill: ModuleType, folder: str) -> None:
-    found = [one for one in fill.meeting(folder, "mean/validation/*") if "mim" in one["id"]]
+    found = [one for one in fill.matching(folder, "mean/validation/*") if "mim" in one["id"]]
     assert BEST in max(found, key=lambda one: one["estimate"])["id"]
 
 

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Unit:
-    """How a quantity prints: times scale, digits after the point, a sign or none, the word behind it; label: of a head.
+    """How quantities of a unit print.
 
-    digits: None for four significant digits of the estimate and two of the bounds. lone: what stands in the place of an
-    interval where there is none. bounded: whether bounds stay within 0 and 1. spelt: the estimate in another form.
+    scale: the factor from stored to printed numbers; digits: after the point, None for four significant digits of the
+    estimate and two of the bounds; sign: `+` to print it; word: behind the estimate; label: in a table's head; lone:
+    the text in place of a missing interval; bounded: whether bounds are cut at 0 and 1; spelt: formats the estimate.
     """
 
     scale: float = 1
@@ -46,10 +47,10 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number of a table, with its interval and the n that it is of where it has them; it prints as text does.
+    """A number with its interval and n, if it has them, as tables and sentences print it.
 
-    Units: percent and points are fractions here, and times 100 where they are written. starred: a gain or a loss is
-    decided. digits: other than its unit's.
+    starred: a gain or a loss is decided; digits: instead of its unit's.
+    Units: percent and points are stored as fractions and printed times 100.
     """
 
     mean: float | None
@@ -67,13 +68,13 @@ class Quantity:
 
     @property
     def numbers(self) -> tuple[float | None, float | None, float | None]:
-        """Estimate, lower and upper bound as they are written, in the unit of the table's head."""
+        """Estimate, lower and upper bound in the printed unit."""
         unit, low, high = UNITS[self.unit], self.low, self.high
         if unit.bounded:
             low, high = (None if end is None else min(1.0, max(0.0, end)) for end in (low, high))
         if unit.scale < 0:
             low, high = high, low
-        scaled = [None if one is None else unit.scale * one for one in (self.mean, low, high)]
+        scaled = [None if number is None else unit.scale * number for number in (self.mean, low, high)]
         return scaled[0], scaled[1], scaled[2]
 
     @property
@@ -92,7 +93,7 @@ class Quantity:
 
     @property
     def printed(self) -> tuple[str, str]:
-        """The two as they are read: `+0.4 points` and `[-0.3, +1.1]`, `(no interval, n = 1)` or nothing."""
+        """The estimate with its unit and the bounds: `+0.4 points` and `[-0.3, +1.1]`, `(no interval, n = 1)` or ""."""
         (mean, bounds), unit = self.written, UNITS[self.unit]
         if not mean:
             return "–", ""
@@ -107,12 +108,12 @@ Cell = str | int | float | Quantity | None
 
 @dataclass(frozen=True)
 class Claim:
-    """A number that an answer states, with all that a reader needs to check it.
+    """A number that an answer states, with what a reader needs to check it.
 
-    id: unique in the answer; kind: `mean`, `contrast` or `estimate`; what: in words. terms: of a contrast, (weight,
-    arm, levels). unit: `percent` and `points` are fractions times 100; else the estimate's own. planned: sets or pairs
-    that the plan has. p, p_adjusted: of the difference, raw and by Holm over the family. decision: by the rule, "" for
-    what is no contrast; size: `beyond` the margin or `below` it. needed: pairs that would decide, from and to.
+    id: unique in the answer; kind: `mean`, `contrast` or `estimate`; what: in words; unit: `percent` and `points` are
+    stored as fractions. planned: sets or pairs in the plan. terms: (weight, arm, levels) of a contrast. p, p_adjusted:
+    of the difference, raw and Holm-adjusted over the family. decision: by the rule, "" if it is no contrast; size:
+    `beyond` or `below` the margin; needed: the range of the number of pairs that would decide. trials: their hashes.
     """
 
     id: str
@@ -138,7 +139,7 @@ class Claim:
 
     @property
     def split(self) -> str:
-        """What the metric was measured on."""
+        """The split on which the metric was measured, "" if it is no accuracy."""
         return "validation" if "validation" in self.metric else "test" if self.metric in ("test", "balanced") else ""
 
     def json(self) -> dict[str, Any]:
@@ -147,7 +148,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the answer, and the claims that its numbers are."""
+    """A sentence of the answer, and the claims of its numbers."""
 
     text: str
     claims: tuple[Claim, ...] = ()
@@ -158,7 +159,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report, of tables/NAME.csv and NAME.tex; `note` says what n and the intervals are."""
+    """A table of the report, tables/NAME.csv and NAME.tex; note: explains n and the intervals."""
 
     name: str
     title: str
@@ -168,9 +169,9 @@ class Table:
 
     @staticmethod
     def of(name: str, title: str, rows: Sequence[Mapping[str, Cell]], note: str = "") -> Table:
-        """A table from rows by column, all with the same columns.
+        """A table from rows, each a mapping from columns to cells.
 
-        Raises: ValueError where they differ.
+        Raises: ValueError for rows with different columns.
         """
         columns = tuple(rows[0]) if rows else ()
         if any(tuple(row) != columns for row in rows):
@@ -179,17 +180,17 @@ class Table:
 
     @property
     def filled(self) -> Table:
-        """The table without columns that say nothing in any row: the CSV alone has those."""
+        """The table without columns that are empty in all rows; only the CSV file keeps these."""
         kept = [k for k in range(len(self.columns)) if any(row[k] not in (None, "") for row in self.rows)]
-        columns, rows = (tuple(self.columns[k] for k in kept), tuple(tuple(row[k] for k in kept) for row in self.rows))
-        return replace(self, columns=columns, rows=rows)
+        rows = tuple(tuple(row[k] for k in kept) for row in self.rows)
+        return replace(self, columns=tuple(self.columns[k] for k in kept), rows=rows)
 
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A figure of the report and of figures/NAME.png, with a caption that can stand in a rebuttal.
+    """A figure of the report and of figures/NAME.png, with a caption that can be quoted on its own.
 
-    drawing: None where it stands in figures/ already and cannot be drawn again (the trials' pictures are gone).
+    drawing: None if figures/ has it already and it cannot be drawn again, because the trials' pictures are gone.
     """
 
     name: str
@@ -200,11 +201,11 @@ class Figure:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a study says.
+    """The answer of a study.
 
-    sentences: each with its claims; plain: one to three that say it all to whoever reads nothing else; claims: all of
-    the answer's, those of its tables and figures too; summary: the numbers that MLflow's parent run shows; failed: the
-    failure modes that only paired trials show, by trial.
+    sentences: in full, each with its claims; plain: the answer in one to three sentences; claims: those of sentences,
+    tables and figures; summary: the metrics of MLflow's parent run; failed: by trial, the failure modes that only
+    groups of trials show.
     """
 
     sentences: tuple[Sentence, ...]
@@ -218,7 +219,7 @@ class Answer:
 
     @property
     def lines(self) -> list[str]:
-        """The answer for a terminal: what it is in short, an empty line, then every sentence."""
+        """The answer for a terminal: in short, an empty line, then every sentence."""
         short = [str(sentence) for sentence in self.plain]
         return [*short, *([""] if short else []), *map(str, self.sentences)]
 
@@ -229,7 +230,7 @@ def percent(interval: Interval) -> str:
 
 
 def points(interval: Interval, *, cost: bool = False) -> str:
-    """A difference of accuracies as `+0.4 points [-0.3, +1.1]`; cost: what is lost, `5.9 points [5.3, 6.6]`."""
+    """A difference of accuracies, `+0.4 points [-0.3, +1.1]`; cost: as a loss, `5.9 points [5.3, 6.6]`."""
     if cost and interval.mean is None:
         return "unknown"
     return str(Quantity.of(interval, "points lost" if cost else "points"))

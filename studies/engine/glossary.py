@@ -1,4 +1,4 @@
-"""The ten terms that a report explains at its end; docs/glossary.md is filled from them."""
+"""The ten terms that every report explains in its glossary; docs/glossary.md is filled from them."""
 
 from __future__ import annotations
 

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 def write_report(answer: Answer, folder: StudyFolder) -> None:
-    """Write every form of the answer into the study folder; what an earlier run wrote there is replaced."""
+    """Write the answer into the study folder in every form; the files of an earlier answer are replaced or removed."""
     out = folder.path
     for name in ("figures", "tables"):
         (out / name).mkdir(exist_ok=True)
-    _drop_others(out / "figures", [figure.name for figure in answer.figures], (".png", ".svg"))
-    _drop_others(out / "tables", [table.name for table in answer.tables], (".csv", ".tex"))
+    _drop_old(out / "figures", [figure.name for figure in answer.figures], (".png", ".svg"))
+    _drop_old(out / "tables", [table.name for table in answer.tables], (".csv", ".tex"))
     for figure in answer.figures:
         if figure.drawing is not None:
             _draw(figure.drawing, out / "figures" / figure.name)
-    there = tuple(figure for figure in answer.figures if (out / "figures" / f"{figure.name}.png").exists())
-    answer = replace(answer, figures=there)
+    available = tuple(figure for figure in answer.figures if (out / "figures" / f"{figure.name}.png").exists())
+    answer = replace(answer, figures=available)
     for table in answer.tables:
         (out / "tables" / f"{table.name}.csv").write_text(csv_text(table), encoding="utf-8")
         (out / "tables" / f"{table.name}.tex").write_text(latex(table, folder.study["command"]), encoding="utf-8")
@@ -45,10 +45,10 @@ def write_report(answer: Answer, folder: StudyFolder) -> None:
     (out / "report.html").write_text(html(answer, folder), encoding="utf-8")
 
 
-def _drop_others(folder: Path, names: Sequence[str], kinds: Sequence[str]) -> None:
-    """Remove what an earlier answer wrote and this one does not: it would be taken for a part of it."""
+def _drop_old(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> None:
+    """Remove the files of an earlier answer that this one does not write: they would be mistaken for a part of it."""
     for path in folder.iterdir():
-        if path.suffix in kinds and path.stem not in names:
+        if path.suffix in suffixes and path.stem not in names:
             path.unlink()
 
 
@@ -57,24 +57,24 @@ def _draw(drawing: Drawing, path: Path) -> None:
     from matplotlib import rc_context
 
     drawing.savefig(f"{path}.png", dpi=150)
-    # The same drawing gives the same bytes, and its text stays text.
+    # The same drawing gives the same bytes, and text is not converted to paths.
     with rc_context({"svg.hashsalt": "mim4dd", "svg.fonttype": "none"}):
         drawing.savefig(f"{path}.svg", metadata={"Date": None})
 
 
 def claims(answer: Answer, folder: StudyFolder) -> list[dict[str, Any]]:
-    """Every number of the answer with the first sentence that states it, and with what repeats it."""
+    """The lines of claims.jsonl: each claim with its first sentence, the seeds, the results version and the command."""
     stated: dict[str, str] = {}
     for sentence in (*answer.sentences, *answer.plain):
         for claim in sentence.claims:
             stated.setdefault(claim.id, sentence.text)
-    # The seeds are the look: more of them are a study of their own, with decisions of its own.
+    # Seeds identify the look at the data: an extension is decided on its new seeds alone.
     source = {"seeds": list(folder.seeds), "results_version": folder.version, "command": folder.study["command"]}
     return [{**claim.json(), "sentence": stated.get(claim.id, ""), **source} for claim in answer.claims]
 
 
 def facts(folder: StudyFolder) -> list[tuple[str, str]]:
-    """Where the numbers come from: what a reader needs to believe or repeat them."""
+    """The provenance of the numbers, as pairs of a name and a text."""
     study = folder.study
     measured = [row.measured for row in folder.rows.values()]
     nodes = sorted({m["node"] for m in measured if "node" in m})
@@ -118,8 +118,10 @@ def markdown(answer: Answer, folder: StudyFolder) -> str:
         top.append(f"**Not complete: {folder.unfinished}.**")
     if answer.plain:
         top += ["## In short", " ".join(map(str, answer.plain)), "## In detail"]
-    figures = [(one.title, [f"![{one.title}](figures/{one.name}.png)", one.caption]) for one in answer.figures]
-    tables = [(one.title, [_rows(one.filled), one.note]) for one in answer.tables]
+    figures = [
+        (figure.title, [f"![{figure.title}](figures/{figure.name}.png)", figure.caption]) for figure in answer.figures
+    ]
+    tables = [(table.title, [_rows(table.filled), table.note]) for table in answer.tables]
     rest = [(NOTES, ["\n".join(f"- {note}" for note in answer.notes)])] if answer.notes else []
     rest.append((TERMS, ["\n".join(f"- **{term}**: {text}" for term, text in GLOSSARY)]))
     rest.append((SOURCE, ["\n".join(f"- {name}: {text}" for name, text in facts(folder))]))
@@ -142,14 +144,14 @@ def _rows(table: Table) -> str:
 
 
 def _anchors(headings: Sequence[str]) -> list[str]:
-    """What GitHub and most readers of Markdown call the places of headings: a repeated one is numbered."""
-    made: list[str] = []
-    seen: dict[str, int] = {}
+    """The anchors of Markdown headings as GitHub and most renderers name them; repeated ones are numbered."""
+    anchors: list[str] = []
+    counts: dict[str, int] = {}
     for heading in headings:
         slug = re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-        made.append(f"{slug}-{seen[slug]}" if slug in seen else slug)
-        seen[slug] = seen.get(slug, 0) + 1
-    return made
+        anchors.append(f"{slug}-{counts[slug]}" if slug in counts else slug)
+        counts[slug] = counts.get(slug, 0) + 1
+    return anchors
 
 
 def html(answer: Answer, folder: StudyFolder) -> str:

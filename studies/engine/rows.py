@@ -1,4 +1,4 @@
-"""A row: what a finished trial has left, typed and checked where it is read."""
+"""Rows: the records of finished trials, typed and checked when they are read."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ STATUSES = ("ok", "diverged", "error")
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What the perturbations made of a trial's training split.
+    """A trial's training split after its perturbations.
 
-    counts: images a label; true_counts: images a true class, None where the row does not say; perturbed: each
-    perturbation's own record, by name; tail: policy, and the classes that are short of images.
+    counts: images of each label, [C]; true_counts: images of each true class, [C], None if unknown; wrong_labels: their
+    fraction, None if unknown; perturbed: each perturbation's record, by name; tail: the policy for classes with too few
+    images, and these classes.
     """
 
     counts: tuple[int, ...]
@@ -34,7 +35,7 @@ class TrainingData:
     tail: Mapping[str, Any]
 
     def realised(self, key: str) -> list[float]:
-        """A number of the perturbations' records, such as `rate`, of each that has it."""
+        """An entry of the perturbations' records, such as `rate`, of each perturbation that has it."""
         return [float(step[key]) for step in self.perturbed.values() if step.get(key) is not None]
 
 
@@ -42,11 +43,12 @@ class TrainingData:
 class Row:
     """One line of rows.jsonl.
 
-    status: `ok`, `diverged` or `error`. validation: what choices read, clean labels or noisy ones (`selection`).
-    test, test_recall: of the report alone. Information in nats; seconds and bytes in `measured`. failures: each trial
-    detector's finding by mode, by today's names. held: the line itself, as it was written.
+    status: `ok`, `diverged` or `error`. selection: `clean` or `noisy`, the validation labels that choices read.
+    test, test_recall: read by the report alone. rungs: (iteration, validation accuracy) of interim evaluations.
+    failures: each trial detector's finding, by the mode's current name. record: the line's object as it was written.
 
-    Shapes: accuracies [networks]; recalls [networks, classes], NaN for a class without images; None without any.
+    Shapes: accuracies [networks]; recalls [networks, C], NaN for a class without images, None if there is none.
+    Units: information in nats; in `measured`, seconds and bytes.
     """
 
     trial: str
@@ -66,7 +68,7 @@ class Row:
     failed_by: tuple[str, ...]
     failures: dict[str, dict[str, Any]]
     measured: dict[str, Any]
-    held: dict[str, Any] = field(repr=False)
+    record: dict[str, Any] = field(repr=False)
 
     @property
     def validation(self) -> tuple[float, ...]:
@@ -74,26 +76,27 @@ class Row:
 
     @property
     def validation_mean(self) -> float:
-        """The number that choices read; NaN when the trial has none."""
+        """The mean validation accuracy that choices read; NaN if the trial has none."""
         return float(np.mean(self.validation)) if self.validation else float("nan")
 
     @staticmethod
-    def read(held: Any) -> Row:
-        """A line's object as a row.
+    def read(record: Any) -> Row:
+        """The row of a line's object.
 
-        Raises: ValueError, KeyError or TypeError where it has another shape.
+        Raises: ValueError, KeyError or TypeError for an object of another shape.
         """
-        result, report, measured = held["result"], held["report_only"], held["measured"]
+        result, report, measured = record["result"], record["report_only"], record["measured"]
         if result["status"] not in STATUSES:
             raise ValueError(f"status is {result['status']!r}")
-        if not isinstance(held["trial"], str) or not isinstance(held["config"], dict) or not isinstance(measured, dict):
+        trial, config = record["trial"], record["config"]
+        if not isinstance(trial, str) or not isinstance(config, dict) or not isinstance(measured, dict):
             raise TypeError("trial, config or measured has another type")
         failed_by, failures = findings_of(result)
         entropy = result.get("entropy_nats")
         nats = {kind: result.get(f"{kind}_information_nats") for kind in ("decodable", "critic")} | {"entropy": entropy}
         return Row(
-            trial=held["trial"],
-            config=dict(held["config"]),
+            trial=trial,
+            config=dict(config),
             status=str(result["status"]),
             reason=str(result.get("reason") or ""),
             selection="noisy" if result.get("selection") == "noisy" else "clean",
@@ -103,7 +106,7 @@ class Row:
             test=_numbers(report.get("test_accuracy")),
             test_recall=_matrix(report.get("test_recall")),
             rungs=tuple(
-                (int(one["iteration"]), float(one["validation_accuracy"])) for one in result.get("rungs") or ()
+                (int(rung["iteration"]), float(rung["validation_accuracy"])) for rung in result.get("rungs") or ()
             ),
             information={kind: float(value) for kind, value in nats.items() if value is not None},
             data=_data(result),
@@ -113,7 +116,7 @@ class Row:
             failed_by=tuple(failed_by),
             failures=failures,
             measured=dict(measured),
-            held=held,
+            record=record,
         )
 
 
@@ -137,7 +140,7 @@ def _data(result: Mapping[str, Any]) -> TrainingData | None:
     counts = tuple(int(count) for count in result["train_counts"])
     true = result.get("clean_counts")
     if not true:
-        # Rows written before the true counts were kept: only an imbalance changes those.
+        # Older rows lack the true counts, which only an imbalance changes.
         true = next((step["counts"] for step in perturbed.values() if "factor" in step), counts)
     wrong = result.get("wrong_labels")
     return TrainingData(
@@ -150,22 +153,22 @@ def _data(result: Mapping[str, Any]) -> TrainingData | None:
 
 
 def read_rows(out: Path, *, unfinished: bool = False) -> dict[str, Row]:
-    """The rows of a study folder by trial; of two rows of one trial the later stands.
+    """The rows of a study folder by trial; of two rows of one trial, the later.
 
-    unfinished: a last line without its end is being written, and left out.
-    Raises: InputError when a line is no row.
+    unfinished: the study may be running, so a last line without a newline is still being written and is left out.
+    Raises: InputError for a line that is no row.
     """
     rows: dict[str, Row] = {}
     path = out / "rows.jsonl"
     data = path.read_bytes() if path.exists() else b""
     if unfinished:
         data = data[: data.rfind(b"\n") + 1]
-    # By the newline byte alone: text knows other ends of a line, and JSON may hold them.
+    # Only at newline bytes: str.splitlines would also split at other characters, which JSON strings may contain.
     for number, line in enumerate(data.removesuffix(b"\n").split(b"\n") if data else [], 1):
         try:
             row = Row.read(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            told = f"{type(error).__name__}: {error}".partition("\n")[0]
-            raise InputError(f"{path}:{number} is no row ({told}); repair or remove that line") from error
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise InputError(f"{path}:{number} is no row ({reason}); repair or remove that line") from error
         rows[row.trial] = row
     return rows

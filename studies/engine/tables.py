@@ -1,4 +1,4 @@
-"""A table in three forms besides Markdown and HTML's: cells as text, tables/NAME.csv of numbers, tables/NAME.tex."""
+"""Forms of a table besides Markdown and HTML: cells as text, tables/NAME.csv with numbers, tables/NAME.tex."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from studies.engine.answer import UNITS, Cell, Quantity, Table
 
-# Text beyond this many characters is set in lines of its own width.
+# A column with a text of more characters is wrapped.
 LONG = 44
 SYMBOLS = {
     **{"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_"},
@@ -37,8 +37,8 @@ def numeric(table: Table, column: int) -> bool:
 
 def headed(table: Table, column: int) -> str:
     """A column's head with the unit of its quantities, `paired gain (points)`."""
-    name, held = table.columns[column], _quantities(table, column)
-    label = UNITS[held[0].unit].label if held else ""
+    name, quantities = table.columns[column], _quantities(table, column)
+    label = UNITS[quantities[0].unit].label if quantities else ""
     return name if not label or label in name else f"{name} ({label})".strip()
 
 
@@ -47,19 +47,19 @@ def _quantities(table: Table, column: int) -> list[Quantity]:
 
 
 def csv_text(table: Table) -> str:
-    """A table as CSV: a column of quantities becomes one for each of mean, low, high, n and decided that some row has.
+    """A table as CSV: a column of quantities becomes one column for each of PARTS that some row has.
 
-    Units: those that the heads name. Nothing stands where there is no number; decided is 1 or 0.
+    Units: those in the heads; decided is 1 or 0; a missing number is an empty cell.
     """
     columns: list[list[str]] = []
     for k in range(len(table.columns)):
         cells, head = [row[k] for row in table.rows], headed(table, k)
-        held = _quantities(table, k)
-        for part, read in PARTS.items() if held else ():
+        quantities = _quantities(table, k)
+        for part, read in PARTS.items() if quantities else ():
             values = [read(cell) if isinstance(cell, Quantity) else None for cell in cells]
-            if part == "mean" or any(values if part == "decided" else (one is not None for one in values)):
+            if part == "mean" or any(values if part == "decided" else (value is not None for value in values)):
                 columns.append([f"{head} {part}", *map(_plain, values)])
-        if not held:
+        if not quantities:
             columns.append([head, *map(_plain, cells)])
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(zip(*columns, strict=True))
@@ -67,11 +67,11 @@ def csv_text(table: Table) -> str:
 
 
 PARTS: dict[str, Callable[[Quantity], Cell]] = {
-    "mean": lambda one: one.numbers[0],
-    "low": lambda one: one.numbers[1],
-    "high": lambda one: one.numbers[2],
-    "n": lambda one: one.n,
-    "decided": lambda one: int(one.starred),
+    "mean": lambda quantity: quantity.numbers[0],
+    "low": lambda quantity: quantity.numbers[1],
+    "high": lambda quantity: quantity.numbers[2],
+    "n": lambda quantity: quantity.n,
+    "decided": lambda quantity: int(quantity.starred),
 }
 
 
@@ -83,7 +83,7 @@ def _plain(cell: Cell) -> str:
 
 
 def latex(table: Table, command: str) -> str:
-    """A table as a tabular with the rules of booktabs, numbers flush right; title and note are comments."""
+    """A table as a LaTeX tabular with booktabs, numbers flush right; command, title and note are comments."""
     table = table.filled
     kinds = "".join(_kind(table, k) for k in range(len(table.columns)))
     heads = [escaped(_unspelt(table, k)) for k in range(len(table.columns))]
@@ -102,8 +102,8 @@ def latex(table: Table, command: str) -> str:
 
 
 def _unspelt(table: Table, column: int) -> str:
-    """A column's head; without a unit where its cells are spelt in another."""
-    spelt = any(UNITS[one.unit].spelt for one in _quantities(table, column))
+    """A column's head; without the unit if its cells are written in another one, as times are."""
+    spelt = any(UNITS[quantity.unit].spelt for quantity in _quantities(table, column))
     return table.columns[column] if spelt else headed(table, column)
 
 
@@ -118,7 +118,7 @@ def _kind(table: Table, column: int) -> str:
 
 
 def typeset(cell: Cell) -> str:
-    """A cell in LaTeX: a quantity without its unit, which stands in the head, its star raised."""
+    """A cell in LaTeX: a quantity without its unit, which is in the head, and with its star as a superscript."""
     if not isinstance(cell, Quantity):
         return escaped(shown(cell))
     numbers = " ".join(filter(None, cell.written)) or "–"
@@ -126,9 +126,10 @@ def typeset(cell: Cell) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text with what LaTeX reads otherwise made safe: its own signs, Greek and operators, minus and plus of numbers."""
-    # Only before a number that begins a word or stands in brackets: 2021-11, 1e-05 and a range keep their hyphen.
+    """Text escaped for LaTeX: special characters, Greek letters, operators, and the signs of numbers."""
+    # Only signs of numbers that begin a word or follow a bracket: 2021-11, 1e-05 and ranges keep the hyphen.
     parts = re.split(r"(?<![\w.])([-+])(?=\d)", text)
     return "".join(
-        f"${part}$" if k % 2 else "".join(SYMBOLS.get(one, one) for one in part) for k, part in enumerate(parts)
+        f"${part}$" if k % 2 else "".join(SYMBOLS.get(letter, letter) for letter in part)
+        for k, part in enumerate(parts)
     )

@@ -30,7 +30,7 @@ def made_row(trial: str, config: Mapping[str, Any], networks: Sequence[float], *
 
 def replaced(row: Row, report: Mapping[str, Any] | None = None, **result: Any) -> Row:
     """The same trial with parts of its result and of its report replaced."""
-    held = row.held
+    held = row.record
     return Row.read(
         {**held, "result": {**held["result"], **result}, "report_only": {**held["report_only"], **(report or {})}}
     )
@@ -40,7 +40,7 @@ def lost(row: Row, status: str) -> Row:
     """The same trial without an accuracy, as `diverged` or `error`."""
     gone = {"status": status, "reason": "at 3", "diverged_at": 3, "validation_accuracy": None}
     without = {"noisy_validation_accuracy": None, "validation_recall": None, "failed_by": [], "failures": {}}
-    return Row.read({**row.held, "result": {**row.held["result"], **gone, **without}, "report_only": {}})
+    return Row.read({**row.record, "result": {**row.record["result"], **gone, **without}, "report_only": {}})
 
 
 def made_folder(

@@ -24,7 +24,7 @@ from mim4dd.networks import ConvNet
 from studies.answers.baselines.answer import write_answer
 from studies.answers.baselines.flags import BaselinesFlags
 from studies.answers.baselines.plan import plan_baselines
-from studies.answers.comparing.plan import own_methods
+from studies.answers.comparing.plan import registered_methods
 from studies.answers.stress.plan import FULL_NETWORKS, FULL_STEPS
 from studies.baselines import STUDY
 from studies.engine.answer import Answer, Table
@@ -103,7 +103,7 @@ def table(answer: Answer, name: str) -> list[dict[str, Any]]:
 
 
 def test_every_registered_method_stands_in_the_comparison() -> None:
-    methods = own_methods()
+    methods = registered_methods()
     assert methods[0] == "random"
     assert methods[-1] == "full"
     assert {name.partition(":")[0] for name in methods} == set(METHODS.names())
@@ -115,7 +115,7 @@ def test_every_registered_method_stands_in_the_comparison() -> None:
 def test_one_recipe_and_the_same_seeds_for_all_methods() -> None:
     plan = planned("--quick", "--set", "evaluation.networks=4")
     by_hash = {trial.hash: trial.config for trial in plan.trials}
-    assert len(plan.settings) == len(own_methods())
+    assert len(plan.settings) == len(registered_methods())
     for setting in plan.settings:
         assert [by_hash[h]["seed"] for h in setting.trials] == [0, 1, 2]
     shared = {
@@ -150,7 +150,7 @@ def test_numbers_of_the_answer_are_those_of_the_rows(blocks: list[Path]) -> None
     sets: dict[str, list[float]] = {}
     balanced: dict[str, list[float]] = {}
     for row in sorted(folder.rows.values(), key=lambda row: row.config["seed"]):
-        held = row.held["report_only"]
+        held = row.record["report_only"]
         sets.setdefault(row.config["method"], []).append(float(np.mean(held["test_accuracy"])))
         balanced.setdefault(row.config["method"], []).append(float(np.mean(held["test_recall"])))
     methods = {arm.name: arm.method for arm in folder.arms}
@@ -190,7 +190,7 @@ def test_the_best_is_chosen_by_validation_alone(blocks: list[Path]) -> None:
     for setting in folder.settings:
         for trial in setting.trials:
             row = folder.rows[trial]
-            validation.setdefault(setting.arm.name, []).append(np.mean(row.held["result"]["validation_accuracy"]))
+            validation.setdefault(setting.arm.name, []).append(np.mean(row.record["result"]["validation_accuracy"]))
             # Whatever test says, the choice stays.
             folder.rows[trial] = replaced(row, {"test_accuracy": [float(setting.arm.method == "random")] * 2})
     entrants = {name: np.mean(values) for name, values in validation.items() if name != "full data"}

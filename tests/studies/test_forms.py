@@ -202,7 +202,7 @@ def test_an_answer_is_read_in_one_order_everywhere(folder: StudyFolder) -> None:
 
 def test_mlflow_shows_the_answer_without_pictures_contents_and_glossary(folder: StudyFolder) -> None:
     write_report(made(), folder)
-    text = describe.answer(folder.path)
+    text = describe.answer(folder)
     assert in_order(text, "The short of it.", "First detail.", "A made table", "Where this comes from")
     for left_out in ("![", "Contents", GLOSSARY[0][1]):
         assert left_out not in text
@@ -253,7 +253,7 @@ def test_a_vector_figure_is_the_same_each_time_and_keeps_its_text(folder: StudyF
 def test_no_form_says_one_or_more_of_a_thing_in_brackets(name: str) -> None:
     told = dict(facts(folder_of(name)))
     assert told["machine"].startswith("1 node, ")
-    assert "1 image a class" in told["data"]
+    assert "1 image per class" in told["data"]
     assert re.search(r", results version \d+: ", told["protocol"])
     assert "(s)" not in markdown(answer_of(name), folder_of(name))
 

@@ -1,1 +1,1 @@
-"""Every method under one recipe: what is run, and who beats whom."""
+"""Baselines: the plan that runs every method under one recipe, and the answer that compares them."""

@@ -1,4 +1,4 @@
-"""Finished studies of the same methods on other data or ipc, as further blocks of one comparison."""
+"""Reads finished studies of the same methods on other data or ipc: further blocks of a comparison."""
 
 from __future__ import annotations
 
@@ -13,52 +13,55 @@ from studies.engine.wording import images, plural
 NAME = "baselines"
 
 
-def place_of(folder: StudyFolder) -> tuple[str, int]:
-    """What makes a study a block of its own: data set and images per class."""
+def block_of(folder: StudyFolder) -> tuple[str, int]:
+    """The data set and the images per class, which identify a study's block."""
     return str(folder.study["dataset"]), int(folder.configuration["ipc"])
 
 
 def added_studies(folder: StudyFolder) -> list[StudyFolder]:
-    """The studies that were added to a finished one, made with its results version.
+    """The studies that were added to a finished one.
 
-    Raises: InputError for one that is no block of it any more.
+    Raises: InputError for one that no longer fits as a block.
     """
-    paths = [_found(Path(text), folder.path) for text in folder.added_studies]
-    return read_added(paths, [arm.key for arm in folder.arms], *place_of(folder), folder.version)
+    paths = [_resolved(Path(text), folder.path) for text in folder.added_studies]
+    return read_added(paths, [arm.key for arm in folder.arms], *block_of(folder), folder.version)
 
 
-def _found(path: Path, out: Path) -> Path:
-    """A path as the study was given it; folders that were moved together still find each other."""
+def _resolved(path: Path, out: Path) -> Path:
+    """An added study's path; if it does not exist, the folder of its name beside `out`: both may have been moved."""
     return path if path.exists() or path.is_absolute() else out.parent / path.name
 
 
 def read_added(
-    paths: Sequence[Path], arms: Sequence[str], dataset: str, ipc: int, rules: str = RESULTS_VERSION
+    paths: Sequence[Path], arms: Sequence[str], dataset: str, ipc: int, results_version: str = RESULTS_VERSION
 ) -> list[StudyFolder]:
-    """The folders, each a block that no other is.
+    """The study folders at `paths`, each a block of its own.
 
-    arms: the keys of the study that they are added to; dataset, ipc: their own block; rules: its rows' results version.
+    arms, dataset, ipc, results_version: the arms' keys, the block and the results version of the comparing study.
     Raises: InputError for a folder that is no finished baselines study, has other methods or another results version,
-    or is there twice.
+    or has the same block as the comparing study or another folder.
     """
     taken: dict[tuple[str, int], str] = {(dataset, ipc): "this study"}
-    found = []
+    folders = []
     for path in paths:
         folder = _read(path)
-        _require_fit(path, folder, arms, rules)
-        place = place_of(folder)
-        if place in taken:
+        _require_fit(path, folder, arms, results_version)
+        block = block_of(folder)
+        if block in taken:
             raise InputError(
-                f"--add-study {path} is {place[0]} with {images(place[1])}, as {taken[place]} is; a block is "
+                f"--add-study {path} is {block[0]} with {images(block[1])}, as {taken[block]} is; a block is "
                 "another data set or ipc"
             )
-        taken[place] = f"--add-study {path}"
-        found.append(folder)
-    return found
+        taken[block] = f"--add-study {path}"
+        folders.append(folder)
+    return folders
 
 
 def _read(path: Path) -> StudyFolder:
-    """Raises: InputError when it holds no baselines study that can be read."""
+    """The study folder at a path.
+
+    Raises: InputError for what is no readable baselines study.
+    """
     try:
         folder = StudyFolder.read(path)
     except InputError as error:
@@ -70,18 +73,21 @@ def _read(path: Path) -> StudyFolder:
     return folder
 
 
-def _require_fit(path: Path, folder: StudyFolder, arms: Sequence[str], rules: str) -> None:
-    """Raises: InputError when it cannot be a block of a comparison of these arms."""
-    if folder.version != rules:
+def _require_fit(path: Path, folder: StudyFolder, arms: Sequence[str], results_version: str) -> None:
+    """Require that a study is finished and has these arms and this results version.
+
+    Raises: InputError.
+    """
+    if folder.version != results_version:
         raise InputError(
-            f"--add-study {path} has results version {folder.version}, this study has {rules}; run it again"
+            f"--add-study {path} has results version {folder.version}, this study has {results_version}; run it again"
         )
-    held = [arm.key for arm in folder.arms]
-    if set(held) != set(arms):
-        lacks, more = [key for key in arms if key not in held], [key for key in held if key not in arms]
-        told = [f"lacks {', '.join(lacks)}"] * bool(lacks) + [f"has {', '.join(more)} besides"] * bool(more)
+    added_arms = [arm.key for arm in folder.arms]
+    if set(added_arms) != set(arms):
+        lacking, extra = [key for key in arms if key not in added_arms], [key for key in added_arms if key not in arms]
+        clauses = [f"lacks {', '.join(lacking)}"] * bool(lacking) + [f"has {', '.join(extra)} besides"] * bool(extra)
         raise InputError(
-            f"--add-study {path} has other methods (it {' and '.join(told)}); run both with the same --method"
+            f"--add-study {path} has other methods (it {' and '.join(clauses)}); run both with the same --method"
         )
     missing = folder.status().get("missing", 0)
     if missing:

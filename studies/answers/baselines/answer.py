@@ -35,24 +35,24 @@ def write_answer(folder: StudyFolder) -> Answer:
         "gains over the base", [results.gain(arm.key) for arm in results.arms.values() if arm.control]
     )
     floor = [results.against(arm, FLOOR) for arm in blocks.entrants if arm != FLOOR and FLOOR in results.arms]
-    over = ledger.family("over random real images", floor)
+    over_random = ledger.family("over random real images", floor)
     ledger.rest("other pairs of methods", [results.against(a, b) for a, b in combinations(results.arms, 2)])
     anchors = [arm for arm in (FLOOR, CEILING) if arm in results.arms]
     order = [*anchors, *(arm for arm in results.arms if arm not in anchors)]
-    words = [overview(ledger, order, "test"), _chosen(ledger, blocks), *(_gain(ledger, one) for one in gains)]
+    sentences = [overview(ledger, order, "test"), _chosen(ledger, blocks), *(_gain(ledger, gain) for gain in gains)]
     tables = [
         _accuracy(ledger),
         contrast_table(ledger, "gains", "What the MI term adds to each base", GAINS, gains),
-        contrast_table(ledger, "random", "What each method adds to random real images", OVER, over),
+        contrast_table(ledger, "random", "What each method adds to random real images", OVER, over_random),
         wins_table(results),
         blocks.rank_table(),
         blocks.table(),
     ]
     return ledger.compose(
-        Part([*words, _over_random(ledger, over), *blocks.sentences(), losses(ledger)]),
+        Part([*sentences, _over_random(ledger, over_random), *blocks.sentences(), losses(ledger)]),
         Part(tables=tables, figures=[forest(ledger, "test"), wins_figure(ledger), blocks.figure()]),
         Part(notes=[*_notes(ledger, blocks), more_seeds(ledger)], summary=_summary(ledger, blocks, gains)),
-        Part(plain=plain(ledger, _best(results, blocks.entrants), gains, over)),
+        Part(plain=plain(ledger, _best(results, blocks.entrants), gains, over_random)),
     )
 
 
@@ -61,61 +61,67 @@ OVER = ("method", "floor", "paired difference")
 
 
 def _chosen(ledger: Ledger, blocks: Blocks) -> Sentence | None:
-    """The method that validation chooses, against random images and its base."""
+    """The method with the highest validation accuracy, compared with random images and with its base."""
     results, best = ledger.results, _best(ledger.results, blocks.entrants)
     if best is None:
         return None
-    others = [(FLOOR, "over random real images"), (results.arms[best].control, "over its base alone")]
+    references = [(FLOOR, "over random real images"), (results.arms[best].control, "over its base alone")]
     rulings = [
-        (ledger[results.against(best, arm)], name) for arm, name in others if arm in results.arms and arm != best
+        (ledger[results.against(best, arm)], phrase)
+        for arm, phrase in references
+        if arm in results.arms and arm != best
     ]
-    told = "".join(f", {one.points} {name} ({one.word}, n = {plural(one.interval.n, 'pair')})" for one, name in rulings)
+    gains = "".join(
+        f", {ruling.points} {phrase} ({ruling.word}, n = {plural(ruling.interval.n, 'pair')})"
+        for ruling, phrase in rulings
+    )
     mean, claim = ledger.claimed_mean(results.cell(best))
     name = results.arms[best].name
-    text = f"{name} has the highest validation accuracy; it reaches {percent(mean)} on test{told}{_way(results, best)}."
-    return Sentence(text, (claim, *(one.claim for one, _ in rulings)))
+    text = f"{name} has the highest validation accuracy; it reaches {percent(mean)} on test{gains}"
+    text += f"{_position(results, best)}."
+    return Sentence(text, (claim, *(ruling.claim for ruling, _ in rulings)))
 
 
 def _best(results: Results, entrants: list[str]) -> str | None:
-    """The entrant with the highest mean validation accuracy, over the seeds that all of them have if there are."""
+    """The entrant with the highest mean validation accuracy, over the seeds that all entrants have if there are any."""
     sets = np.array([results.sets(results.cell(arm), "validation") for arm in entrants])
-    whole = np.isfinite(sets).all(axis=0)
-    means = [mean_interval(row[whole] if whole.any() else row).mean for row in sets]
+    complete = np.isfinite(sets).all(axis=0)
+    means = [mean_interval(row[complete] if complete.any() else row).mean for row in sets]
     known = [(mean, arm) for mean, arm in zip(means, entrants, strict=True) if mean is not None]
     return max(known, key=lambda pair: pair[0])[1] if known else None
 
 
-def _way(results: Results, arm: str) -> str:
-    """How far an arm's mean lies on the way from the floor to the ceiling."""
+def _position(results: Results, arm: str) -> str:
+    """A clause: an arm's mean as a percentage of the way from the floor to the ceiling; "" without both anchors."""
     if arm == FLOOR or FLOOR not in results.arms or CEILING not in results.arms:
         return ""
-    floor, own, ceiling = (results.mean(results.cell(one)).mean for one in (FLOOR, arm, CEILING))
-    if floor is None or own is None or ceiling is None or ceiling <= floor:
+    floor, mean, ceiling = (results.mean(results.cell(key)).mean for key in (FLOOR, arm, CEILING))
+    if floor is None or mean is None or ceiling is None or ceiling <= floor:
         return ""
-    share = decimal(100 * (own - floor) / (ceiling - floor), ".0f")
+    share = decimal(100 * (mean - floor) / (ceiling - floor), ".0f")
     return f"; its mean accuracy lies {share}% of the way from random real images to full data"
 
 
-def _gain(ledger: Ledger, one: Ruling) -> Sentence:
-    (_, a), (_, b) = one.contrast.terms
+def _gain(ledger: Ledger, ruling: Ruling) -> Sentence:
+    (_, a), (_, b) = ruling.contrast.terms
     results, won = ledger.results, wins(ledger.results, a, b, "test")
     better = "no complete pair" if won.value is None else f"P(better) {chance(won)}, n = {plural(won.n, 'pair')}"
-    p = one.judged.difference
-    told = "" if p is None else f" (p = {p:.2g}, Holm-corrected over {plural(one.judged.family_size, 'gain')})"
-    gain = f"The gain of {results.arms[a.arm].name} over {results.arms[b.arm].name} is {one.points} ({better})"
-    text = f"{gain}: {one.statement}{told}."
-    return Sentence(text, (one.claim,))
+    p = ruling.judged.difference
+    tested = "" if p is None else f" (p = {p:.2g}, Holm-corrected over {plural(ruling.judged.family_size, 'gain')})"
+    gain = f"The gain of {results.arms[a.arm].name} over {results.arms[b.arm].name} is {ruling.points} ({better})"
+    text = f"{gain}: {ruling.statement}{tested}."
+    return Sentence(text, (ruling.claim,))
 
 
-def _over_random(ledger: Ledger, over: list[Ruling]) -> Sentence | None:
-    if not over:
+def _over_random(ledger: Ledger, rulings: list[Ruling]) -> Sentence | None:
+    if not rulings:
         return None
-    names = [ledger.results.arms[one.contrast.terms[0][1].arm].name for one in over]
+    names = [ledger.results.arms[ruling.contrast.terms[0][1].arm].name for ruling in rulings]
     text = (
-        f"Compared with random real images (Holm-corrected over {plural(len(over), 'comparison')}), test accuracy is "
-        f"{grouped(over, names, ADVANTAGES)}."
+        f"Compared with random real images (Holm-corrected over {plural(len(rulings), 'comparison')}), test accuracy "
+        f"is {grouped(rulings, names, ADVANTAGES)}."
     )
-    return Sentence(text, tuple(one.claim for one in over))
+    return Sentence(text, tuple(ruling.claim for ruling in rulings))
 
 
 def _accuracy(ledger: Ledger) -> Table:
@@ -160,10 +166,11 @@ def _notes(ledger: Ledger, blocks: Blocks) -> list[str]:
         "(equal strength) means that the MI term is scaled until its pixel gradient is as large as the base's, "
         "(default) that it has the paper's weight; knobs that are not named have their defaults.",
     ]
-    alone = [arm.name for arm in results.arms.values() if arm.has_term and not arm.control]
-    if alone:
+    without_control = [arm.name for arm in results.arms.values() if arm.has_term and not arm.control]
+    if without_control:
         notes.append(
-            f"No paired gain for {', '.join(alone)}: the base alone with the same knobs is not among the methods."
+            f"No paired gain for {', '.join(without_control)}: the base alone with the same knobs is not among the "
+            "methods."
         )
     if CEILING in results.arms and (config := results.config(CEILING)):
         judges = plural(int(config["evaluation.networks"]), "network")
@@ -184,10 +191,10 @@ def _notes(ledger: Ledger, blocks: Blocks) -> list[str]:
 
 
 def _summary(ledger: Ledger, blocks: Blocks, gains: list[Ruling]) -> dict[str, float | None]:
-    """The numbers that MLflow's parent run shows, under names that it takes."""
+    """The metrics of MLflow's parent run, under names that MLflow allows."""
     results = ledger.results
     names = {arm.key: re.sub(r"[^\w.-]+", "_", arm.name).strip("_") for arm in results.arms.values()}
-    held = {f"{name}/test_accuracy": results.mean(results.cell(arm)).mean for arm, name in names.items()}
-    held |= {f"{names[one.contrast.terms[0][1].arm]}/gain_over_base": one.interval.mean for one in gains}
+    metrics = {f"{name}/test_accuracy": results.mean(results.cell(arm)).mean for arm, name in names.items()}
+    metrics |= {f"{names[gain.contrast.terms[0][1].arm]}/gain_over_base": gain.interval.mean for gain in gains}
     ranked = zip(blocks.entrants, blocks.average, strict=False)
-    return held | {f"{names[arm]}/average_rank": rank for arm, rank in ranked}
+    return metrics | {f"{names[arm]}/average_rank": rank for arm, rank in ranked}

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from scipy.stats import rankdata
 
-from studies.answers.baselines.added_studies import added_studies, place_of
+from studies.answers.baselines.added_studies import added_studies, block_of
 from studies.answers.parts.drawing import INCHES_A_LETTER, INK, PAGE, styles
 from studies.answers.results import Results
 from studies.engine.answer import Cell, Figure, Quantity, Sentence, Table
@@ -23,26 +23,29 @@ from studies.engine.statistics import Ranks, rank_methods
 from studies.engine.statistics.contrasts import LEVEL
 from studies.engine.wording import plural
 
-# What makes blocks differ by their nature, and what names a trial.
-OF_A_BLOCK = ("dataset", "dataset_digest", "ipc", "seed", "source", "classes_as", "protocol")
+# First parts of the configuration's keys that differ between blocks by definition, or identify a trial.
+BLOCK_KEYS = ("dataset", "dataset_digest", "ipc", "seed", "source", "classes_as", "protocol")
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """One data set at one ipc. scores: test accuracy of each entrant over the seeds that all of them have (`whole`).
+    """One data set at one ipc.
 
-    Shapes: scores [entrants], NaN throughout where there is no such seed.
+    source: the study, as the table names it. scores: each entrant's mean test accuracy over the seeds that all entrants
+    have; complete_seeds: the number of these. differs: what differs from the comparing study, in words.
+
+    Shapes: scores [entrants], all NaN if there is no such seed.
     """
 
     results: Results
     source: str
     scores: Array
-    whole: int
+    complete_seeds: int
     differs: str
 
     @property
     def label(self) -> str:
-        dataset, ipc = place_of(self.results.folder)
+        dataset, ipc = block_of(self.results.folder)
         return f"{dataset}, ipc {ipc}"
 
     @property
@@ -51,32 +54,32 @@ class Block:
 
 
 class Blocks:
-    """The blocks of a comparison, its own first; full data is no entrant of their ranks."""
+    """The blocks of a comparison, this study's first, and their ranks of all arms (`entrants`) except full data."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
         self.entrants = [arm.key for arm in results.arms.values() if arm.method != CEILING]
-        others = zip(results.folder.added_studies, added_studies(results.folder), strict=True)
+        added = zip(results.folder.added_studies, added_studies(results.folder), strict=True)
         self.blocks = [
             self._block(results, "this study"),
-            *(self._block(Results(folder), given) for given, folder in others),
+            *(self._block(Results(folder), path) for path, folder in added),
         ]
 
     def _block(self, results: Results, source: str) -> Block:
         sets = np.array([results.sets(results.cell(arm)) for arm in self.entrants])
-        whole = np.isfinite(sets).all(axis=0)
-        scores = sets[:, whole].mean(axis=1) if whole.any() else np.full(len(sets), np.nan)
-        return Block(results, source, scores, int(whole.sum()), self._differs(results))
+        complete = np.isfinite(sets).all(axis=0)
+        scores = sets[:, complete].mean(axis=1) if complete.any() else np.full(len(sets), np.nan)
+        return Block(results, source, scores, int(complete.sum()), self._differs(results))
 
-    def _differs(self, other: Results) -> str:
-        """What else than the data the arms of a block do otherwise than here, as `iterations 20 (50)`."""
-        told: dict[str, None] = {}
+    def _differs(self, added: Results) -> str:
+        """The knobs besides the data that differ in an added study, `iterations 20 (50)`: its value (this study's)."""
+        differences: dict[str, None] = {}
         for arm in self.results.arms:
-            here, there = self.results.config(arm), other.config(arm)
-            for key, value in there.items():
-                if key.partition(".")[0] not in OF_A_BLOCK and key in here and here[key] != value:
-                    told[f"{key.rpartition('.')[2]} {value} ({here[key]})"] = None
-        return ", ".join(told)
+            config, added_config = self.results.config(arm), added.config(arm)
+            for key, value in added_config.items():
+                if key.partition(".")[0] not in BLOCK_KEYS and key in config and config[key] != value:
+                    differences[f"{key.rpartition('.')[2]} {value} ({config[key]})"] = None
+        return ", ".join(differences)
 
     @cached_property
     def ranks(self) -> Ranks:
@@ -97,10 +100,10 @@ class Blocks:
         return sorted(range(len(self.average)), key=lambda i: self.average[i])
 
     def sentences(self) -> list[Sentence]:
-        """The ranks and which of them differ, or why there are none."""
+        """The ranks and which of them differ, or the reason why there are no ranks."""
         ranks, names = self.ranks, self.names
-        lost = [block.label for block in self.blocks if not block.complete]
-        left = f" Left out, because no seed has every method: {'; '.join(lost)}." if lost else ""
+        incomplete = [block.label for block in self.blocks if not block.complete]
+        left_out = f" Left out, because no seed has every method: {'; '.join(incomplete)}." if incomplete else ""
         if not self.average or ranks.critical_difference is None:
             needed = (
                 f"; with {ranks.methods} methods, a critical difference below one rank needs "
@@ -108,16 +111,16 @@ class Blocks:
                 if ranks.blocks_for_one_rank
                 else ""
             )
-            text = f"There are no ranks and no critical-difference diagram, because {ranks.reason}{needed}.{left}"
+            text = f"There are no ranks and no critical-difference diagram, because {ranks.reason}{needed}.{left_out}"
             return [Sentence(text)]
-        told, tested = ", ".join(f"{names[i]} {self.average[i]:.2f}" for i in self.order), ""
+        listed, tested = ", ".join(f"{names[i]} {self.average[i]:.2f}" for i in self.order), ""
         if ranks.friedman is not None and ranks.friedman_p is not None:
             tested = f" (Friedman's chi-squared {ranks.friedman:.2f}, p = {ranks.friedman_p:.2g})"
-        average = Sentence(f"The average ranks over {plural(ranks.blocks, 'block')} are: {told}{tested}.{left}")
+        average = Sentence(f"The average ranks over {plural(ranks.blocks, 'block')} are: {listed}{tested}.{left_out}")
         return [average, Sentence(self._differing(ranks.critical_difference))]
 
     def _differing(self, difference: float) -> str:
-        """Which ranks differ by the critical difference, or how many blocks would let them."""
+        """Which ranks differ by the critical difference, and how many blocks would bring it below one rank."""
         ranks, names = self.ranks, self.names
         start = (
             f"Two average ranks differ at level {LEVEL} if they are at least {difference:.2f} apart (Nemenyi's test)"
@@ -131,11 +134,11 @@ class Blocks:
                 better.append(f"{names[i]} ranks above {', '.join(worse)}")
         if better:
             return f"{start}: {'; '.join(better)}; all other differences are undecided with {blocks} ({more})."
-        most = ranks.methods - 1
-        if difference > most:
+        largest = ranks.methods - 1
+        if difference > largest:
             return (
-                f"{start}, but those of {ranks.methods} methods can be at most {most} apart, so {blocks} cannot decide "
-                f"anything ({more})."
+                f"{start}, but those of {ranks.methods} methods can be at most {largest} apart, so {blocks} cannot "
+                f"decide anything ({more})."
             )
         return f"{start}; no two are, so nothing is decided with {blocks} ({more})."
 
@@ -143,14 +146,16 @@ class Blocks:
         """Ranks within blocks and on average."""
         if not self.average:
             return None
-        kept = [block for block in self.blocks if block.complete]
-        within = [rankdata(-np.round(block.scores, 12)) for block in kept]
+        complete = [block for block in self.blocks if block.complete]
+        ranks_within = [rankdata(-np.round(block.scores, 12)) for block in complete]
         rows: list[dict[str, Cell]] = []
         for i in self.order:
             row: dict[str, Cell] = {"method": self.names[i], "average rank": round(self.average[i], 2)}
-            for block, places in zip(kept, within, strict=True):
-                row[f"{block.label}, accuracy"] = Quantity(float(block.scores[i]), n=block.whole, unit="percent")
-                row[f"{block.label}, rank"] = float(places[i])
+            for block, ranks in zip(complete, ranks_within, strict=True):
+                row[f"{block.label}, accuracy"] = Quantity(
+                    float(block.scores[i]), n=block.complete_seeds, unit="percent"
+                )
+                row[f"{block.label}, rank"] = float(ranks[i])
             rows.append(row)
         return Table.of(
             "ranks",
@@ -161,7 +166,7 @@ class Blocks:
         )
 
     def table(self) -> Table | None:
-        """The blocks; None where this study stands alone."""
+        """The blocks; None without added studies."""
         if len(self.blocks) < 2:
             return None
         rows = [
@@ -170,7 +175,7 @@ class Blocks:
                 "from": block.source,
                 "study": str(block.results.folder.study["hash"]),
                 "protocol": str(block.results.folder.study["protocol"]),
-                "seeds with every method": f"{block.whole} of {len(block.results.seeds)}",
+                "seeds with every method": f"{block.complete_seeds} of {len(block.results.seeds)}",
                 "commit": str(block.results.folder.study.get("git_commit") or "unknown"),
                 "differs from this study in": block.differs or "nothing",
             }
@@ -185,10 +190,15 @@ class Blocks:
         )
 
     def figure(self) -> Figure | None:
-        """Demsar's diagram: ranks on a line, bars over methods whose ranks do not differ."""
+        """A critical-difference diagram: ranks on a line, bars over methods whose ranks do not differ.
+
+        Source: Demsar 2006, "Statistical comparisons of classifiers over multiple data sets".
+        """
         if not self.average or self.ranks.critical_difference is None:
             return None
-        labels = textwrap.shorten("; ".join(one.label for one in self.blocks if one.complete), 400, placeholder=" …")
+        labels = textwrap.shorten(
+            "; ".join(block.label for block in self.blocks if block.complete), 400, placeholder=" …"
+        )
         return Figure(
             "ranks",
             "Average ranks and critical difference",
@@ -200,6 +210,7 @@ class Blocks:
 
 
 def _diagram(blocks: Blocks, difference: float) -> Drawing:
+    """The diagram, one unit an inch; difference: the critical difference."""
     ranks, average = blocks.ranks, blocks.average
     k, half, style = ranks.methods, math.ceil(ranks.methods / 2), styles(blocks.results.arms)
     names = [name.replace(" (", "\n(", 1) for name in blocks.names]
@@ -219,12 +230,12 @@ def _diagram(blocks: Blocks, difference: float) -> Drawing:
 
     _ruler(axes, at, k, difference)
     for position, i in enumerate(blocks.order):
-        left, own = position < half, style[blocks.entrants[i]]
+        left, look = position < half, style[blocks.entrants[i]]
         x, y = at(average[i]), -(first + 0.42 * (position if left else k - 1 - position))
         edge = at(1) - 0.2 if left else at(k) + 0.2
-        axes.plot([x, x, edge], [0, y, y], color=own.colour, ls=own.line, lw=1.2)
-        axes.plot(x, 0, marker=own.marker, color=own.colour, mfc=own.face, ms=5.5, zorder=4, clip_on=False)
-        axes.plot(edge, y, marker=own.marker, color=own.colour, mfc=own.face, ms=5.5, zorder=4)
+        axes.plot([x, x, edge], [0, y, y], color=look.colour, ls=look.line, lw=1.2)
+        axes.plot(x, 0, marker=look.marker, color=look.colour, mfc=look.face, ms=5.5, zorder=4, clip_on=False)
+        axes.plot(edge, y, marker=look.marker, color=look.colour, mfc=look.face, ms=5.5, zorder=4)
         label = f"{names[i]}  {average[i]:.2f}" if left else f"{average[i]:.2f}  {names[i]}"
         side = "right" if left else "left"
         axes.text(edge + (-0.1 if left else 0.1), y, label, ha=side, va="center", ma=side, fontsize=8.5)
@@ -235,7 +246,7 @@ def _diagram(blocks: Blocks, difference: float) -> Drawing:
 
 
 def _ruler(axes: Axes, at: Callable[[float], float], k: int, difference: float) -> None:
-    """The axis of ranks with its ends named, and the critical difference above it."""
+    """The axis of the ranks 1 to k, its ends labelled, and the critical difference above it. at: the x of a rank."""
     axes.plot([at(1), at(k)], [0, 0], "-", color=INK, lw=1.2)
     for rank in range(1, k + 1):
         axes.plot([at(rank)] * 2, [0, 0.1], "-", color=INK, lw=1.2)

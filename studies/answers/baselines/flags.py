@@ -1,4 +1,4 @@
-"""The flags of a baselines study: its methods, and finished studies that join its ranks."""
+"""The flags of a baselines study: its methods, and the finished studies that join its ranks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from studies.engine.flags import Flags
 
 @dataclass(frozen=True)
 class BaselinesFlags(Flags):
-    """A comparison of methods under one recipe, and finished ones on other data that its ranks are taken over too.
+    """The methods of a comparison under one recipe, and finished studies on other data that its ranks include.
 
-    added: their study folders, as given.
+    methods: specs; empty for all registered ones. added: the paths of the finished studies' folders.
     """
 
     methods: tuple[str, ...] = ()
@@ -23,11 +23,11 @@ class BaselinesFlags(Flags):
     added: tuple[Path, ...] = ()
 
     def describe(self) -> str:
-        """The comparison in words; without the studies that were added, which decide no trial."""
+        """The comparison in words; without the added studies, which change no trial."""
         return "every method under one recipe with the same seeds"
 
     def metadata(self) -> dict[str, Any]:
-        """The added studies: the same study may be answered again with more of them."""
+        """The added studies, which change the answer but no trial: more may be added to a finished study."""
         return {"added_studies": [str(path) for path in self.added]} if self.added else {}
 
     @staticmethod
@@ -48,7 +48,7 @@ class BaselinesFlags(Flags):
 
     @classmethod
     def parse(cls, arguments: argparse.Namespace) -> Self:
-        """The parsed flags, checked as far as words go.
+        """Build the flags from parsed arguments and check their syntax.
 
         Raises: InputError.
         """

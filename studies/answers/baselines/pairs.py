@@ -1,4 +1,4 @@
-"""Who beats whom: every pair of methods, in a table and a map."""
+"""The probability that one method beats another: every pair, in a table and a heat map."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from studies.engine.wording import plural
 
 # More methods than this leave no room for intervals in the cells of the map.
 LEGIBLE = 7
-# A wider scale than probabilities have: few pairs give many zeros and ones, which must not look like certainty.
+# A wider scale than 0 to 1: few pairs give many zeros and ones, which must not look certain.
 CHANCES = Scale(-0.35, 1.35, SIGNED)
 
 
 def wins_table(results: Results) -> Table:
     """P(row beats column) for every pair."""
     order = by_mean(results, "test")
-    found = [[None if a == b else _wins(results, a, b) for b in order] for a in order]
+    chances = [[None if a == b else _wins(results, a, b) for b in order] for a in order]
     names = [results.arms[arm].name for arm in order]
-    counts = {one.n for row in found for one in row if one is not None and one.n}
+    counts = {cell.n for row in chances for cell in row if cell is not None and cell.n}
     pairs = (
         f"{plural(min(counts), 'pair')} each"
         if len(counts) == 1
         else f"{min(counts, default=0)} to {max(counts, default=0)} pairs"
     )
     rows: list[dict[str, Entry]] = []
-    for name, row in zip(names, found, strict=True):
-        shown = (None if one is None else chance(one) for one in row)
-        rows.append({"method": name, **dict(zip(names, shown, strict=True))})
+    for name, row in zip(names, chances, strict=True):
+        texts = (None if cell is None else chance(cell) for cell in row)
+        rows.append({"method": name, **dict(zip(names, texts, strict=True))})
     return Table.of(
         "beats",
         "P(row beats column)",
@@ -48,12 +48,12 @@ def _wins(results: Results, a: str, b: str) -> Improvement:
 
 
 def wins_figure(ledger: Ledger) -> Figure | None:
-    """The same as a map: hatched where the interval holds a half, bold where the rule decides the difference."""
+    """P(row beats column) as a heat map: hatched if the interval contains 0.5, bold if the difference is decided."""
     results = ledger.results
     order = [arm for arm in by_mean(results, "test") if results.mean(results.cell(arm)).mean is not None]
     legible = len(order) <= LEGIBLE
     cells = [[HeatCell(text="") if a == b else _cell(ledger, a, b, legible) for b in order] for a in order]
-    if len(order) < 2 or all(one.value is None for row in cells for one in row):
+    if len(order) < 2 or all(cell.value is None for row in cells for cell in row):
         return None
     names = [results.arms[arm].name for arm in order]
     margin, wide, high = (
@@ -69,7 +69,7 @@ def wins_figure(ledger: Ledger) -> Figure | None:
     axes.set_ylabel("A (row)")
     axes.set_xlabel("B (column)")
     axes.xaxis.set_label_position("top")
-    lost = [arm for arm in results.arms if arm not in order]
+    left_out = [arm for arm in results.arms if arm not in order]
     return Figure(
         "beats",
         "Who beats whom",
@@ -79,18 +79,18 @@ def wins_figure(ledger: Ledger) -> Figure | None:
         "share itself is undecided (5 pairs or fewer never decide it). Bold: the difference of the two accuracies is "
         "decided; gains of the MI term within the family of gains, differences from random real images within theirs, "
         "all other pairs within a third. Methods are ordered by mean test accuracy."
-        f"{without(results, lost)}",
+        f"{without(results, left_out)}",
         drawing,
     )
 
 
 def _cell(ledger: Ledger, a: str, b: str, legible: bool) -> HeatCell:
-    """P(a beats b), with its interval where there is room."""
-    one = _wins(ledger.results, a, b)
-    if one.value is None:
+    """P(a beats b), with its interval if it would be legible."""
+    won = _wins(ledger.results, a, b)
+    if won.value is None:
         return HeatCell(text="")
-    text = f"{one.value:.2f}"
-    if legible and one.low is not None:
-        text += f"\n{one.low:.2f} – {one.high:.2f}"
-    undecided = one.low is None or one.high is None or one.low <= 0.5 <= one.high
-    return HeatCell(one.value, text, ledger[ledger.results.against(a, b)].differs, undecided)
+    text = f"{won.value:.2f}"
+    if legible and won.low is not None:
+        text += f"\n{won.low:.2f} – {won.high:.2f}"
+    undecided = won.low is None or won.high is None or won.low <= 0.5 <= won.high
+    return HeatCell(won.value, text, ledger[ledger.results.against(a, b)].differs, undecided)

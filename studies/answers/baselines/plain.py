@@ -18,7 +18,7 @@ TERM = {
     Decision.NEGLIGIBLE: "changes by no more than half a point",
     Decision.UNDECIDED: "is not shown to change",
 }
-# So many gains are named one by one; of more, those that are decided.
+# Up to this many gains are all named; of more, only those that are decided.
 NAMED = 5
 FLOORS = {
     Decision.GAIN: "better than random real images",
@@ -28,16 +28,18 @@ FLOORS = {
 }
 
 
-def plain(ledger: Ledger, best: str | None, gains: Sequence[Ruling], over: Sequence[Ruling]) -> list[Sentence | None]:
-    """The method that validation chooses, what the term does to each base, and who beats random images.
+def plain(
+    ledger: Ledger, best: str | None, gains: Sequence[Ruling], over_random: Sequence[Ruling]
+) -> list[Sentence | None]:
+    """The method that validation chooses, the term's effect on each base, and the methods that beat random images.
 
-    best: the key of that method; gains: of the term on each base; over: each method less random real images.
+    best: the chosen method's key; gains: of the term on each base; over_random: each method less random real images.
     """
-    if too_few([*gains, *over]):
+    if too_few([*gains, *over_random]):
         sets = plural(len(ledger.results.seeds), "set")
         text = f"With {sets} per method no comparison can be decided; a decision takes at least {FEWEST_PAIRS}."
-        return [_chosen(ledger, best), Sentence(text, tuple(one.claim for one in (*gains, *over)))]
-    return [_chosen(ledger, best), _terms(ledger, gains), _floors(ledger, over)]
+        return [_chosen(ledger, best), Sentence(text, tuple(ruling.claim for ruling in (*gains, *over_random)))]
+    return [_chosen(ledger, best), _terms(ledger, gains), _over_random(ledger, over_random)]
 
 
 def _chosen(ledger: Ledger, best: str | None) -> Sentence | None:
@@ -51,39 +53,41 @@ def _chosen(ledger: Ledger, best: str | None) -> Sentence | None:
     )
     if FLOOR not in results.arms or best == FLOOR:
         return Sentence(f"{text}.", (claim,))
-    over = ledger[results.against(best, FLOOR)]
-    return Sentence(f"{text} and {compared(over, results.arms[FLOOR].name)}.", (claim, over.claim))
+    over_random = ledger[results.against(best, FLOOR)]
+    return Sentence(f"{text} and {compared(over_random, results.arms[FLOOR].name)}.", (claim, over_random.claim))
 
 
 def _terms(ledger: Ledger, gains: Sequence[Ruling]) -> Sentence | None:
-    """What adding the term does to each base, by decision."""
+    """The effect of adding the term to each base, by decision."""
     if not gains:
         return None
     arms, parts = ledger.results.arms, []
-    bases = [arms[one.contrast.terms[1][1].arm].name for one in gains]
-    alone = len(set(bases)) == len(bases)
+    bases = [arms[gain.contrast.terms[1][1].arm].name for gain in gains]
+    distinct = len(set(bases)) == len(bases)
     for decision, word in TERM.items():
-        decided = [(one, base) for one, base in zip(gains, bases, strict=True) if one.decision is decision]
-        names = [base if alone else f"{base} as {arms[one.contrast.terms[0][1].arm].name}" for one, base in decided]
-        sizes = [f"{name} ({one.points})" for name, (one, _) in zip(names, decided, strict=True)]
+        decided = [(gain, base) for gain, base in zip(gains, bases, strict=True) if gain.decision is decision]
+        names = [
+            base if distinct else f"{base} as {arms[gain.contrast.terms[0][1].arm].name}" for gain, base in decided
+        ]
+        sizes = [f"{name} ({gain.points})" for name, (gain, _) in zip(names, decided, strict=True)]
         if decided and len(gains) > NAMED and decision in (Decision.NEGLIGIBLE, Decision.UNDECIDED):
             parts.append(f"{word} its base in {plural(len(decided), 'other case')}")
         elif decided:
             parts.append(f"{word} {listed(sizes)}")
-    return Sentence(f"Adding the MI term {'; it '.join(parts)}.", tuple(one.claim for one in gains))
+    return Sentence(f"Adding the MI term {'; it '.join(parts)}.", tuple(gain.claim for gain in gains))
 
 
-def _floors(ledger: Ledger, over: Sequence[Ruling]) -> Sentence | None:
-    """Who is better than random real images."""
-    if not over:
+def _over_random(ledger: Ledger, rulings: Sequence[Ruling]) -> Sentence | None:
+    """How many methods are better than random real images; rulings: each method less these."""
+    if not rulings:
         return None
-    names = [ledger.results.arms[one.contrast.terms[0][1].arm].name for one in over]
-    claims = tuple(one.claim for one in over)
-    if all(one.decision is Decision.GAIN for one in over):
-        return Sentence(f"All {plural(len(over), 'method')} are better than random real images.", claims)
+    names = [ledger.results.arms[ruling.contrast.terms[0][1].arm].name for ruling in rulings]
+    claims = tuple(ruling.claim for ruling in rulings)
+    if all(ruling.decision is Decision.GAIN for ruling in rulings):
+        return Sentence(f"All {plural(len(rulings), 'method')} are better than random real images.", claims)
     parts = []
     for decision, word in FLOORS.items():
-        decided = [name for name, one in zip(names, over, strict=True) if one.decision is decision]
+        decided = [name for name, ruling in zip(names, rulings, strict=True) if ruling.decision is decision]
         if decided:
             parts.append(f"{len(decided)} {'is' if len(decided) == 1 else 'are'} {word} ({', '.join(decided)})")
-    return Sentence(f"Of {plural(len(over), 'method')}, {'; '.join(parts)}.", claims)
+    return Sentence(f"Of {plural(len(rulings), 'method')}, {'; '.join(parts)}.", claims)

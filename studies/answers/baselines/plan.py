@@ -1,4 +1,4 @@
-"""Which trials a comparison of baselines runs: anchors, every base alone and with the MI term, one recipe for all."""
+"""Plans a comparison of baselines: anchors, every base alone and with the MI term, one recipe for all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from studies.answers.baselines.added_studies import read_added
 from studies.answers.baselines.flags import BaselinesFlags
-from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS, own_methods, plan_arms
+from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS, plan_arms, registered_methods
 from studies.engine.arms import Planned
 from studies.engine.options import Options
 from studies.engine.plan import Plan
@@ -19,16 +19,16 @@ CAPPED = {"evaluation.networks": str(FULL_NETWORKS), "evaluation.max_steps": str
 
 
 def plan_baselines(options: Options[BaselinesFlags], configuration: Configuration) -> Plan:
-    """Every method for every seed, data, network and recipe the same for all but full data, which is cut short.
+    """Every method for every seed, with the same data, network and recipe; full data alone is CAPPED.
 
-    Raises: InputError for a method with a recipe of its own, two that are one, and an added study that is no block.
+    Raises: InputError for `--base`, two methods with the same knobs, and an added study that does not fit as a block.
     """
     flags = options.flags
     if options.base != "dm":
         raise InputError(f"every base is compared; name one as --method mim:base={options.base} instead of --base")
-    planned, plan = plan_arms(options, flags.methods or own_methods(), cap=_cap)
+    planned, plan = plan_arms(options, flags.methods or registered_methods(), cap=_cap)
     _require_different(planned)
-    read_added(flags.added, [one.arm.key for one in planned], str(configuration.flat["dataset"]), options.ipc)
+    read_added(flags.added, [item.arm.key for item in planned], str(configuration.flat["dataset"]), options.ipc)
     return plan
 
 
@@ -37,12 +37,12 @@ def _cap(flat: Flat) -> dict[str, str]:
 
 
 def _require_different(planned: Sequence[Planned]) -> None:
-    """Refuse a comparison of a method with itself.
+    """Refuse two arms with the same configuration.
 
     Raises: InputError.
     """
-    for one, other in combinations(planned, 2):
-        if one.config == other.config:
+    for first, second in combinations(planned, 2):
+        if first.config == second.config:
             raise InputError(
-                f"{one.arm.key} and {other.arm.key} are the same method with the same knobs; give one of them"
+                f"{first.arm.key} and {second.arm.key} are the same method with the same knobs; give one of them"
             )

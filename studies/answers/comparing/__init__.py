@@ -1,1 +1,1 @@
-"""Methods beside each other: what a comparison runs, and what its rows say of each method."""
+"""Comparisons of methods: their flags, and their arms as complete configurations."""

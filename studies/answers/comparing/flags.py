@@ -12,13 +12,13 @@ from studies.engine.flags import Flags, add_method_flag
 
 @dataclass(frozen=True)
 class ComparisonFlags(Flags):
-    """Which methods a comparison holds against each other; empty for the study's own."""
+    """The methods of a comparison, as specs; empty for the study's defaults."""
 
     methods: tuple[str, ...] = ()
     quick: bool = False
 
     def describe(self) -> str:
-        """The comparison in words."""
+        """The comparison in words, for study.json and the report."""
         return "every method with the same seeds"
 
     @staticmethod
@@ -32,7 +32,7 @@ class ComparisonFlags(Flags):
 
     @classmethod
     def parse(cls, arguments: argparse.Namespace) -> Self:
-        """The parsed flags, checked as far as words go.
+        """Build the flags from parsed arguments and check their syntax.
 
         Raises: InputError.
         """

@@ -15,26 +15,23 @@ from studies.engine.configuring import configured, shared_entries
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 
-# The ceiling trains on the whole training split for every seed: one network, and no more steps than these.
+# The ceiling trains on the whole training split: one network a seed, for at most so many steps.
 FULL_STEPS = 500
 FULL_NETWORKS = 1
 
 Extra = Callable[[Flat], Mapping[str, str]]
-"""Further assignments for an arm by its configuration, such as the recipe it was published with."""
+"""Returns further assignments for an arm with this configuration, such as the recipe of its published number."""
 
 
-def own_methods() -> tuple[str, ...]:
-    """Whatever is registered: selections first, each base alone and with the MI term if it takes one, full data last.
-
-    A method joins by being registered.
-    """
+def registered_methods() -> tuple[str, ...]:
+    """The specs of all registered methods: selections, each base alone and (if allowed) with the MI term, full data."""
     built = {name: METHODS.build(name) for name in METHODS.names() if METHODS.get(name) is not Mim}
     selections = [name for name, method in built.items() if method.iterations == 0 and name != "full"]
-    found = sorted(selections, key=lambda name: (name != "random", name))
+    specs = sorted(selections, key=lambda name: (name != "random", name))
     for name, method in built.items():
         if method.iterations:
-            found += [name, spec(TERM, {"method.base": name, **EQUAL_STRENGTH})] if _takes_the_term(name) else [name]
-    return (*found, "full")
+            specs += [name, spec(TERM, {"method.base": name, **EQUAL_STRENGTH})] if _takes_the_term(name) else [name]
+    return (*specs, "full")
 
 
 def _takes_the_term(base: str) -> bool:
@@ -50,42 +47,45 @@ def plan_arms(
 ) -> tuple[list[Planned], Plan]:
     """Every method of `specs` (`NAME[:knob=value,...]`) for every seed.
 
-    What `--set` assigns goes to each method that has such a knob: over what `extra` assigns, under what `cap` does.
+    `--set` assigns to each method that has the knob; it overrides `extra`, and `cap` overrides it.
     Raises: InputError, UnknownNameError or KnobError.
     """
     planned = [arm_of(options, text, extra, cap) for text in specs]
-    twice = [key for key, count in Counter(one.arm.key for one in planned).items() if count > 1]
-    if twice:
-        raise InputError(f"{twice[0]} is given twice; give one of them")
+    repeated = [key for key, count in Counter(item.arm.key for item in planned).items() if count > 1]
+    if repeated:
+        raise InputError(f"{repeated[0]} is given twice; give one of them")
     for key in options.assigned:
-        if not any(_meant(key, one.config) for one in planned):
-            raise unknown("knob", key, [name for one in planned for name in one.config])
+        if not any(_set_knob(key, item.config) for item in planned):
+            raise unknown("knob", key, [name for item in planned for name in item.config])
     settings, trials = cross(planned, (), options.seeds)
     return planned, Plan((), tuple(with_controls(settings)), trials)
 
 
 def arm_of(options: Options[Any], text: str, extra: Extra | None = None, cap: Extra | None = None) -> Planned:
-    """One method as it is given on a command line; its control is known among the others only."""
+    """The arm of a method's spec, with its configuration but without a control, which depends on the other arms.
+
+    extra, cap: as in `plan_arms`. Raises: InputError, UnknownNameError or KnobError.
+    """
     name, _, knobs = text.partition(":")
     METHODS.get(name)
-    given = assignments([text.strip() for text in knobs.split(",") if text.strip()], "--method")
-    base = {key: text for key, text in given.items() if key in ("base", "method.base")}
-    bare = configured(options, {"method": name}, base).flat
-    own = {_of_the_method(key, bare): text for key, text in given.items()}
-    first = configured(options, {"method": name}, own).flat
-    assigned = dict(extra(first)) if extra else {}
-    assigned |= {knob: text for key, text in options.assigned.items() if (knob := _meant(key, first))}
-    assigned |= (dict(cap(first)) if cap else {}) | own
+    in_spec = assignments([text.strip() for text in knobs.split(",") if text.strip()], "--method")
+    base = {key: text for key, text in in_spec.items() if key in ("base", "method.base")}
+    defaults = configured(options, {"method": name}, base).flat
+    method_knobs = {_method_knob(key, defaults): text for key, text in in_spec.items()}
+    flat = configured(options, {"method": name}, method_knobs).flat
+    assigned = dict(extra(flat)) if extra else {}
+    assigned |= {knob: text for key, text in options.assigned.items() if (knob := _set_knob(key, flat))}
+    assigned |= (dict(cap(flat)) if cap else {}) | method_knobs
     config = {**shared_entries(options), **configured(options, {"method": name}, assigned).flat}
-    told: Flat = {key: config[key] for key in [*(["method.base"] if name == TERM else []), *own]}
-    role = name if name in (FLOOR, CEILING) and not told else "method"
-    return Planned(Arm(spec(name, told), name, told, role=role), config)
+    distinguishing: Flat = {key: config[key] for key in [*(["method.base"] if name == TERM else []), *method_knobs]}
+    role = name if name in (FLOOR, CEILING) and not distinguishing else "method"
+    return Planned(Arm(spec(name, distinguishing), name, distinguishing, role=role), config)
 
 
-def _of_the_method(key: str, config: Flat) -> str:
-    """The method's knob that a key means, whatever else bears that name: `lr` is `method.lr`.
+def _method_knob(key: str, config: Flat) -> str:
+    """The method's knob that a key of a spec names, even if other components have the same knob: `method.lr` for `lr`.
 
-    Raises: InputError for a knob of another component, UnknownNameError for none or two of the method's.
+    Raises: InputError for a knob of another component, UnknownNameError if no knob of the method fits, or several do.
     """
     knobs = [name for name in config if f"{name}.".startswith("method.")]
     if not matching(key, knobs) and matching(key, config):
@@ -94,17 +94,17 @@ def _of_the_method(key: str, config: Flat) -> str:
 
 
 def shared_configuration(options: Options[Any]) -> Configuration:
-    """What the methods of a comparison share: data set, network and recipe."""
-    anything = configured(options, {"method": "random"}, {})
-    shared = {name: text for key, text in options.assigned.items() if (name := _meant(key, anything.flat))}
+    """The configuration that the methods of a comparison share: data set, network and recipe."""
+    defaults = configured(options, {"method": "random"}, {})
+    shared = {name: text for key, text in options.assigned.items() if (name := _set_knob(key, defaults.flat))}
     return configured(options, {"method": "random"}, shared)
 
 
-def _meant(key: str, config: Flat) -> str | None:
-    """The knob of a method that `--set` means, or None where it has none: `base.lr` is a plain base's own `lr`.
+def _set_knob(key: str, config: Flat) -> str | None:
+    """The knob of a configuration that a key of `--set` names, or None; `base.lr` is the `lr` of a bare base.
 
-    Raises: UnknownNameError for a key that could mean two: one method's rate must not be another's recipe.
+    Raises: UnknownNameError for an ambiguous key: one method's rate must not be another's recipe.
     """
-    plain = config["method"] != "mim" and key.startswith(("base.", "method.base."))
-    own = key.replace("base.", "", 1) if plain else key
-    return resolve(own, config) if matching(own, config) else None
+    bare_base = config["method"] != "mim" and key.startswith(("base.", "method.base."))
+    name = key.replace("base.", "", 1) if bare_base else key
+    return resolve(name, config) if matching(name, config) else None

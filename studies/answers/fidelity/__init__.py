@@ -1,1 +1,1 @@
-"""Ours beside the published number: what is run for a cell of the table, and what came out."""
+"""Fidelity: the plan that runs published recipes, and the answer that compares our accuracies with published ones."""

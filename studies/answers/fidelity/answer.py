@@ -1,4 +1,4 @@
-"""The fidelity answer: a sentence and a row for each method, and its accuracy on the way."""
+"""The fidelity answer: a sentence and a table row for each method, and its accuracy while distilling."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from studies.engine.statistics import Interval, mean_interval
 from studies.engine.statistics.contrasts import Decision
 from studies.engine.wording import decimal, images, plural
 
-# What method.md asks of a recipe that is run in full, in points.
+# The margin within which a recipe that is run in full must reproduce the published accuracy, in points.
 CLOSE = 1.5
 FROM_PUBLISHED = {
     Decision.GAIN: "above it",
@@ -32,32 +32,36 @@ FROM_PUBLISHED = {
 }
 
 
-class Beside:
-    """The rulings of a fidelity study: each base against its published number, each term against its base."""
+class PublishedComparison:
+    """Each base less its published accuracy, and each method with the MI term less its base, judged.
+
+    published: by arm; gaps: the rulings of ours less published, by arm; gains: those of the term, by arm.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger, self.results = ledger, ledger.results
-        self.cells = {arm: cell for arm in self.results.arms if (cell := self._published(arm)) is not None}
-        gains = [self.results.gain(arm.key) for arm in self.results.arms.values() if arm.control]
+        arms = self.results.arms
+        self.published = {arm: entry for arm in arms if (entry := self._published(arm)) is not None}
+        gains = [self.results.gain(arm.key) for arm in arms.values() if arm.control]
         self.gains = self._by_arm(ledger.family("gains over the base", gains))
-        gaps = [self._gap(arm, cell) for arm, cell in self.cells.items()]
-        self.gaps = dict(zip(self.cells, ledger.family("less the published number", gaps), strict=True))
+        gaps = [self._gap(arm, entry) for arm, entry in self.published.items()]
+        self.gaps = dict(zip(self.published, ledger.family("less the published number", gaps), strict=True))
 
     def _published(self, arm: str) -> Published | None:
-        """The published number that an arm stands beside; none for a base with the MI term."""
+        """The published accuracy of an arm's method; None for a base with the MI term."""
         config = self.results.config(arm)
         if not config or config["method"] == TERM:
             return None
         return published(str(config["dataset"]), int(config["ipc"]), str(config["method"]))
 
-    def _gap(self, arm: str, cell: Published) -> Contrast:
-        name, place = self.results.arms[arm].name, self.results.cell(arm)
-        values, what = self.results.sets(place) - cell.accuracy / 100, f"{name} less {cell.accuracy} published"
-        return self.results.contrast(slug("published", arm), what, (1.0, place), margin=CLOSE / 100, values=values)
+    def _gap(self, arm: str, entry: Published) -> Contrast:
+        name, cell = self.results.arms[arm].name, self.results.cell(arm)
+        values, what = self.results.sets(cell) - entry.accuracy / 100, f"{name} less {entry.accuracy} published"
+        return self.results.contrast(slug("published", arm), what, (1.0, cell), margin=CLOSE / 100, values=values)
 
     @staticmethod
     def _by_arm(rulings: list[Ruling]) -> dict[str, Ruling]:
-        return {one.contrast.terms[0][1].arm: one for one in rulings}
+        return {ruling.contrast.terms[0][1].arm: ruling for ruling in rulings}
 
 
 def write_answer(folder: StudyFolder) -> Answer:
@@ -65,73 +69,73 @@ def write_answer(folder: StudyFolder) -> Answer:
     ledger = Ledger(Results(folder))
     if not folder.rows and (why := unready(ledger, list(ledger.results.arms), "test")) is not None:
         return ledger.compose(why)
-    found = Beside(ledger)
+    comparison = PublishedComparison(ledger)
     arms = list(ledger.results.arms)
-    means = {f"{ledger.results.arms[arm].name}/test_accuracy": _mean(found, arm).mean for arm in arms}
+    means = {f"{ledger.results.arms[arm].name}/test_accuracy": _mean(comparison, arm).mean for arm in arms}
     return ledger.compose(
-        Part([_sentence(found, arm) for arm in arms], [_table(found)], [_curves(ledger.results)]),
-        Part(notes=[*_notes(found), more_seeds(ledger)], summary=means, plain=plain(ledger, found.gaps)),
+        Part([_sentence(comparison, arm) for arm in arms], [_table(comparison)], [_curves(ledger.results)]),
+        Part(notes=[*_notes(comparison), more_seeds(ledger)], summary=means, plain=plain(ledger, comparison.gaps)),
     )
 
 
-def _mean(found: Beside, arm: str) -> Interval:
-    return found.results.mean(found.results.cell(arm))
+def _mean(comparison: PublishedComparison, arm: str) -> Interval:
+    return comparison.results.mean(comparison.results.cell(arm))
 
 
 def schedule(config: dict[str, Scalar]) -> list[str]:
-    """What differs from the method's published defaults, as `batch_real 32 (256)`."""
-    usual = _usual(config)
-    told = [
-        f"{key.rpartition('.')[2]} {_shown(value)} ({_shown(usual[key])})"
+    """The differences from a method's published schedule, `batch_real 32 (256)`: our value (the published one)."""
+    defaults = _defaults(config)
+    differences = [
+        f"{key.rpartition('.')[2]} {_shown(value)} ({_shown(defaults[key])})"
         for key, value in config.items()
-        if key in usual and value != usual[key]
+        if key in defaults and value != defaults[key]
     ]
     if config.get("network.width", 128) != 128:
-        told.append(f"network width {config['network.width']} (128)")
-    return told + (_trajectories(config) if config.get("method.base", config["method"]) == "mtt" else [])
+        differences.append(f"network width {config['network.width']} (128)")
+    return differences + (_trajectories(config) if config.get("method.base", config["method"]) == "mtt" else [])
 
 
 def _trajectories(config: dict[str, Scalar]) -> list[str]:
-    """What MTT's published numbers have that no knob of ours says; see its docstring."""
+    """The differences from MTT's published runs that no knob expresses; see the docstring of MTT."""
     name = SAME.get(str(config["dataset"]), str(config["dataset"]))
-    told = ["rate of the recipe (the learned one)"]
+    differences = ["rate of the recipe (the learned one)"]
     if name != "cifar10":
-        return [*told, "CIFAR-10's settings"]
-    return [*told, "no ZCA (ZCA)"] if int(config["ipc"]) < 50 else told
+        return [*differences, "CIFAR-10's settings"]
+    return [*differences, "no ZCA (ZCA)"] if int(config["ipc"]) < 50 else differences
 
 
 def _shown(value: Scalar) -> str:
     if isinstance(value, bool | str):
         return str(value)
-    return f"{value:g}" if value else "follows ipc"  # of a method's knobs, only those that do are 0 by default
+    return f"{value:g}" if value else "follows ipc"  # the only knobs with the default 0 are those that follow ipc
 
 
-def _usual(config: dict[str, Scalar]) -> dict[str, Scalar]:
-    """The knobs of the configured method, or of the base under it, at their defaults."""
+def _defaults(config: dict[str, Scalar]) -> dict[str, Scalar]:
+    """The default knobs of the configured method, or of the MI term with the configured base."""
     if config["method"] != TERM:
         return flatten(METHODS.build(str(config["method"])), "method")
     return flatten(METHODS.build(TERM, {"base": config["method.base"]}), "method")
 
 
-def _sentence(found: Beside, arm: str) -> Sentence | None:
-    results, cell, config = found.results, found.results.cell(arm), found.results.config(arm)
+def _sentence(comparison: PublishedComparison, arm: str) -> Sentence | None:
+    results, cell, config = comparison.results, comparison.results.cell(arm), comparison.results.config(arm)
     if not config:
         return None
-    ours, claim = found.ledger.claimed_mean(cell)
+    ours, claim = comparison.ledger.claimed_mean(cell)
     lost = "".join(f"; {n} {ENDED[status]}" for status in ("diverged", "error") if (n := results.ended(cell, status)))
     name, start = results.arms[arm].name, f"On {config['dataset']}, with {images(int(config['ipc']))}"
     if ours.mean is None:
         return Sentence(f"{start}, no set of {name} could be scored{lost}.")
     sets = f"{plural(ours.n, 'set')} of {plural(results.judges(cell), 'network')}"
     text, claims = f"{start}, {name} reached {percent(ours)} (n = {sets}{lost})", [claim]
-    if arm in found.gaps:
-        gap = found.gaps[arm]
+    if arm in comparison.gaps:
+        gap = comparison.gaps[arm]
         difference = decimal(100 * (gap.interval.mean or 0.0), "+.1f")
-        text += f", where {found.cells[arm].accuracy:.1f}% is published"
+        text += f", where {comparison.published[arm].accuracy:.1f}% is published"
         text += f" (difference {difference} points, {FROM_PUBLISHED[gap.decision]})"
         claims.append(gap.claim)
-    if arm in found.gains:
-        gain = found.gains[arm]
+    if arm in comparison.gains:
+        gain = comparison.gains[arm]
         text += f", {gain.points} compared with its base alone over {plural(gain.interval.n, 'pair')} ({gain.word})"
         claims.append(gain.claim)
     changed = schedule(config)
@@ -139,11 +143,11 @@ def _sentence(found: Beside, arm: str) -> Sentence | None:
     return Sentence(text, tuple(claims))
 
 
-def _table(found: Beside) -> Table:
+def _table(comparison: PublishedComparison) -> Table:
     return Table.of(
         "fidelity",
         "Our accuracy and the published one",
-        [_row(found, arm) for arm in found.results.arms],
+        [_row(comparison, arm) for arm in comparison.results.arms],
         "Test accuracy with 95% t intervals over synthetic sets; a star marks a decided difference (Holm-corrected "
         f"over this column, margin {CLOSE} points). Spreads are standard deviations in points, that between sets with "
         "network noise removed. Nothing is chosen by these numbers: the last iteration and the last epoch count. From "
@@ -153,17 +157,17 @@ def _table(found: Beside) -> Table:
     )
 
 
-def _row(found: Beside, arm: str) -> dict[str, Cell]:
-    results, config = found.results, found.results.config(arm)
-    cell, ours = results.cell(arm), _mean(found, arm)
-    beside, peak, parts = found.cells.get(arm), _measured(results, arm, "peak_bytes"), results.spread(cell)
+def _row(comparison: PublishedComparison, arm: str) -> dict[str, Cell]:
+    results, config = comparison.results, comparison.results.config(arm)
+    cell, ours, gains = results.cell(arm), _mean(comparison, arm), comparison.gains
+    entry, peak, parts = comparison.published.get(arm), _measured(results, arm, "peak_bytes"), results.spread(cell)
     return {
         "method": results.arms[arm].name,
-        "published": None if beside is None else Quantity(beside.accuracy / 100, unit="percent"),
-        "published, from memory": None if beside is None else "" if beside.certain else "yes",
+        "published": None if entry is None else Quantity(entry.accuracy / 100, unit="percent"),
+        "published, from memory": None if entry is None else "" if entry.certain else "yes",
         "ours": Quantity.of(ours, "percent"),
-        "difference": found.gaps[arm].starred if arm in found.gaps else None,
-        "paired gain over its base": found.gains[arm].quantity if arm in found.gains and config else None,
+        "difference": comparison.gaps[arm].starred if arm in comparison.gaps else None,
+        "paired gain over its base": gains[arm].quantity if arm in gains and config else None,
         "between sets, points": None if parts.sets is None else round(100 * parts.sets.value, 2),
         "between networks, points": None if parts.networks is None else round(100 * parts.networks.value, 2),
         "sets × networks": f"{ours.n} × {results.judges(cell)} of {len(results.trials(cell))}",
@@ -178,16 +182,16 @@ def _row(found: Beside, arm: str) -> dict[str, Cell]:
 
 
 def _measured(results: Results, arm: str, key: str) -> float | None:
-    """The median of what an arm's trials measured."""
+    """The median of a measurement, such as `peak_bytes`, over an arm's trials; None without any."""
     rows = results.rows(results.cell(arm))
-    found = [row.measured[key] for row in rows if row.measured.get(key) is not None]
-    return statistics.median(found) if found else None
+    values = [row.measured[key] for row in rows if row.measured.get(key) is not None]
+    return statistics.median(values) if values else None
 
 
 def _recipe(config: dict[str, Scalar]) -> str:
     augment = str(config["evaluation.augment"])
-    told = "none" if augment == "none" else f"{augment.replace('_', ' ')} for each {config['evaluation.drawn']}"
-    return f"{config['evaluation.epochs']} epochs, augmentation: {told}"
+    text = "none" if augment == "none" else f"{augment.replace('_', ' ')} for each {config['evaluation.drawn']}"
+    return f"{config['evaluation.epochs']} epochs, augmentation: {text}"
 
 
 def _seconds(median: float | None) -> Quantity | None:
@@ -195,15 +199,15 @@ def _seconds(median: float | None) -> Quantity | None:
 
 
 def curve_of(results: Results, arm: str) -> list[tuple[int, Interval]]:
-    """(iteration, validation accuracy over sets) at the interim stops and at the end."""
-    found: dict[int, list[float]] = {}
+    """(iteration, validation accuracy over sets) at the interim evaluations and at the end."""
+    accuracies: dict[int, list[float]] = {}
     for row in results.rows(results.cell(arm)):
         if row.clean_validation:
             for iteration, accuracy in row.rungs:
-                found.setdefault(iteration, []).append(accuracy)
+                accuracies.setdefault(iteration, []).append(accuracy)
             last = next((int(value) for key, value in row.config.items() if key.endswith(".iterations")), 0)
-            found.setdefault(last, []).append(statistics.fmean(row.clean_validation))
-    return [(iteration, mean_interval(values)) for iteration, values in sorted(found.items())]
+            accuracies.setdefault(last, []).append(statistics.fmean(row.clean_validation))
+    return [(iteration, mean_interval(values)) for iteration, values in sorted(accuracies.items())]
 
 
 def _curves(results: Results) -> Figure | None:
@@ -214,9 +218,9 @@ def _curves(results: Results) -> Figure | None:
     style = styles(results.arms)
     for k, (arm, curve) in enumerate(curves.items()):
         share = np.array([iteration for iteration, _ in curve]) / curve[-1][0]
-        told = any(key.endswith(".iterations") for key in results.arms[arm].knobs)
-        name = results.arms[arm].name + ("" if told else f", {curve[-1][0]} iterations")
-        bars(axes, dodged(share, k, len(curves)), [one for _, one in curve], style[arm], name, fraction=True)
+        named = any(key.endswith(".iterations") for key in results.arms[arm].knobs)
+        name = results.arms[arm].name + ("" if named else f", {curve[-1][0]} iterations")
+        bars(axes, dodged(share, k, len(curves)), [interval for _, interval in curve], style[arm], name, fraction=True)
     axes.set_xlabel("share of the iterations")
     axes.set_ylabel("validation accuracy")
     axes.set_xlim(0, 1.06)
@@ -234,16 +238,16 @@ def _curves(results: Results) -> Figure | None:
     )
 
 
-def _notes(found: Beside) -> list[str]:
-    results, sources = found.results, {cell.source for cell in found.cells.values()}
+def _notes(comparison: PublishedComparison) -> list[str]:
+    results, sources = comparison.results, {entry.source for entry in comparison.published.values()}
     notes = [f"Published numbers: {'; '.join(sorted(sources))}."] if sources else []
     if str(results.folder.study["dataset"]).startswith("npz:cifar10_20k"):
         notes.append("The published numbers use all 50,000 training images, ours the 20,000 of this file.")
     names = {arm: results.arms[arm].name for arm in results.arms}
-    far = [names[arm] for arm, gap in found.gaps.items() if 100 * abs(gap.interval.mean or 0.0) > CLOSE]
+    far = [names[arm] for arm, gap in comparison.gaps.items() if 100 * abs(gap.interval.mean or 0.0) > CLOSE]
     if far:
         notes.append(f"More than {CLOSE} points from the published number: {', '.join(far)}.")
-    single = [name for arm, name in names.items() if _mean(found, arm).n == 1]
+    single = [name for arm, name in names.items() if _mean(comparison, arm).n == 1]
     if single:
         notes.append(f"From a single set, without an interval: {', '.join(single)}.")
     return notes

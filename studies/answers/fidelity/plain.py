@@ -19,7 +19,7 @@ REACHED = {
 
 
 def plain(ledger: Ledger, gaps: Mapping[str, Ruling]) -> list[Sentence | None]:
-    """How many methods reach their published number. gaps: ours less it, by arm."""
+    """How many methods reach their published accuracy. gaps: ours less published, by arm."""
     if not gaps:
         return []
     names = {arm: ledger.results.arms[arm].name for arm in gaps}
@@ -31,7 +31,7 @@ def plain(ledger: Ledger, gaps: Mapping[str, Ruling]) -> list[Sentence | None]:
             groups.append(f"{len(arms)} {'is' if len(arms) == 1 else 'are'} {word} ({sizes})")
     start = f"Of {plural(len(gaps), 'method')} with a published accuracy on {ledger.results.folder.study['dataset']}"
     sentences: list[Sentence | None] = [
-        Sentence(f"{start}, {'; '.join(groups)}.", tuple(one.claim for one in gaps.values()))
+        Sentence(f"{start}, {'; '.join(groups)}.", tuple(gap.claim for gap in gaps.values()))
     ]
     if too_few(list(gaps.values())):
         text = f"A decision takes at least {FEWEST_PAIRS} synthetic sets per method."

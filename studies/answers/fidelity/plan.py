@@ -1,4 +1,4 @@
-"""Which trials a fidelity study runs: each method with the recipe that its published number was made with."""
+"""Plans a fidelity study: each method with the recipe of its published accuracy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ METHODS = ("random", "dc", "dsa", "dm", "mtt")
 
 
 def plan_fidelity(options: Options[ComparisonFlags], configuration: Configuration) -> Plan:
-    """Each method that was named, else METHODS."""
+    """Each method of `--method`, by default METHODS, for every seed.
+
+    Raises: InputError, UnknownNameError or KnobError.
+    """
     dataset = dataset_name(options.dataset)
     _, plan = plan_arms(options, options.flags.methods or METHODS, lambda flat: published_recipe(flat, dataset))
     return plan

@@ -1,4 +1,4 @@
-"""Published test accuracies with ConvNet-3, and the recipe that each was evaluated with."""
+"""Published test accuracies with ConvNet-3, and the recipe with which each was evaluated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEMORY = "the literature, quoted from memory and not checked again"
 
 @dataclass(frozen=True)
 class Published:
-    """An accuracy in percent and where it stands."""
+    """A published test accuracy in percent and its source; certain: checked against the source."""
 
     accuracy: float
     source: str
@@ -27,9 +27,9 @@ class Published:
 
 
 def _rows(dataset: str, method: str, source: str, *accuracies: float | None) -> dict[tuple[str, int, str], Published]:
-    """The cells of a method for 1, 10 and 50 images a class."""
-    cells = zip((1, 10, 50), accuracies, strict=True)
-    return {(dataset, ipc, method): Published(value, source) for ipc, value in cells if value is not None}
+    """The entries of a method for 1, 10 and 50 images per class."""
+    entries = zip((1, 10, 50), accuracies, strict=True)
+    return {(dataset, ipc, method): Published(value, source) for ipc, value in entries if value is not None}
 
 
 PUBLISHED: Mapping[tuple[str, int, str], Published] = {
@@ -56,33 +56,33 @@ PUBLISHED: Mapping[tuple[str, int, str], Published] = {
     **_rows("cifar100", "dm", DM, 11.4, 29.7, 43.6),
     **_rows("cifar100", "mtt", MTT, 24.3, 40.1, 47.7),
 }
-# The same network on all training images.
-WHOLE: Mapping[str, Published] = {
+# Accuracies of the same network trained on all training images.
+FULL_DATA: Mapping[str, Published] = {
     "mnist": Published(99.6, DC),
     "fashion_mnist": Published(93.5, MEMORY),
     "svhn": Published(95.4, DC),
     "cifar10": Published(84.8, DC),
     "cifar100": Published(56.2, DSA),
 }
-# Sets whose images are those of a published one.
+# Data sets with the images of a published one, by the published one's name.
 SAME = {"npz:cifar10_20k": "cifar10"}
 
-# Sets whose random row is DC's, without augmentation; that of the others is DSA's and DM's.
+# Data sets whose published random row is DC's, without augmentation; the others' is that of DSA and DM.
 PLAIN = ("mnist", "fashion_mnist", "svhn")
 
 
 def published(dataset: str, ipc: int, method: str) -> Published | None:
-    """The published accuracy of a cell, if there is one."""
+    """The published accuracy of a method, or None."""
     known = SAME.get(dataset, dataset)
-    return WHOLE.get(known) if method == "full" else PUBLISHED.get((known, ipc, method))
+    return FULL_DATA.get(known) if method == "full" else PUBLISHED.get((known, ipc, method))
 
 
 def published_recipe(flat: Flat, dataset: str) -> dict[str, str]:
-    """How the networks of a method's published number are trained, as assignments.
+    """The recipe that trained the networks of a method's published accuracy, as assignments.
 
-    DC, and random images of the sets in its own table: the recipe `dc`, which augments on MNIST for DC alone. All
-    else: DSA's augmentation for 1000 epochs, with DC's new optimizer at the drop.
-    Source: shared by the public code of DC, DSA and DM; which recipe the random rows of a table have is the table's.
+    DC, and random images of the data sets in DC's table: the recipe `dc`; only DC itself augments on MNIST. All
+    others: DSA's augmentation for 1000 epochs, with a new optimizer at the drop of the rate, as in DC's code.
+    Source: the public code that DC, DSA and DM share; a random row has the recipe of the table that it is from.
     """
     method, known = str(flat.get("method.base", flat["method"])), SAME.get(dataset, dataset)
     if method == "dc" and known == "mnist":

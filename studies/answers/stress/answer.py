@@ -27,13 +27,13 @@ from studies.engine.folder import StudyFolder
 from studies.engine.statistics.contrasts import Decision
 
 METRIC = "balanced"
-# Columns side by side, beyond which pictures become stamps.
+# More columns than these make the pictures too small to see.
 SHOWN = 3
 CURVES = (
     "Full data is one network trained for at most 500 steps. Horizontal axis: the realised share of wrong labels, the "
     "requested n_max / n_min, or the severity."
 )
-TOGETHER = {
+INTERACTIONS = {
     Decision.LOSS: "higher for",
     Decision.GAIN: "lower for",
     Decision.NEGLIGIBLE: "no different beyond half a point for",
@@ -49,64 +49,63 @@ def write_answer(folder: StudyFolder) -> Answer:
     if (why := unready(ledger, control, METRIC)) is not None:
         return ledger.compose(why)
     main = [arm.key for arm in arms if arm.role != "extra"]
-    found = Response(ledger, METRIC, main)
-    clean = Part([overview(ledger, list(ledger.results.arms), METRIC), *found.costs(), *found.gains()])
-    with_controls = [*control, *(arm for arm in main if arm in found.terms)]
-    every = matrices(found, list(ledger.results.arms)) if len(main) < len(arms) else Part()
-    seen = occurrences(ledger, _groups(found, folder.conditions))
-    failing = failure_part(ledger, seen)
-    classes, (transitions, realised) = class_part(found), training_part(ledger)
-    images = _images(found)
+    response = Response(ledger, METRIC, main)
+    clean = Part([overview(ledger, list(ledger.results.arms), METRIC), *response.costs(), *response.gains()])
+    with_controls = [*control, *(arm for arm in main if arm in response.terms)]
+    matrix = matrices(response, list(ledger.results.arms)) if len(main) < len(arms) else Part()
+    failures = failure_part(ledger, occurrences(ledger, _groups(response, folder.conditions)))
+    classes, (transitions, realised) = class_part(response), training_part(ledger)
+    images = _images(response)
     return ledger.compose(
         clean,
         Part(classes.sentences),
-        selection_part(found, folder.conditions),
-        Part([_together(found)]),
-        Part(failing.sentences, failed=failing.failed),
+        selection_part(response, folder.conditions),
+        Part([_interaction(response)]),
+        Part(failures.sentences, failed=failures.failed),
         Part([losses(ledger)]),
-        Part(tables=[*every.tables, degradation_table(found), slope_table(found)]),
-        Part(tables=[*classes.tables, realised, *failing.tables]),
+        Part(tables=[*matrix.tables, degradation_table(response), slope_table(response)]),
+        Part(tables=[*classes.tables, realised, *failures.tables]),
         Part(
             figures=[
-                degradation_figure(found, CURVES),
-                *every.figures,
-                crossed(found, with_controls),
-                failing.figures[0],
+                degradation_figure(response, CURVES),
+                *matrix.figures,
+                crossed(response, with_controls),
+                failures.figures[0],
             ]
         ),
-        Part(figures=[*classes.figures, transitions, images, *failing.figures[1:]]),
-        Part(notes=[*_notes(folder), more_seeds(ledger)], summary=_summary(found), plain=plain(found)),
+        Part(figures=[*classes.figures, transitions, images, *failures.figures[1:]]),
+        Part(notes=[*_notes(folder), more_seeds(ledger)], summary=_summary(response), plain=plain(response)),
     )
 
 
-def _groups(found: Response, conditions: Sequence[Condition]) -> dict[Cell, Group]:
-    """What the detectors of groups read; the families that only they ask for are judged here."""
-    ledger, results = found.ledger, found.results
+def _groups(response: Response, conditions: Sequence[Condition]) -> dict[Cell, Group]:
+    """What the failure detectors of groups read, by cell; judges the families that only these detectors need."""
+    ledger, results = response.ledger, response.results
     cells = [Cell(arm, levels) for levels in results.levels for arm in results.arms]
     cells = [cell for cell in cells if results.setting(cell) and results.arms[cell.arm].method != CEILING]
-    over = {
+    over_random = {
         cell: results.against(cell.arm, FLOOR, cell.levels, METRIC)
         for cell in cells
         if cell.arm != FLOOR and FLOOR in results.arms
     }
     without_noise: dict[Levels, tuple[str, ...]] = {
-        (one.label,): _without_noise(one) for one in conditions if one.noisy
+        (condition.label,): _without_noise(condition) for condition in conditions if condition.noisy
     }
     noisy = [cell for cell in cells if cell.levels in without_noise]
     chance = _chance(results)
     random, rejected, memorising = (
-        dict(zip(of, ledger.family(name, of.values()), strict=True))
-        for name, of in (
-            ("over random real images", over),
-            ("images that the reference rejects", {cell: _rejected(found, cell, without_noise) for cell in noisy}),
-            ("wrong labels given to flipped images, less chance", _memorising(found, noisy, chance)),
+        dict(zip(contrasts, ledger.family(name, contrasts.values()), strict=True))
+        for name, contrasts in (
+            ("over random real images", over_random),
+            ("images that the reference rejects", {cell: _rejected(response, cell, without_noise) for cell in noisy}),
+            ("wrong labels given to flipped images, less chance", _memorising(response, noisy, chance)),
         )
     )
     return {
         cell: Group(
             accuracy=results.networks_of(cell, METRIC),
             over_random=random[cell].judged if cell in random else None,
-            gain=found.gain(cell.arm, cell.levels).judged if cell.arm in found.terms else None,
+            gain=response.gain(cell.arm, cell.levels).judged if cell.arm in response.terms else None,
             rejected=rejected[cell].judged if cell in rejected else None,
             memorising=memorising[cell].judged if cell in memorising else None,
             chance=chance,
@@ -115,25 +114,25 @@ def _groups(found: Response, conditions: Sequence[Condition]) -> dict[Cell, Grou
     }
 
 
-def _rejected(found: Response, cell: Cell, without_noise: Mapping[Levels, tuple[str, ...]]) -> Contrast:
+def _rejected(response: Response, cell: Cell, without_noise: Mapping[Levels, tuple[str, ...]]) -> Contrast:
     """The share of a cell's images whose label the reference rejects, less that of its control without label noise."""
-    results = found.results
+    results = response.results
     return results.contrast(
         slug("rejected", cell.arm, *cell.levels),
-        f"rejected share of {found.name(cell.arm)}{results.at(cell.levels)} less that without label noise",
-        *((1.0, cell), (-1.0, Cell(cell.arm, _there(results, without_noise[cell.levels])))),
+        f"rejected share of {response.name(cell.arm)}{results.at(cell.levels)} less that without label noise",
+        *((1.0, cell), (-1.0, Cell(cell.arm, _levels_of(results, without_noise[cell.levels])))),
         metric="rejected",
         margin=FAILURES.build("label_lost").excess,
     )
 
 
-def _memorising(found: Response, cells: Sequence[Cell], chance: float) -> dict[Cell, Contrast]:
+def _memorising(response: Response, cells: Sequence[Cell], chance: float) -> dict[Cell, Contrast]:
     """How often networks trained on a cell's sets give flipped images their wrong label, less chance."""
-    results = found.results
+    results = response.results
     return {
         cell: results.contrast(
             slug("memorising", cell.arm, *cell.levels),
-            f"share of flipped images that networks trained on {found.name(cell.arm)}{results.at(cell.levels)} give "
+            f"share of flipped images that networks trained on {response.name(cell.arm)}{results.at(cell.levels)} give "
             f"their wrong label, less {chance:.1%} by chance",
             (1.0, cell),
             metric="flipped",
@@ -144,27 +143,27 @@ def _memorising(found: Response, cells: Sequence[Cell], chance: float) -> dict[C
 
 
 def _chance(results: Results) -> float:
-    """One in the classes besides the true one; NaN where no row says how many there are."""
+    """1 / (C - 1), the chance of giving a flipped image its wrong label; NaN if no row has C."""
     data = next(filter(None, map(results.any_data, results.levels)), None)
     return 1 / (len(data.counts) - 1) if data else float("nan")
 
 
-def _without_noise(one: Condition) -> tuple[str, ...]:
-    """The labels of the parts of a condition that are no label noise."""
-    parts = one.parts or (one.label,)
-    return tuple(part for part, stage in zip(parts, one.stages, strict=True) if stage != "label noise")
+def _without_noise(condition: Condition) -> tuple[str, ...]:
+    """The labels of a condition's parts, without those that are label noise."""
+    parts = condition.parts or (condition.label,)
+    return tuple(part for part, stage in zip(parts, condition.stages, strict=True) if stage != "label noise")
 
 
-def _there(results: Results, parts: tuple[str, ...]) -> Levels:
-    """The level that joins these parts where it was run, else the reference."""
+def _levels_of(results: Results, parts: tuple[str, ...]) -> Levels:
+    """The level that combines these parts if the study ran it, else the reference."""
     (factor,) = results.factors
-    held = {level.parts or (level.label,): (level.label,) for level in factor.levels}
-    return held.get(parts, results.reference)
+    by_parts = {level.parts or (level.label,): (level.label,) for level in factor.levels}
+    return by_parts.get(parts, results.reference)
 
 
-def _together(found: Response) -> Sentence | None:
-    """Whether noise and imbalance together cost more than the sum of the two."""
-    results = found.results
+def _interaction(response: Response) -> Sentence | None:
+    """Whether noise and imbalance together cost more than the sum of their separate costs."""
+    results = response.results
     (factor,) = results.factors
     labels, contrasts = {level.label for level in factor.levels}, []
     arms = [arm.key for arm in results.arms.values() if arm.role in ("base", "variant")]
@@ -172,26 +171,26 @@ def _together(found: Response) -> Sentence | None:
         if len(level.parts) != 2 or not labels.issuperset(level.parts):
             continue
         for arm in arms:
-            # The whole loss less the two: the reference, taken from each of them, is left once.
-            cells = [Cell(arm, (one,)) for one in (level.label, *level.parts, factor.reference.label)]
+            # (both - reference) - (noise - reference) - (imbalance - reference)
+            cells = [Cell(arm, (label,)) for label in (level.label, *level.parts, factor.reference.label)]
             terms = tuple(zip((1.0, -1.0, -1.0, 1.0), cells, strict=True))
-            what = f"{found.name(arm)}, {level.label}, less the sum of what each part costs alone"
+            what = f"{response.name(arm)}, {level.label}, less the sum of what each part costs alone"
             contrasts.append(results.contrast(slug("together", arm, level.label), what, *terms, metric=METRIC))
     if not contrasts:
         return None
-    rulings = found.ledger.family("noise and imbalance together, less their sum", contrasts)
-    ends = [one.contrast.terms[0][1] for one in rulings]
-    names = [f"{found.name(cell.arm)} at {' · '.join(cell.levels)} by" for cell in ends]
-    told = grouped(rulings, names, TOGETHER, cost=True)
-    text = f"Compared with the sum of their separate costs, the cost of noise and imbalance together is {told}."
-    return Sentence(text, tuple(one.claim for one in rulings))
+    rulings = response.ledger.family("noise and imbalance together, less their sum", contrasts)
+    combined = [ruling.contrast.terms[0][1] for ruling in rulings]
+    names = [f"{response.name(cell.arm)} at {' · '.join(cell.levels)} by" for cell in combined]
+    costs = grouped(rulings, names, INTERACTIONS, cost=True)
+    text = f"Compared with the sum of their separate costs, the cost of noise and imbalance together is {costs}."
+    return Sentence(text, tuple(ruling.claim for ruling in rulings))
 
 
-def _images(found: Response) -> Figure | None:
-    """Clean data on the left, the strongest condition of each kind beside it; a row for each method."""
-    results = found.results
-    ends = [points[-1][1] for _, points in found.curves]
-    columns = [results.reference, *ends][:SHOWN]
+def _images(response: Response) -> Figure | None:
+    """Images of each method (rows) on clean data and under the most severe condition of each kind (columns)."""
+    results = response.results
+    most_severe = [points[-1][1] for _, points in response.curves]
+    columns = [results.reference, *most_severe][:SHOWN]
     arms = [arm for arm in results.arms.values() if arm.method != CEILING]
     grid = [
         [(f"{' · '.join(levels)}: {arm.name}", results.trials(Cell(arm.key, levels))[0]) for levels in columns]
@@ -220,7 +219,7 @@ NOTES = {
 
 
 def _notes(folder: StudyFolder) -> list[str]:
-    stages = {stage for one in folder.conditions for stage in one.stages}
+    stages = {stage for condition in folder.conditions for stage in condition.stages}
     selection = folder.study.get("selection", "clean")
     return [
         "All methods of a seed share the split, the corruption, the initial real images and the evaluation networks. "
@@ -236,17 +235,17 @@ def _notes(folder: StudyFolder) -> list[str]:
     ]
 
 
-def _summary(found: Response) -> dict[str, float | None]:
-    """The numbers that MLflow's parent run shows, under names that it takes; variants are numbered in their order."""
-    held: dict[str, float | None] = {}
-    variants = [arm.key for arm in found.results.arms.values() if arm.role == "variant"]
-    for arm in found.results.arms.values():
-        told = f"variant{variants.index(arm.key) + 1}" if arm.key in variants else arm.role
-        name = re.sub(r"[^\w.-]+", "_", arm.name if arm.role == "extra" else told).strip("_")
-        held[f"clean_test_accuracy/{name}"] = found.results.mean(found.results.cell(arm.key), METRIC).mean
-        for slope in found.slopes:
+def _summary(response: Response) -> dict[str, float | None]:
+    """The metrics of MLflow's parent run, under names that MLflow allows; variants are numbered in their order."""
+    metrics: dict[str, float | None] = {}
+    variants = [arm.key for arm in response.results.arms.values() if arm.role == "variant"]
+    for arm in response.results.arms.values():
+        label = f"variant{variants.index(arm.key) + 1}" if arm.key in variants else arm.role
+        name = re.sub(r"[^\w.-]+", "_", arm.name if arm.role == "extra" else label).strip("_")
+        metrics[f"clean_test_accuracy/{name}"] = response.results.mean(response.results.cell(arm.key), METRIC).mean
+        for slope in response.slopes:
             if slope.arm == arm.key:
-                held[f"slope/{slope.curve.name}/{name}"] = slope.ruling.interval.mean
-        if arm.key in found.terms:
-            held[f"clean_gain/{name}"] = found.gain(arm.key, found.results.reference).interval.mean
-    return held
+                metrics[f"slope/{slope.curve.name}/{name}"] = slope.ruling.interval.mean
+        if arm.key in response.terms:
+            metrics[f"clean_gain/{name}"] = response.gain(arm.key, response.results.reference).interval.mean
+    return metrics

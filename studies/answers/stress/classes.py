@@ -1,4 +1,4 @@
-"""Who pays: recall by class, and of frequent and rare classes; and how far an arm's networks differ."""
+"""Recall of each class and of frequent and rare classes, and the spread between an arm's sets and networks."""
 
 from __future__ import annotations
 
@@ -36,95 +36,100 @@ THIRDS = ("head third", "medium third", "tail third")
 GROUPS = (*THIRDS, "more than 100 images", "20 to 100", "fewer than 20")
 
 
-def class_part(found: Response) -> Part:
-    """The tails in words, recall of groups and spread in tables, recall of groups and classes in figures."""
-    return Part(_tails(found), [_groups(found), _spread(found)], [_group_figure(found), _class_figure(found)])
+def class_part(response: Response) -> Part:
+    """Sentences on the tail's recall, tables of group recall and of spread, figures of group and class recall."""
+    return Part(
+        _tails(response), [_groups(response), _spread(response)], [_group_figure(response), _class_figure(response)]
+    )
 
 
-def _counts(found: Response, levels: Levels, seed: int) -> tuple[int, ...] | None:
-    """Training images by true class of one seed."""
-    data = found.results.data(levels, seed)
+def _counts(response: Response, levels: Levels, seed: int) -> tuple[int, ...] | None:
+    """The training images of each true class at one seed, [C]; None if no row has them."""
+    data = response.results.data(levels, seed)
     return data.true_counts if data else None
 
 
-def _recall(found: Response, cell: Cell, grouping: Grouping, of: Levels) -> Array:
-    """Mean test recall of groups of classes, [groups, seeds]; a seed's groups are those of its counts at `of`."""
+def _recall(response: Response, cell: Cell, grouping: Grouping, counted_at: Levels) -> Array:
+    """Mean test recall of groups of classes, [groups, seeds].
+
+    counted_at: the levels whose training images, seed by seed, group the classes. NaN without a row or without classes.
+    """
     columns: list[list[float] | None] = []
-    for seed in range(len(found.results.seeds)):
-        row, counts = found.results.row(cell, seed), _counts(found, of, seed)
+    for seed in range(len(response.results.seeds)):
+        row, counts = response.results.row(cell, seed), _counts(response, counted_at, seed)
         if row is None or row.test_recall is None or not counts:
             columns.append(None)
         else:
             recall = row.test_recall
-            columns.append([float(np.nanmean(recall[:, one])) if len(one) else np.nan for one in grouping(counts)])
+            groups = grouping(counts)
+            columns.append([float(np.nanmean(recall[:, group])) if len(group) else np.nan for group in groups])
     width = max((len(column) for column in columns if column), default=1)
     return np.array([column or [np.nan] * width for column in columns]).T
 
 
-def _imbalanced(found: Response) -> list[tuple[str, Levels]]:
-    """The curves of imbalance, each with its largest factor."""
-    return [(curve.name, points[-1][1]) for curve, points in found.curves if curve.scale == "log"]
+def _imbalanced(response: Response) -> list[tuple[str, Levels]]:
+    """The name of each imbalance curve with the levels of its largest factor."""
+    return [(curve.name, points[-1][1]) for curve, points in response.curves if curve.scale == "log"]
 
 
-def _tails(found: Response) -> list[Sentence]:
-    """What imbalance does to the rare classes of each arm, at the largest factor of each kind."""
-    results, told, contrasts = found.results, [], []
-    for _, worst in _imbalanced(found):
-        for arm in found.main:
+def _tails(response: Response) -> list[Sentence]:
+    """The recall of each arm's rare classes at the largest factor of each kind of imbalance."""
+    results, recalls, contrasts = response.results, [], []
+    for _, worst in _imbalanced(response):
+        for arm in response.main:
             cell = Cell(arm, worst)
-            head, _, tail = _recall(found, cell, thirds, worst)
-            # The same classes of the same seed on clean data.
-            before = _recall(found, results.cell(arm), thirds, worst)[2]
-            what = (
-                f"recall of the tail third of {found.name(arm)}{results.at(worst)} less the same classes' on clean data"
-            )
+            head, _, tail = _recall(response, cell, thirds, worst)
+            # The same classes of the same seed, trained on clean data.
+            clean = _recall(response, results.cell(arm), thirds, worst)[2]
+            what = f"recall of the tail third of {response.name(arm)}{results.at(worst)} "
+            what += "less the same classes' on clean data"
             id, terms = slug("tail", arm, *worst), ((1.0, cell), (-1.0, results.cell(arm)))
-            contrasts.append(results.contrast(id, what, *terms, metric=found.metric, values=tail - before))
-            told.append((worst, arm, mean_interval(head), mean_interval(tail)))
-    rulings = found.ledger.family("recall of the tail", contrasts)
+            contrasts.append(results.contrast(id, what, *terms, metric=response.metric, values=tail - clean))
+            recalls.append((worst, arm, mean_interval(head), mean_interval(tail)))
+    rulings = response.ledger.family("recall of the tail", contrasts)
     sentences = []
-    for _, worst in _imbalanced(found):
-        here = [(one, ruling) for one, ruling in zip(told, rulings, strict=True) if one[0] == worst]
+    for _, worst in _imbalanced(response):
+        judged = [(recall, ruling) for recall, ruling in zip(recalls, rulings, strict=True) if recall[0] == worst]
         parts = [
-            f"{found.name(arm)} {percent(tail)} (head third {percent(head)}; {ruling.points} compared with the same "
+            f"{response.name(arm)} {percent(tail)} (head third {percent(head)}; {ruling.points} compared with the same "
             f"classes on clean data, {ruling.word})"
-            for (_, arm, head, tail), ruling in here
+            for (_, arm, head, tail), ruling in judged
         ]
         text = f"At {' · '.join(worst)}, recall on the tail third of the classes (the rarest) is: {'; '.join(parts)}."
-        means = [_claimed(found, *one) for one, _ in here]
-        sentences.append(Sentence(text, (*(ruling.claim for _, ruling in here), *(c for pair in means for c in pair))))
+        means = [claim for recall, _ in judged for claim in _claimed(response, *recall)]
+        sentences.append(Sentence(text, (*(ruling.claim for _, ruling in judged), *means)))
     return sentences
 
 
-def _claimed(found: Response, worst: Levels, arm: str, head: Interval, tail: Interval) -> list[Claim]:
-    """The recall of the two thirds as claims."""
-    results = found.results
+def _claimed(response: Response, worst: Levels, arm: str, head: Interval, tail: Interval) -> list[Claim]:
+    """The claims of an arm's mean recall on the head and on the tail third."""
+    results = response.results
     return [
-        found.ledger.estimate(
+        response.ledger.estimate(
             slug("recall", third, arm, *worst),
-            f"test recall of the {third} third of the classes, {found.name(arm)}{results.at(worst)}",
-            *(one.mean, one.low, one.high, one.n),
+            f"test recall of the {third} third of the classes, {response.name(arm)}{results.at(worst)}",
+            *(recall.mean, recall.low, recall.high, recall.n),
             "percent",
         )
-        for third, one in (("head", head), ("tail", tail))
+        for third, recall in (("head", head), ("tail", tail))
     ]
 
 
-def _groups(found: Response) -> Table:
+def _groups(response: Response) -> Table:
     """Recall of head, medium and tail classes, where the classes differ in their training images."""
     rows: list[dict[str, Entry]] = []
-    seeds = range(len(found.results.seeds))
-    for levels in found.results.levels:
-        counts = [_counts(found, levels, seed) for seed in seeds]
-        if not any(one and head_and_tail(one) for one in counts):
+    seeds = range(len(response.results.seeds))
+    for levels in response.results.levels:
+        counts = [_counts(response, levels, seed) for seed in seeds]
+        if not any(count and head_and_tail(count) for count in counts):
             continue
-        for arm in found.results.arms:
-            groups = _recall(found, Cell(arm, levels), lambda held: (*thirds(held), *many_medium_few(held)), levels)
+        for arm in response.results.arms:
+            groups = _recall(response, Cell(arm, levels), _thirds_and_sizes, levels)
             cells = [
                 Quantity.of(mean_interval(group), "percent") if np.isfinite(group).any() else None for group in groups
             ]
             named = dict(zip(GROUPS, cells if len(cells) == len(GROUPS) else [None] * len(GROUPS), strict=True))
-            rows.append({"training data": " · ".join(levels), "method": found.name(arm), **named})
+            rows.append({"training data": " · ".join(levels), "method": response.name(arm), **named})
     return Table.of(
         "groups",
         "Recall of frequent and rare classes",
@@ -135,41 +140,46 @@ def _groups(found: Response) -> Table:
     )
 
 
-def _spread(found: Response) -> Table:
-    """The two variance components of every arm at every level."""
+def _thirds_and_sizes(counts: Sequence[int]) -> tuple[Classes, ...]:
+    """The classes of each of GROUPS."""
+    return (*thirds(counts), *many_medium_few(counts))
+
+
+def _spread(response: Response) -> Table:
+    """The spread between sets and between networks, of every arm at every level."""
     rows: list[dict[str, Entry]] = []
-    for levels in found.results.levels:
-        for arm in found.results.arms:
-            parts = found.results.spread(Cell(arm, levels), found.metric)
+    for levels in response.results.levels:
+        for arm in response.results.arms:
+            parts = response.results.spread(Cell(arm, levels), response.metric)
             if parts.sets is not None:
                 networks = round(100 * parts.networks.value, 2) if parts.networks else None
-                row: dict[str, Entry] = {"training data": " · ".join(levels), "method": found.name(arm)}
+                row: dict[str, Entry] = {"training data": " · ".join(levels), "method": response.name(arm)}
                 row["between sets, points"] = round(100 * parts.sets.value, 2)
                 rows.append({**row, "between networks of a set, points": networks})
     return Table.of(
         "spread",
         "Spread over sets and over networks",
         rows,
-        f"Standard deviations of balanced test accuracy over {plural(len(found.results.seeds), 'set')}, with network "
-        "noise removed, and over the networks trained on one set.",
+        f"Standard deviations of balanced test accuracy over {plural(len(response.results.seeds), 'set')}, with "
+        "network noise removed, and over the networks trained on one set.",
     )
 
 
-def _group_figure(found: Response) -> Figure | None:
+def _group_figure(response: Response) -> Figure | None:
     """Recall of the thirds along each curve of imbalance."""
-    curves = [(curve, points) for curve, points in found.curves if curve.scale == "log"]
+    curves = [(curve, points) for curve, points in response.curves if curve.scale == "log"]
     if not curves:
         return None
-    style = styles(found.results.arms)
+    style = styles(response.results.arms)
     drawing, grid = panels(3 * len(curves), 3, (PAGE / 3, 2.3), sharey=True, extra=(0.0, 0.6))
     for row, (curve, points) in enumerate(curves):
-        x, worst, line = np.array([place for place, _ in points]), points[-1][1], grid[3 * row : 3 * row + 3]
-        for k, arm in enumerate(found.main):
-            recalls = [_recall(found, Cell(arm, levels), thirds, worst) for _, levels in points]
-            at = dodged(x, k, len(found.main), log=True)
+        x, worst, line = np.array([value for value, _ in points]), points[-1][1], grid[3 * row : 3 * row + 3]
+        for k, arm in enumerate(response.main):
+            recalls = [_recall(response, Cell(arm, levels), thirds, worst) for _, levels in points]
+            at = dodged(x, k, len(response.main), log=True)
             for group, axes in enumerate(line):
-                means = [mean_interval(one[group]) for one in recalls]
-                bars(axes, at, means, style[arm], found.name(arm), fraction=True)
+                means = [mean_interval(recall[group]) for recall in recalls]
+                bars(axes, at, means, style[arm], response.name(arm), fraction=True)
         for name, axes in zip(THIRDS, line, strict=True):
             axes.set_title(f"{curve.name}, {name}", fontsize=TITLE)
             axes.set_ylim(-0.02, 1.02)
@@ -181,19 +191,19 @@ def _group_figure(found: Response) -> Figure | None:
         "groups",
         "Recall of head, medium and tail classes",
         "Each curve follows the same classes: each seed's thirds by number of training images at the largest factor. "
-        f"Mean over {plural(len(found.results.seeds), 'set')} with 95% t intervals; the arms of a factor stand side by "
-        "side. Hollow: a base alone; dotted: random real images and full data.",
+        f"Mean over {plural(len(response.results.seeds), 'set')} with 95% t intervals; the arms of a factor stand "
+        "side by side. Hollow: a base alone; dotted: random real images and full data.",
         drawing,
     )
 
 
-def _class_figure(found: Response) -> Figure | None:
-    """Recall of each class under each condition, a panel an arm."""
-    results = found.results
+def _class_figure(response: Response) -> Figure | None:
+    """Recall of each class under each condition; a panel for each arm."""
+    results = response.results
     data = results.any_data(results.reference)
     if data is None or len(data.counts) > LARGEST_MATRIX:
         return None
-    classes, arms = len(data.counts), [arm for arm in found.main if results.arms[arm].method != CEILING]
+    classes, arms = len(data.counts), [arm for arm in response.main if results.arms[arm].method != CEILING]
     size = (PAGE / 2, 0.17 * len(results.levels) + 0.55)
     drawing, grid = panels(len(arms), min(2, len(arms)), size, sharex=True, sharey=True, extra=(0.0, 0.3))
     for axes, arm in zip(grid, arms, strict=True):
@@ -204,7 +214,7 @@ def _class_figure(found: Response) -> Figure | None:
             ]
             shown[k] = np.mean(recalls, axis=0) if recalls else np.nan
         mesh = axes.imshow(shown, vmin=0, vmax=1, cmap=ACCURACY, aspect="auto", interpolation="nearest")
-        axes.set_title(found.name(arm), loc="left", fontsize=TITLE)
+        axes.set_title(response.name(arm), loc="left", fontsize=TITLE)
         axes.set_yticks(range(len(results.levels)), [" · ".join(levels) for levels in results.levels])
         axes.set_xticks(range(classes))
         axes.tick_params(length=0)

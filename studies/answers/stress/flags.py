@@ -10,18 +10,17 @@ from mim4dd.configuration import assignments
 from mim4dd.errors import InputError
 from studies.engine.flags import Flags, add_method_flag
 
-# The term as strong as the base: at its default weight it is as weak or strong as the scale of each base's own loss
-# makes it.
+# Equal strength: with a fixed weight, the term's share of the gradient would depend on the scale of the base's loss.
 TERM = "balance=gradnorm,weight=1"
 
 
 @dataclass(frozen=True)
 class SuiteFlags(Flags):
-    """Which conditions a stress suite runs, and which variants of the method it takes along.
+    """Which conditions, variants of the method and further methods a stress suite runs.
 
-    kinds, severities: registered perturbations and the values of their main knob; empty for the suite's own.
-    conditions: further chains, as given. variants: settings of the method's knobs besides the default.
-    methods: others that are run beside the base and the MI term on it, as given; `every` is all that there are.
+    kinds, severities: registered perturbations and the values of their main knob; empty for the suite's defaults.
+    conditions: further chains of perturbations, as text. variants: knobs of the method that differ from the default.
+    methods: specs of methods to run in addition to the base with and without the MI term; `every` for all.
     """
 
     kinds: tuple[str, ...] = ()
@@ -33,7 +32,7 @@ class SuiteFlags(Flags):
     quick: bool = False
 
     def describe(self) -> str:
-        """The suite in words."""
+        """The suite in words, for study.json and the report."""
         return "every method under every condition" + (", noise and imbalance crossed" if self.grid else "")
 
     @staticmethod
@@ -68,7 +67,7 @@ class SuiteFlags(Flags):
 
     @classmethod
     def parse(cls, arguments: argparse.Namespace) -> Self:
-        """The parsed flags, checked as far as words go.
+        """Build the flags from parsed arguments and check their syntax.
 
         Raises: InputError.
         """

@@ -21,11 +21,11 @@ EFFECTS = {
 
 
 def plain(response: Response) -> list[Sentence | None]:
-    """The method on clean data, what perturbed data cost it, and how it stands to its base and to random images."""
+    """The method's accuracy on clean data, the cost of perturbed data, and gains over its base and random images."""
     arms = [arm for arm in response.main if arm in response.terms]
     if not arms:
         return []
-    # The last variant: the term as strong as its base, unless the command line says otherwise.
+    # The last variant is the term at equal strength, unless the command line sets other variants.
     arm = arms[-1]
     return [_clean(response, arm), _costs(response, arm), _advantages(response, arm)]
 
@@ -52,15 +52,15 @@ def _costs(response: Response, arm: str) -> Sentence | None:
     if too_few(list(rulings.values())):
         sets = plural(len(results.seeds), "set")
         text = f"With {sets} per method nothing can be decided; a decision takes at least {FEWEST_PAIRS}."
-        return Sentence(text, tuple(one.claim for one in rulings.values()))
+        return Sentence(text, tuple(ruling.claim for ruling in rulings.values()))
     effects = shares(list(rulings.values()), EFFECTS)
-    if lost := [levels for levels, one in rulings.items() if one.decision is Decision.LOSS]:
+    if lost := [levels for levels, ruling in rulings.items() if ruling.decision is Decision.LOSS]:
         worst = min(lost, key=lambda levels: rulings[levels].interval.mean or 0.0)
         most = "the most at " if len(lost) > 1 else "at "
         effects[0] += f" ({most}{' · '.join(worst)}, by {points(rulings[worst].interval, cost=True)})"
     text = f"Of {plural(len(rulings), 'perturbation')} of the training data, compared with its accuracy on "
     return Sentence(
-        f"{text}{response.at_reference} data, {listed(effects)}.", tuple(one.claim for one in rulings.values())
+        f"{text}{response.at_reference} data, {listed(effects)}.", tuple(ruling.claim for ruling in rulings.values())
     )
 
 
@@ -72,7 +72,7 @@ def _advantages(response: Response, arm: str) -> Sentence | None:
     gains = [response.gain(arm, levels) for levels in perturbed]
     if not gains or too_few(gains):
         return None
-    over = [ledger[results.against(arm, FLOOR, levels, response.metric)] for levels in perturbed]
+    over_random = [ledger[results.against(arm, FLOOR, levels, response.metric)] for levels in perturbed]
     base, floor = response.name(results.arms[arm].control), results.arms[FLOOR].name
-    text = f"On the same perturbed data, {standing(gains, base)}; {standing(over, floor)}."
-    return Sentence(text, tuple(one.claim for one in (*gains, *over)))
+    text = f"On the same perturbed data, {standing(gains, base)}; {standing(over_random, floor)}."
+    return Sentence(text, tuple(ruling.claim for ruling in (*gains, *over_random)))

@@ -1,4 +1,4 @@
-"""Which trials a stress suite runs: every arm under every condition, paired over seeds, the clean control first."""
+"""Plans a stress suite: every arm under every condition, paired over seeds, the clean control first."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from mim4dd.configuration import Configuration, apply, assign
 from mim4dd.errors import InputError, KnobError
 from mim4dd.registry import Flat, check_value, component_fields
 from perturbations import PERTURBATIONS
-from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS, arm_of, own_methods
+from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS, arm_of, registered_methods
 from studies.answers.stress.flags import SuiteFlags
 from studies.engine.arms import Arm, Planned, base_arm, changed, cross, default_arm, with_controls
 from studies.engine.conditions import CLEAN, Condition, condition, severity_knob, training_data
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 
-# Severities of a kind that the suite itself does not sweep.
-USUAL = {"label noise": (0.2, 0.4), "imbalance": (10.0, 100.0), "pixel corruption": (1.0, 3.0, 5.0)}
+# The default severities by stage, of a kind for which the suite has none.
+DEFAULT_SEVERITIES = {"label noise": (0.2, 0.4), "imbalance": (10.0, 100.0), "pixel corruption": (1.0, 3.0, 5.0)}
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a suite sweeps unless it is told otherwise.
+    """What a suite sweeps unless its flags say otherwise.
 
-    stage: the perturbations it is about. kinds: (text before the severity, severities); quick: the same for `--quick`;
-    crossed: for `--grid`, the conditions that its own are crossed with; own: those of its own that are.
+    stage: the stage of its perturbations. kinds: pairs of a kind and its severities; quick: the same for `--quick`.
+    grid, crossed: the conditions of this stage and of the other one that `--grid` combines, each with each.
     """
 
     stage: str
     kinds: tuple[tuple[str, tuple[float, ...]], ...]
     quick: tuple[tuple[str, tuple[float, ...]], ...]
-    own: tuple[str, ...]
+    grid: tuple[str, ...]
     crossed: tuple[str, ...]
 
 
 def plan_stress(options: Options[SuiteFlags], configuration: Configuration, sweep: Sweep) -> Plan:
     """Random real images, the base, the method at its default and its variants, and full data, under each condition.
 
-    Raises: InputError, UnknownNameError or KnobError for a condition or variant that cannot be.
+    Raises: InputError, UnknownNameError or KnobError for an invalid condition, variant or method.
     """
     flags = options.flags
     if "method.weight" not in configuration.flat:
@@ -67,35 +67,36 @@ def _planned(options: Options[SuiteFlags], flags: SuiteFlags, configuration: Con
         Planned(default, flat),
     ]
     for assigned in flags.variants:
-        given, names = assign(flat, assigned)
-        _check_variant(given, names)
-        others = {key: value for key, value in flat.items() if key not in given}
-        planned.append(Planned(changed(default, "variant", {name: given[name] for name in names}), others | given))
-    planned += _others(options, flags, planned)
+        changes, names = assign(flat, assigned)
+        _check_variant(changes, names)
+        unchanged = {key: value for key, value in flat.items() if key not in changes}
+        arm = changed(default, "variant", {name: changes[name] for name in names})
+        planned.append(Planned(arm, unchanged | changes))
+    planned += _extra_arms(options, flags, planned)
     ceiling = {"evaluation.networks": FULL_NETWORKS, "evaluation.max_steps": FULL_STEPS}
     return [*planned, Planned(Arm("full", "full", role="full"), configuration.with_method("full") | ceiling)]
 
 
-def _others(options: Options[SuiteFlags], flags: SuiteFlags, planned: Sequence[Planned]) -> list[Planned]:
-    """The further methods of a suite, each once, without those that it has anyway.
+def _extra_arms(options: Options[SuiteFlags], flags: SuiteFlags, suite_arms: Sequence[Planned]) -> list[Planned]:
+    """The arms that `--method` adds, each once; `every` skips the arms that the suite has anyway.
 
     Raises: InputError, UnknownNameError or KnobError.
     """
-    keys, configs = {*(one.arm.key for one in planned), "full"}, [one.config for one in planned]
-    found: dict[str, Planned] = {}
+    keys, configs = {*(item.arm.key for item in suite_arms), "full"}, [item.config for item in suite_arms]
+    extra_arms: dict[str, Planned] = {}
     for spec in flags.methods:
         every = spec == "every"
-        for text in own_methods() if every else [spec]:
-            one = arm_of(options, text)
-            if one.arm.key not in keys and one.config not in configs:
-                found[one.arm.key] = replace(one, arm=replace(one.arm, role="extra"))
+        for text in registered_methods() if every else [spec]:
+            item = arm_of(options, text)
+            if item.arm.key not in keys and item.config not in configs:
+                extra_arms[item.arm.key] = replace(item, arm=replace(item.arm, role="extra"))
             elif not every:
                 raise InputError(f"--method {spec} is in the suite anyway")
-    return list(found.values())
+    return list(extra_arms.values())
 
 
 def _check_variant(changed: Flat, names: Sequence[str]) -> None:
-    """Refuse a variant that would not meet the base it is compared with, or that is the base.
+    """Refuse a variant that changes more than the MI term, so that no base is its control, or that is the base.
 
     Raises: InputError.
     """
@@ -107,24 +108,24 @@ def _check_variant(changed: Flat, names: Sequence[str]) -> None:
 
 
 def _conditions(flags: SuiteFlags, sweep: Sweep, dataset: str, classes_as: str) -> tuple[Condition, ...]:
-    """The clean control, each kind at each severity, what `--condition` adds, and the grid."""
-    found = [CLEAN]
+    """The clean control, each kind at each severity, the conditions of `--condition`, and the grid, each once."""
+    conditions = [CLEAN]
     for kind, severities in _swept(flags, sweep, classes_as or dataset):
-        found += [condition(f"{kind}={severity:g}") for severity in severities]
-    found += [condition(text) for text in flags.conditions]
+        conditions += [condition(f"{kind}={severity:g}") for severity in severities]
+    conditions += [condition(text) for text in flags.conditions]
     if flags.grid:
-        for first in sweep.own:
+        for first in sweep.grid:
             for second in sweep.crossed:
                 parts = (first, second) if sweep.stage == "imbalance" else (second, first)
-                found += [condition(first), condition(second), condition(*parts)]
-    unique = tuple(dict.fromkeys(found))
+                conditions += [condition(first), condition(second), condition(*parts)]
+    unique = tuple(dict.fromkeys(conditions))
     if len(unique) == 1:
         raise InputError("nothing is perturbed: give --severities above the control, or a --condition")
     return unique
 
 
 def _swept(flags: SuiteFlags, sweep: Sweep, dataset: str) -> list[tuple[str, tuple[float, ...]]]:
-    """(kind and its severity knob, severities), as the flags or the suite say."""
+    """The swept kinds as (kind:severity knob, severities), from the flags or the suite's defaults."""
     if flags.conditions and not flags.kinds and not flags.severities:
         return []
     swept = []
@@ -135,22 +136,22 @@ def _swept(flags: SuiteFlags, sweep: Sweep, dataset: str) -> list[tuple[str, tup
             raise InputError(f"--kinds {kind} has no severity to sweep; give it as --condition {kind}:...")
         if not flags.kinds and kind in skipped_kinds(dataset):
             continue
-        own = dict(sweep.quick if flags.quick else sweep.kinds) | ({} if not flags.kinds else dict(sweep.kinds))
-        wanted = flags.severities or own.get(kind) or USUAL[component.stage]
+        defaults = dict(sweep.quick if flags.quick else sweep.kinds) | ({} if not flags.kinds else dict(sweep.kinds))
+        severities = flags.severities or defaults.get(kind) or DEFAULT_SEVERITIES[component.stage]
         declared = next(item.metadata["knob"] for item in component_fields(component) if item.name == knob)
-        for severity in wanted:
+        for severity in severities:
             check_value(f"{kind}.{knob}", declared, severity)
-        swept.append((f"{kind}:{knob}", wanted))
+        swept.append((f"{kind}:{knob}", severities))
     return swept
 
 
 def skipped_kinds(dataset: str) -> tuple[str, ...]:
-    """Kinds that a suite leaves out because they are not defined on a data set: they must be asked for by name."""
+    """The kinds that a suite skips unless `--kinds` names them, because they are not defined on this data set."""
     return () if _has_semantic_map(dataset) else ("asymmetric",)
 
 
 def _has_semantic_map(dataset: str) -> bool:
-    """Whether asymmetric noise knows which classes of this data set are alike."""
+    """Whether asymmetric noise has a map of similar classes for this data set."""
     try:
         PERTURBATIONS.build("asymmetric", {"classes_as": dataset})
     except (InputError, KnobError):

@@ -1,4 +1,4 @@
-"""What the perturbations made of the training data: counts, rates, transition matrices."""
+"""The perturbed training data: realised counts, rates and transition matrices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from studies.engine.measuring import LARGEST_MATRIX
 
 
 def training_part(ledger: Ledger) -> tuple[Figure | None, Table]:
-    """The matrices that were asked for and realised, and a table of all that was."""
+    """A figure of the requested and the realised transition matrices, and a table of what was realised."""
     return _transitions(ledger), _realised(ledger)
 
 
@@ -50,12 +50,12 @@ def _realised(ledger: Ledger) -> Table:
 
 
 def _transitions(ledger: Ledger) -> Figure | None:
-    """The strongest condition of each kind: the matrix that was asked for and the one that was realised."""
+    """The requested and the realised transition matrix of the most severe condition of each kind."""
     chosen = []
     for _, points in ledger.results.curves():
         data = ledger.results.any_data(points[-1][1])
         steps = data.perturbed.values() if data else ()
-        if step := next((one for one in steps if "transition" in one), None):
+        if step := next((record for record in steps if "transition" in record), None):
             chosen.append((" · ".join(points[-1][1]), step))
     if not chosen:
         return None

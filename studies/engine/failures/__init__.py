@@ -1,4 +1,4 @@
-"""Failure modes: named detectors that read a trial's record, or trials paired over seeds."""
+"""Failure modes: named detectors that read one trial's record, or a group of trials paired by seed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["FAILED", "FAILURES", "HEALTHY", "UNDECIDED", "Finding", "Group", "de
 
 
 def detect(result: Mapping[str, Any], history: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """Run every detector of a trial: `failed_by`, the modes that failed, and `failures`, each one's finding."""
-    found: dict[str, Finding] = {}
+    """Run all detectors of trials; returns `failed_by`, the modes that failed, and `failures`, each mode's finding."""
+    findings: dict[str, Finding] = {}
     for name in FAILURES.names():
         detector = FAILURES.build(name)
         finding = detector(result, history) if detector.scope == "trial" else None
         if finding is not None:
-            found[name] = finding
+            findings[name] = finding
     return {
-        "failed_by": [name for name, finding in found.items() if finding.state == FAILED],
-        "failures": {name: finding.json() for name, finding in found.items()},
+        "failed_by": [name for name, finding in findings.items() if finding.state == FAILED],
+        "failures": {name: finding.json() for name, finding in findings.items()},
     }

@@ -1,4 +1,4 @@
-"""The register of failure modes: each a named detector with thresholds as knobs, a value, and what it says in words."""
+"""The registry of failure modes: named detectors with thresholds as knobs, and the records they read and return."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ FAILED, HEALTHY, UNDECIDED = "failed", "healthy", "undecided"
 
 @dataclass(frozen=True)
 class Finding:
-    """What a detector says. value and threshold are in the mode's own unit; side: which end failed, or ""."""
+    """A detector's result.
+
+    state: FAILED, HEALTHY or UNDECIDED; value, threshold: in the mode's unit; evidence: the numbers in words; side: of
+    a mode with two thresholds the one that failed, otherwise "".
+    """
 
     state: str
     value: float | None
@@ -31,7 +35,7 @@ class Finding:
 
 
 class TrialDetector(Protocol):
-    """Reads the record of one trial: its result and its history; None where the mode cannot occur."""
+    """Reads the result and the history of one trial; returns None if the mode cannot occur in it."""
 
     scope: ClassVar[str]
 
@@ -40,12 +44,12 @@ class TrialDetector(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """One arm at one level over its seeds: its accuracies, and contrasts that the answer has judged by the one rule.
+    """One arm at one level over its seeds: accuracies, and contrasts as the answer judged them.
 
-    accuracy: [seeds, networks], NaN where a trial is missing; over_random: less random real images; gain: less its
+    accuracy: [seeds, networks], NaN if a trial is missing. over_random: less random real images; gain: less its
     control; rejected: the share of synthetic images whose label the clean reference rejects, less that of the control
     without label noise; memorising: the share of flipped real images that networks trained on the set give their wrong
-    label, less `chance`; each None where the comparison makes no sense. chance: one in the other classes.
+    label, less `chance`; each None if there is no such comparison. chance: 1 / (C - 1).
     """
 
     accuracy: Array
@@ -57,7 +61,7 @@ class Group:
 
 
 class GroupDetector(Protocol):
-    """Reads a group; None where the mode cannot occur, `undecided` where the rule decides nothing."""
+    """Reads a group; returns None if the mode cannot occur in it, `undecided` if the contrast is undecided."""
 
     scope: ClassVar[str]
 
@@ -68,7 +72,7 @@ FAILURES: Registry[Any] = Registry("failure mode")
 
 
 def named(mode: str, side: str) -> str:
-    """A mode with the end at which it failed, `critic_saturated (flat)`."""
+    """A mode with the side on which it failed, `critic_saturated (flat)`."""
     return f"{mode} ({side})" if side else mode
 
 

@@ -1,4 +1,4 @@
-"""Head, medium and tail: classes by how many training images they have."""
+"""Head, medium and tail: classes grouped by their number of training images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-# Below this ratio of head to tail images a training split has no tail to speak of.
+# Below this ratio of the mean counts of head and tail classes, a training split counts as balanced.
 LONG_TAIL = 2.0
 Classes = npt.NDArray[np.int64]
 
@@ -27,14 +27,14 @@ def many_medium_few(counts: Sequence[int]) -> tuple[Classes, Classes, Classes]:
 
     Source: the groups of long-tailed recognition (Liu et al. 2019, "Large-scale long-tailed recognition").
     """
-    given = np.asarray(counts)
-    return np.flatnonzero(given > 100), np.flatnonzero((given >= 20) & (given <= 100)), np.flatnonzero(given < 20)
+    images = np.asarray(counts)
+    return np.flatnonzero(images > 100), np.flatnonzero((images >= 20) & (images <= 100)), np.flatnonzero(images < 20)
 
 
 def head_and_tail(counts: Sequence[int]) -> tuple[Classes, Classes] | None:
-    """The head and tail thirds; None where the head's classes have less than twice the images of the tail's."""
+    """The head and tail thirds; None if the head's classes have less than LONG_TAIL times the images of the tail's."""
     head, _, tail = thirds(counts)
-    given = np.asarray(counts, dtype=float)
-    if given[head].mean() < LONG_TAIL * given[tail].mean():
+    images = np.asarray(counts, dtype=float)
+    if images[head].mean() < LONG_TAIL * images[tail].mean():
         return None
     return head, tail

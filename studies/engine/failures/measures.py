@@ -1,4 +1,4 @@
-"""What detectors judge, measured at the end of a trial while its networks and images are at hand."""
+"""Measures that failure detectors read, taken at the end of a trial while its networks and images are in memory."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     from mim4dd.networks.stacked import Params
     from perturbations import Perturbed
 
-# Standard deviations beyond the clean range that a pixel may lie: learned pixels leave it a little.
+# The distance from the clean range, in standard deviations, that a learned pixel may have.
 BEYOND = 3.0
 FLIPPED_IMAGES = 1_000
 
 
 def synthetic_measures(synthetic: Synthetic, reference: Reference, clean: ImageData) -> dict[str, float]:
-    """Numbers of the images alone, as the reference network (trained on clean data) sees them.
+    """Measures of a synthetic set by the reference network, which was trained on clean data.
 
-    effective_rank, mean_cosine: of the classes' mean embeddings; rejected_share: images whose label is not the one that
-    the reference gives; outside_share: pixels more than 3 standard deviations outside the clean range.
+    effective_rank, mean_cosine: of the classes' mean embeddings; rejected_share: the share of images whose label the
+    reference does not predict; outside_share: the share of pixels more than BEYOND standard deviations outside the
+    clean range.
     """
     embeddings, guesses = reference.embeddings(synthetic.pixels), reference.posteriors(synthetic.pixels).argmax(1)
     means = np.stack([embeddings[synthetic.labels == label].mean(0) for label in np.unique(synthetic.labels)])
@@ -38,9 +39,9 @@ def synthetic_measures(synthetic: Synthetic, reference: Reference, clean: ImageD
 
 
 def effective_rank(embeddings: Floats) -> float:
-    """exp of the entropy of the normalised singular values: how many directions the embeddings really use.
+    """The exponential of the entropy of the normalised singular values: the number of directions that are used.
 
-    Shapes: embeddings [C, D], not centred; from 1, where all point one way, to min(C, D); 0 where all are 0.
+    Shapes: embeddings [C, D], not centred; from 1, if all are parallel, to min(C, D); 0 if all are 0.
     Source: Roy & Vetterli 2007, "The effective rank".
     """
     values = np.linalg.svd(embeddings.astype(np.float64), compute_uv=False)
@@ -49,7 +50,7 @@ def effective_rank(embeddings: Floats) -> float:
 
 
 def mean_cosine(embeddings: Floats) -> float:
-    """Mean cosine of all pairs, [C, D]; 1 where all point one way."""
+    """The mean cosine of all pairs of embeddings [C, D]; 1 if all have the same direction, or there is only one."""
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True).clip(min=1e-12)
     count = len(unit)
     if count < 2:
@@ -59,7 +60,7 @@ def mean_cosine(embeddings: Floats) -> float:
 
 
 def outside_share(pixels: Floats, clean: Floats, std: Floats) -> float:
-    """Share of pixels more than 3 standard deviations outside the clean images' range, channel by channel.
+    """The share of pixels more than BEYOND standard deviations outside the clean images' range, channel by channel.
 
     Shapes: pixels [M, channels, H, W]; clean [N, channels, H, W]; std [channels], of the clean pixels.
     """
@@ -69,9 +70,10 @@ def outside_share(pixels: Floats, clean: Floats, std: Floats) -> float:
 
 
 def flipped_agreement(params: Params, network: Network, synthetic: Synthetic, perturbed: Perturbed) -> dict[str, float]:
-    """What the networks trained on the synthetic set say of real images with a flipped label (of 1,000 at most).
+    """How networks trained on the synthetic set classify real images with a flipped label, at most FLIPPED_IMAGES.
 
-    flipped_agreement: the share that they give the wrong label; flipped_corrected: the true one. Empty without flips.
+    flipped_agreement: the share to which they give the wrong label; flipped_corrected: the true label. Empty without
+    flips.
     """
     from mim4dd.evaluate import classify
 
@@ -80,9 +82,9 @@ def flipped_agreement(params: Params, network: Network, synthetic: Synthetic, pe
         return {}
     if len(rows) > FLIPPED_IMAGES:
         rows = np.sort(generator("flipped agreement").permutation(rows)[:FLIPPED_IMAGES])
-    shown = perturbed.data.take(rows)
-    guesses: npt.NDArray[np.int64] = classify(params, network, synthetic, shown)
+    flipped = perturbed.data.take(rows)
+    guesses: npt.NDArray[np.int64] = classify(params, network, synthetic, flipped)
     return {
-        "flipped_agreement": float((guesses == shown.labels).mean()),
+        "flipped_agreement": float((guesses == flipped.labels).mean()),
         "flipped_corrected": float((guesses == perturbed.clean_labels[rows]).mean()),
     }

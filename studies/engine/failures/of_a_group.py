@@ -1,4 +1,4 @@
-"""Failure modes that only trials paired over seeds can show; where n is too small they say so."""
+"""Failure modes that only trials paired by seed can show; undecided if there are too few pairs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BelowRandom:
             return None
         lost = group.over_random.decision is Decision.LOSS
         state = FAILED if lost else STATES.get(group.over_random.decision, HEALTHY)
-        return Finding(state, group.over_random.interval.mean, 0, told(group.over_random, "points over random"))
+        return Finding(state, group.over_random.interval.mean, 0, _evidence(group.over_random, "points over random"))
 
 
 @FAILURES.add("no_gain")
@@ -49,7 +49,7 @@ class NoGain:
             return None
         worthless = group.gain.decision in (Decision.LOSS, Decision.NEGLIGIBLE)
         state = FAILED if worthless else STATES.get(group.gain.decision, HEALTHY)
-        evidence = told(group.gain, "points over the base")
+        evidence = _evidence(group.gain, "points over the base")
         return Finding(state, group.gain.interval.mean, group.gain.tested.margin, evidence)
 
 
@@ -68,16 +68,17 @@ class LabelLost:
     excess: float = knob(0.1, low=0, high=1, help="over the clean control, as a fraction of the images")
 
     def __call__(self, group: Group) -> Finding | None:
-        one = group.rejected
-        if one is None:
+        judged = group.rejected
+        if judged is None:
             return None
-        beyond = one.decision is Decision.GAIN and one.size == "beyond"
-        healthy = one.decision in (Decision.LOSS, Decision.NEGLIGIBLE) or one.size == "below"
-        evidence = told(one, "points more images rejected by the reference than in the control without label noise")
+        beyond = judged.decision is Decision.GAIN and judged.size == "beyond"
+        healthy = judged.decision in (Decision.LOSS, Decision.NEGLIGIBLE) or judged.size == "below"
+        what = "points more images rejected by the reference than in the control without label noise"
+        evidence = _evidence(judged, what)
         if group.memorising is not None:
-            evidence += memorised(group.memorising, group.chance)
+            evidence += _memorised(group.memorising, group.chance)
         state = FAILED if beyond else HEALTHY if healthy else UNDECIDED
-        return Finding(state, one.interval.mean, self.excess, evidence)
+        return Finding(state, judged.interval.mean, self.excess, evidence)
 
 
 @FAILURES.add("unstable")
@@ -94,14 +95,14 @@ class Unstable:
     ratio: float = knob(3.0, above=0, help="spread over sets by spread over networks")
 
     def __call__(self, group: Group) -> Finding | None:
-        whole = group.accuracy[np.isfinite(group.accuracy).all(1)]
-        sets, networks = whole.shape
+        complete = group.accuracy[np.isfinite(group.accuracy).all(1)]
+        sets, networks = complete.shape
         if sets < FEWEST_PAIRS or networks < 2:
             return Finding(
                 UNDECIDED, None, self.ratio, f"{plural(sets, 'set')} of {plural(networks, 'network')} cannot decide"
             )
-        within = float(whole.var(1, ddof=1).mean())
-        between = float(networks * whole.mean(1).var(ddof=1))
+        within = float(complete.var(1, ddof=1).mean())
+        between = float(networks * complete.mean(1).var(ddof=1))
         if within == 0:
             return Finding(UNDECIDED, None, self.ratio, "the networks trained on one set do not differ")
         value = float(np.sqrt(max(0.0, between / within - 1) / networks))
@@ -112,26 +113,27 @@ class Unstable:
         return Finding(state, value, self.ratio, evidence)
 
 
-def memorised(judged: Judged, chance: float) -> str:
-    """What the rule says of wrong labels that networks repeat, as the end of evidence; "" where no set says it.
+def _memorised(judged: Judged, chance: float) -> str:
+    """Whether networks repeat wrong labels, as the last clause of the evidence; "" without data.
 
-    Chance is that of the wrong label among the other classes, 1 / (C - 1): the most that networks which know nothing
-    of the flips can reach, for whoever gives the true label too gives each other one less often. More is memorising;
-    less does not exclude it.
+    chance: 1 / (C - 1), the largest share of flipped images to which networks that know nothing of the flips can give
+    the wrong label: the more often they give the true label, the less often each wrong one. A larger share shows
+    memorising; a smaller one does not exclude it.
     """
     if judged.interval.mean is None:
         return ""
     doubt = {Decision.GAIN: "memorises wrong labels", Decision.UNDECIDED: "undecided whether it memorises wrong labels"}
-    words = doubt.get(judged.decision, "gives wrong labels no more often than chance")
+    verdict = doubt.get(judged.decision, "gives wrong labels no more often than chance")
     share = chance + judged.interval.mean
-    return f"; {words}: {share:.0%} of flipped images get their wrong label, chance {chance:.0%}"
+    return f"; {verdict}: {share:.0%} of flipped images get their wrong label, chance {chance:.0%}"
 
 
-def told(judged: Judged, what: str) -> str:
-    """A contrast as evidence: mean, interval, n, and why nothing is decided where it could not be tested."""
-    one, why = judged.interval, judged.tested.why_not
-    if one.mean is None:
+def _evidence(judged: Judged, what: str) -> str:
+    """A contrast in points: mean, interval, `what`, n, and the reason if it could not be tested."""
+    interval, why = judged.interval, judged.tested.why_not
+    if interval.mean is None:
         return "no pair is left, because the trials failed or diverged"
-    mean, *ends = (None if end is None else decimal(100 * end, "+.1f") for end in (one.mean, one.low, one.high))
-    interval = "" if None in ends else f" [{ends[0]}, {ends[1]}]"
-    return f"{mean}{interval} {what}, n = {one.n}{f' ({why})' if why else ''}"
+    numbers = (interval.mean, interval.low, interval.high)
+    mean, *bounds = (None if number is None else decimal(100 * number, "+.1f") for number in numbers)
+    text = mean if None in bounds else f"{mean} [{bounds[0]}, {bounds[1]}]"
+    return f"{text} {what}, n = {interval.n}{f' ({why})' if why else ''}"

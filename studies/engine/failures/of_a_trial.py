@@ -1,4 +1,4 @@
-"""Failure modes that one trial's own record shows."""
+"""Failure modes that the record of a single trial shows."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ class PixelBlowup:
 
 
 def _recall(result: Result) -> Array | None:
-    """Mean recall over networks on validation, [C]; NaN for a class that validation lacks."""
+    """Mean validation recall over networks, [C]; NaN for a class without validation images, None without recall."""
     recall = result.get("validation_recall")
     if not recall:
         return None
@@ -184,9 +184,10 @@ def _recall(result: Result) -> Array | None:
 
 
 def _gradient_ratio(history: History) -> float | None:
-    """Median over the run of the MI term's pixel-gradient norm over the base's; None where nothing finite is recorded.
+    """Median over the run of the MI term's pixel-gradient norm over the base's; None without finite ratios.
 
-    A base without a gradient makes an infinite ratio, which says nothing of the term and is left out.
+    A base whose gradient is 0 makes the ratio infinite; such records are left out, because they do not depend on the
+    term.
     """
     ratios = [record["gradient_ratio/mim"] for record in history if "gradient_ratio/mim" in record]
     finite = [ratio for ratio in ratios if np.isfinite(ratio)]

@@ -1,4 +1,4 @@
-"""MLflow as a view of a study's folder: the truth is on disk, and the view can be rebuilt from it at any time."""
+"""Mirrors a study's folder in MLflow; the folder alone is authoritative, and MLflow can be filled from it again."""
 
 from studies.engine.tracking.server import address, check
 from studies.engine.tracking.tracker import Tracker, Untracked, sync

@@ -19,17 +19,17 @@ def main(arguments: list[str] | None = None) -> int:
     verb = verbs.add_parser("sync", help="send the trials, report and figures that MLflow lacks; may be repeated")
     verb.add_argument("out", type=Path, help="the study's folder")
     verb.add_argument("--tracking-uri", help="default: $MLFLOW_TRACKING_URI, else mlflow.db in the current folder")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        uri = address(given.tracking_uri)
-        sent, folder = sync(given.out, uri), StudyFolder.read(given.out, unfinished=True)
-        where = look(folder, uri)
+        uri = address(options.tracking_uri)
+        sent, folder = sync(options.out, uri), StudyFolder.read(options.out, unfinished=True)
+        hint = look(folder, uri)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     rows, planned = len(folder.rows), len(folder.planned)
     print(f"{folder.path}: {sent} of {rows} finished trials sent, {rows - sent} were there; MLflow at {shown(uri)}")
-    print(where)
+    print(hint)
     if not folder.answered:
         print(f"The study is not finished ({rows} of {planned} trials): its run in MLflow stays open.")
     return 0

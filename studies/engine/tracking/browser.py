@@ -1,7 +1,7 @@
-"""The views of a study that MLflow's web page opens with: what it varied as columns and axes, and ready charts.
+"""Prepared views of a study for MLflow's web page: what the study varied as columns and axes, and charts.
 
-Stored as the web page's own `share view` stores them (MLflow 3.17, not documented): tags on the experiment. A version
-that does not know them shows its default view, and nothing is lost. The page loads 100 trials at a time.
+They are tags of the experiment, in the undocumented format of the page's `share view` (MLflow 3.17). Other versions of
+MLflow may ignore them and show their default view. The page loads 100 trials at a time.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Chart = dict[str, Any]
 
 
 def key(folder: StudyFolder, *, means: bool = False) -> str:
-    """What a link calls a study's view: each trial, or means over seeds."""
+    """The key of a study's view in links: each trial, or means over seeds."""
     return f"{'means' if means else 'trials'}-{folder.identifier[:8]}"
 
 
 def link(experiment: str, view: str, *, charts: bool = False) -> str:
-    """Where a view is, below the server's address."""
+    """The link to a view, relative to the server's address. experiment: its id; charts: open the charts."""
     mode = "&compareRunsMode=CHART" if charts else ""
     return f"#/experiments/{experiment}/runs?viewStateShareKey={view}&workflowType=machine_learning{mode}"
 
 
 def where(uri: str, experiment: str, folder: StudyFolder) -> str:
-    """How to look at a study's trials, in one or two lines; a fresh browser needs the whole link."""
+    """How to open a study's trials, in one or two lines; a browser without history needs the whole link."""
     at = link(experiment, key(folder))
     if uri.startswith(SQLITE):
         return f"runs, curves and pictures: mlflow ui --backend-store-uri {uri}\nthen open http://127.0.0.1:5000/{at}"
@@ -42,17 +42,17 @@ def where(uri: str, experiment: str, folder: StudyFolder) -> str:
 
 
 def score(folder: StudyFolder) -> str:
-    """The accuracy of the charts, as in the answer: what choices read where knobs are searched, else the test's."""
+    """The accuracy metric of the charts: validation if knobs are searched, otherwise the answer's test accuracy."""
     if folder.space:
         return CHOSEN_BY
     return BALANCED if len(folder.conditions) > 1 else TEST
 
 
 def state(folder: StudyFolder, parent: str = "", *, means: bool = False) -> str:
-    """A view's content. parent: the study's run, whose children are shown; "" for the trials of the whole experiment.
+    """A view's content: each trial, best first, or means over seeds.
 
-    Each trial, best first, or means over seeds. What the page does not load at once comes seed by seed, not best first:
-    the first trials then stand for all settings.
+    parent: the id of the study's run, whose children are shown; "" for all trials of the experiment. A study with more
+    trials than the page loads at once is sorted by seed, so that the first page represents all settings.
     """
     by_seed = means or len(folder.planned) > LOADED
     title, charts = _varied(folder, means)
@@ -87,7 +87,7 @@ def state(folder: StudyFolder, parent: str = "", *, means: bool = False) -> str:
 
 
 def _varied(folder: StudyFolder, means: bool) -> tuple[str, list[Chart]]:
-    """The title and the charts of a study's own axes; texts have no mean, so means stand in bars."""
+    """The title and charts of accuracy against what the study varied; bars for means, because texts have no mean."""
     accuracy, knobs, texts = score(folder), varied.knob_axes(folder), varied.texts(folder)
     charts = [_parallel(knobs, accuracy)] if knobs else []
     charts += [_scatter(name, accuracy) for name in varied.numbers(folder)]
@@ -102,25 +102,26 @@ def _varied(folder: StudyFolder, means: bool) -> tuple[str, list[Chart]]:
 
 
 def _columns(folder: StudyFolder) -> list[str]:
-    """What the study varied, its seed, accuracies, failures, data; a narrow window shows the first."""
+    """The columns: what the study varied, seed, accuracies, failures, data; a narrow window shows only the first."""
     knobs = [parameter(name) for name in folder.study.get("knobs") or {}]
     names = [*knobs, *(name for name in varied.texts(folder) if not knobs or name != varied.METHOD)]
-    scores = dict.fromkeys((CHOSEN_BY, score(folder)))  # where knobs are searched, no test accuracy invites a choice
-    others = ("validation_worst_class_recall", "decodable_information_fraction", "seconds")
+    # Without test accuracy if knobs are searched: no choice may read it.
+    scores = dict.fromkeys((CHOSEN_BY, score(folder)))
+    further = ("validation_worst_class_recall", "decodable_information_fraction", "seconds")
     return [
         *(f"params.`{name}`" for name in names),
         "tags.`seed`",
         *(f"metrics.`{name}`" for name in scores),
         "tags.`failed_by`",
         "attributes.`Dataset`",
-        *(f"metrics.`{name}`" for name in others),
+        *(f"metrics.`{name}`" for name in further),
         "tags.`role`",
         *(f"params.`{name}`" for name in varied.curve_axes(folder)),
     ]
 
 
 def _curves(folder: StudyFolder) -> list[str]:
-    """The histories that the study's methods log: a term is called as its method is registered."""
+    """The metrics that the study's methods log while distilling; a term has its method's registered name."""
     bases = list(dict.fromkeys(arm.base for arm in folder.arms))
     terms = [base for base in bases if base in METHODS and METHODS.build(base).iterations]
     terms += ["mim"] if any(arm.has_term for arm in folder.arms) else []

@@ -1,4 +1,4 @@
-"""What stands on the experiment's and the parent run's pages: the question, the answer, and how to read the columns."""
+"""Descriptions, tags and parameters of MLflow's experiments and parent runs, and descriptions of trials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from studies.engine.tracking.browser import ALL, key, link
 from studies.engine.tracking.mlflow_fields import axis, final, parameter, source
 
 Study = Mapping[str, Any]
-# MLflow refuses descriptions of more than 8000 characters.
+# Characters of an answer in a description; MLflow refuses descriptions of more than 8000.
 LONGEST = 3500
 ENDED = {"diverged": "diverged", "error": "ended with an error"}
 LEFT_OUT = ("## Contents", "## Glossary")
@@ -42,15 +42,15 @@ def name(study: Study) -> str:
 
 
 def tags(study: Study) -> dict[str, str]:
-    """The parent's tags."""
-    found = {key: study.get(key) for key in ("dataset", "protocol", "rules")} | source(study) | {"role": "study"}
-    return {key: str(value) for key, value in found.items() if value}
+    """The parent run's tags."""
+    values = {key: study.get(key) for key in ("dataset", "protocol", "rules")} | source(study) | {"role": "study"}
+    return {key: str(value) for key, value in values.items() if value}
 
 
 def parameters(study: Study) -> dict[str, str]:
-    """The parent's parameters: what its trials share."""
-    found = {key: str(study.get(key) or "") for key in ("dataset", "protocol", "rules", "command", "hash")}
-    return found | {f"version.{key}": str(value) for key, value in (study.get("versions") or {}).items()}
+    """The parent run's parameters: what its trials share."""
+    shared = {key: str(study.get(key) or "") for key in ("dataset", "protocol", "rules", "command", "hash")}
+    return shared | {f"version.{key}": str(value) for key, value in (study.get("versions") or {}).items()}
 
 
 def experiment(study: Study) -> str:
@@ -81,7 +81,7 @@ def look_at(folder: StudyFolder, experiment: str) -> str:
 
 
 def parent(folder: StudyFolder, experiment: str, answer: str = "") -> str:
-    """The description of a study's run; the answer comes first once there is one."""
+    """The description of a study's run. experiment: its id; answer: the answer's text, "" before there is one."""
     study = folder.study
     knobs = study.get("knobs") or {}
     listed = "\n".join(
@@ -101,7 +101,7 @@ def parent(folder: StudyFolder, experiment: str, answer: str = "") -> str:
         f"**Question.** {study.get('question', '')}",
         f"`{study.get('command', '')}`",
     ]
-    labels = [str(held["label"]) for held in study.get("conditions") or []]
+    labels = [str(condition["label"]) for condition in study.get("conditions") or []]
     if len(labels) > 1:
         parts.append(
             f"**Conditions** (``tags.condition``): {', '.join(labels)}. Filter failures with ``tags.failed_by LIKE "
@@ -112,7 +112,7 @@ def parent(folder: StudyFolder, experiment: str, answer: str = "") -> str:
 
 
 def trial(row: Row, setting: Setting, folder: StudyFolder, failed_by: str) -> str:
-    """The description of a trial: what it is, what came out, what failed, and the study's command."""
+    """The description of a trial: its arm and levels, accuracies, failure modes, and the study's command."""
     numbers, config = final(row), row.config
     images = "1 image" if config.get("ipc") == 1 else f"{config.get('ipc', '?')} images"
     wrong = numbers.get("wrong_labels")
@@ -136,34 +136,33 @@ def trial(row: Row, setting: Setting, folder: StudyFolder, failed_by: str) -> st
 
 
 def _failures(row: Row, failed_by: str) -> str:
-    """The failure modes in words, with what each detector of the trial has seen; modes of pairs have no such words."""
+    """The failure modes in words, with the evidence of trial detectors; modes of groups have none in the row."""
     if not failed_by:
         return ""
-    seen = {mode: str(finding.get("evidence") or "") for mode, finding in row.failures.items()}
+    evidence = {mode: str(finding.get("evidence") or "") for mode, finding in row.failures.items()}
     modes = [mode for mode in failed_by.split(", ") if mode != "none"]
-    named = [mode.replace("_", " ") + (f" ({seen[mode]})" if seen.get(mode) else "") for mode in modes]
+    named = [mode.replace("_", " ") + (f" ({evidence[mode]})" if evidence.get(mode) else "") for mode in modes]
     return f"Failure modes: {'; '.join(named)}." if named else "No failure mode."
 
 
 def answer(folder: StudyFolder) -> str:
-    """The answer as the study wrote it, without pictures (they are among the artifacts), contents and glossary.
+    """The text of answer.md without pictures (they are artifacts), contents and glossary; "" if there is none.
 
-    The page shows the first lines alone: neither the title nor the question, which stands below. It is cut when it is
-    long.
+    Title and question are left out, because the page shows only the first lines; text beyond LONGEST is cut.
     """
     try:
         written = (folder.path / "answer.md").read_text(encoding="utf-8")
     except OSError:
         return ""
-    before = (f"# {folder.study['title']}", folder.study["question"])
-    sections = [one for one in re.split(r"(?m)^(?=## )", written) if not one.startswith(LEFT_OUT)]
+    omitted = (f"# {folder.study['title']}", folder.study["question"])
+    sections = [part for part in re.split(r"(?m)^(?=## )", written) if not part.startswith(LEFT_OUT)]
     lines = "".join(sections).splitlines()
-    text = "\n".join(line for line in lines if "![" not in line and line not in before).strip()
+    text = "\n".join(line for line in lines if "![" not in line and line not in omitted).strip()
     return text if len(text) <= LONGEST else f"{text[:LONGEST].rpartition(chr(10))[0]}\n\n(the rest is in answer.md)"
 
 
 def moment(created: str) -> float:
-    """Seconds since 1970 of an ISO time; 0 when it is none."""
+    """Seconds since 1970 of an ISO time; 0 if the text is none."""
     try:
         return datetime.fromisoformat(created).timestamp()
     except ValueError:

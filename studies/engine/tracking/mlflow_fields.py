@@ -1,7 +1,7 @@
-"""A row in MLflow's terms: the run's name, parameters, metrics and tags, as a person reads them. No MLflow here.
+"""A row as the name, parameters, metrics and tags of an MLflow run. This module does not import MLflow.
 
-Names: a method's knobs stand bare (`temperature`, `weight`), those of the base, the network and the evaluation under
-their part (`base.iterations`, `network.width`): the same name in every row, whatever the method.
+Names: a method's knobs have no prefix (`temperature`, `weight`); those of the base, the network and the evaluation have
+their component's (`base.iterations`, `network.width`). A knob has the same name in every row, whatever the method.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from studies.engine.rows import Array, Row
 
 
 class Point(NamedTuple):
-    """One value of one metric; time in milliseconds since 1970."""
+    """A value of a metric; time in milliseconds since 1970."""
 
     name: str
     value: float
@@ -33,7 +33,7 @@ class Point(NamedTuple):
 
 
 def allowed(name: str) -> str:
-    """A name that MLflow takes: letters, digits and `_-. :/`; `iterations=500` becomes `iterations:500`."""
+    """A name that MLflow allows: letters, digits and `_-. :/`; `iterations=500` becomes `iterations:500`."""
     return re.sub(r"[^\w\-. :/]", "", name.replace("=", ":"))
 
 
@@ -43,22 +43,23 @@ def parameter(key: str) -> str:
 
 
 def parameters(row: Row, knobs: Mapping[str, Any]) -> dict[str, str]:
-    """Every knob of the trial that acts; those of the study on a log scale also as `Log10 temperature`, for charts.
+    """Every knob that the trial reads; log-scaled ones of the study also as `Log10 temperature`, for charts.
 
-    The compare view takes the first three that vary for its axes: hence the capital, and seed and dummy are tags.
+    MLflow's compare view takes the first three varying parameters as axes: hence the capital letter, which sorts first,
+    and hence seed and dummy are tags.
     """
     unread = idle(row.config)
     config = {key: value for key, value in row.config.items() if key not in unread}
-    found = {parameter(key): str(value) for key, value in config.items() if key != "seed"}
+    values = {parameter(key): str(value) for key, value in config.items() if key != "seed"}
     for key, about in knobs.items():
         value = config.get(key)
         if about.get("log") and usable(value) and value > 0:
-            found[axis(key, knobs)] = f"{math.log10(value):.6g}"
-    return found
+            values[axis(key, knobs)] = f"{math.log10(value):.6g}"
+    return values
 
 
 def idle(config: Mapping[str, Any]) -> set[str]:
-    """The knobs that nothing reads: with weight 0 the MI term's own (not its base's), but the weight that says so."""
+    """The knobs that the trial does not read: with weight 0, those of the MI term except for the weight itself."""
     if config.get("method") != TERM or config.get("method.weight") != 0:
         return set()
     return {f"method.{item.name}" for item in component_fields(Mim) if "registry" not in item.metadata} - {
@@ -67,7 +68,7 @@ def idle(config: Mapping[str, Any]) -> set[str]:
 
 
 def axis(key: str, knobs: Mapping[str, Any]) -> str:
-    """The parameter that stands for a knob on a chart's axis."""
+    """The name of the parameter that shows a knob on a chart's axis."""
     return f"Log10 {parameter(key)}" if (knobs.get(key) or {}).get("log") else parameter(key)
 
 
@@ -77,44 +78,44 @@ def run_name(row: Row, setting: Setting) -> str:
 
 
 def suggested(row: Row, folder: StudyFolder) -> Setting:
-    """The setting of a trial that none names yet, as a search has suggested it; it has no number."""
+    """The setting of a trial that a search has just suggested, and which no setting lists yet; its number is -1."""
     return Setting(-1, unplanned(folder.arms, row.config, folder.study.get("knobs") or {}))
 
 
 def tags(row: Row, setting: Setting, study: Mapping[str, Any]) -> dict[str, str]:
-    """What a person filters by."""
+    """The tags to filter runs by."""
     config = row.config
-    found: dict[str, Any] = {name: config.get(name) for name in ("dataset", "ipc", "method", "seed", "protocol")}
-    found |= {"base": config.get("method.base"), "rules": config.get("rules")}
-    found |= {"role": setting.arm.role, "arm": setting.arm.name}
-    found |= {
+    values: dict[str, Any] = {name: config.get(name) for name in ("dataset", "ipc", "method", "seed", "protocol")}
+    values |= {"base": config.get("method.base"), "rules": config.get("rules")}
+    values |= {"role": setting.arm.role, "arm": setting.arm.name}
+    values |= {
         "setting": setting.setting if setting.setting >= 0 else None,
         "dummy": setting.dummy,
         "status": row.status,
         "reason": row.reason,
         "condition": condition(row, study),
-        "selection": row.held["result"].get("selection"),
+        "selection": row.record["result"].get("selection"),
     }
-    if "failed_by" in row.held["result"]:
-        found["failed_by"] = failed_by(row.failed_by)
-    found |= source(study)
-    return {name: str(value) for name, value in found.items() if value not in (None, "")}
+    if "failed_by" in row.record["result"]:
+        values["failed_by"] = failed_by(row.failed_by)
+    values |= source(study)
+    return {name: str(value) for name, value in values.items() if value not in (None, "")}
 
 
 def condition(row: Row, study: Mapping[str, Any]) -> str:
     """The name of a trial's training data: `clean`, `symmetric 0.4`."""
     text = str(row.config.get("perturb", ""))
-    labels = {held["text"]: held["label"] for held in study.get("conditions") or []}
+    labels = {record["text"]: record["label"] for record in study.get("conditions") or []}
     return str(labels.get(text, text or "clean"))
 
 
 def dataset_name(dataset: str, condition: str) -> str:
-    """What a trial was distilled from, `digits` or `digits · symmetric 0.4`."""
+    """The name of a trial's training data, `digits` or `digits · symmetric 0.4`."""
     return dataset if condition == "clean" else f"{dataset} · {condition}"
 
 
 def dataset_source(config: Mapping[str, Any]) -> dict[str, Any]:
-    """All that decides a training split, but the seed that a perturbation is drawn with."""
+    """The entries of a configuration that define the training split, except for the seed of its perturbations."""
     keys = ("dataset", "dataset_digest", "split_seed", "classes_as", "perturb")
     return {key: config[key] for key in keys if config.get(key, "") != ""}
 
@@ -125,15 +126,15 @@ def failed_by(modes: Iterable[str]) -> str:
 
 
 def source(study: Mapping[str, Any]) -> dict[str, Any]:
-    """The code that made it, as MLflow's own columns show it."""
+    """The tags that MLflow's own columns show as the source of a run: commit and script."""
     commit, command = study.get("git_commit"), str(study.get("command", ""))
     script = next((word for word in command.split() if word.endswith(".py")), command)
-    found = {"git_commit": commit, "mlflow.source.git.commit": commit, "mlflow.source.name": script}
-    return found | {"mlflow.source.type": "LOCAL"}
+    values = {"git_commit": commit, "mlflow.source.git.commit": commit, "mlflow.source.name": script}
+    return values | {"mlflow.source.type": "LOCAL"}
 
 
 def times(row: Row) -> tuple[int, int]:
-    """Start and end, in milliseconds: the row's own, so that a replay writes the same points."""
+    """Start and end of a trial, in milliseconds since 1970, from its row, so that sending it again changes nothing."""
     measured = row.measured
     ended = float(measured.get("ended") or 0.0)
     started = float(measured.get("started") or max(0.0, ended - float(measured.get("seconds") or 0.0)))
@@ -141,9 +142,9 @@ def times(row: Row) -> tuple[int, int]:
 
 
 def final(row: Row) -> dict[str, float]:
-    """The trial's numbers. A mean is over networks; a worst class is the lowest of the classes' mean recalls."""
+    """The trial's final metrics. Means are over networks; a worst class has the lowest mean recall."""
     entropy = row.information.get("entropy")
-    found: dict[str, float | None] = {
+    values: dict[str, float | None] = {
         "validation_accuracy": mean(row.clean_validation),
         "validation_accuracy_std_networks": spread(row.clean_validation),
         "validation_worst_class_recall": worst(row.validation_recall),
@@ -154,44 +155,45 @@ def final(row: Row) -> dict[str, float]:
     }
     for kind in ("decodable", "critic"):
         nats = row.information.get(kind)
-        found[f"{kind}_information_nats"] = nats
-        found[f"{kind}_information_fraction"] = nats / entropy if nats is not None and entropy else None
-    found["wrong_labels"] = row.data.wrong_labels if row.data else None
-    found |= {f"failure/{mode}": finding["value"] for mode, finding in row.failures.items()}
+        values[f"{kind}_information_nats"] = nats
+        values[f"{kind}_information_fraction"] = nats / entropy if nats is not None and entropy else None
+    values["wrong_labels"] = row.data.wrong_labels if row.data else None
+    values |= {f"failure/{mode}": finding["value"] for mode, finding in row.failures.items()}
     for name in ("seconds", "distil_seconds", "evaluate_seconds", "retries"):
-        found[name] = row.measured.get(name)
-    found["peak_memory_bytes"] = row.measured.get("peak_bytes")
-    return {name: float(value) for name, value in found.items() if usable(value)}
+        values[name] = row.measured.get(name)
+    values["peak_memory_bytes"] = row.measured.get("peak_bytes")
+    return {name: float(value) for name, value in values.items() if usable(value)}
 
 
 def points(row: Row, history: list[dict[str, float]]) -> list[Point]:
-    """All metrics: the final ones at step 0 (MLflow draws those as bars), losses, norms and interim scores at theirs.
+    """All metrics: final ones at step 0 (MLflow draws those as bars), losses, norms and interim scores by iteration.
 
-    What is not finite is left out: it would bend every axis; a diverged trial says so in its tags.
+    Values that are not finite are left out, because they would distort the charts; tags mark a diverged trial.
     """
     started, ended = times(row)
-    seen = [int(record["iteration"]) for record in history if usable(record.get("iteration"))]
-    last = max([*seen, *(iteration for iteration, _ in row.rungs), iterations(row)])
+    recorded = [int(record["iteration"]) for record in history if usable(record.get("iteration"))]
+    last = max([*recorded, *(iteration for iteration, _ in row.rungs), iterations(row)])
     distilled = started + int(1000 * float(row.measured.get("distil_seconds") or 0.0))
 
     def time(step: int) -> int:
         return started + (distilled - started) * step // max(last, 1)
 
     numbers = final(row)
-    found = [Point(name, value, ended, 0) for name, value in numbers.items()]
+    listed = [Point(name, value, ended, 0) for name, value in numbers.items()]
     for record in history:
         step = int(record["iteration"])
-        found += [Point(k, float(v), time(step), step) for k, v in record.items() if k != "iteration" and usable(v)]
+        listed += [Point(k, float(v), time(step), step) for k, v in record.items() if k != "iteration" and usable(v)]
     curve = dict(row.rungs)
-    found += [Point("by_iteration/validation_accuracy", v, time(k), k) for k, v in curve.items() if usable(v)]
+    listed += [Point("by_iteration/validation_accuracy", v, time(k), k) for k, v in curve.items() if usable(v)]
     if "validation_accuracy" in numbers and last not in curve:
-        found.append(Point("by_iteration/validation_accuracy", numbers["validation_accuracy"], ended, last))
-    return found
+        listed.append(Point("by_iteration/validation_accuracy", numbers["validation_accuracy"], ended, last))
+    return listed
 
 
 def iterations(row: Row) -> int:
+    """The last iteration of the trial."""
     if row.status == "diverged":
-        return max(0, int(row.held["result"].get("diverged_at", 0)))
+        return max(0, int(row.record["result"].get("diverged_at", 0)))
     return int(row.config.get("method.base.iterations", row.config.get("method.iterations", 0)))
 
 
@@ -222,4 +224,4 @@ def worst(recall: Array | None) -> float | None:
 
 def digest(row: Row) -> str:
     """The identity of a row's content."""
-    return hashlib.sha256(json.dumps(row.held, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(row.record, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Where the runs are tracked, and whether it answers: told in one line, before anything has started."""
+"""MLflow's tracking address: its default, and a check with one-line errors before a study starts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CREATE_SECONDS = 60.0
 
 
 def address(uri: str | None = None) -> str:
-    """The absolute tracking URI: the given one, else $MLFLOW_TRACKING_URI, else mlflow.db in the current folder.
+    """The absolute tracking URI: `uri`, else $MLFLOW_TRACKING_URI, else mlflow.db in the current folder.
 
     Raises: InputError for a URI that MLflow has no store for.
     """
@@ -60,22 +60,22 @@ def database(uri: str) -> Path:
 
 
 def shown(uri: str) -> str:
-    """A text without the user and password that a URI in it may hold, for messages and records."""
+    """A text without the user and password of a URI in it, for messages and records."""
     return re.sub(r"(?<=://)[^/\s]*@", "", uri)
 
 
 def check(uri: str | None = None) -> None:
-    """Find out within 10 seconds whether MLflow can be used there; a SQLite file that is not there is made.
+    """Check within 10 seconds that MLflow can be used at a URI; creates a missing SQLite file.
 
-    Making one takes MLflow 2 to 8 seconds beside its import, and must be done once, by one process.
+    Creating one takes MLflow 2 to 8 seconds besides its import; one process must do it, once.
     Raises: InputError with one line.
     """
     uri = address(uri)
-    scheme, told = urlsplit(uri).scheme, shown(uri)
+    scheme, safe_uri = urlsplit(uri).scheme, shown(uri)
     seconds = USE_SECONDS
     if scheme == "sqlite":
         _check_file(database(uri))
-        seconds = CREATE_SECONDS  # a file that passed is there: MLflow may be slow on a busy machine, not unreachable
+        seconds = CREATE_SECONDS  # the file is usable, so only a busy machine can be slow
     elif scheme in ("http", "https"):
         _check_answer(uri)
     # Importing MLflow takes seconds that must not count against the server.
@@ -84,14 +84,15 @@ def check(uri: str | None = None) -> None:
     if failure is None:
         return
     if "out-of-date database schema" in str(failure):
-        raise InputError(f"{told} was made by another version of MLflow; back it up and run: mlflow db upgrade {told}")
+        upgrade = f"mlflow db upgrade {safe_uri}"
+        raise InputError(f"{safe_uri} was made by another version of MLflow; back it up and run: {upgrade}")
     if scheme in ("http", "https") and ("error code 404" in str(failure) or "valid JSON" in str(failure)):
-        raise InputError(f"what answers at {told} is no MLflow tracking server")
-    raise InputError(f"MLflow cannot be used at {told}: {one_line(failure)}")
+        raise InputError(f"what answers at {safe_uri} is no MLflow tracking server")
+    raise InputError(f"MLflow cannot be used at {safe_uri}: {one_line(failure)}")
 
 
 def client(uri: str) -> MlflowClient:
-    """A quiet client that fails fast; what the user has set in the environment stays."""
+    """A quiet client that fails fast; environment variables that the user has set keep their values."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
@@ -105,7 +106,7 @@ def client(uri: str) -> MlflowClient:
 
 
 def within(seconds: float, work: Callable[[], object]) -> Exception | None:
-    """Do the work in a thread of its own; its exception, or a TimeoutError when it takes longer."""
+    """Do the work in a thread; returns its exception, a TimeoutError if it takes longer, or None."""
     failure: list[Exception] = []
 
     def run() -> None:
@@ -123,7 +124,10 @@ def within(seconds: float, work: Callable[[], object]) -> Exception | None:
 
 
 def _check_file(path: Path) -> None:
-    """Whether a SQLite file can be written, or made."""
+    """Require that a SQLite file can be written or created.
+
+    Raises: InputError.
+    """
     if not path.parent.is_dir():
         raise InputError(f"the tracking database {path} cannot be made: {path.parent} is no folder")
     if not path.exists():
@@ -141,9 +145,12 @@ def _check_file(path: Path) -> None:
 
 
 def _check_answer(uri: str) -> None:
-    """Whether anything speaks HTTP there."""
-    told = shown(uri)
-    request = urllib.request.Request(f"{told.rstrip('/')}/version")
+    """Require that an HTTP server answers at a URI and accepts its host name.
+
+    Raises: InputError.
+    """
+    safe_uri = shown(uri)
+    request = urllib.request.Request(f"{safe_uri.rstrip('/')}/version")
 
     def ask() -> None:
         try:
@@ -152,17 +159,17 @@ def _check_answer(uri: str) -> None:
             with answer:
                 if answer.code == 403 and b"Host header" in answer.read(1000):
                     raise InputError(
-                        f"the MLflow server at {told} refuses this host name; start it with --allowed-hosts"
+                        f"the MLflow server at {safe_uri} refuses this host name; start it with --allowed-hosts"
                     ) from answer
 
     failure = within(ANSWER_SECONDS + 0.5, ask)
     if isinstance(failure, InputError):
         raise failure
     if isinstance(failure, http.client.HTTPException):
-        raise InputError(f"what answers at {told} is no MLflow tracking server")
+        raise InputError(f"what answers at {safe_uri} is no MLflow tracking server")
     if failure is not None:
         reason = getattr(failure, "reason", failure)
-        raise InputError(f"no MLflow tracking server answers at {told}: {one_line(_error(reason))}")
+        raise InputError(f"no MLflow tracking server answers at {safe_uri}: {one_line(_error(reason))}")
 
 
 def _error(reason: object) -> BaseException:
@@ -170,6 +177,6 @@ def _error(reason: object) -> BaseException:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's first line, short enough to stand in a sentence."""
+    """An error's first line, at most 200 characters."""
     text = str(error).strip().split("\n")[0] or type(error).__name__
     return text if len(text) <= 200 else f"{text[:197]}..."

@@ -1,4 +1,4 @@
-"""Feeds MLflow from a thread while a study runs, and brings it up to date afterwards. It may be late."""
+"""Sends rows to MLflow from a thread while a study runs, and brings MLflow up to date afterwards."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def to_stderr(line: str) -> None:
 
 
 class Tracker:
-    """MLflow's side of a running study: `check` first, then `start`, `trial` for each row on disk, `finish`, `close`.
+    """Sends a running study to MLflow: `check` first, then `start`, `trial` for each row on disk, `finish`, `close`.
 
-    After `start` nothing raises: the first failure is said once, rows wait and are tried again with growing pauses, and
-    `finish` says what did not arrive and the command that sends it.
+    After `start` no method raises: the first failure is reported once, rows wait and are sent again with growing
+    pauses, and `finish` reports what did not arrive and the command that sends it.
     """
 
     def __init__(self, uri: str | None, out: Path, say: Callable[[str], None] = to_stderr) -> None:
@@ -41,9 +41,9 @@ class Tracker:
         self._experiment = ""
 
     def start(self) -> None:
-        """Find or make the experiment and the parent run, and queue what an earlier session has left on disk.
+        """Find or create the experiment and the parent run, and queue the rows that are on disk already.
 
-        Raises: InputError when MLflow does not take them.
+        Raises: InputError when MLflow does not accept them.
         """
         self.folder = StudyFolder.read(self.folder.path, unfinished=True)
         try:
@@ -64,7 +64,7 @@ class Tracker:
     def finish(
         self, status: str = "finished", summary: Mapping[str, Any] | None = None, *, within_seconds: float = 30.0
     ) -> None:
-        """Send what waits, then the parent's report, files and numbers; give up after `within_seconds`.
+        """Send the queued rows, then the parent's report, files and metrics; give up after `within_seconds`.
 
         status: finished, failed or killed. summary: the parent's metrics, by default those in OUT/summary.json.
         """
@@ -77,7 +77,7 @@ class Tracker:
             )
 
     def where(self) -> str:
-        """How to look at the trials, in a line or two."""
+        """How to open the trials in MLflow, in one or two lines."""
         return where(self.uri, self._experiment, self.folder)
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class Tracker:
         self._stop(5.0)
 
     def _stop(self, seconds: float) -> bool:
-        """Let the thread finish; whether it did in time."""
+        """Let the thread finish; returns whether it did in time."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -98,6 +98,7 @@ class Tracker:
         return not self._thread.is_alive()
 
     def _work(self, view: View) -> None:
+        """The thread: sends queued rows until `_stop`, then the parent's report."""
         pause, failures = 1.0, 0  # failures in a row since the study has ended
         while True:
             with self._changed:
@@ -122,6 +123,7 @@ class Tracker:
             self._reported = failures < 2 and self._tried(lambda: view.finish(status, summary))
 
     def _tried(self, send: Callable[[], object]) -> bool:
+        """Whether sending succeeded; the first failure is reported."""
         try:
             send()
         except Exception as error:  # noqa: BLE001 (whatever MLflow raises must not reach the study)
@@ -133,40 +135,40 @@ class Tracker:
 
 
 class Untracked:
-    """The tracker of a study that runs without MLflow: it says how MLflow can have the runs later."""
+    """The tracker of a study that runs without MLflow; `finish` says how to send the runs later."""
 
     def __init__(self, out: Path, say: Callable[[str], None] = to_stderr) -> None:
         self.out, self.say = out, say
 
     def start(self) -> None:
-        """There is nothing to start."""
+        """Do nothing: there is no thread."""
 
     def trial(self, row: Row) -> None:
-        """The row is on disk."""
+        """Do nothing: the row is on disk."""
 
     def finish(self, status: str = "finished") -> None:
-        """Say which command sends what was kept."""
+        """Report the command that sends the rows."""
         self.say(f"MLflow has not been told; send it with: python -m studies.engine.tracking sync {self.out}")
 
     def where(self) -> str:
-        """There is nothing to look at."""
+        """No hint: MLflow has no runs."""
         return ""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is no thread."""
 
 
 def reason(error: Exception) -> str:
-    """An error's first line, without the inside of the HTTP library."""
+    """An error's first line, without the details of the HTTP library."""
     text = one_line(error)
     return "its server does not answer" if "HTTPConnectionPool" in text or "HTTPSConnectionPool" in text else text
 
 
 def sync(out: Path, uri: str | None = None) -> int:
-    """Bring MLflow up to date with a study's folder; the number of trials that it lacked.
+    """Bring MLflow up to date with a study's folder; returns the number of trials that were sent.
 
-    May be repeated, after a crash at any point too: nothing is there twice. The parent run is ended when the study has
-    its answer and every planned trial its row.
+    May be repeated, even after a crash, without creating duplicates. The parent run is ended once the study has its
+    answer and a row for every planned trial.
     Raises: InputError when the folder holds no study or MLflow cannot be used.
     """
     uri, folder = address(uri), StudyFolder.read(out, unfinished=True)
@@ -180,18 +182,20 @@ def sync(out: Path, uri: str | None = None) -> int:
         if folder.answered:
             view.finish("FINISHED", folder.summary())
     except Exception as error:
-        told = f"MLflow at {shown(uri)} stopped taking rows after {sent} of {len(rows)}: {reason(error)}"
-        raise InputError(f"{told}; run the same command again") from error
+        raise InputError(
+            f"MLflow at {shown(uri)} stopped taking rows after {sent} of {len(rows)}: {reason(error)}; "
+            "run the same command again"
+        ) from error
     return sent
 
 
 def look(folder: StudyFolder, uri: str) -> str:
-    """How to look at a study's trials that MLflow has.
+    """How to open a study's trials in MLflow; "" if MLflow has no experiment for the study.
 
     Raises: InputError when it does not answer.
     """
     try:
-        known = client(uri).get_experiment_by_name(experiment_name(folder))
+        experiment = client(uri).get_experiment_by_name(experiment_name(folder))
     except Exception as error:
         raise InputError(f"MLflow at {shown(uri)} does not say where the trials are: {reason(error)}") from error
-    return where(uri, known.experiment_id, folder) if known else ""
+    return where(uri, experiment.experiment_id, folder) if experiment else ""

@@ -1,7 +1,7 @@
 """What a study varied, as parameters of its runs: the axes of the prepared charts and the first columns.
 
-Numbers: each knob of the design, and each curve that a factor's levels lie on (`Symmetric noise`). Texts: the method
-and the level of each factor. No MLflow here.
+Numbers: each knob of the design, and each curve of a factor (`Symmetric noise`). Texts: the method and the level of
+each factor. This module does not import MLflow.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ METHOD = "Method"
 
 
 def numbers(folder: StudyFolder) -> list[str]:
-    """The names of the parameters that lie on an axis: knobs, then curves."""
+    """The names of the numeric parameters: knobs, then curves."""
     return [*knob_axes(folder), *curve_axes(folder)]
 
 
 def knob_axes(folder: StudyFolder) -> list[str]:
-    """The parameters that stand for the knobs of a design."""
+    """The names of the parameters that show the knobs of a design."""
     declared = folder.study.get("knobs") or {}
     return [axis(key, declared) for key in declared]
 
 
 def curve_axes(folder: StudyFolder) -> list[str]:
-    """The parameters that stand for the curves of the factors."""
+    """The names of the parameters that show the curves of the factors."""
     return [curve_axis(curve) for factor in folder.factors for curve in factor.curves]
 
 
 def texts(folder: StudyFolder) -> list[str]:
-    """The names of the parameters that are texts: the method, and each factor."""
+    """The names of the text parameters: the method, and each factor."""
     return [METHOD, *(_named(factor.name) for factor in folder.factors)]
 
 
 def curve_axis(curve: Curve) -> str:
-    """The parameter that says where a trial lies on a curve; a capital puts it before the knobs that did not vary."""
+    """The name of the parameter with a trial's x on a curve; its capital sorts it before knobs that did not vary."""
     name = _named(curve.noun or curve.name)
     return f"Log10 {name[0].lower()}{name[1:]}" if curve.scale == "log" else name
 
 
 def parameters(row: Row, setting: Setting, folder: StudyFolder) -> dict[str, str]:
-    """A trial's method, levels and places on curves; a search's newest trials have no levels yet."""
+    """A trial's method, levels and x on curves; the newest trials of a search have no levels yet."""
     values = {METHOD: setting.arm.name}
     factors = [factor for factor in folder.factors if factor.name in setting.levels]
     values |= {_named(factor.name): setting.levels[factor.name] for factor in factors}
@@ -58,7 +58,7 @@ def parameters(row: Row, setting: Setting, folder: StudyFolder) -> dict[str, str
 
 
 def _x(factor: Factor, level: Level, curve: Curve, row: Row) -> float | None:
-    """Where a trial lies on a curve: as its data were realised, else as asked for; the reference at the origin."""
+    """A trial's x on a curve: realised if its row says so, else nominal; the origin for the reference, or None."""
     if level.curve == curve.name:
         realised = row.data.realised(curve.realised) if row.data and curve.realised else []
         return realised[0] if realised else level.at
@@ -66,6 +66,6 @@ def _x(factor: Factor, level: Level, curve: Curve, row: Row) -> float | None:
 
 
 def _named(name: str) -> str:
-    """A name that MLflow takes, with a capital."""
+    """A name that MLflow allows, capitalised."""
     short = allowed(name)
     return short[0].upper() + short[1:]

@@ -1,7 +1,7 @@
 """One study in MLflow: an experiment, a parent run for the study's folder, a child run for each finished trial.
 
-Everything is found by our own tags and written with the row's own times, so sending it twice leaves the same runs.
-A child that has ended and bears its row's digest is complete: ending it is the last thing that is done.
+Runs are identified by our own tags and have the times of their rows, so sending a row again changes nothing. A child
+that has ended and has its row's digest is complete, because ending it is the last step.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ENDED = {"FINISHED", "FAILED"}
 
 
 class Child(NamedTuple):
-    """A child run as it stands in MLflow; row: the digest of what was sent; failed_by: its tag, "" without one."""
+    """A child run. run: its id; row: the digest of the row that was sent; failed_by: its tag, "" without one."""
 
     run: str
     row: str
@@ -37,9 +37,10 @@ class Child(NamedTuple):
 
 
 class View:
-    """Finds or makes the experiment and the parent run; then sends rows.
+    """Finds or creates the experiment and the parent run, then sends rows.
 
-    live: the study is running, so its parent is too. Every call may raise whatever MLflow raises, and may be repeated.
+    live: whether the study, and so its parent run, is running. Any method may raise whatever MLflow raises, and may be
+    called again.
     """
 
     def __init__(self, uri: str, folder: StudyFolder, *, live: bool) -> None:
@@ -53,7 +54,7 @@ class View:
         self.last_ended = 0
 
     def _prepare(self) -> None:
-        """Store the views: of the experiment, and of this study each trial and means over seeds."""
+        """Store the prepared views: of the experiment, and of this study each trial and means over seeds."""
         folder = self.folder
         views = {browser.ALL: browser.state(folder)} | {
             browser.key(folder, means=means): browser.state(folder, self.parent, means=means) for means in (False, True)
@@ -62,30 +63,30 @@ class View:
             self.client.set_experiment_tag(self.experiment, f"{browser.PREFIX}{key}", content)
 
     def send(self, row: Row) -> bool:
-        """Send one finished trial; False when MLflow has it already."""
+        """Send one finished trial; returns False if MLflow has it already."""
         trial, content = row.trial, mlflow_fields.digest(row)
         self.last_ended = max(self.last_ended, mlflow_fields.times(row)[1])
         if self.known is None:
             self.known = dict(self._children(f"tags.`{PARENT}` = '{self.parent}'"))
         if trial in self.doubtful:
-            found = self._children(f"tags.`{PARENT}` = '{self.parent}' AND tags.`{TRIAL}` = '{trial}'")
-            self.known |= dict(found)
+            condition = f"tags.`{PARENT}` = '{self.parent}' AND tags.`{TRIAL}` = '{trial}'"
+            self.known |= dict(self._children(condition))
         child = self.known.get(trial)
         if child is not None and child.row != content:
-            # The trial was run again: metrics of two runs do not belong into one history.
+            # The trial was run again: metrics of two runs must not mix in one history.
             self.client.delete_run(child.run)
             del self.known[trial]
             child = None
         if child is not None and child.complete:
             return False
-        # Until it is done, what has arrived is unknown: a request may fail after the server has obeyed it.
+        # A request may fail after the server has executed it: until all is sent, what has arrived is unknown.
         self.doubtful.add(trial)
         self._write(row, content, child)
         self.doubtful.discard(trial)
         return True
 
     def finish(self, status: str, summary: Mapping[str, Any]) -> None:
-        """Give the parent its description with the answer, its numbers and files, and end it."""
+        """Write the parent's description with the answer, its metrics and files, and end the run."""
         from mlflow.entities import Metric, RunTag
 
         ended, out = self.last_ended or int(1000 * time.time()), self.folder.path
@@ -106,7 +107,7 @@ class View:
         self.client.set_terminated(self.parent, status, ended)
 
     def _mark(self, failures: Mapping[str, list[str]]) -> None:
-        """Have each trial say its failure modes with those that only paired trials show, as they are now."""
+        """Update each trial's failure modes with those that only groups of trials show. failures: these, by trial."""
         if self.known is None:
             self.known = dict(self._children(f"tags.`{PARENT}` = '{self.parent}'"))
         for row in read_rows(self.folder.path, unfinished=True).values():
@@ -120,70 +121,72 @@ class View:
                 self.known[row.trial] = child._replace(failed_by=modes)
 
     def _experiment(self, uri: str) -> str:
+        """The experiment's id; the experiment is created if missing and restored if deleted."""
         from mlflow.exceptions import MlflowException
 
-        found = self.client.get_experiment_by_name(self.experiment_name)
-        if found is None:
-            # Beside the database, wherever the study was started; a server knows its own place.
-            place = str(database(uri).parent / "mlruns" / self.experiment_name) if uri.startswith(SQLITE) else None
+        name = self.experiment_name
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
+            # Artifacts lie beside the SQLite file, wherever the study was started; a server has a location of its own.
+            artifacts = str(database(uri).parent / "mlruns" / name) if uri.startswith(SQLITE) else None
             try:
-                made = str(self.client.create_experiment(self.experiment_name, place, {"mlflow.experimentKind": KIND}))
-                note = describe.experiment(self.folder.study).replace("\n\n", f"\n\n{describe.look(made)}", 1)
-                self.client.set_experiment_tag(made, "mlflow.note.content", note)
-                return made
+                created = str(self.client.create_experiment(name, artifacts, {"mlflow.experimentKind": KIND}))
+                note = describe.experiment(self.folder.study).replace("\n\n", f"\n\n{describe.look(created)}", 1)
+                self.client.set_experiment_tag(created, "mlflow.note.content", note)
+                return created
             except MlflowException:
-                found = self.client.get_experiment_by_name(self.experiment_name)
-                if found is None:
+                experiment = self.client.get_experiment_by_name(name)
+                if experiment is None:
                     raise
-        if found.lifecycle_stage == "deleted":
-            self.client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+        if experiment.lifecycle_stage == "deleted":
+            self.client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id)
 
     def _parent(self, live: bool) -> tuple[str, bool]:
-        """The parent's run id, and whether it was made just now."""
+        """The parent's run id, and whether it was created just now."""
         folder, study = self.folder, self.folder.study
-        found = self.client.search_runs([self.experiment], f"tags.`{STUDY}` = '{folder.identifier}'")
-        if found:
-            oldest: Run = min(found, key=lambda run: (run.info.start_time, run.info.run_id))
+        runs = self.client.search_runs([self.experiment], f"tags.`{STUDY}` = '{folder.identifier}'")
+        if runs:
+            oldest: Run = min(runs, key=lambda run: (run.info.start_time, run.info.run_id))
             if live and oldest.info.status != "RUNNING":
                 self.client.update_run(oldest.info.run_id, status="RUNNING")
             return oldest.info.run_id, False
         tags = describe.tags(study) | {STUDY: folder.identifier, "out": folder.path.name, "mlflow.user": self.user}
         tags["mlflow.note.content"] = describe.parent(folder, self.experiment)
         started = int(1000 * describe.moment(study["created"]))
-        made = self.client.create_run(self.experiment, started, tags, describe.name(study))
-        self.client.log_batch(made.info.run_id, params=entities("Param", describe.parameters(study)))
-        self._dataset(made.info.run_id, study["configuration"], "clean")
-        return made.info.run_id, True
+        run = self.client.create_run(self.experiment, started, tags, describe.name(study)).info.run_id
+        self.client.log_batch(run, params=entities("Param", describe.parameters(study)))
+        self._dataset(run, study["configuration"], "clean")
+        return run, True
 
     def _children(self, condition: str) -> Iterator[tuple[str, Child]]:
-        """The children in MLflow by trial; of two with one trial the complete one, or the older, stays."""
+        """The child runs by trial; of two runs of one trial, the incomplete or else the younger one is deleted.
+
+        condition: MLflow's filter string.
+        """
         best: dict[str, tuple[bool, int, str]] = {}
         token = ""
         while token is not None:
             page = self.client.search_runs([self.experiment], condition, max_results=1000, page_token=token or None)
             for run in page:
-                trial, complete = run.data.tags.get(TRIAL, ""), run.info.status in ENDED
+                tags = run.data.tags
+                trial, complete = tags.get(TRIAL, ""), run.info.status in ENDED
                 rank = (not complete, run.info.start_time, run.info.run_id)
                 if trial in best:
                     rank, extra = sorted((best[trial], rank))
                     self.client.delete_run(extra[2])
                 best[trial] = rank
                 if rank[2] == run.info.run_id:
-                    yield (
-                        trial,
-                        Child(
-                            run.info.run_id, run.data.tags.get(ROW, ""), complete, run.data.tags.get("failed_by", "")
-                        ),
-                    )
+                    yield trial, Child(run.info.run_id, tags.get(ROW, ""), complete, tags.get("failed_by", ""))
             token = page.token
 
     def _write(self, row: Row, content: str, child: Child | None) -> None:
-        setting, study, place = self._setting(row), self.folder.study, self.folder.path / "trials" / row.trial
+        """Write a trial's run and end it. content: the row's digest; child: the incomplete run, None for a new one."""
+        setting, study, files = self._setting(row), self.folder.study, self.folder.path / "trials" / row.trial
         started, ended = mlflow_fields.times(row)
         tags = mlflow_fields.tags(row, setting, study)
-        told = tags.get("failed_by", "")
-        tags["mlflow.note.content"] = describe.trial(row, setting, self.folder, told)
+        modes = tags.get("failed_by", "")
+        tags["mlflow.note.content"] = describe.trial(row, setting, self.folder, modes)
         if child is not None:
             run = child.run
         else:
@@ -192,23 +195,22 @@ class View:
                 self.experiment, started, tags, mlflow_fields.run_name(row, setting)
             ).info.run_id
         assert self.known is not None
-        self.known[row.trial] = Child(run, content, False, told)
-        history = json.loads((place / "history.json").read_text()) if (place / "history.json").is_file() else []
+        self.known[row.trial] = Child(run, content, False, modes)
+        history = json.loads((files / "history.json").read_text()) if (files / "history.json").is_file() else []
         metrics, parameters = (
             mlflow_fields.points(row, history),
             varied.parameters(row, setting, self.folder) | mlflow_fields.parameters(row, study.get("knobs") or {}),
         )
         self.client.log_batch(run, entities("Metric", metrics), entities("Param", parameters))
         self._dataset(run, row.config, mlflow_fields.condition(row, study))
-        for file in ("synthetic.png", "synthetic.safetensors", "history.json"):
-            if (place / file).is_file():
-                self.client.log_artifact(run, str(place / file))
-        ok = row.status == "ok"
-        self.client.set_terminated(run, "FINISHED" if ok else "FAILED", ended)
-        self.known[row.trial] = Child(run, content, True, told)
+        for name in ("synthetic.png", "synthetic.safetensors", "history.json"):
+            if (files / name).is_file():
+                self.client.log_artifact(run, str(files / name))
+        self.client.set_terminated(run, "FINISHED" if row.status == "ok" else "FAILED", ended)
+        self.known[row.trial] = Child(run, content, True, modes)
 
     def _dataset(self, run: str, config: Mapping[str, Any], condition: str) -> None:
-        """Say what a run was trained on; the same input again changes nothing."""
+        """Log a run's training data; logging the same again changes nothing."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         study = self.folder.study
@@ -218,23 +220,23 @@ class View:
         self.client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     def _setting(self, row: Row) -> Setting:
-        """A trial's setting; a search writes settings.jsonl anew, with what it has suggested."""
+        """A trial's setting; for an unknown trial settings.jsonl is read again, because a search extends it."""
         if row.trial not in self.folder.planned:
             self.folder = replace(self.folder, settings=read_settings(self.folder.path, self.folder.study))
         return self.folder.planned.get(row.trial) or mlflow_fields.suggested(row, self.folder)
 
 
 def experiment_name(folder: StudyFolder) -> str:
-    """All studies of one script are in one experiment."""
+    """The experiment of a study; all studies of one script share it."""
     return f"mim4dd-{folder.name}"
 
 
 def entities(kind: str, values: Any) -> list[Any]:
-    """MLflow's own records of points or of a dictionary."""
-    from mlflow import entities as known
+    """MLflow's entities of a kind, such as `Metric`. values: a dictionary, or tuples of the entity's arguments."""
+    from mlflow import entities as mlflow_entities
 
-    make = getattr(known, kind)
-    return [make(*value) for value in (values.items() if isinstance(values, dict) else values)]
+    entity = getattr(mlflow_entities, kind)
+    return [entity(*value) for value in (values.items() if isinstance(values, dict) else values)]
 
 
 def user() -> str:

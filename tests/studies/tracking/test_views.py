@@ -108,7 +108,7 @@ def test_a_trial_is_described() -> None:
     finished = Row.read(row("a", seed=3, failures=failures, train_counts=[5, 5], wrong_labels=0.4))
     text = describe.trial(finished, setting, folder, "class_collapse, no_gain")
     assert text.splitlines() == [
-        "**DM**; digits, 1 image a class; training data: symmetric 0.4; 40.0% of the training labels wrong; seed 3.",
+        "**DM**; digits, 1 image per class; training data: symmetric 0.4; 40.0% of the training labels wrong; seed 3.",
         "",
         "Validation accuracy 85.0%, test accuracy 75.0%. Failure modes: class collapse (2 classes are lost); no gain.",
         "",

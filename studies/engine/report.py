@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -57,9 +58,17 @@ def _draw(drawing: Drawing, path: Path) -> None:
     from matplotlib import rc_context
 
     drawing.savefig(f"{path}.png", dpi=150)
-    # The same drawing gives the same bytes, and text is not converted to paths.
-    with rc_context({"svg.hashsalt": "mim4dd", "svg.fonttype": "none"}):
-        drawing.savefig(f"{path}.svg", metadata={"Date": None})
+    text = io.StringIO()
+    with rc_context({"svg.hashsalt": "mim4dd", "svg.fonttype": "none"}):  # text as text
+        drawing.savefig(text, format="svg", metadata={"Date": None})
+    Path(f"{path}.svg").write_text(_numbered(text.getvalue(), path.name), encoding="utf-8")
+
+
+def _numbered(svg: str, name: str) -> str:
+    """An SVG whose ids are counted: matplotlib hashes positions, whose last bits differ between processes."""
+    hashes = dict.fromkeys(re.findall(r'id="([himp][0-9a-f]{10,})"', svg))
+    ids = {old: f"{name}-{number}" for number, old in enumerate(hashes)}
+    return re.sub(r'(?<=[#"])[himp][0-9a-f]{10,}(?=[")])', lambda match: ids.get(match[0], match[0]), svg)
 
 
 def claims(answer: Answer, folder: StudyFolder) -> list[dict[str, Any]]:

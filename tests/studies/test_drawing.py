@@ -141,7 +141,7 @@ def test_pairs_are_hatched_exactly_where_the_interval_contains_a_half(tmp_path: 
                 open_.add((x, y))
     assert hatched(drawn(figure).axes[0]) == open_ == {(1, 2), (2, 1)}
     assert figure is not None
-    assert "Hatched where the interval contains one half" in figure.caption
+    assert "Hatched: the interval contains one half" in figure.caption
 
 
 def test_gains_are_hatched_and_grey_where_undecided_and_bold_where_decided() -> None:
@@ -163,7 +163,7 @@ def test_undecided_cells_of_the_failure_map_are_hatched() -> None:
     figure = next(one for one in answer_of("noise-digits-bases").figures if one.name == "failures")
     (axes,) = drawn(figure).axes
     assert hatched(axes) == texts(axes, "?") != set()
-    assert "hatched: undecided" in figure.caption
+    assert "hatched: they leave it undecided" in figure.caption
 
 
 @pytest.fixture(scope="module")

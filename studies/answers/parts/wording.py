@@ -29,7 +29,7 @@ ADVANTAGES = {
 def grouped(
     rulings: Sequence[Ruling], names: Sequence[str], phrases: Mapping[Decision, str], *, cost: bool = False
 ) -> str:
-    """`DM 0.6 points [0.2, 1.0]; undecided for: DC ..., DSA ...`, in the order of `phrases`; cost: as losses."""
+    """`DM 0.6 points [0.2, 1.0]; undecided for DC ..., DSA ...`, in the order of `phrases`; cost: as losses."""
     groups = []
     for decision, phrase in phrases.items():
         members = [
@@ -38,7 +38,7 @@ def grouped(
             if ruling.decision is decision
         ]
         if members:
-            groups.append(f"{phrase}: {', '.join(members)}" if phrase else ", ".join(members))
+            groups.append(f"{phrase} {', '.join(members)}" if phrase else ", ".join(members))
     return "; ".join(groups)
 
 

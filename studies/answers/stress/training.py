@@ -63,7 +63,7 @@ def _transitions(ledger: Ledger) -> Figure | None:
     drawing, grid = panels(2 * len(chosen), columns, ((PAGE - 0.8) / 4, 1.9), extra=(0.8, 0.0))
     mesh = None
     for k, axes in enumerate(grid):
-        (label, step), name = chosen[k // 2], ("asked", "realised")[k % 2]
+        (label, step), name = chosen[k // 2], ("requested", "realised")[k % 2]
         matrix = step.get(("asked", "transition")[k % 2])
         axes.set(xticks=[], yticks=[], xlabel="label" if k + columns >= len(grid) else "")
         axes.set_title("\n".join([*textwrap.wrap(label, 24), name]), fontsize=TITLE)

@@ -1,6 +1,6 @@
 """Why these baselines? Every method under one recipe, with the same seeds: who beats whom, and how surely.
 
-    python studies/baselines.py                                   # digits, 1 image a class, every method, 5 seeds
+    python studies/baselines.py                                   # digits, 1 image per class, every method, 5 seeds
     python studies/baselines.py --quick                           # the smallest honest run
     python studies/baselines.py --method random --method dm --method mim:base=dm,balance=gradnorm,weight=1 --method full
     python studies/baselines.py --ipc 10 --out runs/ten && python studies/baselines.py --add-study runs/ten

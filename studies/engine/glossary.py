@@ -16,7 +16,8 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "method (arm)",
         "What a study compares: a distillation method with the knobs that tell it apart. Random real images and full "
-        "data, trained with the same recipe, stand beside the methods as the lower and the upper anchor.",
+        "data, trained with the same recipe, stand beside the methods as the lower and the upper anchor. (default) is "
+        "the MI term at the paper's weight; (equal strength) scales its pixel gradient to the size of its base's.",
     ),
     (
         "seed, pair",

@@ -63,7 +63,7 @@ def test_two_factors_are_crossed_run_and_answered(study: Study, tmp_path: Path) 
     journal.write_settings(plan.settings)
     journal.close()
     folder = StudyFolder.read(tmp_path)
-    assert [factor.name for factor in folder.factors] == ["iterations", "images a class"]
+    assert [factor.name for factor in folder.factors] == ["iterations", "images per class"]
     answer = study.answer(folder)
     write_report(answer, folder)
     told = "\n".join(map(str, answer.sentences))
@@ -71,7 +71,7 @@ def test_two_factors_are_crossed_run_and_answered(study: Study, tmp_path: Path) 
     assert "The gain of DM + MIM4DD (equal strength) over DM is " in told
     assert "There is no answer yet" not in told
     table = next(table for table in answer.tables if table.name == "degradation")
-    assert table.columns[:3] == ("iterations", "images a class", "method")
+    assert table.columns[:3] == ("iterations", "images per class", "method")
     assert len(table.rows) == 12
     gains = {claim.id: claim for claim in answer.claims if claim.family == "gains over the base"}
     assert len(gains) == 6

@@ -9,7 +9,7 @@ from studies.answers.parts.plain import compared, too_few
 from studies.answers.parts.wording import listed
 from studies.engine.answer import Sentence, percent
 from studies.engine.arms import FLOOR
-from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision
+from studies.engine.statistics.contrasts import Decision
 from studies.engine.wording import images, plural
 
 TERM = {
@@ -35,10 +35,8 @@ def plain(
 
     best: the chosen method's key; gains: of the term on each base; over_random: each method less random real images.
     """
-    if too_few([*gains, *over_random]):
-        sets = plural(len(ledger.results.seeds), "set")
-        text = f"With {sets} per method no comparison can be decided; a decision takes at least {FEWEST_PAIRS}."
-        return [_chosen(ledger, best), Sentence(text, tuple(ruling.claim for ruling in (*gains, *over_random)))]
+    if why := too_few([*gains, *over_random]):
+        return [_chosen(ledger, best), Sentence(why, tuple(ruling.claim for ruling in (*gains, *over_random)))]
     return [_chosen(ledger, best), _terms(ledger, gains), _over_random(ledger, over_random)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from studies.answers.ledger import Ledger, Ruling
 from studies.answers.parts.plain import too_few
 from studies.engine.answer import Sentence
-from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision
+from studies.engine.statistics.contrasts import Decision
 from studies.engine.wording import plural
 
 REACHED = {
@@ -21,7 +21,8 @@ REACHED = {
 def plain(ledger: Ledger, gaps: Mapping[str, Ruling]) -> list[Sentence | None]:
     """How many methods reach their published accuracy. gaps: ours less published, by arm."""
     if not gaps:
-        return []
+        methods = plural(len(ledger.results.arms), "method")
+        return [Sentence(f"No published accuracy is known for the {methods} run on {_dataset(ledger)}.")]
     names = {arm: ledger.results.arms[arm].name for arm in gaps}
     groups = []
     for decision, word in REACHED.items():
@@ -29,11 +30,14 @@ def plain(ledger: Ledger, gaps: Mapping[str, Ruling]) -> list[Sentence | None]:
         if arms:
             sizes = ", ".join(f"{names[arm]} {gaps[arm].points}" for arm in arms)
             groups.append(f"{len(arms)} {'is' if len(arms) == 1 else 'are'} {word} ({sizes})")
-    start = f"Of {plural(len(gaps), 'method')} with a published accuracy on {ledger.results.folder.study['dataset']}"
+    start = f"Of {plural(len(gaps), 'method')} with a published accuracy on {_dataset(ledger)}"
     sentences: list[Sentence | None] = [
         Sentence(f"{start}, {'; '.join(groups)}.", tuple(gap.claim for gap in gaps.values()))
     ]
-    if too_few(list(gaps.values())):
-        text = f"A decision takes at least {FEWEST_PAIRS} synthetic sets per method."
-        sentences.append(Sentence(text))
+    if why := too_few(list(gaps.values())):
+        sentences.append(Sentence(why))
     return sentences
+
+
+def _dataset(ledger: Ledger) -> str:
+    return str(ledger.results.folder.study["dataset"])

@@ -59,6 +59,11 @@ def shares(rulings: Sequence[Ruling], phrases: Mapping[Decision, tuple[str, str]
     ]
 
 
-def too_few(rulings: Sequence[Ruling]) -> bool:
-    """Whether every contrast has fewer pairs than a decision needs."""
-    return bool(rulings) and all(ruling.interval.n < FEWEST_PAIRS for ruling in rulings)
+def too_few(rulings: Sequence[Ruling]) -> str:
+    """A sentence that says that no contrast has the pairs that a decision needs; "" if one has."""
+    most = max((ruling.interval.n for ruling in rulings), default=FEWEST_PAIRS)
+    if most >= FEWEST_PAIRS:
+        return ""
+    return (
+        f"With {plural(most, 'pair')} per comparison nothing can be decided; a decision takes at least {FEWEST_PAIRS}."
+    )

@@ -10,7 +10,7 @@ from studies.answers.sensitivity.analysis import METRIC, Analysis, having
 from studies.engine.answer import Claim, Sentence, percent
 from studies.engine.conditions import CLEAN
 from studies.engine.statistics import Estimate
-from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision
+from studies.engine.statistics.contrasts import Decision
 from studies.engine.wording import decimal, images, plural
 
 
@@ -64,10 +64,8 @@ def _settings(analysis: Analysis) -> Sentence | None:
     if not others:
         return None
     claims: tuple[Claim, ...] = tuple(gain.claim for gain in others)
-    if too_few([*others, analysis.gains[0]]):
-        sets = plural(len(analysis.base_sets), "set")
-        text = f"With {sets} per setting no comparison can be decided; a decision takes at least {FEWEST_PAIRS}."
-        return Sentence(text, claims)
+    if why := too_few(analysis.gains):
+        return Sentence(why, claims)
     base, little = analysis.base.name, "no more than half a point"
     phrases = {
         Decision.GAIN: (f"improves on {base}", f"improve on {base}"),

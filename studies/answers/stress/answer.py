@@ -13,10 +13,10 @@ from studies.answers.parts.matrix import crossed, matrices
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.pictures import picture_figure
 from studies.answers.parts.response import Levels, Response
+from studies.answers.parts.response_plain import response_plain
 from studies.answers.parts.wording import grouped
 from studies.answers.results import Cell, Contrast, Results, slug
 from studies.answers.stress.classes import class_part
-from studies.answers.stress.plain import plain
 from studies.answers.stress.selecting import selection_part
 from studies.answers.stress.training import training_part
 from studies.engine.answer import Answer, Figure, Sentence
@@ -56,6 +56,9 @@ def write_answer(folder: StudyFolder) -> Answer:
     failures = failure_part(ledger, occurrences(ledger, _groups(response, folder.conditions)))
     classes, (transitions, realised) = class_part(response), training_part(ledger)
     images = _images(response)
+    short = response_plain(
+        response, "perturbation", " of the training data", [FLOOR] if FLOOR in response.results.arms else []
+    )
     return ledger.compose(
         clean,
         Part(classes.sentences),
@@ -74,7 +77,7 @@ def write_answer(folder: StudyFolder) -> Answer:
             ]
         ),
         Part(figures=[*classes.figures, transitions, images, *failures.figures[1:]]),
-        Part(notes=[*_notes(folder), more_seeds(ledger)], summary=_summary(response), plain=plain(response)),
+        Part(notes=[*_notes(folder), more_seeds(ledger)], summary=_summary(response), plain=short),
     )
 
 

@@ -383,7 +383,7 @@ FAULTS = (
     Fault("driver killed at ten random moments", driver_killed_ten_times),
     Fault("Ctrl-C", interrupted),
     Fault("SIGTERM to the driver", preempted),
-    Fault("worker killed (SIGKILL)", worker_killed, quick=True),
+    Fault("worker killed (SIGKILL)", worker_killed),
     Fault("worker stopped (SIGSTOP)", worker_stopped),
     Fault("a whole node killed", node_killed),
     Fault("a whole node killed, across network namespaces", node_killed_across_namespaces, needs=DIVIDE),

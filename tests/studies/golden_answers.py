@@ -17,8 +17,13 @@ GOLDEN = Path(__file__).parent / "golden"
 FOLDERS = sorted(path.parent.name for path in RESULTS.glob("*/rows.jsonl"))
 # Those that were there before one rule decided.
 HELD = sorted(path.stem for path in GOLDEN.glob("*.json"))
-# The importances of a design take seconds; one such folder stays among the fast tests.
-LONG = {name for name in FOLDERS if name.startswith("sensitivity-")} - {"sensitivity-fashion-quick"}
+# A folder of each kind of study and of each form of answer stays among the fast tests; all are met by the slow ones.
+QUICK = {
+    *("noise-fashion", "noise-digits", "imbalance-fashion", "imbalance-digits-bases", "sensitivity-fashion-quick"),
+    *("baselines-digits", "lambda-digits", "mtt-rate-mnist"),
+    *("fidelity-mnist-short", "fidelity-mnist-random", "fidelity-fashion-mim", "fidelity-mnist-random-augmented"),
+}
+LONG = set(FOLDERS) - QUICK
 
 
 @cache

@@ -1,6 +1,6 @@
 """Is each base the published method? Ours beside the published number, cell by cell.
 
-    python studies/fidelity.py --dataset mnist                          # 1 image per class, every base (days on 2 cores)
+    python studies/fidelity.py --dataset mnist                        # 1 image per class, every base (days on 2 cores)
     python studies/fidelity.py --dataset mnist --method random --method dc:batch_real=32 --seeds 0-2
     python studies/fidelity.py --dataset fashion_mnist --ipc 10 --method dm:iterations=1000 --dry-run
 

@@ -15,9 +15,9 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ),
     (
         "method (arm)",
-        "What a study compares: a distillation method with the knobs that tell it apart. Random real images and full "
-        "data, trained with the same recipe, stand beside the methods as the lower and the upper anchor. (default) is "
-        "the MI term at the paper's weight; (equal strength) scales its pixel gradient to the size of its base's.",
+        "What a study compares: a distillation method with its knobs; (default) has the MI term at the paper's weight, "
+        "(equal strength) at the weight that makes its pixel gradient as large as its base's. Random real images and "
+        "full data, trained with the same recipe, stand beside the methods as the lower and the upper anchor.",
     ),
     (
         "seed, pair",

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -29,11 +29,22 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
     inputs: Inputs = ray.get(context.inputs)
     node = session.worker.node
 
+    def fetched(progress: str, *request: Any) -> Any:
+        """What the cache has or makes; asked for once more if the cache has died with what it made."""
+        try:
+            return waited_for(progress, *request)
+        except ray.exceptions.ObjectLostError:
+            return waited_for(progress, *request)
+
+    def waited_for(progress: str, *request: Any) -> Any:
+        (reference,) = ray.get(context.cache.get.remote(*request))
+        session.wait_for(reference, progress)
+        return ray.get(reference)
+
     def variant(text: str, seed: int) -> Perturbed:
         key = f"{inputs.splits.digest} {text} {seed}"
         size, arguments = inputs.splits.train.images.nbytes, (context.inputs, text, seed)
-        (reference,) = ray.get(context.cache.get.remote(key, size, perturbed, arguments, node))
-        split: Perturbed = ray.get(reference)
+        split: Perturbed = fetched("waiting for perturbed data", key, size, perturbed, arguments, node)
         return split if split.data.images.size else with_images(split, inputs.splits.train.images)
 
     def provide(preparation: Preparation, task: DistillationTask, text: str) -> Prepared:
@@ -42,10 +53,8 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         devices, threads = os.environ.get("CUDA_VISIBLE_DEVICES"), context.resources.threads
         arguments = (context.inputs, preparation, text, task.seed, network, device, threads, devices)
-        file = f"inputs/prepared-{key}.bin"
-        (reference,) = ray.get(context.cache.get.remote(key, PREPARED_BYTES, prepared, arguments, node, file))
-        session.wait_for(reference, f"waiting for {type(preparation).__name__}")
-        return unpacked(ray.get(reference))
+        file, progress = f"inputs/prepared-{key}.bin", f"waiting for {type(preparation).__name__}"
+        return unpacked(fetched(progress, key, PREPARED_BYTES, prepared, arguments, node, file))
 
     return replace(inputs, variant=variant, provide=provide)
 

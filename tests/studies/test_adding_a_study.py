@@ -101,5 +101,5 @@ def test_its_command_runs_on_ray(script: Path) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    assert "over DM: " in ended.stdout
+    assert " over DM is " in ended.stdout
     assert len(StudyFolder.read(script.parent / "out").rows) == 24

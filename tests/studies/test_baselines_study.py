@@ -382,7 +382,7 @@ def test_a_study_as_a_user_runs_it_and_again_with_a_block_beside_it(blocks: list
         assert ended.returncode == 0, ended.stderr + ended.stdout
         return ended.stdout
 
-    assert "No ranks and no critical-difference diagram" in run()
+    assert "There are no ranks and no critical-difference diagram" in run()
     with (tmp_path / "out" / "tables" / "accuracy.csv").open() as file:
         here = {line["method"]: line for line in csv.DictReader(file)}
     # Ray's workers found what the plain function found.

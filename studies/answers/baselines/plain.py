@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from studies.answers.ledger import Ledger, Ruling
-from studies.answers.parts.plain import compared, too_few
+from studies.answers.parts.plain import compared, named, too_few
 from studies.answers.parts.wording import listed
 from studies.engine.answer import Sentence, percent
 from studies.engine.arms import FLOOR
@@ -83,9 +83,5 @@ def _over_random(ledger: Ledger, rulings: Sequence[Ruling]) -> Sentence | None:
     claims = tuple(ruling.claim for ruling in rulings)
     if all(ruling.decision is Decision.GAIN for ruling in rulings):
         return Sentence(f"All {plural(len(rulings), 'method')} are better than random real images.", claims)
-    parts = []
-    for decision, word in FLOORS.items():
-        decided = [name for name, ruling in zip(names, rulings, strict=True) if ruling.decision is decision]
-        if decided:
-            parts.append(f"{len(decided)} {'is' if len(decided) == 1 else 'are'} {word} ({', '.join(decided)})")
+    parts = named(rulings, names, FLOORS)
     return Sentence(f"Of {plural(len(rulings), 'method')}, {'; '.join(parts)}.", claims)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from studies.answers.ledger import Ledger, Ruling
-from studies.answers.parts.plain import too_few
+from studies.answers.parts.plain import named, too_few
 from studies.engine.answer import Sentence
 from studies.engine.statistics.contrasts import Decision
 from studies.engine.wording import plural
@@ -23,13 +23,8 @@ def plain(ledger: Ledger, gaps: Mapping[str, Ruling]) -> list[Sentence | None]:
     if not gaps:
         methods = plural(len(ledger.results.arms), "method")
         return [Sentence(f"No published accuracy is known for the {methods} run on {_dataset(ledger)}.")]
-    names = {arm: ledger.results.arms[arm].name for arm in gaps}
-    groups = []
-    for decision, word in REACHED.items():
-        arms = [arm for arm, gap in gaps.items() if gap.decision is decision]
-        if arms:
-            sizes = ", ".join(f"{names[arm]} {gaps[arm].points}" for arm in arms)
-            groups.append(f"{len(arms)} {'is' if len(arms) == 1 else 'are'} {word} ({sizes})")
+    sizes = [f"{ledger.results.arms[arm].name} {gap.points}" for arm, gap in gaps.items()]
+    groups = named(list(gaps.values()), sizes, REACHED)
     start = f"Of {plural(len(gaps), 'method')} with a published accuracy on {_dataset(ledger)}"
     sentences: list[Sentence | None] = [
         Sentence(f"{start}, {'; '.join(groups)}.", tuple(gap.claim for gap in gaps.values()))

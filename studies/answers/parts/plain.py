@@ -59,6 +59,16 @@ def shares(rulings: Sequence[Ruling], phrases: Mapping[Decision, tuple[str, str]
     ]
 
 
+def named(rulings: Sequence[Ruling], names: Sequence[str], phrases: Mapping[Decision, str]) -> list[str]:
+    """The subjects by decision with their names, `2 are better (DC, DM)`, `1 is worse (DSA)`."""
+    groups = []
+    for decision, phrase in phrases.items():
+        members = [name for name, ruling in zip(names, rulings, strict=True) if ruling.decision is decision]
+        if members:
+            groups.append(f"{len(members)} {'is' if len(members) == 1 else 'are'} {phrase} ({', '.join(members)})")
+    return groups
+
+
 def too_few(rulings: Sequence[Ruling]) -> str:
     """A sentence that says that no contrast has the pairs that a decision needs; "" if one has."""
     most = max((ruling.interval.n for ruling in rulings), default=FEWEST_PAIRS)

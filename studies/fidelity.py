@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import sys
 
-from studies.answers.comparing.flags import ComparisonFlags
 from studies.answers.comparing.plan import shared_configuration
+from studies.answers.fidelity.flags import FidelityFlags
 from studies.answers.fidelity.plan import plan_fidelity
 from studies.engine.command import main
 from studies.engine.study import Study, written_by
@@ -27,7 +27,7 @@ STUDY = Study(
         "accuracy that its paper reports?"
     ),
     description=__doc__ or "",
-    flags=ComparisonFlags,
+    flags=FidelityFlags,
     configure=shared_configuration,
     plan=plan_fidelity,
     answer=written_by("studies.answers.fidelity.answer"),

@@ -39,7 +39,7 @@ class Mim:
 
     base: Method = part(METHODS, "dm", help="the method that the term is added to")
     weight: float = knob(0.8, low=0, search=(1e-3, 100), log=True, symbol="λ", help="of the term; 0 is the base alone")
-    temperature: float = knob(0.1, above=0, search=(0.01, 10), log=True, symbol="τ", help="divides the similarities")
+    temperature: float = knob(0.1, above=0, search=(0.03, 1), log=True, symbol="τ", help="divides the similarities")
     layer_decay: float = knob(
         2.0, above=0, search=(0.5, 8), log=True, symbol="β", help="each earlier block weighs less by this factor"
     )

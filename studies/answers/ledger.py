@@ -118,6 +118,7 @@ class Ruling:
             size=judged.size,
             needed=judged.needed,
             trials=contrast.trials,
+            seeds=contrast.seeds,
         )
 
 

@@ -52,7 +52,8 @@ class Contrast:
     """A weighted sum of cells for each seed: a gain is a cell less its control, a change the difference of two gains.
 
     id: unique in an answer; what: its description; unit: `points` (differences of fractions, times 100), or that of
-    the metric. differences: by seed, NaN for a lost pair; absent: the number of pairs that lack a row.
+    the metric. differences: by seed, NaN for a lost pair; absent: the number of pairs that lack a row. seeds: those
+    that it is judged on, if not on all.
     """
 
     id: str
@@ -64,14 +65,19 @@ class Contrast:
     trials: tuple[str, ...]
     margin: float = MARGIN
     unit: str = "points"
+    seeds: tuple[int, ...] = ()
 
     @property
-    def key(self) -> tuple[str, frozenset[tuple[float, Cell]]] | str:
+    def key(self) -> tuple[object, ...] | str:
         """Equal for a contrast and its opposite; the id where no cells define the contrast."""
         if not self.terms:
             return self.id
         weights = self._weights()
-        return self.metric, frozenset((round(self.sign * weight, 12), cell) for cell, weight in weights.items())
+        return (
+            self.metric,
+            self.seeds,
+            frozenset((round(self.sign * weight, 12), cell) for cell, weight in weights.items()),
+        )
 
     @property
     def sign(self) -> float:
@@ -222,19 +228,25 @@ class Results:
         margin: float = MARGIN,
         unit: str = "points",
         values: Array | None = None,
+        among: Sequence[int] | None = None,
     ) -> Contrast:
-        """A weighted sum of cells, paired by seed. values: by seed, replace the sum where the cells vary by seed."""
+        """A weighted sum of cells, paired by seed.
+
+        values: by seed, replace the sum where the cells vary by seed. among: the seeds to judge it on; None for all.
+        """
         total = np.zeros(len(self.seeds))
         absent = np.zeros(len(self.seeds), dtype=bool)
+        judged = [k for k, seed in enumerate(self.seeds) if among is None or seed in among]
         trials: dict[str, None] = {}
         for weight, cell in terms:
             total = total + weight * self.sets(cell, metric)
             own = self.trials(cell)
-            trials |= dict.fromkeys(own)
+            trials |= dict.fromkeys(own[k] for k in judged if k < len(own))
             absent |= [seed < len(own) and own[seed] not in self.folder.rows for seed in range(len(self.seeds))]
-        differences = tuple(float(difference) for difference in (total if values is None else values))
-        fixed = terms if values is None else ()
-        return Contrast(id, what, metric, fixed, differences, int(absent.sum()), tuple(trials), margin, unit)
+        differences = tuple(float(difference) for difference in (total if values is None else values)[judged])
+        fixed, seeds = terms if values is None else (), tuple(among or ())
+        lacking = int(absent[judged].sum())
+        return Contrast(id, what, metric, fixed, differences, lacking, tuple(trials), margin, unit, seeds)
 
     def gain(self, arm: str, levels: tuple[str, ...] = (), metric: str = "test") -> Contrast:
         """The difference of an arm and its control at the same levels."""

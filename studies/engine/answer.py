@@ -113,7 +113,8 @@ class Claim:
     id: unique in the answer; kind: `mean`, `contrast` or `estimate`; what: in words; unit: `percent` and `points` are
     stored as fractions. planned: sets or pairs in the plan. terms: (weight, arm, levels) of a contrast. p, p_adjusted:
     of the difference, raw and Holm-adjusted over the family. decision: by the rule, "" if it is no contrast; size:
-    `beyond` or `below` the margin; needed: the range of the number of pairs that would decide. trials: their hashes.
+    `beyond` or `below` the margin; needed: the range of the number of pairs that would decide. trials: their hashes;
+    seeds: those that a contrast is judged on, if not on all.
     """
 
     id: str
@@ -136,6 +137,7 @@ class Claim:
     size: str = ""
     needed: tuple[int, int | None] | None = None
     trials: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
 
     @property
     def split(self) -> str:

@@ -45,6 +45,7 @@ def shared_entries(options: Options[Any]) -> Flat:
         # Defaults are left out of the configuration, so that trials on clean data have one hash in every study.
         **({"classes_as": options.classes_as} if options.classes_as else {}),
         **({"selection": options.selection} if options.selection != "clean" else {}),
+        **({"interim": True} if options.interim else {}),
         **({"tail": options.tail} if options.tail else {}),
     }
 

@@ -1,19 +1,22 @@
-"""Designs: which settings a study tries. Fixed ones are sampled from Optuna up front and saved with the study."""
+"""Designs: which settings a study tries. Fixed ones are drawn up front and saved with the study."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mim4dd.errors import InputError
 from mim4dd.registry import Flat
-from mim4dd.seeding import integer
+from mim4dd.seeding import generator, integer
 from studies.engine.space import DUMMY, Axis, Space
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-FIXED = ("qmc", "random", "grid")
+FIXED = ("latin", "qmc", "random", "grid")
+LATIN = (4, 9, 25, 49)
 SEARCHES = ("tpe", "gp")
 
 
@@ -21,8 +24,8 @@ SEARCHES = ("tpe", "gp")
 class Design:
     """How the settings of a study are chosen. seed: of the draw; asha: whether a search stops poor settings early."""
 
-    name: str = "qmc"
-    settings: int = 16
+    name: str = "latin"
+    settings: int = 9
     seed: int = 0
     asha: bool = False
 
@@ -38,13 +41,17 @@ class Design:
 
 
 def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tuple[Flat, float | None]]:
-    """`count` points (for `grid`, the largest full factorial that fits), each with its dummy coordinate (a grid: None).
+    """`count` points (for `grid`, the largest full factorial that fits), each with its dummy coordinate.
 
-    qmc: scrambled Sobol points; random: independent uniform ones; both on each knob's own scale.
+    latin: a Latin hypercube on an orthogonal array; qmc: scrambled Sobol points; random: independent uniform ones; all
+    on each knob's own scale. The dummy is None for a grid, and for a Latin hypercube without a column to spare.
+    Raises: InputError for a number of settings or knobs that no such Latin hypercube has.
     """
     axes = (*space, Axis(DUMMY, DUMMY))
     if name == "grid":
         return [(values, None) for values in _grid(space, count)]
+    if name == "latin":
+        return _latin(space, count, seed)
     import optuna
     from optuna.exceptions import ExperimentalWarning
 
@@ -64,15 +71,40 @@ def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tup
     points: list[tuple[Flat, float | None]] = []
     for _ in range(count):
         params = study.ask(fixed_distributions=distributions).params
-        values = {axis.key: axis.value(params[axis.key]) for axis in space}
+        values = {key: value for axis in space for key, value in axis.setting(params[axis.key]).items()}
         points.append((values, float(params[DUMMY])))
+    return points
+
+
+def _latin(space: Space, count: int, seed: int) -> list[tuple[Flat, float | None]]:
+    """A Latin hypercube of strength 2 with p^2 points, p prime: any two knobs meet in all p x p pairs of their p-ths.
+
+    The thirds of 9 points are therefore balanced over those of every other knob, which the halves of 8 Sobol points are
+    not: there the halves of two of four knobs are the same.
+    Source: Tang 1993, "Orthogonal array-based Latin hypercubes".
+    """
+    from scipy.stats import qmc
+
+    p = math.isqrt(count)
+    if count not in LATIN:
+        raise InputError(
+            f"--design latin takes {', '.join(map(str, LATIN))} settings, got {count}; --design qmc takes any number"
+        )
+    if len(space) > p + 1:
+        raise InputError(f"--design latin with {count} settings takes at most {p + 1} knobs, got {len(space)}")
+    columns = min(len(space) + 1, p + 1)
+    units = qmc.LatinHypercube(columns, strength=2, rng=generator("design", seed)).random(count)
+    points: list[tuple[Flat, float | None]] = []
+    for unit in units:
+        knobs = [axis.setting(axis.sample(float(u))) for axis, u in zip(space, unit, strict=False)]
+        dummy = float(unit[-1]) if columns > len(space) else None
+        points.append(({key: setting[key] for setting in knobs for key in setting}, dummy))
     return points
 
 
 def _grid(space: Space, count: int) -> list[Flat]:
     """The largest grid with at most `count` points, ends included: the axis with the fewest levels grows first."""
     import itertools
-    import math
 
     levels = [1] * len(space)
     grew = True
@@ -87,9 +119,8 @@ def _grid(space: Space, count: int) -> list[Flat]:
     for axis, n in zip(space, levels, strict=True):
         positions = [k / (n - 1) for k in range(n)] if n > 1 else [0.5]
         sampled = [axis.from_unit(position) for position in positions]
-        columns.append([axis.value(round(s) if axis.values else s) for s in sampled])
-    keys = [axis.key for axis in space]
-    return [dict(zip(keys, values, strict=True)) for values in itertools.product(*columns)]
+        columns.append([axis.setting(round(s) if axis.values else s) for s in sampled])
+    return [{key: knobs[key] for knobs in point for key in knobs} for point in itertools.product(*columns)]
 
 
 def search_sampler(name: str, seed: int) -> BaseSampler:

@@ -74,7 +74,8 @@ def trial_seconds(config: Flat) -> float:
     # A backward pass costs about two forward passes.
     per_network = (3 * epochs * synthetic + evaluated) * image
     # The interim accuracies train fewer networks on as many images.
-    rungs = len(RUNGS) * (steps + RUNG_NETWORKS * per_network) if method.iterations else 0.0
+    interim = bool(config.get("interim")) and method.iterations > 0
+    rungs = len(RUNGS) * (steps + RUNG_NETWORKS * per_network) if interim else 0.0
     return distil + steps + recipe.networks * per_network + rungs
 
 

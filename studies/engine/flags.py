@@ -12,10 +12,15 @@ class Flags(Protocol):
     """A study's own flags as a record; a study without any inherits these defaults.
 
     seeds: the default of `--seeds`, without and with `--quick`; adaptive_design: the design whose optimizer suggests
-    settings while the study runs, None where all settings are planned beforehand.
+    settings while the study runs, None where all settings are planned beforehand; interim: whether the answer or a
+    scheduler reads interim accuracies.
     """
 
     seeds: ClassVar[tuple[str, str]] = ("0-4", "0-2")
+
+    @property
+    def interim(self) -> bool:
+        return False
 
     @property
     def adaptive_design(self) -> Design | None:

@@ -78,7 +78,7 @@ class StudyFolder:
     def space(self) -> Space:
         """The knobs that varied."""
         if "axes" in self.study:
-            return tuple(Axis(**{**record, "values": tuple(record["values"])}) for record in self.study["axes"])
+            return tuple(map(Axis.read, self.study["axes"]))
         return tuple(map(axis_of, self.study.get("space", ())))
 
     @cached_property

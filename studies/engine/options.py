@@ -35,6 +35,7 @@ class Options(Generic[F]):
     protocol: str
     assigned: dict[str, str]
     selection: str
+    interim: bool
     tail: str | None
     cpus_per_trial: float
     gpus_per_trial: float
@@ -61,8 +62,9 @@ def parse_options(description: str, script: str, flags: type[F], arguments: Sequ
     _add_run_flags(parser)
     parsed = parser.parse_args(arguments)
     _check(parsed)
+    own = flags.parse(parsed)
     return Options(
-        flags=flags.parse(parsed),
+        flags=own,
         address=parsed.address,
         dataset=parsed.dataset,
         data_root=parsed.data_root,
@@ -75,6 +77,7 @@ def parse_options(description: str, script: str, flags: type[F], arguments: Sequ
         protocol="quick" if parsed.quick else parsed.protocol or ("digits" if parsed.dataset == "digits" else "paper"),
         assigned=assignments(parsed.assigned, "--set"),
         selection=parsed.selection,
+        interim=parsed.interim or own.interim,
         tail=parsed.tail,
         cpus_per_trial=parsed.cpus_per_trial,
         gpus_per_trial=parsed.gpus_per_trial,
@@ -120,6 +123,11 @@ def _add_study_flags(parser: Parser, seeds: tuple[str, str]) -> None:
         default="clean",
         choices=("clean", "noisy"),
         help="validation labels for choosing settings: clean, or with the training labels' noise (default: clean)",
+    )
+    add(
+        "--interim",
+        action="store_true",
+        help="validation accuracy at a quarter and at half of the iterations too (always with --asha and in fidelity)",
     )
     add(
         "--tail",

@@ -9,6 +9,7 @@ from collections import deque
 from studies.engine.arms import Setting, unplanned
 from studies.engine.plan import Plan
 from studies.engine.rows import Row
+from studies.engine.space import keys_of
 from studies.engine.wording import clock
 
 
@@ -52,7 +53,7 @@ class Progress:
         """`DM + MIM4DD (default) · seed 0`."""
         setting = self.setting_of_trial.get(row.trial)
         if setting is None:
-            arms, varied = (planned.arm for planned in self.plan.settings), (axis.key for axis in self.plan.space)
+            arms, varied = (planned.arm for planned in self.plan.settings), keys_of(self.plan.space)
             return f"{unplanned(arms, row.config, varied).name} · seed {row.config['seed']}"
         return f"{setting.name} · seed {row.config['seed']}"
 

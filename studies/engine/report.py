@@ -77,9 +77,12 @@ def claims(answer: Answer, folder: StudyFolder) -> list[dict[str, Any]]:
     for sentence in (*answer.sentences, *answer.plain):
         for claim in sentence.claims:
             stated.setdefault(claim.id, sentence.text)
-    # Seeds identify the look at the data: an extension is decided on its new seeds alone.
-    source = {"seeds": list(folder.seeds), "results_version": folder.version, "command": folder.study["command"]}
-    return [{**claim.json(), "sentence": stated.get(claim.id, ""), **source} for claim in answer.claims]
+    source = {"results_version": folder.version, "command": folder.study["command"]}
+    return [
+        # Seeds identify the look at the data: an extension is decided on its new seeds alone.
+        {**claim.json(), "seeds": list(claim.seeds or folder.seeds), "sentence": stated.get(claim.id, ""), **source}
+        for claim in answer.claims
+    ]
 
 
 def facts(folder: StudyFolder) -> list[tuple[str, str]]:

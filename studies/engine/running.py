@@ -91,9 +91,10 @@ class TrialRun:
 
     @property
     def stops(self) -> list[int]:
-        """The iterations of the rungs, at which interim accuracies are measured, then the last iteration."""
+        """The iterations at which interim accuracies are measured, if the trial has any, then the last iteration."""
         total = self.method.iterations
-        return [*sorted({int(total * part) for part in RUNGS} - {0, total}), total] if total else [0]
+        rungs = RUNGS if self.trial.config.get("interim") else ()
+        return [*sorted({int(total * part) for part in rungs} - {0, total}), total] if total else [0]
 
     def advance(self, until: int, on_step: StepCallback | None = None) -> None:
         """Distil up to an iteration and, if it is a rung, measure the interim accuracy."""

@@ -35,18 +35,19 @@ def search_settings(plan: Plan, design: Design, seeds: tuple[int, ...], runner: 
     template = next(trial.config for trial in plan.trials if trial.hash == default.trials[0])
     journal = runner.journal
     storage = journal.out / STORAGE
-    tried = _tried_params(storage, design)
+    tried, first = _tried_params(storage, design), _default_params(plan, template)
+    # The default is the first suggestion, in addition to the number of settings requested, if it lies in the space.
+    wanted = design.settings + len(first)
     known, running = _end_running(storage, design)
     search = Search(
         design=design.name,
         sampler_seed=integer("search", design.seed, known) % 2**32,
-        # The default is the first suggestion, in addition to the number of settings requested.
-        count=max(0, design.settings + 1 - len(tried)),
+        count=max(0, wanted - len(tried)),
         space=plan.space,
         template={key: value for key, value in template.items() if key != "seed"},
         seeds=seeds,
         known={row.trial: row.validation_mean for row in journal.rows.values() if not math.isnan(row.validation_mean)},
-        start=running or (() if tried else _default_params(plan, template)),
+        start=running or (() if tried else first),
         asha=design.asha,
         storage=str(storage),
         name=design.name,
@@ -54,7 +55,7 @@ def search_settings(plan: Plan, design: Design, seeds: tuple[int, ...], runner: 
     if search.count:
         runner.search(search)
     tried = _tried_params(storage, design)
-    return _with_tried(plan, search, tried, journal.rows), max(0, design.settings + 1 - len(tried))
+    return _with_tried(plan, search, tried, journal.rows), max(0, wanted - len(tried))
 
 
 def _with_tried(plan: Plan, search: Search, tried: Sequence[dict[str, Any]], rows: Container[str]) -> Plan:
@@ -65,14 +66,14 @@ def _with_tried(plan: Plan, search: Search, tried: Sequence[dict[str, Any]], row
         trials = tuple(trial.hash for trial in search.trials(params))
         if any(setting.trials == trials for setting in settings):
             continue
-        knobs = {axis.key: axis.value(params[axis.key]) for axis in plan.space}
+        knobs = search.knobs(params)
         role = "search" if any(trial in rows for trial in trials) else "stopped"
         settings.append(Setting(len(settings), changed(default, role, knobs), trials=trials))
     return replace(plan, settings=tuple(settings))
 
 
 def _default_params(plan: Plan, template: Flat) -> tuple[dict[str, float], ...]:
-    """The default as Optuna parameters; empty if it is outside the ranges of `--range`."""
+    """The default as Optuna parameters; empty if it lies outside the space."""
     if not inside(plan.space, template):
         return ()
     return ({axis.key: axis.sampled(template[axis.key]) for axis in plan.space},)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mim4dd.errors import InputError, KnobError
 from mim4dd.registry import Flat, Knob, Scalar, check_value, parse, resolve
@@ -20,7 +20,11 @@ DUMMY = "dummy"
 
 @dataclass(frozen=True)
 class Axis:
-    """One knob that varies: between `low` and `high`, or over ordered `values`. whole: only integers."""
+    """One knob that varies: between `low` and `high`, or over ordered `values`. whole: only integers.
+
+    name: in words, if not the knob's own name; given: other knobs' values with which the knob has this meaning, such as
+    `balance=gradnorm` for a weight that is a strength; every setting of the axis has them.
+    """
 
     key: str
     symbol: str
@@ -29,11 +33,32 @@ class Axis:
     log: bool = False
     whole: bool = False
     values: tuple[Scalar, ...] = ()
+    name: str = ""
+    given: tuple[tuple[str, Scalar], ...] = ()
 
     @property
     def short(self) -> str:
-        """The knob's own name, without the component's."""
-        return self.key.rpartition(".")[2]
+        """The axis's name in words, or the knob's own name without the component's."""
+        return self.name or self.key.rpartition(".")[2]
+
+    def setting(self, sampled: float) -> Flat:
+        """The knobs that a sample of Optuna sets."""
+        return {**dict(self.given), self.key: self.value(sampled)}
+
+    def covers(self, values: Mapping[str, Scalar]) -> bool:
+        """Whether a configuration lies on the axis, inside its range."""
+        if any(values.get(key) != value for key, value in self.given):
+            return False
+        try:
+            return -1e-9 <= self.unit(values[self.key]) <= 1 + 1e-9
+        except InputError:
+            return False  # not among the listed values
+
+    @staticmethod
+    def read(record: Mapping[str, Any]) -> Axis:
+        """The axis of its `asdict`, as JSON holds it."""
+        given = tuple((str(key), value) for key, value in record.get("given", ()))
+        return Axis(**{**record, "values": tuple(record["values"]), "given": given})
 
     def distribution(self) -> BaseDistribution:
         """The axis as Optuna samples it; ordered values by their rank."""
@@ -74,6 +99,14 @@ class Axis:
         low, high, x = (math.log(v) if self.log else v for v in (self.low, self.high, float(value)))
         return (x - low) / (high - low)
 
+    def sample(self, position: float) -> float:
+        """The sample of Optuna at a position in [0, 1), values and whole numbers with equal shares of it."""
+        if self.values:
+            return int(position * len(self.values))
+        if self.whole and not self.log:
+            return int(self.low + position * (self.high - self.low + 1))
+        return round(self.from_unit(position)) if self.whole else self.from_unit(position)
+
     def from_unit(self, position: float) -> float:
         """The inverse of `unit` for a continuous axis; for an axis of `values` their index, not rounded."""
         if self.values:
@@ -87,11 +120,17 @@ Space = tuple[Axis, ...]
 
 
 def make_space(
-    keys: Sequence[str], ranges: Mapping[str, str], config: Flat, declared: Mapping[str, Knob], fixed: Sequence[str]
+    keys: Sequence[str],
+    ranges: Mapping[str, str],
+    config: Flat,
+    declared: Mapping[str, Knob],
+    fixed: Sequence[str],
+    made: Axis | None = None,
 ) -> Space:
     """The axes of a study: its own knobs (`keys`) except fixed ones, and those named by `--range`, with their ranges.
 
-    declared: every knob of the configuration by its dotted name; config: their default values.
+    declared: every knob of the configuration by its dotted name; config: their default values; made: the axis of one of
+    the study's own knobs, which is not made from its declaration.
     Raises: UnknownNameError, KnobError or InputError for a range that cannot be searched.
     """
     texts = {resolve(key, declared): text for key, text in ranges.items()}
@@ -108,15 +147,20 @@ def make_space(
     searched += [key for key in texts if key not in searched]
     if not searched:
         raise InputError("--set fixes every knob of this study, so that none varies; leave one free")
-    return tuple(make_axis(key, declared[key], config[key], texts.get(key, "")) for key in searched)
+    return tuple(
+        made if made and key == made.key else make_axis(key, declared[key], config[key], texts.get(key, ""))
+        for key in searched
+    )
 
 
 def inside(space: Space, values: Flat) -> bool:
-    """Whether each knob's value is in the range of its axis; `--range` may exclude a default."""
-    try:
-        return all(-1e-9 <= axis.unit(values[axis.key]) <= 1 + 1e-9 for axis in space)
-    except InputError:
-        return False
+    """Whether a configuration lies on every axis, inside its range; `--range` may exclude a default."""
+    return all(axis.covers(values) for axis in space)
+
+
+def keys_of(space: Space) -> tuple[str, ...]:
+    """The knobs that a setting of the space has: those of the axes, and those given with them."""
+    return tuple(dict.fromkeys(key for axis in space for key in (*(key for key, _ in axis.given), axis.key)))
 
 
 def make_axis(key: str, knob: Knob, default: Scalar, text: str) -> Axis:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask, Preparation, Prepared
     from perturbations import Perturbation, Perturbed
 
-# When interim accuracies are measured, as fractions of a trial's iterations; a scheduler may stop a trial on them.
+# When interim accuracies are measured, as fractions of the iterations of a trial that has them (`interim` in its
+# configuration), because a scheduler or a curve reads them.
 RUNGS = (0.25, 0.5)
 RUNG_NETWORKS = 2
 RUNG_IMAGES = 1_000

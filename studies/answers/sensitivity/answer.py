@@ -10,13 +10,14 @@ from studies.answers.ledger import Ledger, Part
 from studies.answers.parts.overview import ended, losses, more_seeds
 from studies.answers.results import Cell, Results
 from studies.answers.sensitivity import breaking, stress
-from studies.answers.sensitivity.analysis import METRIC, Analysis, default_name, having
+from studies.answers.sensitivity.analysis import CHOSEN_BY, Analysis, default_name, having
+from studies.answers.sensitivity.asked import asked
 from studies.answers.sensitivity.figures import draw_figures
 from studies.answers.sensitivity.plain import plain
 from studies.answers.sensitivity.tables import span, tables
 from studies.engine.answer import Answer, Sentence, percent
 from studies.engine.folder import StudyFolder
-from studies.engine.statistics import Estimate, selection_leak
+from studies.engine.statistics import Estimate, selection_leak, set_means
 from studies.engine.statistics.importance import ABOVE, UNDECIDED, Importance
 from studies.engine.wording import decimal, images, plural
 
@@ -41,7 +42,7 @@ def _unready(results: Results) -> Part | None:
     """The sentence that there is no answer yet; None once the default is complete and the base has a set."""
     arms = [*having(results, "default"), *having(results, "base")]
     for levels in results.levels:
-        default, base = (np.isfinite(results.sets(Cell(arm.key, levels), METRIC)) for arm in arms)
+        default, base = (np.isfinite(results.sets(Cell(arm.key, levels), CHOSEN_BY)) for arm in arms)
         if not default.all() or not base.any():
             text = (
                 f"There is no answer yet, because the default and the base alone are not complete{results.at(levels)}"
@@ -57,12 +58,11 @@ def _analysis_part(analysis: Analysis) -> Part:
         Sentence(f"The following statements are for training data under {analysis.levels[0]}.")
         if analysis.levels
         else None,
+        _range(analysis),
+        *asked(analysis),
         _spread(analysis),
         *_importance(analysis),
-        _gain(analysis),
         _best_gain(analysis),
-        _tuning(analysis),
-        _region(analysis),
         breaking.sentence(analysis, broken),
     ]
     shown = [*tables(analysis), breaking.table(analysis, broken)]
@@ -70,35 +70,46 @@ def _analysis_part(analysis: Analysis) -> Part:
     return Part(sentences, shown, draw_figures(analysis), _notes(analysis), _summary(analysis), failed)
 
 
-def _spread(analysis: Analysis) -> Sentence:
-    variance, means, study = analysis.variance, analysis.means[np.isfinite(analysis.means)], analysis.folder.study
-    low, high = float(means.min()), float(means.max())
-    what, middle = (
-        "validation accuracy of the settings: mean, lowest, highest",
-        Estimate(float(means.mean()), low, high),
-    )
-    claims = [analysis.estimate("range/settings", what, middle, len(means), "percent")]
+def _range(analysis: Analysis) -> Sentence:
+    """The lowest and the highest accuracy of the settings."""
+    folder, means = analysis.folder, set_means(analysis.test).mean(1)
+    means = means[np.isfinite(means)]
+    middle = Estimate(float(means.mean()), float(means.min()), float(means.max()))
+    what = "test accuracy of the settings: mean, lowest, highest"
+    claim = analysis.estimate("range/settings", what, middle, len(means), "percent")
     text = (
-        f"On {study['dataset']}, with {images(analysis.folder.configuration['ipc'])} (protocol {study['protocol']}), "
-        f"{plural(len(means), 'setting')} reach {100 * low:.1f}% to {100 * high:.1f}% on validation (mean over "
-        f"{plural(len(analysis.base_sets), 'synthetic set')} each)"
+        f"On {folder.study['dataset']}, with {images(folder.configuration['ipc'])} (protocol "
+        f"{folder.study['protocol']}), {plural(len(means), 'setting')} reach {100 * means.min():.1f}% to "
+        f"{100 * means.max():.1f}% on test (mean over {plural(len(analysis.base_sets), 'synthetic set')} each)"
     )
     if having(analysis.results, "search"):
         text += "; an optimizer chose them, so their spread does not show how much the knobs matter"
-    elif (spreads := analysis.spreads) is None:
-        text += "; with one set per setting, the effect of the knobs cannot be separated from that of the seed"
-    else:
-        (settings, first), (sets, second) = spreads
-        text += (
-            f". The standard deviation of this accuracy is {100 * settings.value:.2f} points{_ends(settings, 100)} "
-            f"between settings (seed noise removed) and {100 * sets.value:.2f} points{_ends(sets, 100)} between seeds"
-        )
-        claims += [first, second]
-        if ratio := variance.effect_to_noise:
-            what = "standard deviation of validation accuracy between settings over that between sets"
-            text += f", a ratio of {ratio.value:.2g}{_ends(ratio, 1)}"
-            claims.append(analysis.estimate("spread/ratio", what, ratio, variance.n_settings, "ratio"))
+    return Sentence(f"{text}.", (claim,))
+
+
+def _spread(analysis: Analysis) -> Sentence | None:
+    """The effect of the knobs beside the noise of a set that does not cancel between settings of one seed."""
+    v = analysis.variance
+    if having(analysis.results, "search") or v.settings is None or v.paired is None:
+        return None
+    what = "standard deviation of test accuracy"
+    claims = [
+        analysis.estimate("spread/settings", f"{what} between settings", v.settings, v.n_settings, "points"),
+        analysis.estimate("spread/paired", f"{what} of a set, paired by seed", v.paired, v.n_settings, "points"),
+    ]
+    text = (
+        f"The standard deviation of this accuracy is {_points(v.settings)} between settings (noise removed), and "
+        f"{_points(v.paired)} between the sets of a setting, less what all settings of a seed share"
+    )
+    if v.effect_to_paired is not None:
+        what = "standard deviation between settings over that of a set, paired by seed"
+        claims.append(analysis.estimate("spread/ratio", what, v.effect_to_paired, v.n_settings, "ratio"))
+        text += f": a ratio of {v.effect_to_paired.value:.2g}{_ends(v.effect_to_paired, 1)}"
     return Sentence(f"{text}.", tuple(claims))
+
+
+def _points(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:.2f} points{_ends(estimate, 100)}"
 
 
 def _ends(estimate: Estimate, scale: float) -> str:
@@ -107,8 +118,9 @@ def _ends(estimate: Estimate, scale: float) -> str:
 
 
 def _importance(analysis: Analysis) -> list[Sentence]:
+    """The knobs by their importance, of designs with enough settings."""
     if analysis.importances is None:
-        return [Sentence("Knob importance is not reported: it needs several settings of a space-filling design.")]
+        return []
     sentences, n = [], analysis.importances.n_settings
     for evaluator, meaning in (("fANOVA", "over the whole space"), ("PED-ANOVA", "for reaching the best settings")):
         of_knobs = [f for f in analysis.importances.findings if f.evaluator == evaluator and f.knob != "dummy"]
@@ -138,63 +150,38 @@ def _verdicts(findings: Sequence[Importance], n: int) -> str:
     return "; ".join(parts)
 
 
-def _gain(analysis: Analysis) -> Sentence:
-    ruling = analysis.gains[0]
-    won, pairs = sum(difference > 0 for difference in ruling.contrast.differences), plural(ruling.interval.n, "pair")
-    text = f"The gain of {analysis.tried[0].name} over {analysis.base.name} is {ruling.points}"
-    return Sentence(f"{text}, positive in {won} of {pairs}: {ruling.statement}.", (ruling.claim,))
-
-
 def _best_gain(analysis: Analysis) -> Sentence:
-    mean, claim = analysis.ledger.claimed_mean(analysis.cells[analysis.best], METRIC)
+    mean, claim = analysis.ledger.claimed_mean(analysis.cells[analysis.best])
     name, ruling = analysis.tried[analysis.best].name, analysis.gains[analysis.best]
     if analysis.best == 0:
-        text = f"No other setting has a higher mean validation accuracy than {name}, {percent(mean)}."
-        return Sentence(text, (claim,))
-    # The setting was chosen on these seeds, so its mean and gain are biased upwards.
+        return Sentence(
+            f"No other setting has a higher mean validation accuracy than {name}; its test accuracy is "
+            f"{percent(mean)}.",
+            (claim,),
+        )
+    # The setting was chosen on these seeds' validation accuracies, which share their networks with test.
     text = (
-        f"The best setting on validation, {name}, reaches {percent(mean)}, {ruling.points} over {analysis.base.name} "
-        f"({ruling.statement}); both numbers are optimistic, because it was chosen on the same seeds."
+        f"The best setting on validation, {name}, reaches {percent(mean)} on test, {ruling.points} over "
+        f"{analysis.base.name} ({ruling.statement}); both numbers are optimistic, because it was chosen on the same "
+        "seeds."
     )
     return Sentence(text, (claim, ruling.claim))
 
 
-def _tuning(analysis: Analysis) -> Sentence:
-    ruling, default = analysis.tuning, analysis.tried[0].name
-    if ruling.interval.mean is None:
-        return Sentence(f"The gain of tuning over {default} is not stated until two seeds have run at every setting.")
-    text = f"The gain of tuning over {default} is {ruling.points} on the seed left out when the setting was chosen"
-    return Sentence(f"{text} (n = {ruling.interval.n}): {ruling.statement}.", (ruling.claim,))
-
-
-def _region(analysis: Analysis) -> Sentence | None:
-    inside, total = list(analysis.region.indices), int(np.isfinite(analysis.means).sum())
-    if not inside or analysis.region.best.se is None:
-        return None  # one seed gives no standard error
-    spans = []
-    for axis in analysis.space:
-        values = [analysis.value(i, axis) for i in inside]
-        spans.append(f"{axis.symbol} {' to '.join(map(str, dict.fromkeys((min(values), max(values)))))}")
-    lie, holds = "lies" if len(inside) == 1 else "lie", "is one" if 0 in inside else "is not one"
-    text = (
-        f"{len(inside)} of {plural(total, 'setting')} {lie} within one standard error of the best ({', '.join(spans)})"
-    )
-    size, what = Estimate(float(len(inside)), None, None), "settings within one standard error of the best"
-    claim = analysis.estimate("region/settings", what, size, total, "settings")
-    return Sentence(f"{text}; the default {holds} of them.", (claim,))
-
-
 def _notes(analysis: Analysis) -> list[str]:
-    leak = selection_leak(analysis.accuracy, analysis.test).leak
+    leak = selection_leak(analysis.validation, analysis.test).leak
     notes = [
-        "All choices are made on validation accuracy; test accuracy appears only in the tables.",
+        "All choices are made on validation accuracy; what is stated is measured on test.",
         "MIM4DD here is a reconstruction: neither the paper's method section nor its code was available, and no "
         f"accuracy of the paper is claimed. The setting called default is {default_name(analysis.folder)}.",
-        "Bands and intervals are pointwise 95%. The noise of a setting is that between its seeds; evaluation networks "
-        "are nested in a synthetic set and never pooled with sets.",
-        "fANOVA is computed on each knob's own scale (logarithmic where the search is), so its shares refer to the "
-        "space as it was searched.",
+        "Bands and intervals are pointwise 95%. All settings share seeds, and the evaluation networks of a seed are "
+        "the same for every setting: settings are compared in pairs, and networks are never pooled with sets.",
     ]
+    if analysis.importances is not None:
+        notes.append(
+            "fANOVA is computed on each knob's own scale (logarithmic where the search is), so its shares refer to the "
+            "space as it was searched."
+        )
     if leak is not None:
         notes.append(
             f"If the best setting had been chosen on test, its test accuracy would have been {decimal(100 * leak)} "
@@ -211,12 +198,15 @@ def _notes(analysis: Analysis) -> list[str]:
 
 
 def _summary(analysis: Analysis) -> dict[str, float | None]:
+    questions = analysis.questions
+    region, regret, strength = questions.region, questions.regret, questions.strength
     return {
-        "default_validation_accuracy": float(analysis.means[0]),
-        "best_validation_accuracy": float(analysis.means[analysis.best]),
-        "base_validation_accuracy": float(np.nanmean(analysis.base_sets)),
-        "default_gain_over_base": analysis.gains[0].interval.mean,
-        "regret_of_default": analysis.tuning.interval.mean,
+        "default_test_accuracy": float(np.nanmean(analysis.test[0])),
+        "base_test_accuracy": float(np.nanmean(analysis.base_sets)),
+        "default_gain_over_base": questions.default.interval.mean,
+        "strength_effect": strength[0][1].interval.mean if strength else None,
+        "best_region_gain": region.interval.mean if region else None,
+        "regret_of_default": regret.interval.mean if regret else None,
         "settings_sd": analysis.variance.settings.value if analysis.variance.settings else None,
-        "seeds_sd": analysis.variance.sets.value if analysis.variance.sets else None,
+        "paired_sd": analysis.variance.paired.value if analysis.variance.paired else None,
     }

@@ -18,12 +18,14 @@ from studies.answers.parts.drawing import (
     colour_bar,
     legend,
     panels,
-    percent_axis,
+    points_axis,
 )
 from studies.answers.parts.heat_maps import ACCURACY
 from studies.answers.parts.pictures import picture_figure
 from studies.answers.results import Cell
 from studies.answers.sensitivity.analysis import Analysis, default_name, having
+from studies.answers.sensitivity.asked import seeds_in_words
+from studies.engine import statistics
 from studies.engine.answer import Figure
 from studies.engine.space import Axis
 from studies.engine.statistics.surface import LEAST_R_SQUARED, OF_NOISE, SurfaceFit
@@ -32,6 +34,9 @@ from studies.engine.wording import plural
 # Okabe and Ito's blue, vermillion and orange, which differ in lightness; what they mark differs in shape too.
 OURS, BASE, DEFAULT = "#0072B2", "#D55E00", "#E69F00"
 BASE_LINE: Dashes = (0, (6, 2))
+# From this many arms on, intervals of single settings hide the rest; a default is drawn at most this far outside.
+CROWDED = 20
+BESIDE = 0.12
 
 
 def draw_figures(analysis: Analysis) -> list[Figure | None]:
@@ -75,98 +80,135 @@ def trust(fit: SurfaceFit) -> str:
     return f"{text}, which pure noise can reach" if fit.r_squared < OF_NOISE else text
 
 
-def draw_knob(axes: Axes, analysis: Analysis, k: int, look: Look, level: float = 0.0) -> None:
-    """Draw a knob's response curve with its band, the settings and the default. level: subtracted from all of them.
+def draw_knob(axes: Axes, analysis: Analysis, k: int, look: Look) -> None:
+    """Draw the gains over the base against a knob: the settings with their intervals, the default, and the curve.
 
-    A curve that explains nothing is pale, dashed and without a band.
+    A curve that explains nothing is pale, dashed and without a band. A default outside the range is drawn beside it.
     """
-    axis, units = analysis.space[k], analysis.units[:, k]
+    axis, units, gains = analysis.space[k], analysis.units[:, k], [gain.interval for gain in analysis.gains]
     if analysis.curves and analysis.surface is not None:
         curve, explains = analysis.curves[k], analysis.surface.fit.explains
-        low, mean, high = (np.array(values) - level for values in (curve.low, curve.mean, curve.high))
         if explains:
-            axes.fill_between(curve.grid, low, high, color=look.colour, alpha=0.2, lw=0)
+            axes.fill_between(curve.grid, curve.low, curve.high, color=look.colour, alpha=0.2, lw=0)
         width, dashes, alpha = (2.0, "-", 1.0) if explains else (1.2, "--", 0.5)
-        axes.plot(curve.grid, mean, dashes, lw=width, alpha=alpha, color=look.colour, label=look.name)
+        axes.plot(curve.grid, curve.mean, dashes, lw=width, alpha=alpha, color=look.colour, label=look.name)
     face = look.colour if look.filled else "none"
-    axes.plot(units[1:], analysis.means[1:] - level, look.marker, ms=4, color=look.colour, mfc=face, alpha=0.7)
-    if 0 <= units[0] <= 1:
-        axes.axvline(units[0], color=DEFAULT, lw=1, ls=":")
-        axes.plot(units[0], analysis.means[0] - level, "D", ms=6, color=DEFAULT, mec=INK if look.filled else FAINT)
+    crowded = len(gains) > CROWDED
+    for i, gain in enumerate(gains[1:], 1):
+        if gain.mean is None or not np.isfinite(units[i]):
+            continue
+        if gain.low is not None and gain.high is not None and not crowded:
+            axes.plot([units[i]] * 2, [gain.low, gain.high], color=look.colour, lw=1, alpha=0.5)
+        axes.plot(units[i], gain.mean, look.marker, ms=4, color=look.colour, mfc=face, alpha=0.8)
+    if gains[0].mean is not None and np.isfinite(units[0]):
+        beside = float(np.clip(units[0], -BESIDE, 1 + BESIDE))
+        axes.axvline(beside, color=DEFAULT, lw=1, ls=":")
+        axes.plot(beside, gains[0].mean, "D", ms=6, color=DEFAULT, mec=INK if look.filled else FAINT)
     label_ticks(axes, axis)
     axes.set_xlabel(f"{axis.short.replace('_', ' ')} {axis.symbol}" if axis.symbol != axis.short else axis.short)
 
 
 def _base_line(axes: Axes, analysis: Analysis) -> None:
-    """Draw the base's mean over seeds as a line."""
-    name = f"{analysis.base.name}, mean over seeds"
-    axes.axhline(float(np.nanmean(analysis.base_sets)), color=BASE, lw=1.2, ls=BASE_LINE, label=name)
+    """Draw the base as the line of no gain."""
+    axes.axhline(0, color=BASE, lw=1.2, ls=BASE_LINE, label=f"{analysis.base.name} (no gain)")
 
 
-def _responses(analysis: Analysis) -> Figure | None:
-    if not analysis.curves or analysis.surface is None:
-        return None
-    count, columns, fit = len(analysis.space), min(len(analysis.space), 2), analysis.surface.fit
+def _responses(analysis: Analysis) -> Figure:
+    count, columns = len(analysis.space), min(len(analysis.space), 2)
+    surface = analysis.surface
     drawing, grid = panels(count, columns, (PAGE / 2, 2.5), sharey=True, extra=(0.0, 0.6))
-    band = ", 95% band" if fit.explains else ""
+    band = ", 95% band" if surface is not None and surface.fit.explains else ""
     for k, axes in enumerate(grid):
         _base_line(axes, analysis)
         draw_knob(axes, analysis, k, Look(OURS, "o", True, f"mean over the other knobs{band}"))
-        percent_axis(axes, 1)
+        _draw_steps(axes, analysis, k)
+        points_axis(axes)
         if k % columns == 0:
-            axes.set_ylabel("validation accuracy")
-    legend(drawing, grid[0], f"Gaussian process, {trust(fit)}")
-    return Figure(
-        "response",
-        "Accuracy against each knob",
-        f"Curve: a Gaussian process through {plural(len(analysis.tried), 'setting')} (dots, each the mean over "
-        f"{plural(len(analysis.base_sets), 'seed')}), averaged over the other knobs"
-        f"{', with its 95% band' if band else ''}. Dashed line: {analysis.base.name} on the same seeds; diamond: "
-        f"{default_name(analysis.folder)}. R²: the share of the settings' variance that is predicted from the other "
-        "settings, each left out in turn. "
-        f"{_reading(fit)}",
-        drawing,
+            axes.set_ylabel(f"gain over {analysis.base.name} (points)")
+    legend(drawing, grid[0], f"Gaussian process, {trust(surface.fit)}" if surface is not None else "")
+    seeds = plural(len(analysis.results.seeds), "seed")
+    caption = (
+        f"Gain in test accuracy over {analysis.base.name} on the same seeds: dots are the {len(analysis.tried) - 1} "
+        f"settings, each the mean over {seeds}"
+        f"{'' if len(analysis.tried) > CROWDED else ' with its 95% t interval'}; diamond: "
+        f"{default_name(analysis.folder)}{_default_place(analysis)}. Horizontal bars: means of the settings in a third "
+        "of the range; the numbers between them are the declared contrasts (a star: decided as a gain or a loss)."
     )
+    return Figure("response", "Gain against each knob", caption + _reading(analysis), drawing)
 
 
-def _reading(fit: SurfaceFit) -> str:
-    """The end of a caption: how to read a surface that does or does not explain the settings."""
-    if fit.explains:
-        return "The band is for the shape; the height that all settings share with their seeds has an error of its own."
+def _default_place(analysis: Analysis) -> str:
+    """Where a default without balance stands on the axis of strength."""
+    if not any(axis.given for axis in analysis.space) or not np.isfinite(analysis.rho[0]):
+        return ""
+    return f", whose measured strength is ρ {analysis.rho[0]:.2g}"
+
+
+def _draw_steps(axes: Axes, analysis: Analysis, k: int) -> None:
+    """Draw the mean of each third of a knob, and the declared contrasts between them."""
+    questions, means = analysis.questions, analysis.gain_means()
+    for step, ruling in (*questions.strength, *questions.knobs):
+        if step.thirds.axis != analysis.space[k]:
+            continue
+        for third, members in zip((step.of, step.to), step.members, strict=True):
+            level = float(np.nanmean(means[list(members)]))
+            axes.plot([third / 3 + 0.02, (third + 1) / 3 - 0.02], [level, level], color=INK, lw=2.2, alpha=0.75)
+        middle = (step.of + step.to + 1) / 6
+        text = str(ruling.starred).partition(" [")[0].removesuffix(" points") + ("*" if ruling.differs else "")
+        axes.text(middle, 0.98, text, transform=axes.get_xaxis_transform(), ha="center", va="top", fontsize=SMALLEST)
+
+
+def _reading(analysis: Analysis) -> str:
+    """The end of a caption: how to read the curve, if there is one."""
+    if analysis.surface is None:
+        return ""
+    curve = (
+        f" Curve: a Gaussian process through the {analysis.surface.fit.n_settings} settings of the design, averaged "
+        "over the other knobs. R²: the share of the settings' variance that is predicted from the other settings, each "
+        "left out in turn."
+    )
+    if analysis.surface.fit.explains:
+        return f"{curve} Its band includes the error of the level, so that it can be compared with the base."
     return (
-        f"Below {LEAST_R_SQUARED:g} the surface says no more than the mean of the settings: its curves are pale, "
-        "dashed and without a band, and no maps of interactions are drawn."
+        f"{curve} Below {LEAST_R_SQUARED:g} the surface says no more than the mean of the settings: its curves are "
+        "pale, dashed and without a band, and no maps of interactions are drawn."
     )
 
 
 def _noise(analysis: Analysis) -> Figure:
-    sets, means = analysis.sets, analysis.means
+    gains, means, chosen = statistics.set_means(analysis.differences), analysis.gain_means(), analysis.questions.chosen
     order = [int(i) for i in np.argsort(np.nan_to_num(means, nan=-1))]
     drawing, (axes,) = panels(1, 1, (PAGE, 4.0))
     _base_line(axes, analysis)
-    if analysis.region.threshold is not None:
-        axes.axhspan(analysis.region.threshold, axes.get_ylim()[1], color=OURS, alpha=0.08, lw=0)
-        axes.axhline(analysis.region.threshold, color=OURS, lw=1, ls=":", label="one standard error below the best")
     marks, x = "osv^Dph*X<>", range(len(order))
+    for place, i in enumerate(order):
+        if i in chosen:
+            name = "the best region" if i == next(j for j in order if j in chosen) else None
+            axes.axvspan(place - 0.5, place + 0.5, color=OURS, alpha=0.1, lw=0, label=name)
     for k, seed in enumerate(analysis.results.seeds):
-        axes.plot(x, sets[order, k], marks[k % len(marks)], ms=4, color=FAINT, label=f"seed {seed}")
+        axes.plot(x, gains[order, k], marks[k % len(marks)], ms=4, color=FAINT, label=f"seed {seed}")
     axes.plot(x, means[order], "_", ms=14, mew=2.5, color=OURS, label="mean over seeds")
     axes.plot(order.index(0), means[0], "D", ms=8, color=DEFAULT, mec=INK, label="the default", zorder=4)
-    finite = np.concatenate([sets[np.isfinite(sets)], analysis.base_sets[np.isfinite(analysis.base_sets)]])
-    margin = max(0.005, 0.08 * float(np.ptp(finite)))
-    axes.set_ylim(finite.min() - margin, finite.max() + margin)
     _name_settings(axes, [analysis.label(i) for i in order], order.index(0))
-    axes.set(xlabel="setting, worst to best on validation", ylabel="validation accuracy")
-    percent_axis(axes, 1)
+    axes.set(xlabel="setting, by its mean gain", ylabel=f"gain over {analysis.base.name} (points)")
+    points_axis(axes)
     legend(drawing, axes)
+    region = (
+        f" Blue columns: the best region, chosen on the validation accuracies of {_seeds(analysis)}." if chosen else ""
+    )
     return Figure(
         "noise",
         "Effect of the knobs and noise of the seeds",
-        "Each grey mark is one synthetic set (mean over its evaluation networks); the spread within a column is seed "
-        "noise, the rise of the bars from left to right is the effect of the knobs. Settings above the dotted line lie "
-        f"within one standard error of the best. Diamond: {default_name(analysis.folder)}.",
+        f"Each grey mark is the gain in test accuracy of one synthetic set over {analysis.base.name} on the same seed "
+        "(mean over the evaluation networks, which are the same for both); the spread within a column is paired noise, "
+        f"the rise of the bars from left to right is the effect of the knobs.{region} Diamond: "
+        f"{default_name(analysis.folder)}.",
         drawing,
     )
+
+
+def _seeds(analysis: Analysis) -> str:
+    return seeds_in_words(analysis.questions.choosing)
 
 
 def _name_settings(axes: Axes, names: list[str], default: int) -> None:
@@ -223,11 +265,11 @@ def _interactions(analysis: Analysis) -> Figure | None:
             if share.knobs == (pair.first, pair.second):
                 title = f"interaction {share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
                 axes.set_title(title, fontsize=8)
-    colour_bar(drawing, mesh, grid, "validation accuracy", 1)
+    colour_bar(drawing, mesh, grid, f"gain over {analysis.base.name} (points)", 1)
     return Figure(
         "interactions",
         "Do the knobs interact?",
-        "Accuracy over each pair of knobs, averaged over the others (Gaussian process, "
+        f"Gain over {analysis.base.name} over each pair of knobs, averaged over the others (Gaussian process, "
         f"{trust(analysis.surface.fit)}). Panel titles: the share of the surface's variance that is due to the pair "
         "and to neither knob alone, with a 95% interval. White dots: the settings tried; diamond: "
         f"{default_name(analysis.folder)}.",

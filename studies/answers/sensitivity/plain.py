@@ -6,56 +6,36 @@ from collections.abc import Sequence
 
 from studies.answers.parts.plain import compared, shares, too_few
 from studies.answers.parts.wording import listed
-from studies.answers.sensitivity.analysis import METRIC, Analysis, having
+from studies.answers.sensitivity.analysis import Analysis
+from studies.answers.sensitivity.asked import in_short, strength_of_default
 from studies.engine.answer import Claim, Sentence, percent
 from studies.engine.conditions import CLEAN
-from studies.engine.statistics import Estimate
 from studies.engine.statistics.contrasts import Decision
-from studies.engine.wording import decimal, images, plural
+from studies.engine.wording import images, plural
 
 
 def plain(analyses: Sequence[Analysis]) -> list[Sentence | None]:
-    """The default's accuracy and gain, the effect of the knobs, and the gains of the other settings.
+    """The default's accuracy and gain, the other declared contrasts, and the gains of the other settings.
 
     analyses: one for each kind of training data, clean data first; the sentences are about the last one.
     """
     last = analyses[-1]
-    return [_default(last), _movement(last), _settings(last)]
+    return [_default(last), *in_short(last), _settings(last)]
 
 
 def _default(analysis: Analysis) -> Sentence:
-    mean, claim = analysis.ledger.claimed_mean(analysis.cells[0], METRIC)
+    mean, claim = analysis.ledger.claimed_mean(analysis.cells[0])
     gain, study = analysis.gains[0], analysis.folder.study
     data = " under ".join([str(study["dataset"]), *(level for level in analysis.levels if level != CLEAN.label)])
-    return Sentence(
+    text = (
         f"On {data}, with {images(analysis.folder.configuration['ipc'])} and {plural(mean.n, 'synthetic set')}, "
-        f"{analysis.tried[0].name} reaches {percent(mean)} validation accuracy and "
-        f"{compared(gain, analysis.base.name)}.",
-        (claim, gain.claim),
+        f"{analysis.tried[0].name} reaches {percent(mean)} test accuracy and {compared(gain, analysis.base.name)}"
     )
-
-
-def _movement(analysis: Analysis) -> Sentence | None:
-    """The effect of the setting on accuracy, compared with that of the seed."""
-    if having(analysis.results, "search") or (spreads := analysis.spreads) is None:
-        return None
-    knobs = listed([axis.short.replace("_", " ") for axis in analysis.space])
-    (settings, first), (sets, second) = spreads
-    return Sentence(
-        f"Over {plural(analysis.variance.n_settings, 'setting')} of {knobs}, the choice of setting moves accuracy by "
-        f"{_deviation(settings)} (standard deviation), and another random seed by {_deviation(sets)}.",
-        (first, second),
-    )
-
-
-def _deviation(estimate: Estimate) -> str:
-    """A standard deviation in points with its interval."""
-    ends = (
-        ""
-        if estimate.low is None or estimate.high is None
-        else f" [{100 * estimate.low:.2f}, {100 * estimate.high:.2f}]"
-    )
-    return f"{decimal(100 * estimate.value, '.2f')} points{ends}"
+    claims = [claim, gain.claim]
+    if (strength := strength_of_default(analysis)) is not None:
+        text += f"; its term's gradient is {strength[0]} of {analysis.base.name}'s"
+        claims.append(strength[1])
+    return Sentence(f"{text}.", tuple(claims))
 
 
 def _settings(analysis: Analysis) -> Sentence | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mim4dd.configuration import Configuration, apply
 from mim4dd.errors import InputError
-from mim4dd.registry import Flat
+from mim4dd.registry import Flat, matching
 from studies.answers.sensitivity.flags import DesignFlags
+from studies.answers.sensitivity.strength import STRENGTH, WEIGHT, strength_axis
 from studies.engine.arms import Arm, Planned, base_arm, changed, cross, default_arm, with_controls
 from studies.engine.conditions import CLEAN, condition, training_data
 from studies.engine.design import fixed_design
 from studies.engine.options import Options
 from studies.engine.plan import Plan
-from studies.engine.space import make_space
+from studies.engine.space import Space, make_space
 
 KNOBS = ("method.temperature", "method.weight", "method.layer_decay", "method.embedding")
 # The ceiling trains on the whole data set: the recipe's epochs, limited to these steps and networks.
@@ -25,7 +28,7 @@ def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration
     With `--perturb` everything runs twice, on clean and on perturbed training data, so that settings are paired.
     """
     flags, design = options.flags, options.flags.design
-    space = make_space(KNOBS, flags.ranges, configuration.flat, configuration.knobs, configuration.fixed)
+    space = _space(flags.ranges, configuration)
     if configuration.flat["method.weight"] == 0:
         raise InputError("--set weight=0 is the base alone, where no other knob does anything; leave the weight free")
     # A perturbation that changes nothing is the clean condition.
@@ -44,6 +47,14 @@ def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration
             planned.append(Planned(changed(default, "design", knobs), apply(configuration.flat, knobs), dummy))
     settings, trials = cross(planned, factors, options.seeds)
     return Plan(space, tuple(with_controls(settings)), trials, conditions, factors)
+
+
+def _space(ranges: Mapping[str, str], configuration: Configuration) -> Space:
+    """The axes of the design: the term's strength, or its weight as it is, beside its other knobs."""
+    strength = strength_axis(ranges, configuration)
+    own = {STRENGTH} | ({key for key in ranges if WEIGHT in matching(key, configuration.knobs)} if strength else set())
+    others = {key: text for key, text in ranges.items() if key not in own}
+    return make_space(KNOBS, others, configuration.flat, configuration.knobs, configuration.fixed, strength)
 
 
 def _full(configuration: Configuration) -> Flat:

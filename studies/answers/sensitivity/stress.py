@@ -6,11 +6,10 @@ import numpy as np
 
 from studies.answers.ledger import Part
 from studies.answers.parts.drawing import FAINT, INK, PAGE, legend, panels, points_axis
-from studies.answers.sensitivity.analysis import METRIC, Analysis, default_name
+from studies.answers.sensitivity.analysis import Analysis, default_name
 from studies.answers.sensitivity.figures import DEFAULT, OURS, Look, draw_knob, trust
 from studies.answers.sensitivity.tables import STARRED
 from studies.engine.answer import Cell, Claim, Figure, Quantity, Sentence, Table
-from studies.engine.rows import Array
 from studies.engine.space import Axis
 from studies.engine.statistics import Estimate
 from studies.engine.statistics.slopes import Agreement, Slope, knob_slopes, rank_agreement
@@ -28,17 +27,13 @@ class Comparison:
     def __init__(self, clean: Analysis, stressed: Analysis) -> None:
         self.clean, self.stressed, self.space = clean, stressed, clean.space
         self.label = " · ".join(stressed.levels)
-        self.gains = _mean_gains(clean), _mean_gains(stressed)
+        self.gains = clean.gain_means(), stressed.gain_means()
         designed = [i for i, arm in enumerate(clean.tried) if arm.role == "design"]
         before, after = (gains[designed] for gains in self.gains)
         self.slopes = [knob_slopes(clean.units[designed], values) for values in (before, after, after - before)]
         self.agreement = rank_agreement(before, after)
-        changes = [clean.results.change(arm.key, stressed.levels, METRIC) for arm in clean.tried]
+        changes = [clean.results.change(arm.key, stressed.levels) for arm in clean.tried]
         self.changes = clean.ledger.family("changes of gains", changes)
-
-
-def _mean_gains(analysis: Analysis) -> Array:
-    return np.array([np.nan if gain.interval.mean is None else gain.interval.mean for gain in analysis.gains])
 
 
 def part(clean: Analysis, stressed: Analysis) -> Part:
@@ -209,7 +204,7 @@ def _figure(comparison: Comparison) -> Figure:
     )
     for k, axes in enumerate(grid[:-1]):
         for analysis, look in looks:
-            draw_knob(axes, analysis, k, look, float(np.nanmean(analysis.base_sets)))
+            draw_knob(axes, analysis, k, look)
     last, (clean, stressed) = grid[-1], comparison.gains
     last.axvline(0, color=INK, lw=0.8)
     last.plot(clean[1:], stressed[1:], "s", ms=4, color=OURS, alpha=0.7)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from studies.answers.results import Cell
-from studies.answers.sensitivity.analysis import METRIC, Analysis, having
+from studies.answers.sensitivity.analysis import CHOSEN_BY, Analysis, having
 from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Quantity, Table
 from studies.engine.arms import Arm
 from studies.engine.wording import plural
 
+OTHERS = ("variant", "control")  # roles of the arms that are no settings of the design
 STARRED = "A star marks a gain or a loss that is decided, by three paired t tests Holm-corrected over"
 
 
@@ -20,49 +21,45 @@ def tables(analysis: Analysis) -> list[Table | None]:
 
 
 def _methods(analysis: Analysis) -> Table:
-    anchors = [*having(analysis.results, "random"), *having(analysis.results, "base"), analysis.tried[0]]
+    anchors = [*having(analysis.results, "random", "base"), analysis.tried[0], *having(analysis.results, *OTHERS)]
     best = [analysis.tried[analysis.best]] if analysis.best else []
     rows = [_method(analysis, arm) for arm in (*anchors, *best, *having(analysis.results, "full"))]
-    accuracy = analysis.folder.study.get("reference_accuracy")
-    reference = "of unknown accuracy" if accuracy is None else f"{accuracy:.1%} on validation"
     return Table.of(
         "methods",
         "The method against random images, the base and full data",
         rows,
-        "Mean over synthetic sets with a 95% t interval over sets; the gain is paired by seed. "
-        f"{STARRED} its family. Full data is trained with the same recipe, for at most 1,500 steps, on one seed. "
-        "Information is estimated on validation images with classes equally likely: decodable is what a reference "
-        f"network ({reference}) can decode, critic the Donsker-Varadhan bound of the term's own critic with fresh "
-        "networks.",
+        "Mean over synthetic sets with a 95% t interval over sets; the gain, on test, is paired by seed. "
+        f"{STARRED} its family. ρ: the norm of the term's pixel gradient over that of its base's, the median over the "
+        "iterations; λ: the weight that the term has in effect, which for a balanced one varies. Full data is trained "
+        "with the same recipe, for at most 1,500 steps, on one seed.",
     )
 
 
 def _method(analysis: Analysis, arm: Arm) -> dict[str, Entry]:
-    cell = Cell(arm.key, analysis.levels)
+    cell, ledger = Cell(arm.key, analysis.levels), analysis.ledger
     index = analysis.cells.index(cell) if cell in analysis.cells else None
-    validation, test = (analysis.ledger.mean(cell, metric) for metric in (METRIC, "test"))
+    validation, test = (ledger.mean(cell, metric) for metric in (CHOSEN_BY, "test"))
+    gain = (
+        ledger.rest("other arms against the base", [analysis.results.gain(arm.key, cell.levels)]) if arm.control else []
+    )
     return {
         "method": arm.name + (f", best of {len(analysis.tried)} on validation" if index else ""),
+        **strength(analysis, cell),
         "validation accuracy": Quantity.of(validation, "percent"),
         "test accuracy": Quantity.of(test, "percent"),
-        "paired gain over the base": None if index is None else analysis.gains[index].starred,
-        **_information(analysis, cell, "decodable"),
-        **_information(analysis, cell, "critic"),
-        "sets × networks": f"{validation.n} × {analysis.results.judges(cell, METRIC)}",
+        "paired gain over the base": gain[0].starred if gain else None,
+        "sets × networks": f"{validation.n} × {analysis.results.judges(cell, CHOSEN_BY)}",
     }
 
 
-def _information(analysis: Analysis, cell: Cell, metric: str) -> dict[str, Entry]:
-    """The mean information over sets in nats, and as a fraction of H(Y)."""
-    nats, entropy = (analysis.results.sets(cell, measure) for measure in (metric, "entropy"))
-    n = int(np.isfinite(nats).sum())
-    known = n > 0
-    return {
-        f"{metric} information, nats": Quantity(float(np.nanmean(nats)), n=n, unit="nats") if known else None,
-        f"{metric}, share of H(Y)": Quantity(float(np.nanmean(nats / entropy)), n=n, unit="percent", digits=0)
-        if known
-        else None,
-    }
+def strength(analysis: Analysis, cell: Cell) -> dict[str, Entry]:
+    """The measured strength of a cell's term and its effective weight, means over sets."""
+    entries: dict[str, Entry] = {}
+    for name, metric in (("ρ, measured", "rho"), ("λ, effective", "effective_weight")):
+        values = analysis.results.sets(cell, metric)
+        known = np.isfinite(values)
+        entries[name] = f"{values[known].mean():.2g}" if known.any() else None
+    return entries
 
 
 def span(low: float | None, high: float | None, scale: float = 1) -> str | None:
@@ -80,7 +77,6 @@ def _importances(analysis: Analysis) -> Table | None:
             "importance": Quantity(f.value, f.low, f.high),
             "95th percentile under a permuted target": f.null95,
             "verdict": f.verdict,
-            "settings that would decide": f.settings_to_decide,
         }
         for f in analysis.importances.findings
     ]
@@ -97,35 +93,39 @@ def _importances(analysis: Analysis) -> Table | None:
 def _variance(analysis: Analysis) -> Table:
     v = analysis.variance
     rows: list[dict[str, Entry]] = []
-    for name, estimate, scale in (
-        ("between settings (knobs)", v.settings, 100),
-        ("between sets of one setting (seeds)", v.sets, 100),
-        ("between networks trained on one set", v.networks, 100),
-        ("share of the seed variance common to all settings", v.common_seed_share, 1),
+    for name, estimate in (
+        ("between settings (knobs)", v.settings),
+        ("between seeds, common to all settings", v.seeds),
+        ("between networks of a seed, common to all settings", v.networks),
+        ("of a setting on a seed (setting × seed)", v.setting_seed),
+        ("of a network on a setting's set (setting × network)", v.setting_network),
+        ("of a set, paired by seed", v.paired),
     ):
         if estimate is not None:
-            low, high = (None if end is None else scale * end for end in (estimate.low, estimate.high))
-            value = Quantity(round(scale * estimate.value, 3), low, high)
-            unit = "points" if scale == 100 else "fraction"
-            rows.append({"component": name, "standard deviation": value, "unit": unit})
+            low, high = (None if end is None else 100 * end for end in (estimate.low, estimate.high))
+            value = Quantity(round(100 * estimate.value, 3), low, high)
+            rows.append({"component": name, "standard deviation, points": value})
     return Table.of(
         "variance",
-        "Seed noise and the effect of the knobs",
+        "Effect of the knobs and noise",
         rows,
-        f"{plural(v.n_settings, 'setting')} × {plural(v.n_seeds, 'seed')}; intervals by a bootstrap over settings.",
+        f"{plural(v.n_settings, 'setting')} × {plural(v.n_seeds, 'seed')}, test accuracy; a crossed model with 95% "
+        "intervals. The last row is the noise that does not cancel when two settings are compared on one seed: the two "
+        "rows above it, the networks averaged.",
     )
 
 
 def _settings(analysis: Analysis) -> Table:
     rows: list[dict[str, Entry]] = []
-    for i in map(int, np.argsort(-np.nan_to_num(analysis.means, nan=-1))):
+    for i in map(int, np.argsort(-np.nan_to_num(analysis.gain_means(), nan=-1))):
         rows.append(
             {
                 "setting": analysis.label(i),
-                **analysis.knobs(i),
-                "validation accuracy": Quantity.of(analysis.ledger.mean(analysis.cells[i], METRIC), "percent"),
+                **{axis.symbol: analysis.value(i, axis) for axis in analysis.space if not axis.given},
+                **strength(analysis, analysis.cells[i]),
+                "validation accuracy": Quantity.of(analysis.ledger.mean(analysis.cells[i], CHOSEN_BY), "percent"),
                 "paired gain over the base": analysis.gains[i].starred,
-                "within 1 SE of the best": "yes" if i in analysis.region.indices else "",
+                "in the best region": "yes" if i in analysis.questions.chosen else "",
                 "pairs lost": analysis.gains[i].lost,
             }
         )
@@ -134,6 +134,6 @@ def _settings(analysis: Analysis) -> Table:
         "Every setting, best first",
         rows,
         f"Intervals are pointwise: with this many settings, some look better by chance. {STARRED} the "
-        f"{plural(len(rows) - 1, 'setting')} (the default: by itself). The gain of tuning stated above is measured on "
-        "seeds that the choice did not use.",
+        f"{plural(len(rows) - 1, 'setting')} (the default: within the main questions). The gain of the best region "
+        "that is stated above is measured on seeds that the choice did not read.",
     )

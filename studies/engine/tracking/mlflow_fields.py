@@ -21,6 +21,7 @@ from mim4dd.registry import component_fields
 from studies.engine.arms import TERM, Setting, unplanned
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Array, Row
+from studies.engine.space import keys_of
 
 
 class Point(NamedTuple):
@@ -79,7 +80,7 @@ def run_name(row: Row, setting: Setting) -> str:
 
 def suggested(row: Row, folder: StudyFolder) -> Setting:
     """The setting of a trial that a search has just suggested, and which no setting lists yet; its number is -1."""
-    return Setting(-1, unplanned(folder.arms, row.config, folder.study.get("knobs") or {}))
+    return Setting(-1, unplanned(folder.arms, row.config, keys_of(folder.space)))
 
 
 def tags(row: Row, setting: Setting, study: Mapping[str, Any]) -> dict[str, str]:

@@ -35,8 +35,11 @@ class Search:
 
     def trials(self, sampled: Mapping[str, Any]) -> list[Trial]:
         """The trials of a suggestion, one for each seed."""
-        values = {axis.key: axis.value(sampled[axis.key]) for axis in self.space}
-        return [Trial.of({**self.template, **values, "seed": seed}) for seed in self.seeds]
+        return [Trial.of({**self.template, **self.knobs(sampled), "seed": seed}) for seed in self.seeds]
+
+    def knobs(self, sampled: Mapping[str, Any]) -> Flat:
+        """The knobs that a suggestion sets."""
+        return {key: value for axis in self.space for key, value in axis.setting(sampled[axis.key]).items()}
 
     def unknown(self, sampled: Mapping[str, Any]) -> list[Trial]:
         """The trials of a suggestion that have no known accuracy and must be run."""

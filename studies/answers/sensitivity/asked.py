@@ -1,0 +1,141 @@
+"""The sentences on the declared contrasts of a sensitivity study, in detail and in short."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from studies.answers.ledger import Ruling
+from studies.answers.parts.plain import compared
+from studies.answers.parts.wording import listed
+from studies.answers.sensitivity.analysis import Analysis
+from studies.answers.sensitivity.questions import Step
+from studies.answers.sensitivity.strength import SYMBOL
+from studies.engine.answer import Claim, Sentence
+from studies.engine.statistics import mean_interval
+from studies.engine.wording import decimal, plural
+
+
+def asked(analysis: Analysis) -> list[Sentence | None]:
+    """One sentence on each declared contrast."""
+    questions = analysis.questions
+    return [
+        _default(analysis),
+        *(_step(*asked) for asked in questions.strength),
+        *_region(analysis),
+        *(_step(*asked) for asked in questions.knobs),
+        _no_steps(analysis),
+    ]
+
+
+def strength_of_default(analysis: Analysis) -> tuple[str, Claim] | None:
+    """The measured strength of the default, `0.021 [0.019, 0.023]`, with its claim; None where it is its weight."""
+    axis = next((axis for axis in analysis.space if axis.symbol == SYMBOL), None)
+    measured = mean_interval(analysis.results.sets(analysis.cells[0], "rho"))
+    balanced = analysis.folder.configuration.get("method.balance") == "gradnorm"
+    if axis is None or balanced or measured.mean is None:
+        return None
+    what = f"the term's pixel gradient over that of {analysis.base.name}, at the default"
+    ends = (measured.mean, measured.low, measured.high)
+    claim = analysis.ledger.estimate("/".join(["strength/default", *analysis.levels]), what, *ends, measured.n, "ratio")
+    numbers = [decimal(end, ".2g") for end in ends if end is not None]
+    interval = f" [{numbers[1]}, {numbers[2]}]" if len(numbers) == 3 else ""
+    return f"{numbers[0]}{interval}", claim
+
+
+def _default(analysis: Analysis) -> Sentence:
+    ruling = analysis.questions.default
+    won, pairs = sum(difference > 0 for difference in ruling.contrast.differences), plural(ruling.interval.n, "pair")
+    text = f"The gain of {analysis.tried[0].name} over {analysis.base.name} is {ruling.points}"
+    text += f", positive in {won} of {pairs}: {ruling.statement}"
+    measured = strength_of_default(analysis)
+    claims = [ruling.claim]
+    if measured is not None:
+        text += f"; its term's pixel gradient is {measured[0]} of {analysis.base.name}'s"
+        claims.append(measured[1])
+    return Sentence(f"{text}.", tuple(claims))
+
+
+def _step(step: Step, ruling: Ruling) -> Sentence:
+    """`Strength: the settings with ρ 0.3 to 3 less those with ρ 0.03 to 0.3 (3 and 3) are +0.6 points ...: a gain.`"""
+    of, to = step.members
+    name = step.thirds.axis.short.replace("_", " ").capitalize()
+    text = (
+        f"{name}: the settings with {step.thirds.span(step.to)} less those with {step.thirds.span(step.of)} ({len(to)} "
+        f"and {len(of)} settings) are {ruling.points}"
+    )
+    return Sentence(f"{text}: {ruling.statement}.", (ruling.claim,))
+
+
+def _region(analysis: Analysis) -> list[Sentence]:
+    questions = analysis.questions
+    if questions.region is None:
+        return []
+    ruling, spans = questions.region, region_values(analysis)
+    tried = int(np.isfinite(analysis.rho).sum()) or len(analysis.tried)
+    text = (
+        f"The best region on the validation accuracies of {seeds_in_words(questions.choosing)}, "
+        f"{len(questions.chosen)} of {plural(tried, 'setting')} ({spans}), is {ruling.points} over "
+        f"{analysis.base.name} on {seeds_in_words(questions.judging)}: {ruling.statement}."
+    )
+    sentences = [Sentence(text, (ruling.claim,))]
+    if questions.regret is not None:
+        regret = questions.regret
+        text = f"Its gain over {analysis.tried[0].name} on those seeds, the regret of the default, is {regret.points}"
+        sentences.append(Sentence(f"{text}: {regret.statement}.", (regret.claim,)))
+    return sentences
+
+
+def region_values(analysis: Analysis) -> str:
+    """The span of each knob over the region, `ρ 1.2 to 13, τ 0.05 to 0.3`; the strength as it was measured."""
+    spans = []
+    for axis in analysis.space:
+        strength = axis.symbol == SYMBOL
+        values = [analysis.rho[i] if strength else analysis.value(i, axis) for i in analysis.questions.chosen]
+        ends = dict.fromkeys(f"{value:.3g}" for value in (min(values), max(values)))  # type: ignore[type-var]
+        spans.append(f"{axis.symbol} {' to '.join(ends)}")
+    return ", ".join(spans)
+
+
+def seeds_in_words(seeds: tuple[int, ...]) -> str:
+    """`seed 3`, `seeds 0 to 3`, `seeds 0, 2 and 5`."""
+    if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[-1] + 1)):
+        return f"seeds {seeds[0]} to {seeds[-1]}"
+    return f"seed{'s' if len(seeds) > 1 else ''} {listed(list(map(str, seeds)))}"
+
+
+def _no_steps(analysis: Analysis) -> Sentence | None:
+    if analysis.designed:
+        return None
+    return Sentence("What each knob does is not stated: it needs settings of a fixed design, not those of a search.")
+
+
+def in_short(analysis: Analysis) -> list[Sentence | None]:
+    """The declared contrasts in sentences that can be quoted alone."""
+    questions, base = analysis.questions, analysis.base.name
+    sentences = [_compared(questions.strength)]
+    if questions.region is not None:
+        ruling = questions.region
+        text = (
+            f"The best region, chosen on {seeds_in_words(questions.choosing)} ({region_values(analysis)}), "
+            f"{compared(ruling, base)} on {seeds_in_words(questions.judging)}"
+        )
+        sentences.append(Sentence(f"{text}.", (ruling.claim,)))
+    return [*sentences, _compared(questions.knobs)]
+
+
+def _compared(steps: Sequence[tuple[Step, Ruling]]) -> Sentence | None:
+    """`A strength ρ of 0.3 to 3 improves on one of 0.03 to 0.3 by 0.6 points [0.4, 0.8]; ...`"""
+    if not steps:
+        return None
+    clauses = []
+    for step, ruling in steps:
+        axis, thirds = step.thirds.axis, step.thirds
+        to, of = (thirds.span(third).removeprefix(f"{axis.symbol} ") for third in (step.to, step.of))
+        article = "an" if axis.short[0] in "aeiou" else "a"
+        clauses.append(
+            f"{article} {axis.short.replace('_', ' ')} {axis.symbol} of {to} {compared(ruling, f'one of {of}')}"
+        )
+    text = "; ".join(clauses)
+    return Sentence(f"{text[0].upper()}{text[1:]}.", tuple(ruling.claim for _, ruling in steps))

@@ -1,0 +1,163 @@
+"""The declared contrasts of a sensitivity study, on test accuracy.
+
+The main questions are one family: does the default differ from the base, does a term about as strong as the base
+differ from a weaker and from a stronger one, and does the best region, chosen on some seeds, differ from the base on
+the others? The other knobs are a family of their own, and so is the regret of the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from studies.answers.ledger import Ledger, Ruling
+from studies.answers.results import Cell, Contrast, slug
+from studies.answers.sensitivity.strength import WEIGHT
+from studies.engine.rows import Array
+from studies.engine.space import Axis, Space
+from studies.engine.statistics.contrasts import FEWEST_PAIRS
+from studies.engine.statistics.selection import chosen_region
+
+THIRDS = ("lower", "middle", "upper")
+
+
+@dataclass(frozen=True)
+class Thirds:
+    """The settings of a design by the third of an axis in which they lie, as indices of tried arms."""
+
+    axis: Axis
+    lower: tuple[int, ...]
+    middle: tuple[int, ...]
+    upper: tuple[int, ...]
+
+    def span(self, third: int) -> str:
+        """A third's values in words: `ρ 0.3 to 3`, `D 128, 256`."""
+        axis = self.axis
+        if axis.values:
+            values = [value for k, value in enumerate(axis.values) if third_of(axis, axis.unit(value)) == third]
+            return f"{axis.symbol} {', '.join(map(str, values))}"
+        low, high = (axis.from_unit(end / 3) for end in (third, third + 1))
+        return f"{axis.symbol} {low:.2g} to {high:.2g}"
+
+
+def third_of(axis: Axis, unit: float) -> int:
+    """The third of an axis, 0 to 2, in which a position lies; listed values are divided by their rank."""
+    if axis.values:
+        count = len(axis.values)
+        unit = (unit * (count - 1) + 0.5) / count
+    return min(2, int(3 * unit + 1e-9))
+
+
+def thirds(axis: Axis, units: Array, designed: Sequence[int]) -> Thirds:
+    """The settings in each third of an axis. Shapes: units [tried], in [0, 1] where designed."""
+    members: tuple[list[int], ...] = ([], [], [])
+    for i in designed:
+        members[third_of(axis, float(units[i]))].append(i)
+    lower, middle, upper = map(tuple, members)
+    return Thirds(axis, lower, middle, upper)
+
+
+@dataclass(frozen=True)
+class Step:
+    """The contrast of two thirds of an axis: the settings in `to` less those in `of`."""
+
+    thirds: Thirds
+    of: int
+    to: int
+
+    @property
+    def members(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The settings that are subtracted, and those that they are subtracted from."""
+        split = (self.thirds.lower, self.thirds.middle, self.thirds.upper)
+        return split[self.of], split[self.to]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The rulings. strength: of its middle third over its lower, and of its upper over its middle; knobs: of the upper
+    third of each other axis over its lower. Empty or None where the design cannot answer.
+
+    chosen: the region, as indices of tried arms; choosing, judging: the seeds that it is chosen and judged on.
+    """
+
+    default: Ruling
+    strength: tuple[tuple[Step, Ruling], ...]
+    region: Ruling | None
+    regret: Ruling | None
+    knobs: tuple[tuple[Step, Ruling], ...]
+    chosen: tuple[int, ...]
+    choosing: tuple[int, ...]
+    judging: tuple[int, ...]
+
+
+def split_seeds(seeds: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The seeds to choose on and those to judge on: the first three tenths, while the others are enough to decide."""
+    choosing = max(1, min(round(0.3 * len(seeds)), len(seeds) - FEWEST_PAIRS)) if len(seeds) > 1 else 0
+    return tuple(seeds[:choosing]), tuple(seeds[choosing:])
+
+
+class Judge:
+    """Judges the declared contrasts of one kind of training data.
+
+    tried: the cells of the default, then of the designed or searched settings; base: the cell of the base alone.
+    units: positions of the tried arms on the axes, [tried, d]; validation: their accuracies, [tried, R, E].
+    """
+
+    def __init__(
+        self, ledger: Ledger, tried: Sequence[Cell], base: Cell, space: Space, units: Array, validation: Array
+    ) -> None:
+        self.ledger, self.results, self.space = ledger, ledger.results, space
+        self.tried, self.base, self.units, self.validation = tried, base, units, validation
+        self.at = self.results.at(base.levels)
+
+    def answer(self, designed: Sequence[int]) -> Questions:
+        """The rulings. designed: the tried arms that a fixed design chose; none where an optimizer searched."""
+        finite = [i for i in designed if np.isfinite(self.results.sets(self.tried[i])).any()]
+        split = [thirds(axis, self.units[:, k], finite) for k, axis in enumerate(self.space)]
+        strength = [Step(one, k, k + 1) for one in split if one.axis.key == WEIGHT for k in (0, 1)]
+        others = [Step(one, 0, 2) for one in split if one.axis.key != WEIGHT]
+        strength, others = ([step for step in steps if all(step.members)] for steps in (strength, others))
+        choosing, judging = split_seeds(self.results.seeds) if designed else ((), ())
+        chosen = self._region(choosing) if choosing else ()
+        asked = [self.results.gain(self.tried[0].arm, self.base.levels), *map(self._step, strength)]
+        asked += [self._chosen(chosen, judging, self.base, "region")] if chosen else []
+        ruled = self.ledger.family(f"the main questions{self.at}", asked)
+        knobs = self.ledger.family(f"the other knobs{self.at}", map(self._step, others))
+        return Questions(
+            default=ruled[0],
+            strength=tuple(zip(strength, ruled[1:], strict=False)),
+            region=ruled[-1] if chosen else None,
+            regret=self._regret(chosen, judging) if chosen else None,
+            knobs=tuple(zip(others, knobs, strict=True)),
+            chosen=chosen,
+            choosing=choosing,
+            judging=judging,
+        )
+
+    def _region(self, choosing: Sequence[int]) -> tuple[int, ...]:
+        """The best region on the validation accuracies of the seeds to choose on."""
+        return chosen_region(self.validation[:, [self.results.seeds.index(seed) for seed in choosing]])
+
+    def _step(self, step: Step) -> Contrast:
+        """The mean of the settings in one third of an axis less that of those in another."""
+        of, to = step.members
+        terms = [(weight / len(half), self.tried[i]) for half, weight in ((to, 1.0), (of, -1.0)) for i in half]
+        name, axis = step.thirds.axis.short, step.thirds.axis
+        what = f"settings in the {THIRDS[step.to]} third of {axis.symbol} less those in the {THIRDS[step.of]}{self.at}"
+        return self.results.contrast(slug("third", name, THIRDS[step.to], *self.base.levels), what, *terms)
+
+    def _chosen(self, chosen: Sequence[int], judging: Sequence[int], other: Cell, id: str) -> Contrast:
+        """The mean of the chosen settings less another cell, on the seeds that the choice did not read."""
+        terms = [(1.0 / len(chosen), self.tried[i]) for i in chosen]
+        name = self.results.arms[other.arm].name
+        what = f"the region chosen on the other seeds less {name}{self.at}"
+        return self.results.contrast(slug(id, *other.levels), what, *terms, (-1.0, other), among=judging)
+
+    def _regret(self, chosen: Sequence[int], judging: Sequence[int]) -> Ruling | None:
+        """The region less the default; None where the region is the default."""
+        if tuple(chosen) == (0,):
+            return None
+        contrast = self._chosen(chosen, judging, self.tried[0], "regret")
+        return self.ledger.family(f"the regret of the default{self.at}", [contrast])[0]

@@ -27,11 +27,14 @@ METRICS: dict[str, Callable[[Row], Sequence[float]]] = {
     "noisy_validation": lambda row: row.noisy_validation,
     "rejected": lambda row: _measured(row.measures, "rejected_share"),
     "flipped": lambda row: _measured(row.measures, "flipped_agreement"),
+    "rho": lambda row: _measured(row.measures, "gradient_ratio"),
+    "effective_weight": lambda row: _measured(row.measures, "effective_weight"),
     "decodable": lambda row: _measured(row.information, "decodable"),
     "critic": lambda row: _measured(row.information, "critic"),
     "entropy": lambda row: _measured(row.information, "entropy"),
 }
-INFORMATION = ("decodable", "critic", "entropy")  # in nats
+# Of the metrics that are no share of images.
+UNITS = {"decodable": "nats", "critic": "nats", "entropy": "nats", "rho": "", "effective_weight": ""}
 
 
 def _measured(values: Mapping[str, float], key: str) -> tuple[float, ...]:

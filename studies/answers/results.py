@@ -18,7 +18,7 @@ from studies.engine.rows import Array, Row, TrainingData
 from studies.engine.statistics import Interval, VarianceComponents, mean_interval, variance_components
 from studies.engine.statistics.contrasts import MARGIN
 
-# The scores of a trial by metric: one for each network, or a single one for the synthetic set.
+# The scores of a trial by metric: one for each network, or a single one for the synthetic set. Fractions, unless UNITS.
 METRICS: dict[str, Callable[[Row], Sequence[float]]] = {
     "test": lambda row: row.test,
     "balanced": lambda row: () if row.test_recall is None else tuple(np.nanmean(row.test_recall, axis=1)),
@@ -33,7 +33,6 @@ METRICS: dict[str, Callable[[Row], Sequence[float]]] = {
     "critic": lambda row: _measured(row.information, "critic"),
     "entropy": lambda row: _measured(row.information, "entropy"),
 }
-# Of the metrics that are no share of images.
 UNITS = {"decodable": "nats", "critic": "nats", "entropy": "nats", "rho": "", "effective_weight": ""}
 
 

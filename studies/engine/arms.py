@@ -48,12 +48,7 @@ class Arm:
     @property
     def placebo(self) -> bool:
         """Whether the arm is a control that leaves out of the MI term what it is tested for."""
-        return bool(self._placebo)
-
-    @property
-    def _placebo(self) -> str:
-        """What the name of a placebo has in place of ` + MIM4DD`; "" for other arms."""
-        return next((name for (key, value), name in PLACEBOS.items() if self.knobs.get(key) == value), "")
+        return bool(placebo_knobs(self.knobs))
 
     @property
     def anchor(self) -> bool:
@@ -66,7 +61,7 @@ class Arm:
 
         A placebo's details are those of the term that it stands beside: `DM, longer step (equal strength)`.
         """
-        added = self._placebo or (" + MIM4DD" if self.has_term else "")
+        added = next((PLACEBOS[pair] for pair in placebo_knobs(self.knobs).items()), " + MIM4DD" * self.has_term)
         return arm_name(self.base, added, self.knobs, term=self.method == TERM)
 
     def json(self) -> dict[str, Any]:
@@ -77,6 +72,11 @@ def spec(method: str, knobs: Mapping[str, Scalar]) -> str:
     """A method with its knobs as it is written on a command line: `mim:base=dm,weight=8`."""
     short = [f"{key.removeprefix('method.')}={_exact(value)}" for key, value in knobs.items()]
     return f"{method}:{','.join(short)}" if short else method
+
+
+def placebo_knobs(config: Mapping[str, Scalar]) -> Flat:
+    """The entries of a configuration that make its MI term a placebo; none for the method itself."""
+    return {key: value for key, value in PLACEBOS if config.get(key) == value}
 
 
 def base_arm(base: str) -> Arm:

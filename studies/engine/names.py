@@ -8,7 +8,7 @@ from mim4dd.methods import METHODS, Mim
 from mim4dd.registry import Scalar, knobs
 
 # Values of the term's knobs that make a placebo of it, and what its name then has in place of ` + MIM4DD`.
-PLACEBOS = {("method.direction", "base"): ", longer step"}
+PLACEBOS: dict[tuple[str, Scalar], str] = {("method.direction", "base"): ", longer step"}
 
 
 def arm_name(base: str, added: str, configured: Mapping[str, Scalar], *, term: bool) -> str:

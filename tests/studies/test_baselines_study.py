@@ -109,7 +109,8 @@ def test_every_registered_method_stands_in_the_comparison() -> None:
     assert {name.partition(":")[0] for name in methods} == set(METHODS.names())
     for name in METHODS.names():
         if name != "mim" and METHODS.build(name).iterations:
-            assert f"mim:base={name},balance=gradnorm,weight=1" in methods
+            term = f"mim:base={name},balance=gradnorm,weight=1"
+            assert methods[methods.index(name) :][:3] == (name, term, f"{term},direction=base")
 
 
 def test_one_recipe_and_the_same_seeds_for_all_methods() -> None:

@@ -19,11 +19,11 @@ from studies.engine.arms import (
     Arm,
     Planned,
     cross,
+    placebo_knobs,
     spec,
     with_controls,
 )
 from studies.engine.configuring import configured, shared_entries
-from studies.engine.names import PLACEBOS
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 
@@ -97,7 +97,7 @@ def arm_of(options: Options[Any], text: str, extra: Extra | None = None, cap: Ex
     config = {**shared_entries(options), **configured(options, {"method": name}, assigned).flat}
     distinguishing: Flat = {key: config[key] for key in [*(["method.base"] if name == TERM else []), *method_knobs]}
     # An arm shows that it is a placebo also where `--set` makes it one.
-    distinguishing |= {key: value for key, value in PLACEBOS if config.get(key) == value}
+    distinguishing |= placebo_knobs(config)
     role = name if name in (FLOOR, CEILING) and not distinguishing else "method"
     return Planned(Arm(spec(name, distinguishing), name, distinguishing, role=role), config)
 

@@ -97,10 +97,10 @@ def _table(ledger: Ledger, cases: Sequence[Controlled]) -> Table:
         [_row(ledger, case) for case in cases],
         "Longer step: the base alone, its pixel gradient scaled at each update to the length of base and term "
         "together. Differences in test accuracy, paired by seed, with pointwise 95% t intervals. Decisions: three "
-        f"paired t tests with a margin of half a point, each Holm-corrected over the {plural(sizes[0], 'comparison')} with a longer "
-        f"step and over the {plural(sizes[1], 'comparison')} of a longer step with its base. ρ: the term's pixel "
-        "gradient over the base's, by norm; effective λ: the factor of the term's loss that this amounts to; both are "
-        "medians over the run of the arm with the term, and means over sets.",
+        "paired t tests with a margin of half a point, each Holm-corrected over the "
+        f"{plural(sizes[0], 'comparison')} with a longer step and over the {plural(sizes[1], 'comparison')} of a "
+        "longer step with its base. ρ: the norm of the term's pixel gradient over that of the base's; effective λ: the "
+        "factor of the term's loss that this amounts to; both with the term, medians over a run and means over sets.",
     )
 
 

@@ -322,6 +322,19 @@ def test_a_row_reads_the_labels_that_its_study_selects_by() -> None:
     assert Row.read({**ROW, "result": {**result, "selection": "noisy"}}).validation_mean == pytest.approx(0.2)
 
 
+def test_an_old_row_has_the_gradient_ratio_of_its_finding() -> None:
+    def measures(**result: Any) -> dict[str, float]:
+        return Row.read({**ROW, "result": {"status": "ok", **result}}).measures
+
+    finding = {"state": "healthy", "value": 0.3, "threshold": 0.1, "evidence": "", "side": ""}
+    assert measures(failures={"term_idle": finding}) == {"gradient_ratio": 0.3}
+    former = {**finding, "side": "idle", "state": "failed"}
+    assert measures(failures={"term_dominates": former}, failed_by=["term_dominates"]) == {"gradient_ratio": 0.3}
+    newer = {"gradient_ratio": 0.4, "effective_weight": 8.0, "rejected_share": None}
+    assert measures(failures={"term_idle": finding}, measures=newer) == {"gradient_ratio": 0.4, "effective_weight": 8.0}
+    assert measures() == {}
+
+
 def refused(read: Any, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         read()

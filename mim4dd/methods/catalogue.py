@@ -20,11 +20,21 @@ Learnable = dict[str, "Tensor"]
 
 @dataclass
 class Term:
-    """One summand of a loss. balanced: `weight` is the ratio of its pixel gradient's norm to that of the others."""
+    """One summand of a loss.
+
+    balanced: `weight` is the ratio of its pixel gradient's norm to that of the others. direction: `both`, or `base`:
+    the term only sets the length of the pixels' gradient, which keeps the direction of the others.
+    """
 
     loss: Tensor
     weight: float = 1.0
     balanced: bool = False
+    direction: str = "both"
+
+    @property
+    def separate(self) -> bool:
+        """Whether its gradient is computed separately from that of the others."""
+        return self.balanced or self.direction != "both"
 
 
 @dataclass

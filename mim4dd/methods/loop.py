@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mim4dd.methods.catalogue import Method, UpdateStep
+from mim4dd.methods.catalogue import Method, Term, UpdateStep
 from mim4dd.methods.pixels import pixels_rate, set_rate, share_of_rate
 from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import Network
@@ -28,8 +28,9 @@ class Distillation:
 
     `history` holds about 25 records: iteration, each term's loss (`loss/dm`) and the norm of its gradient on the pixels
     (`gradient_norm/dm`), before weighting; for each added term, its weighted gradient's norm over the base's
-    (`gradient_ratio/mim`); and the method's own numbers. `diverged_at` is the first iteration at which a loss, a
-    gradient or a pixel was not finite, or -1; the run then stops at the next report.
+    (`gradient_ratio/mim`) and the factor of its loss that this weighting amounts to (`effective_weight/mim`); and the
+    method's own numbers. `diverged_at` is the first iteration at which a loss, a gradient or a pixel was not finite, or
+    -1; the run then stops at the next report.
     """
 
     def __init__(self, task: DistillationTask, method: Method) -> None:
@@ -85,7 +86,7 @@ class Distillation:
     def _apply(self, update: UpdateStep) -> None:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        plain = [term.weight * term.loss for term in update.terms.values() if not term.balanced]
+        plain = [term.weight * term.loss for term in update.terms.values() if not term.separate]
         loss = torch.stack(plain).sum()
         # The weights that a term itself differentiates need no gradient of the second order.
         inputs = list(self.learnable.values())
@@ -93,24 +94,35 @@ class Distillation:
         pixels = self.learnable["pixels"]
         assert pixels.grad is not None
         size = pixels.grad.norm()
-        for term in (term for term in update.terms.values() if term.balanced):
-            names = list(self.learnable)
-            gradients = torch.autograd.grad(term.loss, [self.learnable[n] for n in names], allow_unused=True)
-            by_name = dict(zip(names, gradients, strict=True))
-            assert by_name["pixels"] is not None
-            balance = term.weight * size / by_name["pixels"].norm().clamp(min=1e-12)
-            for name, gradient in by_name.items():
-                if gradient is None:
-                    continue
-                tensor = self.learnable[name]
-                # A head is trained by this term alone and keeps its own gradient; the base's tensors are balanced.
-                scale = 1.0 if name.startswith("head") else balance
-                tensor.grad = scale * gradient if tensor.grad is None else tensor.grad + scale * gradient
+        for term in (term for term in update.terms.values() if term.separate):
+            self._add(term, size)
         gradient = pixels.grad.sum()
         for optimizer in self.optimizers:
             optimizer.step()
         finite = torch.isfinite(torch.stack([loss.detach(), gradient, pixels.detach().sum()]))
         self._diverged = torch.where(finite, self._diverged, self._diverged.clamp(max=self.iteration))
+
+    def _add(self, term: Term, base: Tensor) -> None:
+        """Add a separate term's gradients to those of the base, whose pixel gradient has the norm `base`.
+
+        direction both: pixels.grad = g_base + w * g_term, and so for all that the base learns. direction base:
+        pixels.grad = g_base * |g_base + w * g_term| / |g_base|, and what else the base learns keeps its gradient.
+        """
+        gradients = torch.autograd.grad(term.loss, list(self.learnable.values()), allow_unused=True)
+        by_name = {n: gradient for n, gradient in zip(self.learnable, gradients, strict=True) if gradient is not None}
+        of_pixels, pixels = by_name["pixels"], self.learnable["pixels"]
+        weight = term.weight * base / of_pixels.norm().clamp(min=1e-12) if term.balanced else term.weight
+        if term.direction == "base":
+            assert pixels.grad is not None
+            pixels.grad = pixels.grad * ((pixels.grad + weight * of_pixels).norm() / base.clamp(min=1e-12))
+        for name, gradient in by_name.items():
+            head = name.startswith("head")
+            if term.direction == "base" and not head:
+                continue
+            # A head is trained by this term alone and keeps its own gradient; the base's tensors are balanced.
+            scale = 1.0 if head and term.balanced else weight
+            tensor = self.learnable[name]
+            tensor.grad = scale * gradient if tensor.grad is None else tensor.grad + scale * gradient
 
     def _log(self, update: UpdateStep) -> None:
         record = {"iteration": float(self.iteration)}
@@ -121,7 +133,9 @@ class Distillation:
             record |= {f"loss/{name}": term.loss.item(), f"gradient_norm/{name}": norm}
             if position == 0:
                 base = norm
-            elif base:
+                continue
+            record[f"effective_weight/{name}"] = term.weight * (base / max(norm, 1e-12) if term.balanced else 1.0)
+            if base:
                 record[f"gradient_ratio/{name}"] = term.weight * (1.0 if term.balanced else norm / base)
         if update.probe:
             began = time.perf_counter()

@@ -30,6 +30,8 @@ class Mim:
 
     The term uses the same network, real batch and augmentation as the base, and the features that the base computed,
     where it did. weight 0 is the base alone, bit for bit.
+    direction `base` is a control: the base with its pixel gradient scaled, at each update, to the length that base and
+    term have together. Whatever `both` gains over it is due to the term's direction, not to longer steps.
     Source: Shang, Yuan & Yan, "MIM4DD", NeurIPS 2023 (arXiv 2312.16627), eq. 17, for the sum, lambda and
     beta; CMIM and CRD for temperature, embedding and the nce critic.
     MTT draws no real batch and trains its student on images augmented one by one: there the term draws a batch and a
@@ -50,12 +52,23 @@ class Mim:
     head: str = knob("random", choices=("random", "learned", "mlp"), help="map into the contrastive space")
     layers: str = knob("all", choices=("all", "last"), help="blocks that enter the sum")
     balance: str = knob("none", choices=("none", "gradnorm"), help="gradnorm: lambda is a ratio of gradient norms")
+    direction: str = knob("both", choices=("both", "base"), help="of the pixels' update; base: as long, but the base's")
 
     def __post_init__(self) -> None:
         if isinstance(self.base, Mim) or self.base.iterations == 0:
             raise KnobError(
                 f"mim.base must be a method that matches real and synthetic images, got {name_of(self.base)}"
             )
+        if self.placebo and not self.weight:
+            raise KnobError(
+                f"mim.direction must be both where mim.weight is 0, got {self.direction}; without the term, the update "
+                "has the base's length and direction already"
+            )
+
+    @property
+    def placebo(self) -> bool:
+        """Whether this is a control of the term, and not the method."""
+        return self.direction != "both"
 
     @property
     def iterations(self) -> int:
@@ -97,7 +110,8 @@ class Mim:
         for update in self.base.update_steps(task, learnable, labels, iteration, features or bool(self.weight)):
             if self.weight:
                 blocks = self.embeddings(task, update, self.heads(task, learnable, iteration))
-                update.terms["mim"] = Term(self.term(update, blocks), self.weight, self.balance == "gradnorm")
+                balanced = self.balance == "gradnorm"
+                update.terms["mim"] = Term(self.term(update, blocks), self.weight, balanced, self.direction)
                 update.probe = self.probe(update, blocks)
             yield update
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from studies.answers.results import INFORMATION, Cell, Contrast, Results, slug
+from studies.answers.results import UNITS, Cell, Contrast, Results, slug
 from studies.engine.answer import Answer, Claim, Figure, Quantity, Sentence, Table, points
 from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision, Judged, judge, three_tests
@@ -211,7 +211,7 @@ class Ledger:
         description = f"{metric.replace('_', ' ')} {what} of {results.arms[cell.arm].name}{results.at(cell.levels)}"
         id, n = slug("mean", metric, cell.arm, *cell.levels), len(setting.trials) if setting else 0
         numbers = (interval.mean, interval.low, interval.high, interval.n, n)
-        unit = "nats" if metric in INFORMATION else "percent"
+        unit = UNITS.get(metric, "percent")
         claim = Claim(id, "mean", description, metric, unit, *numbers, trials=results.trials(cell))
         self._claims[id] = claim
         return interval, claim

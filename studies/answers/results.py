@@ -18,7 +18,7 @@ from studies.engine.rows import Array, Row, TrainingData
 from studies.engine.statistics import Interval, VarianceComponents, mean_interval, variance_components
 from studies.engine.statistics.contrasts import MARGIN
 
-# The scores of a trial by metric: one for each network, or a single one for the synthetic set.
+# The scores of a trial by metric: one for each network, or a single one for the synthetic set. Fractions, unless UNITS.
 METRICS: dict[str, Callable[[Row], Sequence[float]]] = {
     "test": lambda row: row.test,
     "balanced": lambda row: () if row.test_recall is None else tuple(np.nanmean(row.test_recall, axis=1)),
@@ -27,11 +27,13 @@ METRICS: dict[str, Callable[[Row], Sequence[float]]] = {
     "noisy_validation": lambda row: row.noisy_validation,
     "rejected": lambda row: _measured(row.measures, "rejected_share"),
     "flipped": lambda row: _measured(row.measures, "flipped_agreement"),
+    "rho": lambda row: _measured(row.measures, "gradient_ratio"),
+    "effective_weight": lambda row: _measured(row.measures, "effective_weight"),
     "decodable": lambda row: _measured(row.information, "decodable"),
     "critic": lambda row: _measured(row.information, "critic"),
     "entropy": lambda row: _measured(row.information, "entropy"),
 }
-INFORMATION = ("decodable", "critic", "entropy")  # in nats
+UNITS = {"decodable": "nats", "critic": "nats", "entropy": "nats", "rho": "", "effective_weight": ""}
 
 
 def _measured(values: Mapping[str, float], key: str) -> tuple[float, ...]:

@@ -1,7 +1,4 @@
-"""What a study compares: arms, at the levels of factors, each for every seed.
-
-Names of arms are made here and nowhere else, and no code parses one.
-"""
+"""What a study compares: arms, at the levels of factors, each for every seed."""
 
 from __future__ import annotations
 
@@ -10,13 +7,15 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from mim4dd.methods import METHODS, Mim
-from mim4dd.registry import Flat, Scalar, knobs
+from mim4dd.registry import Flat, Scalar
+from studies.engine.names import PLACEBOS, arm_name
 from studies.engine.trial import Trial
 
 FLOOR, CEILING, TERM = "random", "full", "mim"
 # The MI term as a suite compares it: its gradient as large as its base's, whatever the scale of the base's loss.
 EQUAL_STRENGTH: Flat = {"method.balance": "gradnorm", "method.weight": 1.0}
+# The base with its update as long as base and term make it together: a control, or placebo, of the term.
+LONGER_STEP: Flat = {"method.direction": "base"}
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,9 @@ class Arm:
 
     key: unique in the study; knobs: by their names in a trial's configuration. control: the key of the arm that it is
     paired with (for a base with the MI term, the base alone), "" for none. role: why the study includes it: `random`
-    and `full` (the anchors), `base`, `default`, `variant`, `extra` (requested with `--method` in addition), `method`
-    (compared), `design` and `search` (settings of knobs), `stopped` (a setting that a scheduler ended early).
+    and `full` (the anchors), `base`, `default`, `variant`, `placebo` (a variant that is a control of the term), `extra`
+    (requested with `--method` in addition), `method` (compared), `design` and `search` (settings of knobs), `stopped`
+    (a setting that a scheduler ended early).
     """
 
     key: str
@@ -42,8 +42,13 @@ class Arm:
 
     @property
     def has_term(self) -> bool:
-        """Whether the MI term is on."""
-        return self.method == TERM and self.knobs.get("method.weight") != 0
+        """Whether the MI term is on; a placebo does not have it."""
+        return self.method == TERM and self.knobs.get("method.weight") != 0 and not self.placebo
+
+    @property
+    def placebo(self) -> bool:
+        """Whether the arm is a control that leaves out of the MI term what it is tested for."""
+        return bool(placebo_knobs(self.knobs))
 
     @property
     def anchor(self) -> bool:
@@ -52,25 +57,12 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """`DM`, `DC (batch_real=32)`, `DM + MIM4DD (default)`, `DM + MIM4DD (equal strength)`, `... (τ=0.5, λ=8)`."""
-        details = [_knob_label(key, value) for key, value in self.knobs.items() if self._of_base(key)]
-        label = label_of(self.base)
-        if self.has_term:
-            label += " + MIM4DD"
-            term = {k: v for k, v in self.knobs.items() if not self._of_base(k) and k != "method.base"}
-            gradnorm = term.pop("method.balance", "none") == "gradnorm"
-            for key, value in sorted(term.items(), key=lambda pair: _order(pair[0])):
-                balanced = gradnorm and key == "method.weight"
-                details.append(_strength_label(float(value)) if balanced else _knob_label(key, value))
-            if gradnorm and "method.weight" not in term:
-                details.append(_strength_label(Mim().weight))
-            elif not term:
-                details.append("default")
-        return f"{label} ({', '.join(details)})" if details else label
+        """`DM`, `DC (batch_real=32)`, `DM + MIM4DD (default)`, `DM + MIM4DD (equal strength)`, `... (τ=0.5, λ=8)`.
 
-    def _of_base(self, key: str) -> bool:
-        """Whether a knob belongs to the base, as opposed to the term."""
-        return key.startswith("method.base.") or (self.method != TERM and key != "method")
+        A placebo's details are those of the term that it stands beside: `DM, longer step (equal strength)`.
+        """
+        added = next((PLACEBOS[pair] for pair in placebo_knobs(self.knobs).items()), " + MIM4DD" * self.has_term)
+        return arm_name(self.base, added, self.knobs, term=self.method == TERM)
 
     def json(self) -> dict[str, Any]:
         return asdict(self)
@@ -80,6 +72,11 @@ def spec(method: str, knobs: Mapping[str, Scalar]) -> str:
     """A method with its knobs as it is written on a command line: `mim:base=dm,weight=8`."""
     short = [f"{key.removeprefix('method.')}={_exact(value)}" for key, value in knobs.items()]
     return f"{method}:{','.join(short)}" if short else method
+
+
+def placebo_knobs(config: Mapping[str, Scalar]) -> Flat:
+    """The entries of a configuration that make its MI term a placebo; none for the method itself."""
+    return {key: value for key, value in PLACEBOS if config.get(key) == value}
 
 
 def base_arm(base: str) -> Arm:
@@ -96,10 +93,11 @@ def default_arm(configuration: Mapping[str, Scalar], fixed: Sequence[str]) -> Ar
 
 
 def changed(default: Arm, role: str, changes: Mapping[str, Scalar]) -> Arm:
-    """The default with some knobs changed: a variant, or a setting of a design or a search."""
+    """The default with some knobs changed: a variant or placebo, or a setting of a design or a search."""
     knobs: Flat = {**default.knobs, **changes}
     key = spec(TERM, knobs)
-    return Arm(key if role == "variant" else f"{role}:{key}", TERM, knobs, default.control, role)
+    arm = Arm(key if role in ("variant", "placebo") else f"{role}:{key}", TERM, knobs, default.control, role)
+    return replace(arm, control="") if arm.placebo else arm
 
 
 def unplanned(arms: Iterable[Arm], config: Mapping[str, Scalar], varied: Iterable[str]) -> Arm:
@@ -136,35 +134,16 @@ def control_of(arm: Arm, arms: Sequence[Arm]) -> str:
     return ""
 
 
+def longer_step_of(arm: Arm, arms: Iterable[Arm]) -> str:
+    """The key of the base whose steps are as long as an arm's with the MI term, "" if it is not among the arms."""
+    if not arm.has_term:
+        return ""
+    knobs = {**arm.knobs, **LONGER_STEP}
+    return next((other.key for other in arms if other.method == TERM and other.knobs == knobs), "")
+
+
 def _exact(value: Scalar) -> str:
     return f"{value:.12g}" if isinstance(value, float) else str(value)
-
-
-def label_of(method: str) -> str:
-    """A method's name in papers: its `label`, else its registered name."""
-    attributes = vars(METHODS.get(method)) if method in METHODS else {}
-    return str(attributes.get("label", method.replace("_", "-")))
-
-
-def _knob_label(key: str, value: Scalar) -> str:
-    """`symbol=value`; for a choice its value alone."""
-    name = key.rpartition(".")[2]
-    declared = knobs(Mim).get(name) if not key.startswith("method.base.") else None
-    if isinstance(value, str):
-        return value
-    return f"{declared.symbol if declared and declared.symbol else name}={value:g}"
-
-
-def _strength_label(ratio: float) -> str:
-    """ratio: the norm of the term's pixel gradient over that of its base's."""
-    return "equal strength" if ratio == 1 else f"ρ={ratio:g}"
-
-
-def _order(key: str) -> int:
-    """The sort key of a knob of the term: its declaration's order, τ first."""
-    declared = ["temperature", *(name for name in knobs(Mim) if name != "temperature")]
-    name = key.rpartition(".")[2]
-    return declared.index(name) if name in declared else len(declared)
 
 
 @dataclass(frozen=True)

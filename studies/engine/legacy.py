@@ -43,6 +43,16 @@ def findings_of(result: Mapping[str, Any]) -> tuple[list[str], dict[str, dict[st
     return failed, {RENAMED.get(mode, mode): finding for mode, finding in failures.items()}
 
 
+def measures_of(result: Mapping[str, Any], failures: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """The measures of a row; an older one has the term's gradient ratio only as the value of its finding `term_idle`.
+
+    failures: the row's findings by the modes' current names.
+    """
+    measures = {name: float(value) for name, value in (result.get("measures") or {}).items() if value is not None}
+    ratio = failures.get("term_idle", {}).get("value")
+    return measures if ratio is None else {"gradient_ratio": float(ratio)} | measures
+
+
 def setting_of(record: Mapping[str, Any], study: Mapping[str, Any]) -> Setting:
     """The setting of a record with a role and knobs instead of an arm.
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
-from studies.engine.legacy import findings_of
+from studies.engine.legacy import findings_of, measures_of
 
 Array = npt.NDArray[np.float64]
 STATUSES = ("ok", "diverged", "error")
@@ -45,7 +45,8 @@ class Row:
 
     status: `ok`, `diverged` or `error`. selection: `clean` or `noisy`, the validation labels that choices read.
     test, test_recall: read by the report alone. rungs: (iteration, validation accuracy) of interim evaluations.
-    failures: each trial detector's finding, by the mode's current name. record: the line's object as it was written.
+    measures: of the synthetic set, its networks and the MI term along the run. failures: each trial detector's finding,
+    by the mode's current name. record: the line's object as it was written.
 
     Shapes: accuracies [networks]; recalls [networks, C], NaN for a class without images, None if there is none.
     Units: information in nats; in `measured`, seconds and bytes.
@@ -110,9 +111,7 @@ class Row:
             ),
             information={kind: float(value) for kind, value in nats.items() if value is not None},
             data=_data(result),
-            measures={
-                name: float(value) for name, value in (result.get("measures") or {}).items() if value is not None
-            },
+            measures=measures_of(result, failures),
             failed_by=tuple(failed_by),
             failures=failures,
             measured=dict(measured),

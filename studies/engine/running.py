@@ -147,8 +147,10 @@ class TrialRun:
 
     def finish(self, on_step: StepCallback | None = None) -> Outcome:
         """Evaluate the synthetic set; a diverged trial has an outcome with the iteration of its divergence."""
+        from mim4dd.methods import Mim
         from mim4dd.picture import grid_png
         from studies.engine.failures import detect
+        from studies.engine.failures.measures import term_measures
 
         run = self.distillation
         distilled = self.earlier_seconds + self.meter.seconds - self.waited_seconds
@@ -169,7 +171,7 @@ class TrialRun:
             **training_data(self.task, self.perturbed, self.method),
         }
         report_only: dict[str, Any] = {}
-        measures: dict[str, float] = {}
+        measures = term_measures(run.history)
         detecting = 0.0
         if not run.diverged:
             params = self._train_networks(self.recipe.networks, on_step)
@@ -179,9 +181,10 @@ class TrialRun:
             )
             result |= information(self.task, self.method, run, self.inputs)
             began = time.perf_counter()
-            measures = set_measures(self.trial, self.network, self.inputs, self.perturbed, params, synthetic)
+            measures |= set_measures(self.trial, self.network, self.inputs, self.perturbed, params, synthetic)
             detecting = time.perf_counter() - began
-        result |= {"measures": measures} | detect(result | {"measures": measures}, run.history)
+        placebo = isinstance(self.method, Mim) and self.method.placebo
+        result |= {"measures": measures} | detect(result | {"measures": measures}, run.history, placebo=placebo)
         return Outcome(
             self.trial,
             result,

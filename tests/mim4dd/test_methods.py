@@ -37,7 +37,13 @@ SMALL = {
     "expert_epochs": 2,
 }
 PAIRS = list(itertools.product(METHODS.names(), NETWORKS.names()))
-LEARNED = {"heads": {"head": "learned"}, "mlp": {"head": "mlp"}, "gradnorm": {"balance": "gradnorm"}}
+LEARNED = {
+    "heads": {"head": "learned"},
+    "mlp": {"head": "mlp"},
+    "gradnorm": {"balance": "gradnorm"},
+    "longer step": {"direction": "base"},
+    "longer step, heads": {"direction": "base", "head": "learned", "balance": "gradnorm"},
+}
 
 
 def small(component: type) -> Flat:

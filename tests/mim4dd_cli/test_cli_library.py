@@ -70,6 +70,11 @@ def test_distill_writes_what_made_the_set(run_folder: Path) -> None:
     assert (config["network.width"], config["evaluation.networks"]) == (16, 3)
 
 
+def test_a_control_of_the_term_is_a_knob(tmp_path: Path) -> None:
+    answer(shell("distill", "--quick", "--set", "iterations=2", "--set", "direction=base", "--out", tmp_path))
+    assert Synthetic.load(tmp_path / "synthetic.safetensors").config["method.direction"] == "base"
+
+
 def test_evaluate_scores_validation_and_only_then_test(run_folder: Path) -> None:
     said = answer(shell("evaluate", run_folder, "--networks", "2", "--set", "epochs=20"))
     scores = json.loads((run_folder / "validation.json").read_text())
@@ -99,6 +104,7 @@ def test_list_names_every_component_and_knob() -> None:
     assert [line for line in said.splitlines() if line and not line.startswith(" ")] == METHODS.names()
     assert "temperature = 0.1  [> 0]  divides the similarities" in said
     assert "base = dm" in said
+    assert "direction = both  [both | base]" in said
     for kind, expected in (("networks", "convnet"), ("datasets", "cifar10"), ("recipes", "standard")):
         assert expected in answer(shell("list", kind)).splitlines()
     assert "quick: network.width=16" in answer(shell("list", "protocols"))
@@ -122,6 +128,10 @@ BAD = {
     "text": ([*DISTIL, "--set", "iterations=nan"], "dm.iterations must be a whole number, got 'nan'"),
     "no value": ([*DISTIL, "--set", "temperature"], "--set must be key=value, got 'temperature'"),
     "twice": ([*DISTIL, "--set", "width=1", "--set", "width=2"], "--set width is given twice"),
+    "no term": (
+        [*DISTIL, "--set", "weight=0", "--set", "direction=base"],
+        "mim.direction must be both where mim.weight",
+    ),
     "base": ([*DISTIL, "--set", "base=mim"], "mim.base must be a method that matches real and synthetic images"),
     "perturbation": ([*DISTIL, "--perturb", "symetric:rate=0.4"], "did you mean 'symmetric'?"),
     "rate": ([*DISTIL, "--perturb", "symmetric:rate=1.2"], "symmetric.rate must be in [0, "),

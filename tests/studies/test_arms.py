@@ -14,15 +14,19 @@ from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from studies.engine.arms import (
     EQUAL_STRENGTH,
+    LONGER_STEP,
     Arm,
     Factor,
     Level,
     Planned,
     Setting,
+    base_arm,
     changed,
     control_of,
     cross,
     default_arm,
+    longer_step_of,
+    placebo_knobs,
     spec,
     unplanned,
     with_controls,
@@ -53,6 +57,12 @@ def on(base: str, **term: float | str) -> Arm:
         (on("dsa", balance="gradnorm", weight=1.0), "DSA + MIM4DD (equal strength)"),
         (on("dm", balance="gradnorm", weight=0.1), "DM + MIM4DD (ρ=0.1)"),
         (on("dm", weight=8.0, temperature=0.5), "DM + MIM4DD (τ=0.5, λ=8)"),
+        (on("dm", direction="base"), "DM, longer step (default)"),
+        (on("dm", balance="gradnorm", weight=1.0, direction="base"), "DM, longer step (equal strength)"),
+        (
+            Arm("x", "mim", {"method.base": "dc", "method.base.lr": 1.0, "method.weight": 8.0, **LONGER_STEP}),
+            "DC, longer step (lr=1, λ=8)",
+        ),
     ],
 )
 def test_a_name_says_the_method_and_what_tells_it_apart(arm: Arm, name: str) -> None:
@@ -96,6 +106,26 @@ def test_the_control_is_the_base_alone_with_the_same_knobs() -> None:
     assert [one.arm.control for one in settings] == ["", "dc", ""]
 
 
+def test_a_longer_step_is_a_placebo_and_found_by_the_knobs_of_its_term() -> None:
+    base, default, strong = base_arm("dm"), on("dm"), on("dm", **{"balance": "gradnorm", "weight": 1.0})
+    twins = [changed(arm, "placebo", LONGER_STEP) for arm in (default, strong)]
+    assert [twin.key for twin in twins] == [
+        "mim:base=dm,direction=base",
+        "mim:base=dm,balance=gradnorm,weight=1,direction=base",
+    ]
+    arms = [base, default, strong, *twins]
+    assert [longer_step_of(arm, arms) for arm in arms] == ["", twins[0].key, twins[1].key, "", ""]
+    assert longer_step_of(strong, [base, default, strong, twins[0]]) == ""
+    assert [arm.placebo for arm in arms] == [False, False, False, True, True]
+    assert [arm.has_term for arm in arms] == [False, True, True, False, False]
+    assert {arm.base for arm in arms} == {"dm"}
+    settings = with_controls([Setting(k, arm) for k, arm in enumerate(reversed(arms))])
+    assert [one.arm.control for one in settings] == ["", "", "dm", "dm", ""]
+    # Changed from an arm with a control, it has none: its contrast with the base is no gain of the term.
+    assert changed(replace(strong, control="dm"), "placebo", LONGER_STEP) == replace(twins[1], role="placebo")
+    assert placebo_knobs({**strong.knobs, "method.direction": "both"}) == {}
+
+
 def test_a_changed_default_keeps_what_was_set_by_hand() -> None:
     default = default_arm({"method.base": "dc", "method.temperature": 0.2, "method.base.lr": 1.0}, ["method.base.lr"])
     assert (default.key, default.control, default.name) == ("mim:base=dc", "dc", "DC + MIM4DD (default)")
@@ -117,6 +147,8 @@ def test_a_factor_and_a_setting_survive_json() -> None:
 Old = tuple[str, dict[str, Any]]
 BASE: Old = ("base", {"method.weight": 0.0})
 EQUAL: Old = ("variant", dict(EQUAL_STRENGTH))
+# A suite has had a longer step beside this variant since.
+AS_THEN = ("--variant", "balance=gradnorm,weight=1")
 OF_A_SUITE: list[Old] = [("random", {}), BASE, ("default", {}), EQUAL]
 
 
@@ -146,10 +178,10 @@ def planned(script: str, *words: str) -> tuple[Plan, dict[str, Any]]:
 @pytest.mark.parametrize(
     ("script", "words", "roles"),
     [
-        ("noisy_labels", [], [*OF_A_SUITE, ("full", {})]),
+        ("noisy_labels", [*AS_THEN], [*OF_A_SUITE, ("full", {})]),
         (
             "imbalance",
-            ["--quick", "--grid", "--method", "dc", "--method", "mim:base=dc,weight=8"],
+            ["--quick", "--grid", *AS_THEN, "--method", "dc", "--method", "mim:base=dc,weight=8"],
             [
                 *OF_A_SUITE,
                 ("dc", {"method": "dc"}),
@@ -288,6 +320,19 @@ def test_a_row_reads_the_labels_that_its_study_selects_by() -> None:
     result = {"status": "ok", "validation_accuracy": [0.5, 0.7], "noisy_validation_accuracy": [0.1, 0.3]}
     assert Row.read({**ROW, "result": result}).validation_mean == pytest.approx(0.6)
     assert Row.read({**ROW, "result": {**result, "selection": "noisy"}}).validation_mean == pytest.approx(0.2)
+
+
+def test_an_old_row_has_the_gradient_ratio_of_its_finding() -> None:
+    def measures(**result: Any) -> dict[str, float]:
+        return Row.read({**ROW, "result": {"status": "ok", **result}}).measures
+
+    finding = {"state": "healthy", "value": 0.3, "threshold": 0.1, "evidence": "", "side": ""}
+    assert measures(failures={"term_idle": finding}) == {"gradient_ratio": 0.3}
+    former = {**finding, "side": "idle", "state": "failed"}
+    assert measures(failures={"term_dominates": former}, failed_by=["term_dominates"]) == {"gradient_ratio": 0.3}
+    newer = {"gradient_ratio": 0.4, "effective_weight": 8.0, "rejected_share": None}
+    assert measures(failures={"term_idle": finding}, measures=newer) == {"gradient_ratio": 0.4, "effective_weight": 8.0}
+    assert measures() == {}
 
 
 def refused(read: Any, message: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_rows import lost, replaced
+from made_rows import lost, made_folder, made_row, replaced
 
 from mim4dd.data import load
 from mim4dd.information import Reference, train_reference
@@ -109,7 +109,8 @@ def test_every_registered_method_stands_in_the_comparison() -> None:
     assert {name.partition(":")[0] for name in methods} == set(METHODS.names())
     for name in METHODS.names():
         if name != "mim" and METHODS.build(name).iterations:
-            assert f"mim:base={name},balance=gradnorm,weight=1" in methods
+            term = f"mim:base={name},balance=gradnorm,weight=1"
+            assert methods[methods.index(name) :][:3] == (name, term, f"{term},direction=base")
 
 
 def test_one_recipe_and_the_same_seeds_for_all_methods() -> None:
@@ -288,6 +289,37 @@ def test_a_term_whose_base_is_not_compared_has_no_gain_and_that_is_said(blocks: 
     answer = write_answer(replace(folder, settings=settings))
     assert any("No paired gain for DM + MIM4DD (equal strength)" in note for note in answer.notes)
     assert "gains" not in {one.name for one in answer.tables}
+
+
+def test_a_longer_step_is_compared_and_ranked_nowhere() -> None:
+    twin = f"{TERM},direction=base"
+    accuracies = {"random": 0.5, "dm": 0.6, TERM: 0.63, twin: 0.62, "full": 0.9}
+
+    def answered(*keys: str) -> Answer:
+        plan = planned("--quick", "--seeds", "0-5", *(word for key in keys for word in ("--method", key)))
+        configs, rng = {trial.hash: trial.config for trial in plan.trials}, np.random.default_rng(0)
+        rows = {
+            trial: made_row(trial, configs[trial], accuracies[setting.arm.key] + rng.normal(0, 1e-4, 2))
+            for setting in plan.settings
+            for trial in setting.trials
+        }
+        return write_answer(made_folder(Path("out"), plan.settings, rows, range(6), study="baselines"))
+
+    answer, without = answered(*accuracies), answered("random", "dm", TERM, "full")
+    (line,) = table(answer, "step")
+    assert line["decision"] == line["decision on the step"] == "a gain of more than half a point"
+    assert line["term less longer step"].mean == pytest.approx(0.01, abs=1e-3)
+    sizes = {one.family: one.family_size for one in answer.claims if one.family}
+    added = {"the term against a longer step of its base": 1, "a longer step against the base": 1}
+    before = {one.family: one.family_size for one in without.claims if one.family}
+    # Of the ten pairs of five methods, two more are neither gains, nor over random images, nor about the step.
+    assert sizes == before | added | {"other pairs of methods": before["other pairs of methods"] + 2}
+    assert twin not in {one.terms[0][1] for one in answer.claims if one.family == "over random real images"}
+    assert not [key for key in answer.summary if "longer_step" in key and key.endswith(("rank", "gain_over_base"))]
+    text = str(answer.plain[1])
+    assert text.startswith("Adding the MI term improves DM (+3.0 points")
+    assert "Compared with steps as long of the base alone, it improves DM (+1.0 points" in text
+    assert "steps as long" not in str(without.plain[1])
 
 
 def test_methods_of_one_name_show_the_knobs_that_tell_them_apart() -> None:

@@ -17,7 +17,7 @@ from mim4dd.registry import Flat
 from studies.engine.conditions import CLEAN, condition
 from studies.engine.failures import FAILED, FAILURES, HEALTHY, UNDECIDED, Finding, Group
 from studies.engine.failures.groups import head_and_tail, many_medium_few, thirds
-from studies.engine.failures.measures import effective_rank, mean_cosine, outside_share
+from studies.engine.failures.measures import effective_rank, mean_cosine, outside_share, term_measures
 from studies.engine.running import run_trial
 from studies.engine.statistics.contrasts import MARGIN, Decision, Judged, judge, three_tests
 from studies.engine.trial import Inputs, Outcome, Trial
@@ -143,6 +143,26 @@ def test_networks_say_what_they_make_of_flipped_images() -> None:
     measures = ran(perturb="symmetric:rate=0.4", assigned=BALANCED, ipc=10).result["measures"]
     assert measures["flipped_corrected"] > 0.5 > measures["flipped_agreement"]
     assert "flipped_agreement" not in ran(assigned=BALANCED, ipc=10).result["measures"]
+
+
+def test_a_placebo_has_the_terms_measures_and_none_of_its_failure_modes() -> None:
+    term, twin, alone = (ran(assigned=more).result for more in (BALANCED, f"{BALANCED} direction=base", "weight=0"))
+    for result in (term, twin):
+        assert result["measures"]["gradient_ratio"] == 1
+        assert result["measures"]["effective_weight"] > 0
+    assert set(term["failures"]) - set(twin["failures"]) == {"critic_saturated", "term_dominant", "term_idle"}
+    assert set(twin["failures"]) == set(alone["failures"])
+    assert {"gradient_ratio", "effective_weight"}.isdisjoint(alone["measures"])
+    free = ran(assigned="method.weight=3").result["measures"]
+    assert free["effective_weight"] == 3
+    assert free["gradient_ratio"] == ran(assigned="method.weight=3").result["failures"]["term_idle"]["value"]
+
+
+def test_measures_of_the_term_are_medians_of_what_is_finite() -> None:
+    ratios, weights = (0.5, float("inf"), 2.0, 1.0), (4.0, 2.0, float("nan"), 1.0)
+    history = [{"gradient_ratio/mim": r, "effective_weight/mim": w} for r, w in zip(ratios, weights, strict=True)]
+    assert term_measures([{"loss/dm": 1.0}, *history]) == {"gradient_ratio": 1.0, "effective_weight": 2.0}
+    assert term_measures([{"loss/dm": 1.0}]) == {}
 
 
 def found_by(name: str, group: Group) -> Finding:

@@ -57,7 +57,8 @@ def test_every_is_each_base_alone_and_with_the_term_and_each_coreset_once() -> N
     assert len(set(names)) == len(names)
     expected = {"random real images", "full data", "DM + MIM4DD (default)"}
     expected |= {coreset.replace("_", "-") for coreset in coresets}
-    expected |= {base.upper() for base in bases} | {f"{base.upper()} + MIM4DD (equal strength)" for base in bases}
+    for base in map(str.upper, bases):
+        expected |= {base, f"{base} + MIM4DD (equal strength)", f"{base}, longer step (equal strength)"}
     assert set(names) == expected
     assert len(plan.trials) == 2 * 3 * len(names)
 
@@ -112,6 +113,43 @@ def test_tables_and_figures_hold_every_method_and_a_suite_of_one_base_has_none()
 def test_a_method_that_cannot_be_is_told_in_a_line(spec: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
         planned("--method", spec)
+
+
+def test_a_suite_runs_a_longer_step_beside_its_variant_and_compares_the_two_at_every_level() -> None:
+    plan, folder = planned()
+    roles = {arm.name: arm.role for arm in folder.arms}
+    assert list(roles.items())[2:] == [
+        ("DM + MIM4DD (default)", "default"),
+        ("DM + MIM4DD (equal strength)", "variant"),
+        ("DM, longer step (equal strength)", "placebo"),
+        ("full data", "full"),
+    ]
+    term, twin = folder.arms[3], folder.arms[4]
+    configs = [{t.hash: t.config for t in plan.trials}[s.trials[0]] for s in plan.settings if s.arm in (term, twin)]
+    assert [config["method.direction"] for config in configs] == ["both", "base"] * 2
+    for one, other in (configs[:2], configs[2:]):
+        assert {key for key in one if one[key] != other[key]} == {"method.direction"}
+    answer = write_answer(folder)
+    families = {claim.family: claim.family_size for claim in answer.claims if claim.family}
+    assert families["the term against a longer step of its base"] == 2
+    assert families["a longer step against the base"] == 2
+    # 5 methods besides full data's own; the twin is in none of their families.
+    assert (families["gains over the base"], families["costs"], families["over random real images"]) == (4, 5, 6)
+    assert "step" in {table.name for table in answer.tables}
+    assert not [claim for claim in answer.claims if claim.id.startswith(("gain/", "cost/")) and twin.key in claim.id]
+    assert "DM, longer step (equal strength)" in str(answer.plain[0])
+
+
+def test_without_the_twin_the_answer_has_no_part_of_it() -> None:
+    answer = write_answer(planned("--variant", STRONG)[1])
+    assert "step" not in {table.name for table in answer.tables}
+    assert not [claim for claim in answer.claims if "longer step" in claim.family]
+    assert not [line for line in (*answer.sentences, *answer.plain, *answer.notes) if "longer step" in str(line)]
+
+
+def test_the_method_itself_cannot_be_set_to_its_control() -> None:
+    with pytest.raises(InputError, match=r"mim\.direction must be both where mim\.weight is 0"):
+        planned("--set", "direction=base")
 
 
 def test_variants_given_by_hand_are_not_run_twice() -> None:

@@ -51,15 +51,16 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_every_method_meets_every_condition_and_the_clean_control(noise: Path) -> None:
     found = rows(noise / "out")
-    assert len(found) == 4 * 5 * 2
+    assert len(found) == 4 * 6 * 2
     by_condition: dict[str, set[tuple[str, int]]] = {}
     for row in found:
         config = row["config"]
-        name = "base" if config.get("method.weight") == 0 else f"{config['method']} {config.get('method.balance', '')}"
+        knobs = [str(config.get(f"method.{knob}", "")) for knob in ("balance", "direction")]
+        name = "base" if config.get("method.weight") == 0 else " ".join([str(config["method"]), *knobs])
         by_condition.setdefault(config.get("perturb", ""), set()).add((name, config["seed"]))
     assert "" in by_condition
     assert len({frozenset(met) for met in by_condition.values()}) == 1
-    assert {len(met) for met in by_condition.values()} == {10}
+    assert {len(met) for met in by_condition.values()} == {12}
 
 
 @pytest.mark.slow
@@ -131,7 +132,7 @@ def test_mlflow_can_be_filtered_by_condition_and_failure(noise: Path) -> None:
     experiment = next(e for e in client.search_experiments() if e.name == "mim4dd-noisy_labels")
     ids = [experiment.experiment_id]
     held = client.search_runs(ids, "tags.condition = 'pairflip 0.4'")
-    assert len(held) == 10
+    assert len(held) == 12
     failed = client.search_runs(ids, "tags.failed_by LIKE '%term_idle%'")
     expected = [row for row in rows(noise / "out") if "term_idle" in row["result"]["failed_by"]]
     assert len(failed) == len(expected) > 0
@@ -148,7 +149,7 @@ def test_the_same_command_runs_nothing_twice_and_answers_the_same(noise: Path) -
     words += ["--condition", "exponential:factor=20+symmetric:rate=0.4"]
     ended = run(noise, "noisy_labels.py", *SMALL, *words, "--out", "out")
     assert ended.returncode == 0, ended.stderr
-    assert "40 trials have a row already" in ended.stdout
+    assert "48 trials have a row already" in ended.stdout
     assert ((out / "rows.jsonl").read_bytes(), (out / "tables" / "degradation.csv").read_bytes()) == before
 
 
@@ -277,7 +278,7 @@ def test_nothing_is_said_before_the_clean_control_is_there(noise: Path) -> None:
     del folder.rows[last]
     (only,) = map(str, write_answer(folder).sentences)
     assert only.startswith("There is no answer yet, because no trial of DM has an accuracy (")
-    assert only.endswith("(2 did not run, 38 finished).")
+    assert only.endswith("(2 did not run, 46 finished).")
 
 
 @pytest.mark.slow

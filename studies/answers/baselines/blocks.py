@@ -54,11 +54,14 @@ class Block:
 
 
 class Blocks:
-    """The blocks of a comparison, this study's first, and their ranks of all arms (`entrants`) except full data."""
+    """The blocks of a comparison, this study's first, and their ranks of the arms that are methods (`entrants`).
+
+    Full data and placebos of the MI term are not ranked.
+    """
 
     def __init__(self, results: Results) -> None:
         self.results = results
-        self.entrants = [arm.key for arm in results.arms.values() if arm.method != CEILING]
+        self.entrants = [arm.key for arm in results.arms.values() if arm.method != CEILING and not arm.placebo]
         added = zip(results.folder.added_studies, added_studies(results.folder), strict=True)
         self.blocks = [
             self._block(results, "this study"),

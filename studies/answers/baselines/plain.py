@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from studies.answers.ledger import Ledger, Ruling
 from studies.answers.parts.plain import compared, named, too_few
+from studies.answers.parts.step_control import Controlled
 from studies.answers.parts.wording import listed
 from studies.engine.answer import Sentence, percent
 from studies.engine.arms import FLOOR
@@ -29,15 +30,20 @@ FLOORS = {
 
 
 def plain(
-    ledger: Ledger, best: str | None, gains: Sequence[Ruling], over_random: Sequence[Ruling]
+    ledger: Ledger,
+    best: str | None,
+    gains: Sequence[Ruling],
+    over_random: Sequence[Ruling],
+    step: Sequence[Controlled] = (),
 ) -> list[Sentence | None]:
     """The method that validation chooses, the term's effect on each base, and the methods that beat random images.
 
-    best: the chosen method's key; gains: of the term on each base; over_random: each method less random real images.
+    best: the chosen method's key; gains: of the term on each base; over_random: each method less random real images;
+    step: the term on each base less the base with steps as long.
     """
     if why := too_few([*gains, *over_random]):
         return [_chosen(ledger, best), Sentence(why, tuple(ruling.claim for ruling in (*gains, *over_random)))]
-    return [_chosen(ledger, best), _terms(ledger, gains), _over_random(ledger, over_random)]
+    return [_chosen(ledger, best), _terms(ledger, gains, step), _over_random(ledger, over_random)]
 
 
 def _chosen(ledger: Ledger, best: str | None) -> Sentence | None:
@@ -55,12 +61,21 @@ def _chosen(ledger: Ledger, best: str | None) -> Sentence | None:
     return Sentence(f"{text} and {compared(over_random, results.arms[FLOOR].name)}.", (claim, over_random.claim))
 
 
-def _terms(ledger: Ledger, gains: Sequence[Ruling]) -> Sentence | None:
-    """The effect of adding the term to each base, by decision."""
+def _terms(ledger: Ledger, gains: Sequence[Ruling], step: Sequence[Controlled]) -> Sentence | None:
+    """The effect of adding the term to each base, by decision, also where the base takes steps as long."""
     if not gains:
         return None
+    text = f"Adding the MI term {_effects(ledger, gains)}."
+    controlled = [case.of_term for case in step if case.control]
+    if controlled:
+        text += f" Compared with steps as long of the base alone, it {_effects(ledger, controlled)}."
+    return Sentence(text, tuple(ruling.claim for ruling in (*gains, *controlled)))
+
+
+def _effects(ledger: Ledger, gains: Sequence[Ruling]) -> str:
+    """What the term does to its bases, by decision. gains: of arms with the term over their controls."""
     arms, parts = ledger.results.arms, []
-    bases = [arms[gain.contrast.terms[1][1].arm].name for gain in gains]
+    bases = [arms[arms[gain.contrast.terms[0][1].arm].control].name for gain in gains]
     distinct = len(set(bases)) == len(bases)
     for decision, word in TERM.items():
         decided = [(gain, base) for gain, base in zip(gains, bases, strict=True) if gain.decision is decision]
@@ -72,7 +87,7 @@ def _terms(ledger: Ledger, gains: Sequence[Ruling]) -> Sentence | None:
             parts.append(f"{word} its base in {plural(len(decided), 'other case')}")
         elif decided:
             parts.append(f"{word} {listed(sizes)}")
-    return Sentence(f"Adding the MI term {'; it '.join(parts)}.", tuple(gain.claim for gain in gains))
+    return "; it ".join(parts)
 
 
 def _over_random(ledger: Ledger, rulings: Sequence[Ruling]) -> Sentence | None:

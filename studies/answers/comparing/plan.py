@@ -10,7 +10,19 @@ from mim4dd.configuration import Configuration, assignments
 from mim4dd.errors import InputError, KnobError
 from mim4dd.methods import METHODS, Mim
 from mim4dd.registry import Flat, matching, resolve, unknown
-from studies.engine.arms import CEILING, EQUAL_STRENGTH, FLOOR, TERM, Arm, Planned, cross, spec, with_controls
+from studies.engine.arms import (
+    CEILING,
+    EQUAL_STRENGTH,
+    FLOOR,
+    LONGER_STEP,
+    TERM,
+    Arm,
+    Planned,
+    cross,
+    placebo_knobs,
+    spec,
+    with_controls,
+)
 from studies.engine.configuring import configured, shared_entries
 from studies.engine.options import Options
 from studies.engine.plan import Plan
@@ -24,13 +36,19 @@ Extra = Callable[[Flat], Mapping[str, str]]
 
 
 def registered_methods() -> tuple[str, ...]:
-    """The specs of all registered methods: selections, each base alone and (if allowed) with the MI term, full data."""
+    """The specs of all registered methods: selections, bases, full data.
+
+    Each base that allows it is listed alone, with the MI term, and with steps as long as with the term.
+    """
     built = {name: METHODS.build(name) for name in METHODS.names() if METHODS.get(name) is not Mim}
     selections = [name for name, method in built.items() if method.iterations == 0 and name != "full"]
     specs = sorted(selections, key=lambda name: (name != "random", name))
     for name, method in built.items():
         if method.iterations:
-            specs += [name, spec(TERM, {"method.base": name, **EQUAL_STRENGTH})] if _takes_the_term(name) else [name]
+            specs.append(name)
+            if _takes_the_term(name):
+                term: Flat = {"method.base": name, **EQUAL_STRENGTH}
+                specs += [spec(TERM, term), spec(TERM, {**term, **LONGER_STEP})]
     return (*specs, "full")
 
 
@@ -78,6 +96,8 @@ def arm_of(options: Options[Any], text: str, extra: Extra | None = None, cap: Ex
     assigned |= (dict(cap(flat)) if cap else {}) | method_knobs
     config = {**shared_entries(options), **configured(options, {"method": name}, assigned).flat}
     distinguishing: Flat = {key: config[key] for key in [*(["method.base"] if name == TERM else []), *method_knobs]}
+    # An arm shows that it is a placebo also where `--set` makes it one.
+    distinguishing |= placebo_knobs(config)
     role = name if name in (FLOOR, CEILING) and not distinguishing else "method"
     return Planned(Arm(spec(name, distinguishing), name, distinguishing, role=role), config)
 

@@ -55,13 +55,14 @@ def _row(response: Response, arm: str, levels: Levels) -> dict[str, Entry]:
     results, cell, metric = response.results, Cell(arm, levels), response.metric
     mean = response.ledger.mean(cell, metric)
     diverged, beyond = results.ended(cell, "diverged"), levels != results.reference
+    costed = beyond and arm in response.arms
     gain = response.gain(arm, levels) if arm in response.terms else None
     change = response.change(arm, levels) if gain and beyond else None
     return {
         **{factor.name: label for factor, label in zip(results.factors, levels, strict=True)},
         "method": response.name(arm),
         METRIC_NAMES[metric]: Quantity.of(mean, "percent"),
-        f"against its own {response.at_reference} control": response.cost(arm, levels).starred if beyond else None,
+        f"against its own {response.at_reference} control": response.cost(arm, levels).starred if costed else None,
         "paired gain over its base": gain.quantity if gain else None,
         "decision": gain.word if gain else None,
         "p of the gain (Holm)": gain.judged.difference if gain else None,

@@ -8,17 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from studies.answers.ledger import Ledger, Ruling
-from studies.answers.parts.wording import COSTS, at, grouped, listed
+from studies.answers.parts.wording import COSTS, at, decisions, grouped
 from studies.answers.results import Cell, slug
 from studies.engine.answer import Sentence
 from studies.engine.arms import Curve
 from studies.engine.rows import Array
 from studies.engine.statistics.contrasts import Decision
-from studies.engine.wording import plural
 
 Levels = tuple[str, ...]
-# At most this many undecided levels are named; more are only counted.
-NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -36,17 +33,17 @@ class Slope:
 class Response:
     """The families of contrasts of arms and levels: gains over controls, costs, changes of gains, and slopes.
 
-    metric: a test accuracy, by which nothing is chosen; main: the arms of sentences and curves.
+    metric: a test accuracy, by which nothing is chosen; main: the arms of sentences and curves. Placebos have none of
+    these contrasts: they are there to be compared with the term (`step_control`).
     """
 
     def __init__(self, ledger: Ledger, metric: str, main: Sequence[str]) -> None:
         results = self.results = ledger.results
         self.ledger, self.metric, self.main = ledger, metric, list(main)
         self.terms = [arm.key for arm in results.arms.values() if arm.control]
+        self.arms = [arm.key for arm in results.arms.values() if not arm.placebo]
         beyond = [levels for levels in results.levels if levels != results.reference]
-        runs = [
-            (arm, levels) for levels in results.levels for arm in results.arms if results.setting(Cell(arm, levels))
-        ]
+        runs = [(arm, levels) for levels in results.levels for arm in self.arms if results.setting(Cell(arm, levels))]
         gains = [results.gain(arm, levels, metric) for arm, levels in runs if arm in self.terms]
         ledger.family("gains over the base", gains)
         ledger.family("costs", [results.cost(arm, levels, metric) for arm, levels in runs if levels in beyond])
@@ -85,7 +82,7 @@ class Response:
             x = np.log10(np.maximum(positions, 1)) if curve.scale == "log" else curve.units * positions
             x, kept = x[inside], [points_[k][1] for k in inside]
             weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
-            for arm in self.results.arms:
+            for arm in self.arms:
                 cells = [Cell(arm, levels) for levels in kept]
                 what = f"{self.name(arm)} per {curve.unit} of {curve.noun}, up to {' · '.join(kept[-1])}"
                 terms = [(float(w), cell) for w, cell in zip(weights, cells, strict=True)]
@@ -159,22 +156,8 @@ class Response:
 
     def _decided(self, arm: str) -> str:
         """The levels at which an arm's gain is decided, by decision."""
-        where: dict[Decision, list[str]] = {}
-        for levels in self.results.levels:
-            if self.results.setting(Cell(arm, levels)):
-                where.setdefault(self.gain(arm, levels).decision, []).append(at(" · ".join(levels)))
-        phrases = {
-            Decision.GAIN: "a gain",
-            Decision.LOSS: "a loss",
-            Decision.NEGLIGIBLE: "no difference beyond half a point",
-        }
-        decisions = [f"{phrase} {listed(where[decision])}" for decision, phrase in phrases.items() if decision in where]
-        count, open_ = sum(map(len, where.values())), where.get(Decision.UNDECIDED, [])
-        if not decisions:
-            return f"It is undecided at all {plural(count, 'level')}."
-        if open_:
-            decisions.append(f"undecided {listed(open_) if len(open_) <= NAMED else f'at the other {len(open_)}'}")
-        return f"The decisions at the {plural(count, 'level')} are: {'; '.join(decisions)}."
+        where = [levels for levels in self.results.levels if self.results.setting(Cell(arm, levels))]
+        return decisions({" · ".join(levels): self.gain(arm, levels) for levels in where})
 
     def size(self, family: str) -> int:
         """The number of contrasts in a family."""

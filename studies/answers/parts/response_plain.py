@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from studies.answers.parts.overview import METRIC_NAMES
 from studies.answers.parts.plain import compared, shares, standing, too_few
@@ -23,30 +23,42 @@ EFFECTS = {
 
 
 def response_plain(
-    response: Response, level: str = "other level", of: str = "", others: Sequence[str] = ()
+    response: Response,
+    level: str = "other level",
+    of: str = "",
+    others: Sequence[str] = (),
+    twins: Mapping[str, str] | None = None,
 ) -> list[Sentence | None]:
     """The last arm with a control at the references, what other levels cost it, and its gains over other arms there.
 
     level, of: what the levels are, such as `perturbation` and ` of the training data`; others: the keys of arms that it
-    is compared with besides its control, in a family that is judged already.
+    is compared with besides its control, in a family that is judged already. twins: bases with steps as long as those
+    of an arm, by the arm's key, which it is compared with at all levels, in families that are judged already.
     """
     arms = [arm for arm in response.main if arm in response.terms]
     if not arms:
         return []
     # The last variant is the term at equal strength, unless the command line sets other variants.
     arm = arms[-1]
-    return [_at_reference(response, arm), _effects(response, arm, level, of), _gains(response, arm, others)]
+    twin = [key for term, key in (twins or {}).items() if term == arm]
+    return [
+        _at_reference(response, arm, twin),
+        _effects(response, arm, level, of),
+        _gains(response, arm, [*twin, *others]),
+    ]
 
 
-def _at_reference(response: Response, arm: str) -> Sentence:
-    results, gain = response.results, response.gain(arm, response.results.reference)
+def _at_reference(response: Response, arm: str, twin: Sequence[str]) -> Sentence:
+    results, reference = response.results, response.results.reference
+    rulings = {results.arms[arm].control: response.gain(arm, reference)}
+    rulings |= {other: response.ledger[results.against(arm, other, reference, response.metric)] for other in twin}
     mean, claim = response.ledger.claimed_mean(results.cell(arm), response.metric)
+    accuracy = f"reaches {percent(mean)} {METRIC_NAMES[response.metric]}"
     return Sentence(
         f"On {results.folder.study['dataset']} ({response.at_reference}), with "
         f"{images(results.folder.configuration['ipc'])} and {plural(mean.n, 'synthetic set')}, {response.name(arm)} "
-        f"reaches {percent(mean)} {METRIC_NAMES[response.metric]} and "
-        f"{compared(gain, response.name(results.arms[arm].control))}.",
-        (claim, gain.claim),
+        f"{listed([accuracy, *(compared(ruling, response.name(other)) for other, ruling in rulings.items())])}.",
+        (claim, *(ruling.claim for ruling in rulings.values())),
     )
 
 

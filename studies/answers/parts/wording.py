@@ -9,6 +9,7 @@ from studies.engine.answer import Quantity, points
 from studies.engine.conditions import CLEAN
 from studies.engine.statistics import Improvement
 from studies.engine.statistics.contrasts import Decision
+from studies.engine.wording import plural
 
 # Phrases for a loss of accuracy, by decision.
 COSTS = {
@@ -24,6 +25,13 @@ ADVANTAGES = {
     Decision.NEGLIGIBLE: "not different beyond half a point for",
     Decision.UNDECIDED: "undecided for",
 }
+DECIDED = {
+    Decision.GAIN: "a gain",
+    Decision.LOSS: "a loss",
+    Decision.NEGLIGIBLE: "no difference beyond half a point",
+}
+# At most this many undecided levels are named; more are only counted.
+NAMED = 3
 
 
 def grouped(
@@ -45,6 +53,20 @@ def grouped(
 def _few(ruling: Ruling) -> str:
     """The number of pairs, if some are lost."""
     return f" (n = {ruling.interval.n})" if ruling.lost else ""
+
+
+def decisions(rulings: Mapping[str, Ruling]) -> str:
+    """A sentence with the levels, by their joined labels, at which a contrast is decided, by decision."""
+    where: dict[Decision, list[str]] = {}
+    for levels, ruling in rulings.items():
+        where.setdefault(ruling.decision, []).append(at(levels))
+    decided = [f"{phrase} {listed(where[decision])}" for decision, phrase in DECIDED.items() if decision in where]
+    open_ = where.get(Decision.UNDECIDED, [])
+    if not decided:
+        return f"It is undecided at all {plural(len(rulings), 'level')}."
+    if open_:
+        decided.append(f"undecided {listed(open_) if len(open_) <= NAMED else f'at the other {len(open_)}'}")
+    return f"The decisions at the {plural(len(rulings), 'level')} are: {'; '.join(decided)}."
 
 
 def at(levels: str) -> str:

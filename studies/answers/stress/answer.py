@@ -14,6 +14,7 @@ from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.pictures import picture_figure
 from studies.answers.parts.response import Levels, Response
 from studies.answers.parts.response_plain import response_plain
+from studies.answers.parts.step_control import controlled, step_control
 from studies.answers.parts.wording import grouped
 from studies.answers.results import Cell, Contrast, Results, slug
 from studies.answers.stress.classes import class_part
@@ -48,25 +49,29 @@ def write_answer(folder: StudyFolder) -> Answer:
     control = [arm.key for arm in arms if arm.role == "base"]
     if (why := unready(ledger, control, METRIC)) is not None:
         return ledger.compose(why)
-    main = [arm.key for arm in arms if arm.role != "extra"]
+    main = [arm.key for arm in arms if arm.role != "extra" and not arm.placebo]
     response = Response(ledger, METRIC, main)
     clean = Part([overview(ledger, list(ledger.results.arms), METRIC), *response.costs(), *response.gains()])
     with_controls = [*control, *(arm for arm in main if arm in response.terms)]
-    matrix = matrices(response, list(ledger.results.arms)) if len(main) < len(arms) else Part()
+    step = controlled(ledger, ledger.results.arms, ledger.results.levels, METRIC)
+    longer, extra = step_control(ledger, step), any(arm.role == "extra" for arm in arms)
+    matrix = matrices(response, list(ledger.results.arms)) if extra else Part()
     failures = failure_part(ledger, occurrences(ledger, _groups(response, folder.conditions)))
     classes, (transitions, realised) = class_part(response), training_part(ledger)
     images = _images(response)
+    floor = [FLOOR] if FLOOR in response.results.arms else []
     short = response_plain(
-        response, "perturbation", " of the training data", [FLOOR] if FLOOR in response.results.arms else []
+        response, "perturbation", " of the training data", floor, {case.arm: case.twin for case in step}
     )
     return ledger.compose(
         clean,
+        Part(longer.sentences),
         Part(classes.sentences),
         selection_part(response, folder.conditions),
         Part([_interaction(response)]),
         Part(failures.sentences, failed=failures.failed),
         Part([losses(ledger)]),
-        Part(tables=[*matrix.tables, degradation_table(response), slope_table(response)]),
+        Part(tables=[*matrix.tables, degradation_table(response), *longer.tables, slope_table(response)]),
         Part(tables=[*classes.tables, realised, *failures.tables]),
         Part(
             figures=[
@@ -77,14 +82,14 @@ def write_answer(folder: StudyFolder) -> Answer:
             ]
         ),
         Part(figures=[*classes.figures, transitions, images, *failures.figures[1:]]),
-        Part(notes=[*_notes(folder), more_seeds(ledger)], summary=_summary(response), plain=short),
+        Part(notes=[*_notes(folder), *longer.notes, more_seeds(ledger)], summary=_summary(response), plain=short),
     )
 
 
 def _groups(response: Response, conditions: Sequence[Condition]) -> dict[Cell, Group]:
     """What the failure detectors of groups read, by cell; judges the families that only these detectors need."""
     ledger, results = response.ledger, response.results
-    cells = [Cell(arm, levels) for levels in results.levels for arm in results.arms]
+    cells = [Cell(arm, levels) for levels in results.levels for arm in response.arms]
     cells = [cell for cell in cells if results.setting(cell) and results.arms[cell.arm].method != CEILING]
     over_random = {
         cell: results.against(cell.arm, FLOOR, cell.levels, METRIC)
@@ -244,7 +249,7 @@ def _summary(response: Response) -> dict[str, float | None]:
     variants = [arm.key for arm in response.results.arms.values() if arm.role == "variant"]
     for arm in response.results.arms.values():
         label = f"variant{variants.index(arm.key) + 1}" if arm.key in variants else arm.role
-        name = re.sub(r"[^\w.-]+", "_", arm.name if arm.role == "extra" else label).strip("_")
+        name = re.sub(r"[^\w.-]+", "_", arm.name if arm.role in ("extra", "placebo") else label).strip("_")
         metrics[f"clean_test_accuracy/{name}"] = response.results.mean(response.results.cell(arm.key), METRIC).mean
         for slope in response.slopes:
             if slope.arm == arm.key:

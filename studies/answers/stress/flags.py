@@ -11,7 +11,8 @@ from mim4dd.errors import InputError
 from studies.engine.flags import Flags, add_method_flag
 
 # Equal strength: with a fixed weight, the term's share of the gradient would depend on the scale of the base's loss.
-TERM = "balance=gradnorm,weight=1"
+# Beside it, the base with steps as long, to tell the effect of the term from that of its length.
+VARIANTS = ("balance=gradnorm,weight=1", "balance=gradnorm,weight=1,direction=base")
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,14 @@ class SuiteFlags(Flags):
             default=[],
             metavar="KEY=VALUE,...",
             dest="variants",
-            help="the method with other knobs too (default: balance=gradnorm,weight=1, the term as strong as the base)",
+            help="the method with other knobs too (default: balance=gradnorm,weight=1, the term as strong as the base, "
+            "and the base with steps as long as with it, direction=base)",
         )
         add_method_flag(
             how,
             "another method beside the base, as in dc, mim:base=dc,weight=1 or herding; `every` is each base, "
-            "alone and with the term as strong as it, and each coreset (repeatable)",
+            "alone, with the term as strong as it and with steps as long as with the term, and each coreset "
+            "(repeatable)",
         )
 
     @classmethod
@@ -76,7 +79,7 @@ class SuiteFlags(Flags):
             severities = tuple(float(text) for text in arguments.severities.split(",")) if arguments.severities else ()
         except ValueError as error:
             raise InputError(f"--severities must be numbers like 0.1,0.3, got '{arguments.severities}'") from error
-        variants = arguments.variants or [TERM]
+        variants = arguments.variants or VARIANTS
         return cls(
             kinds,
             severities,

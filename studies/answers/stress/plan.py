@@ -71,7 +71,7 @@ def _planned(options: Options[SuiteFlags], flags: SuiteFlags, configuration: Con
         _check_variant(changes, names)
         unchanged = {key: value for key, value in flat.items() if key not in changes}
         arm = changed(default, "variant", {name: changes[name] for name in names})
-        planned.append(Planned(arm, unchanged | changes))
+        planned.append(Planned(replace(arm, role="placebo") if arm.placebo else arm, unchanged | changes))
     planned += _extra_arms(options, flags, planned)
     ceiling = {"evaluation.networks": FULL_NETWORKS, "evaluation.max_steps": FULL_STEPS}
     return [*planned, Planned(Arm("full", "full", role="full"), configuration.with_method("full") | ceiling)]

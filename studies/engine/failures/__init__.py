@@ -21,12 +21,18 @@ from studies.engine.failures.catalogue import (
 __all__ = ["FAILED", "FAILURES", "HEALTHY", "UNDECIDED", "Finding", "Group", "describe", "detect", "named"]
 
 
-def detect(result: Mapping[str, Any], history: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """Run all detectors of trials; returns `failed_by`, the modes that failed, and `failures`, each mode's finding."""
+def detect(
+    result: Mapping[str, Any], history: Sequence[Mapping[str, float]], *, placebo: bool = False
+) -> dict[str, Any]:
+    """Run all detectors of trials; returns `failed_by`, the modes that failed, and `failures`, each mode's finding.
+
+    placebo: the trial is a control of the MI term, so no failure mode of the term can occur in it.
+    """
     findings: dict[str, Finding] = {}
+    scopes = ("trial",) if placebo else ("trial", "term")
     for name in FAILURES.names():
         detector = FAILURES.build(name)
-        finding = detector(result, history) if detector.scope == "trial" else None
+        finding = detector(result, history) if detector.scope in scopes else None
         if finding is not None:
             findings[name] = finding
     return {

@@ -35,7 +35,10 @@ class Finding:
 
 
 class TrialDetector(Protocol):
-    """Reads the result and the history of one trial; returns None if the mode cannot occur in it."""
+    """Reads the result and the history of one trial; returns None if the mode cannot occur in it.
+
+    scope: `trial`, or `term` for a failure mode of the MI term.
+    """
 
     scope: ClassVar[str]
 

@@ -1,7 +1,8 @@
-"""Measures that failure detectors read, taken at the end of a trial while its networks and images are in memory."""
+"""Measures of a trial, taken at its end while its networks and images are in memory; failure detectors read them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # The distance from the clean range, in standard deviations, that a learned pixel may have.
 BEYOND = 3.0
 FLIPPED_IMAGES = 1_000
+TERM_MEASURES = ("gradient_ratio", "effective_weight")
 
 
 def synthetic_measures(synthetic: Synthetic, reference: Reference, clean: ImageData) -> dict[str, float]:
@@ -36,6 +38,22 @@ def synthetic_measures(synthetic: Synthetic, reference: Reference, clean: ImageD
         "rejected_share": float((guesses != synthetic.labels).mean()),
         "outside_share": outside_share(synthetic.pixels, clean.images, reference.std),
     }
+
+
+def term_measures(history: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Measures of the MI term along a run, each the median over its records; empty without the term.
+
+    gradient_ratio: the norm of the weighted term's pixel gradient over that of the base's; effective_weight: the factor
+    of the term's loss, which a balanced term sets anew at each update. A base whose gradient is 0 makes the ratio
+    infinite; such records are left out, because they do not depend on the term.
+    """
+    medians = {}
+    for name in TERM_MEASURES:
+        values = [record[f"{name}/mim"] for record in history if f"{name}/mim" in record]
+        finite = [value for value in values if np.isfinite(value)]
+        if finite:
+            medians[name] = float(np.median(finite))
+    return medians
 
 
 def effective_rank(embeddings: Floats) -> float:

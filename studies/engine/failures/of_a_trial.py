@@ -11,6 +11,7 @@ import numpy as np
 from mim4dd.registry import knob
 from studies.engine.failures.catalogue import FAILED, FAILURES, HEALTHY, Array, Finding
 from studies.engine.failures.groups import head_and_tail
+from studies.engine.failures.measures import term_measures
 
 History = Sequence[Mapping[str, float]]
 Result = Mapping[str, Any]
@@ -41,7 +42,7 @@ class CriticSaturated:
     over anchors, blocks and the records of the run.
     """
 
-    scope: ClassVar[str] = "trial"
+    scope: ClassVar[str] = "term"
     low: float = knob(0.02, low=0, high=1, help="below it the critic is peaked")
     high: float = knob(0.98, low=0, high=1, help="above it the critic is flat")
 
@@ -64,11 +65,11 @@ class TermDominant:
     The value is the median over the run of the ratio of the two norms, lambda included.
     """
 
-    scope: ClassVar[str] = "trial"
+    scope: ClassVar[str] = "term"
     ratio: float = knob(10.0, above=0, help="of the term's gradient norm to the base's: above it the term dominates")
 
     def __call__(self, result: Result, history: History) -> Finding | None:
-        value = _gradient_ratio(history)
+        value = term_measures(history).get("gradient_ratio")
         if value is None:
             return None
         return Finding(FAILED if value > self.ratio else HEALTHY, value, self.ratio, _of_the_base(value))
@@ -82,11 +83,11 @@ class TermIdle:
     The value is the median over the run of the ratio of the two norms, lambda included.
     """
 
-    scope: ClassVar[str] = "trial"
+    scope: ClassVar[str] = "term"
     ratio: float = knob(0.1, low=0, help="of the term's gradient norm to the base's: below it the term is idle")
 
     def __call__(self, result: Result, history: History) -> Finding | None:
-        value = _gradient_ratio(history)
+        value = term_measures(history).get("gradient_ratio")
         if value is None:
             return None
         return Finding(FAILED if value < self.ratio else HEALTHY, value, self.ratio, _of_the_base(value))
@@ -181,17 +182,6 @@ def _recall(result: Result) -> Array | None:
     if not recall:
         return None
     return np.array(recall, dtype=float).mean(0)
-
-
-def _gradient_ratio(history: History) -> float | None:
-    """Median over the run of the MI term's pixel-gradient norm over the base's; None without finite ratios.
-
-    A base whose gradient is 0 makes the ratio infinite; such records are left out, because they do not depend on the
-    term.
-    """
-    ratios = [record["gradient_ratio/mim"] for record in history if "gradient_ratio/mim" in record]
-    finite = [ratio for ratio in ratios if np.isfinite(ratio)]
-    return float(np.median(finite)) if finite else None
 
 
 def _of_the_base(ratio: float) -> str:

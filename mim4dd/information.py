@@ -1,9 +1,8 @@
-"""An estimate of the information between real and synthetic images that does not use the objective's critic.
+"""Label agreement: does a reference network, trained on clean data, agree with the labels of a synthetic set?
 
 A positive pair shares its class and nothing else: T - Y - S is a Markov chain, so I(T; S) <= H(Y). Since the labels of
-S are fixed, no optimisation of its pixels can raise I in the strict sense; what changes is how much of it a network
-can decode. This module estimates that, in nats, to be read as a fraction of H(Y) under the stated pair prior (classes
-drawn uniformly: log C).
+S are fixed, no optimisation of its pixels can raise I in the strict sense. Label agreement is an estimate of I(T; S)
+by one fixed decoder, in nats, to be read as a share of H(Y) = log C (classes drawn uniformly).
 """
 
 from __future__ import annotations
@@ -144,8 +143,12 @@ def train_reference(splits: Splits, network: Network, *, steps: int = 300, devic
     return Reference(network, arrays, math.exp(float(fitted.x)), accuracy, mean, std, held_out)
 
 
-def decodable_information_nats(p_S: Posteriors, y_S: Integers, p_T: Posteriors, y_T: Integers) -> float:
-    """The part of I(T; S) that a fixed decoder recovers, in nats: a lower bound up to sampling, possibly negative.
+def label_agreement_nats(p_S: Posteriors, y_S: Integers, p_T: Posteriors, y_T: Integers) -> float:
+    """How far a decoder's posteriors agree with the labels of a synthetic set S and of real images T, in nats.
+
+    It is the part of I(T; S) that the decoder recovers, a lower bound up to sampling. Images that the decoder gives
+    their label bring it to log C whatever they teach a network, so most methods are equal on clean data; images that
+    it gives another label make it negative, down to the floor of the posteriors, as label noise does.
 
     E_(same-class pairs) log[ sum_y p(y|t) p(y|s) / p(y) ] - log[ sum_y q_T(y) q_S(y) / p(y) ], p(y) = 1/C, classes
     weighted equally on both sides, q the mean posteriors: the second term keeps it a lower bound when p is off.
@@ -158,9 +161,9 @@ def decodable_information_nats(p_S: Posteriors, y_S: Integers, p_T: Posteriors, 
     return float(joint - np.log((q_S * q_T).sum() * classes))
 
 
-def decodable_information(reference: Reference, synthetic: Synthetic, splits: Splits) -> float:
-    """`decodable_information_nats` between a synthetic set and the validation images."""
-    return decodable_information_nats(
+def label_agreement(reference: Reference, synthetic: Synthetic, splits: Splits) -> float:
+    """`label_agreement_nats` between a synthetic set and the validation images."""
+    return label_agreement_nats(
         reference.posteriors(synthetic.pixels),
         synthetic.labels,
         reference.held_out,

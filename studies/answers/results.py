@@ -27,11 +27,11 @@ METRICS: dict[str, Callable[[Row], Sequence[float]]] = {
     "noisy_validation": lambda row: row.noisy_validation,
     "rejected": lambda row: _measured(row.measures, "rejected_share"),
     "flipped": lambda row: _measured(row.measures, "flipped_agreement"),
-    "decodable": lambda row: _measured(row.information, "decodable"),
+    "label_agreement": lambda row: _measured(row.information, "label_agreement"),
     "critic": lambda row: _measured(row.information, "critic"),
     "entropy": lambda row: _measured(row.information, "entropy"),
 }
-INFORMATION = ("decodable", "critic", "entropy")  # in nats
+INFORMATION = ("label_agreement", "critic", "entropy")  # in nats
 
 
 def _measured(values: Mapping[str, float], key: str) -> tuple[float, ...]:

@@ -1,6 +1,6 @@
-"""Reads older study folders: settings and axes that were stored as text, and failure modes under former names.
+"""Reads older study folders: settings and axes that were stored as text, failure modes and measures by former names.
 
-Only this module parses roles and axes and renames modes; nothing writes these formats any more.
+Only this module parses roles and axes and renames modes and measures; nothing writes these formats any more.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from studies.engine.space import Axis
 
 # Former names of modes; and a mode that is two now, each with the former finding's side and its own threshold.
 RENAMED = {"memorised_noise": "label_lost"}
+LABEL_AGREEMENT = ("label_agreement_nats", "decodable_information_nats")  # of one measure, today's name first
 DIVIDED = {"term_dominates": {"term_dominant": ("dominant", 10.0), "term_idle": ("idle", 0.1)}}
 
 
@@ -41,6 +42,11 @@ def findings_of(result: Mapping[str, Any]) -> tuple[list[str], dict[str, dict[st
                 state = finding["state"] if finding["side"] == side else "healthy"
                 failures[name] = {**finding, "state": state, "threshold": threshold, "side": ""}
     return failed, {RENAMED.get(mode, mode): finding for mode, finding in failures.items()}
+
+
+def label_agreement_of(result: Mapping[str, Any]) -> float | None:
+    """A trial's label agreement in nats, by its present or its former name; None where it has none."""
+    return next((float(result[name]) for name in LABEL_AGREEMENT if result.get(name) is not None), None)
 
 
 def setting_of(record: Mapping[str, Any], study: Mapping[str, Any]) -> Setting:

@@ -81,13 +81,13 @@ def set_measures(
 def information(
     task: DistillationTask, method: Method, distillation: Distillation, inputs: Inputs
 ) -> dict[str, float | None]:
-    """The information that the reference network decodes from the set, and the MI term's critic's bound, in nats."""
-    from mim4dd.information import decodable_information
+    """The reference network's agreement with the labels of the set, and the bound of the MI term's critic, in nats."""
+    from mim4dd.information import label_agreement
     from mim4dd.methods import Mim
 
     synthetic = distillation.synthetic()
     nats: dict[str, float | None] = {
-        "decodable_information_nats": decodable_information(inputs.reference, synthetic, inputs.splits)
+        "label_agreement_nats": label_agreement(inputs.reference, synthetic, inputs.splits)
     }
     if isinstance(method, Mim):
         pixels: torch.Tensor = distillation.learnable["pixels"].detach()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
-from studies.engine.legacy import findings_of
+from studies.engine.legacy import findings_of, label_agreement_of
 
 Array = npt.NDArray[np.float64]
 STATUSES = ("ok", "diverged", "error")
@@ -92,8 +92,11 @@ class Row:
         if not isinstance(trial, str) or not isinstance(config, dict) or not isinstance(measured, dict):
             raise TypeError("trial, config or measured has another type")
         failed_by, failures = findings_of(result)
-        entropy = result.get("entropy_nats")
-        nats = {kind: result.get(f"{kind}_information_nats") for kind in ("decodable", "critic")} | {"entropy": entropy}
+        nats = {
+            "label_agreement": label_agreement_of(result),
+            "critic": result.get("critic_information_nats"),
+            "entropy": result.get("entropy_nats"),
+        }
         return Row(
             trial=trial,
             config=dict(config),

@@ -163,7 +163,7 @@ class TrialRun:
             "rungs": self.rungs,
             "validation_accuracy": None,
             "validation_recall": None,
-            "decodable_information_nats": None,
+            "label_agreement_nats": None,
             "critic_information_nats": None,
             **training_data(self.task, self.perturbed, self.method),
         }

@@ -18,7 +18,7 @@ def made_row(trial: str, config: Mapping[str, Any], networks: Sequence[float], *
     recall = [[accuracy] * CLASSES for accuracy in networks]
     held = {"status": "ok", "reason": "", "diverged_at": -1, "selection": "clean", "synthetic_images": CLASSES}
     held |= {"validation_accuracy": list(networks), "validation_recall": recall, "rungs": []}
-    held |= {"decodable_information_nats": 1.0, "critic_information_nats": None, "entropy_nats": 2.3}
+    held |= {"label_agreement_nats": 1.0, "critic_information_nats": None, "entropy_nats": 2.3}
     held |= {"train_counts": [9] * CLASSES, "clean_counts": [9] * CLASSES, "wrong_labels": 0.0, "perturbed": {}}
     held |= {"tail": {"policy": "repeat", "short_of_ipc": [], "short_of_batch": [], "absent": []}}
     held |= {"measures": {"rejected_share": 0.1}, "failed_by": [], "failures": {}}

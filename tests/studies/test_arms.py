@@ -290,6 +290,13 @@ def test_a_row_reads_the_labels_that_its_study_selects_by() -> None:
     assert Row.read({**ROW, "result": {**result, "selection": "noisy"}}).validation_mean == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize("name", ["label_agreement_nats", "decodable_information_nats"])
+def test_label_agreement_is_read_by_its_present_and_its_former_name(name: str) -> None:
+    result = {"status": "ok", name: -6.6, "entropy_nats": 2.3}
+    assert Row.read({**ROW, "result": result}).information == {"label_agreement": -6.6, "entropy": 2.3}
+    assert Row.read({**ROW, "result": {**result, name: None}}).information == {"entropy": 2.3}
+
+
 def refused(read: Any, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         read()

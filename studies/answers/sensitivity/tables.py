@@ -31,9 +31,9 @@ def _methods(analysis: Analysis) -> Table:
         rows,
         "Mean over synthetic sets with a 95% t interval over sets; the gain is paired by seed. "
         f"{STARRED} its family. Full data is trained with the same recipe, for at most 1,500 steps, on one seed. "
-        "Information is estimated on validation images with classes equally likely: decodable is what a reference "
-        f"network ({reference}) can decode, critic the Donsker-Varadhan bound of the term's own critic with fresh "
-        "networks.",
+        "Information is estimated on validation images with classes equally likely: label agreement is how far a "
+        f"reference network ({reference}) trained on clean data agrees with the labels of the set, critic the "
+        "Donsker-Varadhan bound of the term's own critic with fresh networks.",
     )
 
 
@@ -46,20 +46,22 @@ def _method(analysis: Analysis, arm: Arm) -> dict[str, Entry]:
         "validation accuracy": Quantity.of(validation, "percent"),
         "test accuracy": Quantity.of(test, "percent"),
         "paired gain over the base": None if index is None else analysis.gains[index].starred,
-        **_information(analysis, cell, "decodable"),
-        **_information(analysis, cell, "critic"),
+        **_information(analysis, cell, "label_agreement", "label agreement"),
+        **_information(analysis, cell, "critic", "critic information"),
         "sets × networks": f"{validation.n} × {analysis.results.judges(cell, METRIC)}",
     }
 
 
-def _information(analysis: Analysis, cell: Cell, metric: str) -> dict[str, Entry]:
-    """The mean information over sets in nats, and as a fraction of H(Y)."""
+def _information(analysis: Analysis, cell: Cell, metric: str, name: str) -> dict[str, Entry]:
+    """The mean of a metric over sets in nats, and as a share of H(Y)."""
     nats, entropy = (analysis.results.sets(cell, measure) for measure in (metric, "entropy"))
     n = int(np.isfinite(nats).sum())
     known = n > 0
     return {
-        f"{metric} information, nats": Quantity(float(np.nanmean(nats)), n=n, unit="nats") if known else None,
-        f"{metric}, share of H(Y)": Quantity(float(np.nanmean(nats / entropy)), n=n, unit="percent", digits=0)
+        f"{name}, nats": Quantity(float(np.nanmean(nats)), n=n, unit="nats") if known else None,
+        f"{metric.replace('_', ' ')}, share of H(Y)": Quantity(
+            float(np.nanmean(nats / entropy)), n=n, unit="percent", digits=0
+        )
         if known
         else None,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -12,31 +12,12 @@ import numpy as np
 import xarray as xr
 
 from mim4dd.registry import Flat
+from studies.answers.metrics import METRICS
 from studies.engine.arms import Arm, Curve, Factor, Setting
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Array, Row, TrainingData
 from studies.engine.statistics import Interval, VarianceComponents, mean_interval, variance_components
 from studies.engine.statistics.contrasts import MARGIN
-
-# The scores of a trial by metric: one for each network, or a single one for the synthetic set.
-METRICS: dict[str, Callable[[Row], Sequence[float]]] = {
-    "test": lambda row: row.test,
-    "balanced": lambda row: () if row.test_recall is None else tuple(np.nanmean(row.test_recall, axis=1)),
-    "validation": lambda row: row.validation,
-    "clean_validation": lambda row: row.clean_validation,
-    "noisy_validation": lambda row: row.noisy_validation,
-    "rejected": lambda row: _measured(row.measures, "rejected_share"),
-    "flipped": lambda row: _measured(row.measures, "flipped_agreement"),
-    "label_agreement": lambda row: _measured(row.information, "label_agreement"),
-    "critic": lambda row: _measured(row.information, "critic"),
-    "entropy": lambda row: _measured(row.information, "entropy"),
-}
-INFORMATION = ("label_agreement", "critic", "entropy")  # in nats
-
-
-def _measured(values: Mapping[str, float], key: str) -> tuple[float, ...]:
-    """A single score of the synthetic set; none where it was not measured."""
-    return (values[key],) if key in values else ()
 
 
 @dataclass(frozen=True)
@@ -51,8 +32,9 @@ class Cell:
 class Contrast:
     """A weighted sum of cells for each seed: a gain is a cell less its control, a change the difference of two gains.
 
-    id: unique in an answer; what: its description; unit: `points` (differences of fractions, times 100), or that of
-    the metric. differences: by seed, NaN for a lost pair; absent: the number of pairs that lack a row.
+    id: unique in an answer; what: its description; unit: its metric's, `points` (differences of fractions, times 100),
+    `points of H(Y)` (of shares of the label's entropy) or `nats`. differences: by seed, NaN for a lost pair; absent:
+    the number of pairs that lack a row.
     """
 
     id: str
@@ -131,7 +113,7 @@ class Results:
                 at: tuple[int, ...] = self._index(cell)
                 for seed, trial in enumerate(setting.trials):
                     if (row := self.folder.rows.get(trial)) is not None:
-                        scores = METRICS[metric](row)
+                        scores = METRICS[metric].scores(row)
                         values[at][seed, : len(scores)] = scores
             coordinates: dict[str, Any] = {"arm": list(self.arms), "seed": list(self.seeds)}
             coordinates |= {factor.name: [level.label for level in factor.levels] for factor in self.factors}
@@ -220,7 +202,6 @@ class Results:
         *terms: tuple[float, Cell],
         metric: str = "test",
         margin: float = MARGIN,
-        unit: str = "points",
         values: Array | None = None,
     ) -> Contrast:
         """A weighted sum of cells, paired by seed. values: by seed, replace the sum where the cells vary by seed."""
@@ -233,7 +214,7 @@ class Results:
             trials |= dict.fromkeys(own)
             absent |= [seed < len(own) and own[seed] not in self.folder.rows for seed in range(len(self.seeds))]
         differences = tuple(float(difference) for difference in (total if values is None else values))
-        fixed = terms if values is None else ()
+        fixed, unit = terms if values is None else (), METRICS[metric].difference
         return Contrast(id, what, metric, fixed, differences, int(absent.sum()), tuple(trials), margin, unit)
 
     def gain(self, arm: str, levels: tuple[str, ...] = (), metric: str = "test") -> Contrast:

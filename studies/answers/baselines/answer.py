@@ -12,6 +12,7 @@ from studies.answers.baselines.pairs import wins_figure, wins_table
 from studies.answers.baselines.plain import plain
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.contrasts import contrast_table, forest, wins
+from studies.answers.parts.information import information_part
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.wording import ADVANTAGES, chance, grouped
 from studies.answers.results import Results
@@ -37,19 +38,24 @@ def write_answer(folder: StudyFolder) -> Answer:
     floor = [results.against(arm, FLOOR) for arm in blocks.entrants if arm != FLOOR and FLOOR in results.arms]
     over_random = ledger.family("over random real images", floor)
     ledger.rest("other pairs of methods", [results.against(a, b) for a, b in combinations(results.arms, 2)])
+    controls = [(arm.key, arm.control) for arm in results.arms.values() if arm.control]
+    information = information_part(ledger, controls)
     anchors = [arm for arm in (FLOOR, CEILING) if arm in results.arms]
     order = [*anchors, *(arm for arm in results.arms if arm not in anchors)]
     sentences = [overview(ledger, order, "test"), _chosen(ledger, blocks), *(_gain(ledger, gain) for gain in gains)]
     tables = [
         _accuracy(ledger),
         contrast_table(ledger, "gains", "What the MI term adds to each base", GAINS, gains),
+        *information.tables,
         contrast_table(ledger, "random", "What each method adds to random real images", OVER, over_random),
         wins_table(results),
         blocks.rank_table(),
         blocks.table(),
     ]
     return ledger.compose(
-        Part([*sentences, _over_random(ledger, over_random), *blocks.sentences(), losses(ledger)]),
+        Part(
+            [*sentences, *information.sentences, _over_random(ledger, over_random), *blocks.sentences(), losses(ledger)]
+        ),
         Part(tables=tables, figures=[forest(ledger, "test"), wins_figure(ledger), blocks.figure()]),
         Part(notes=[*_notes(ledger, blocks), more_seeds(ledger)], summary=_summary(ledger, blocks, gains)),
         Part(plain=plain(ledger, _best(results, blocks.entrants), gains, over_random)),

@@ -152,6 +152,10 @@ def final(row: Row) -> dict[str, float]:
         "test_accuracy": mean(row.test),
         "test_balanced_accuracy": balanced(row.test_recall),
         "test_worst_class_recall": worst(row.test_recall),
+        "validation_usable_information_nats": mean(row.usable_validation),
+        "validation_usable_information_fraction": mean(row.usable_validation_share),
+        "test_usable_information_nats": mean(row.usable),
+        "test_usable_information_fraction": mean(row.usable_share),
     }
     for kind, name in (("label_agreement", "label_agreement"), ("critic", "critic_information")):
         nats = row.information.get(kind)

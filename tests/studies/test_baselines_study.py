@@ -201,7 +201,7 @@ def test_the_best_is_chosen_by_validation_alone(blocks: list[Path]) -> None:
 def test_one_block_has_no_ranks_and_says_why(blocks: list[Path]) -> None:
     answer = write_answer(folder_of(blocks[0]))
     assert {figure.name for figure in answer.figures} == {"accuracy", "beats"}
-    assert {one.name for one in answer.tables} == {"accuracy", "gains", "random", "beats"}
+    assert {one.name for one in answer.tables} == {"accuracy", "gains", "information", "random", "beats"}
     told = told_by(answer)
     (why,) = (line for line in told.splitlines() if line.startswith("There are no ranks"))
     assert "at least 2 blocks" in why

@@ -42,7 +42,7 @@ DOCUMENTS = {
     SOURCES / "findings.md": DOCS / "findings.md",
     SOURCES / "glossary.md": DOCS / "glossary.md",
 }
-SCALES = {"percent": 100, "points": 100}
+SCALES = {"percent": 100, "points": 100, "percent of H(Y)": 100, "points of H(Y)": 100}
 WIDTH = 130
 WORDS = {
     "gain": r"gains?|gained|rises?|grows?|better|above|ahead|lifts?",
@@ -86,15 +86,15 @@ def printed(record: Claim, *, unit: bool = False, cost: bool = False, interval: 
     if record["estimate"] is None:
         return "–"
     kind, scale = record["unit"], SCALES.get(record["unit"], 1)
-    scale, sign = (-scale, "") if cost else (scale, "+" if kind == "points" else "")
+    scale, sign = (-scale, "") if cost else (scale, "+" if kind.startswith("points") else "")
     digits = ".1f" if kind in SCALES else ".2f"
 
     def formatted(value: float) -> str:
         value = min(1.0, max(0.0, value)) if kind == "percent" else value
         return decimal(scale * value, f"{sign}{digits}")
 
-    names = {"percent": "%", "points": " points"}
-    text = formatted(record["estimate"]) + (names.get(kind, f" {kind}".rstrip()) if unit else "")
+    name = kind.replace("percent", "%") if kind.startswith("percent") else f" {kind}".rstrip()
+    text = formatted(record["estimate"]) + (name if unit else "")
     if not interval or record["low"] is None or record["high"] is None:
         return text
     low, high = (record["high"], record["low"]) if cost else (record["low"], record["high"])
@@ -113,11 +113,12 @@ def p_value(record: Claim) -> str:
 
 def word(record: Claim) -> str:
     """The decision in words."""
+    half = f"half a {record['unit'].replace('points', 'point')}"
     if record["decision"] == "negligible":
-        return "no difference beyond half a point"
+        return f"no difference beyond {half}"
     if not decided(record):
         return "undecided"
-    size = {"beyond": " of more than half a point", "below": " below half a point"}
+    size = {"beyond": f" of more than {half}", "below": f" below {half}"}
     return f"a {record['decision']}{size.get(record['size'], '')}"
 
 
@@ -141,7 +142,7 @@ def says(record: Claim, text: str) -> str:
 
     Raises: ValueError for words of another decision, or of a size that was not decided.
     """
-    bare = re.sub("(beyond|below|more than) half a point", "", text)
+    bare = re.sub(r"(beyond|below|more than) half a point( of H\(Y\))?", "", text)
     decisions = [decision for decision, pattern in WORDS.items() if re.search(rf"\b({pattern})\b", bare)]
     size = "beyond" if "more than half a point" in text else "below" if "below half a point" in text else ""
     if decisions != [record["decision"]] or (size and record["size"] != size):

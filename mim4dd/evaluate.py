@@ -13,6 +13,8 @@ from mim4dd.records import ImageData, Integers, Score, Synthetic
 from mim4dd.train import Recipe, Streams, Training, fresh_networks, predict
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mim4dd.networks.stacked import Params
 
 
@@ -40,8 +42,8 @@ def training_on(
     return Training(network, params, images, labels, recipe, streams, source)
 
 
-def classify(params: Params, network: Network, synthetic: Synthetic, real: ImageData) -> Integers:
-    """The class that each trained network predicts for each real image, standardised like the set, [networks, N].
+def class_scores(params: Params, network: Network, synthetic: Synthetic, real: ImageData) -> Tensor:
+    """The class scores of each trained network for each real image, standardised like the set, [networks, N, C].
 
     Raises: InputError when the images or classes differ from the synthetic set's.
     """
@@ -54,7 +56,12 @@ def classify(params: Params, network: Network, synthetic: Synthetic, real: Image
         )
     device = next(iter(params.values())).device
     standard = standardise(real.images, synthetic.mean, synthetic.std)
-    return np.asarray(predict(network, params, torch.from_numpy(standard).to(device)).argmax(2).cpu().numpy())
+    return predict(network, params, torch.from_numpy(standard).to(device))
+
+
+def classify(params: Params, network: Network, synthetic: Synthetic, real: ImageData) -> Integers:
+    """The class that each trained network predicts for each real image, [networks, N]; see `class_scores`."""
+    return np.asarray(class_scores(params, network, synthetic, real).argmax(2).cpu().numpy())
 
 
 def tally(predictions: Integers, real: ImageData) -> Score:

@@ -1,9 +1,10 @@
-"""An estimate of the information between real and synthetic images that does not use the objective's critic.
+"""Two measures of information that do not use the objective's critic: usable information and label agreement.
 
 A positive pair shares its class and nothing else: T - Y - S is a Markov chain, so I(T; S) <= H(Y). Since the labels of
-S are fixed, no optimisation of its pixels can raise I in the strict sense; what changes is how much of it a network
-can decode. This module estimates that, in nats, to be read as a fraction of H(Y) under the stated pair prior (classes
-drawn uniformly: log C).
+S are fixed, no optimisation of its pixels can raise I in the strict sense. Usable information is what networks that
+are trained on S predict of the labels of held-out real images: it tells sets apart, and is no estimate of I(T; S).
+Label agreement is an estimate of I(T; S) by one fixed decoder: whether a reference network, trained on clean data,
+agrees with the labels of S. Both are in nats, to be read as shares of H(Y) (classes weighted equally: log C).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mim4dd.errors import InputError
 from mim4dd.networks import NETWORKS, Network
 from mim4dd.records import Floats, Integers, Splits, Synthetic
 from mim4dd.registry import flatten, unflatten
+from mim4dd.seeding import generator
 from mim4dd.train import Recipe, Streams, fresh_networks, predict, train_networks
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from mim4dd.networks.stacked import Params
 
 FLOOR = 1e-6
+# The largest absolute log of the inverse temperature, for scores with a standard deviation of 1, and how often this
+# interval is halved: a search to 1e-8.
+WIDEST, HALVINGS = 10.0, 31
 Posteriors = npt.NDArray[np.float64]
 
 
@@ -144,8 +149,12 @@ def train_reference(splits: Splits, network: Network, *, steps: int = 300, devic
     return Reference(network, arrays, math.exp(float(fitted.x)), accuracy, mean, std, held_out)
 
 
-def decodable_information_nats(p_S: Posteriors, y_S: Integers, p_T: Posteriors, y_T: Integers) -> float:
-    """The part of I(T; S) that a fixed decoder recovers, in nats: a lower bound up to sampling, possibly negative.
+def label_agreement_nats(p_S: Posteriors, y_S: Integers, p_T: Posteriors, y_T: Integers) -> float:
+    """How far a decoder's posteriors agree with the labels of a synthetic set S and of real images T, in nats.
+
+    It is the part of I(T; S) that the decoder recovers, a lower bound up to sampling. Images that the decoder gives
+    their label bring it to log C whatever they teach a network, so most methods are equal on clean data; images that
+    it gives another label make it negative, down to the floor of the posteriors, as label noise does.
 
     E_(same-class pairs) log[ sum_y p(y|t) p(y|s) / p(y) ] - log[ sum_y q_T(y) q_S(y) / p(y) ], p(y) = 1/C, classes
     weighted equally on both sides, q the mean posteriors: the second term keeps it a lower bound when p is off.
@@ -158,11 +167,90 @@ def decodable_information_nats(p_S: Posteriors, y_S: Integers, p_T: Posteriors, 
     return float(joint - np.log((q_S * q_T).sum() * classes))
 
 
-def decodable_information(reference: Reference, synthetic: Synthetic, splits: Splits) -> float:
-    """`decodable_information_nats` between a synthetic set and the validation images."""
-    return decodable_information_nats(
+def label_agreement(reference: Reference, synthetic: Synthetic, splits: Splits) -> float:
+    """`label_agreement_nats` between a synthetic set and the validation images."""
+    return label_agreement_nats(
         reference.posteriors(synthetic.pixels),
         synthetic.labels,
         reference.held_out,
         splits.validation.labels,
     )
+
+
+def usable_information_nats(scores: Tensor, labels: Integers) -> npt.NDArray[np.float64]:
+    """Information about the label that each network, trained on a synthetic set, predicts from real images, in nats.
+
+    I_V(X -> Y) = H(Y) - E[-log p(y | x; T)], p(. | x; T) = softmax(scores / T), with H(Y) the log of the number of
+    classes that have images, and the expectation over held-out real images (x, y), classes weighted equally. The
+    temperature T of each network is fitted on one half of the images and scored on the other, crosswise, so that all
+    images are scored; a positive factor of the scores changes nothing. It is a log score of held-out images and not
+    I(T; S): at most H(Y), about 0 for a network that knows nothing, and negative where one half misleads about the
+    other.
+
+    Shapes: scores [networks, N, C], on any device; labels [N]; returns [networks], NaN for a network whose scores are
+    not finite, and for fewer than two images.
+    Source: Xu, Zhao, Song, Stewart & Ermon, "A theory of usable information under computational constraints", ICLR 2020
+    (predictive V-information).
+    Differs: there the best predictor of a family V enters, fitted to the real distribution; here the networks that the
+    evaluation trains on the synthetic set, so it is a lower bound, up to sampling, of theirs for this family.
+    """
+    import torch
+
+    if len(labels) < 2:
+        return np.full(len(scores), np.nan)
+    scores, truth = scores.double(), torch.tensor(labels, device=scores.device)
+    scores = scores - scores.mean(2, keepdim=True)
+    halves, weights = torch.tensor(_second_half(labels), device=scores.device), _class_weights(truth)
+    log_score = torch.zeros(len(scores), dtype=scores.dtype, device=scores.device)
+    for scored in (halves, ~halves):
+        inverse = _inverse_temperatures(scores[:, ~scored], truth[~scored])
+        log_p = (scores[:, scored] * inverse[:, None, None]).log_softmax(2)
+        log_score += _of_the_label(log_p, truth[scored]) @ weights[scored]
+    return np.asarray(math.log(len(np.unique(labels))) + log_score.cpu().numpy())
+
+
+def _second_half(labels: Integers) -> npt.NDArray[np.bool_]:
+    """Half of the images of each class, and of all, to within one: equal for equal labels, [N]."""
+    order = np.argsort(generator("usable information").random(len(labels)), kind="stable")
+    order = order[np.argsort(labels[order], kind="stable")]
+    second = np.zeros(len(labels), dtype=bool)
+    second[order[1::2]] = True
+    return second
+
+
+def _of_the_label(scores: Tensor, labels: Tensor) -> Tensor:
+    """The score of each image's label, [networks, N], of scores [networks, N, C]."""
+    return scores.gather(2, labels[None, :, None].expand(len(scores), -1, -1))[:, :, 0]
+
+
+def _class_weights(labels: Tensor) -> Tensor:
+    """Weights of images, [N], that sum to 1, with an equal sum for each class that has images."""
+    counts = labels.bincount()
+    return 1 / (counts[labels] * (counts > 0).sum()).double()
+
+
+def _inverse_temperatures(scores: Tensor, labels: Tensor) -> Tensor:
+    """The 1 / T of each network that minimises the log loss of these images, classes weighted equally, [networks].
+
+    A label counts N / (N + 1) and the rest is spread evenly over the classes, as if one image more had a random label:
+    without an error among these images, T would be 0, and one error among the scored ones infinitely bad.
+    The loss is convex in 1 / T, so the sign of its slope, E_p[score] - target, says which half of an interval of
+    log(1 / T) holds its minimum.
+
+    Shapes: scores [networks, N, C], their mean over classes 0; labels [N].
+    Source: Guo, Pleiss, Sun & Weinberger 2017 (temperature); Platt 1999 (targets that are not certain).
+    """
+    import torch
+
+    weights, certain = _class_weights(labels), len(labels) / (len(labels) + 1)
+    scale = scores.square().mean((1, 2)).sqrt()
+    scale = torch.where(scale == 0, 1.0, scale)
+    units = scores / scale[:, None, None]
+    target = certain * (_of_the_label(units, labels) @ weights)  # the even rest has a score of 0
+    low, high = (torch.full_like(scale, end) for end in (-WIDEST, WIDEST))
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        p = (units * middle.exp()[:, None, None]).softmax(2)
+        rising = (p * units).sum(2) @ weights > target
+        low, high = torch.where(rising, low, middle), torch.where(rising, middle, high)
+    return ((low + high) / 2).exp() / scale

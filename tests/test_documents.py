@@ -124,7 +124,7 @@ def test_a_claim_that_there_is_not_is_an_error(fill: ModuleType) -> None:
     ],
 )
 def test_a_word_is_its_decision(fill: ModuleType, decision: str, size: str, text: str) -> None:
-    one = {"id": "x", "decision": decision, "size": size}
+    one = {"id": "x", "decision": decision, "size": size, "unit": "points"}
     assert fill.says(one, text) == text
     for other in {"gain", "loss", "negligible", "undecided"} - {decision}:
         with pytest.raises(ValueError, match="the text says"):
@@ -134,6 +134,15 @@ def test_a_word_is_its_decision(fill: ModuleType, decision: str, size: str, text
             fill.says({**one, "size": ""}, text)
     with pytest.raises(ValueError, match="the text says"):
         fill.says(one, "nothing of the kind")
+
+
+def test_shares_of_entropy_print_in_their_unit(fill: ModuleType) -> None:
+    record = {"id": "x", "estimate": 0.011, "low": 0.007, "high": 0.015, "unit": "points of H(Y)"}
+    assert fill.printed(record, unit=True) == "+1.1 points of H(Y) [+0.7, +1.5]"
+    assert fill.printed({**record, "unit": "percent of H(Y)"}, unit=True) == "1.1% of H(Y) [0.7, 1.5]"
+    decided = {**record, "decision": "gain", "size": "beyond"}
+    assert fill.word(decided) == "a gain of more than half a point of H(Y)"
+    assert fill.says(decided, fill.word(decided)) == fill.word(decided)
 
 
 def test_wrapping_changes_no_code_table_or_interval(fill: ModuleType) -> None:

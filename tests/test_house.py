@@ -18,7 +18,8 @@ BASICS = ["mim4dd.records", "mim4dd.registry", "mim4dd.seeding", "mim4dd.errors"
 DATA_AND_NETWORKS = ["mim4dd.data", "mim4dd.networks"]
 # What a study's answer is made of; what its plan is made of stands on it.
 ANSWERING = [
-    *("mim4dd", "studies.answers.ledger", "studies.answers.results", "studies.answers.parts"),
+    *("mim4dd", "studies.answers.parts"),
+    *(f"studies.answers.{name}" for name in ("ledger", "metrics", "results")),
     *(f"studies.engine.{name}" for name in ("answer", "arms", "conditions", "failures", "folder", "measuring")),
     *(f"studies.engine.{name}" for name in ("rows", "space", "statistics", "wording")),
 ]

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from studies.answers.results import UNITS, Cell, Contrast, Results, slug
-from studies.engine.answer import Answer, Claim, Figure, Quantity, Sentence, Table, points
+from studies.answers.metrics import METRICS
+from studies.answers.results import Cell, Contrast, Results, slug
+from studies.engine.answer import UNITS, Answer, Claim, Figure, Quantity, Sentence, Table
 from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision, Judged, judge, three_tests
 
@@ -39,18 +40,18 @@ class Ruling:
 
     @property
     def points(self) -> str:
-        """`+1.1 points [+0.8, +1.4]`."""
-        return points(self.interval)
+        """`+1.1 points [+0.8, +1.4]`, in the unit of the contrast."""
+        return str(self.quantity)
 
     @property
     def quantity(self) -> Quantity:
-        """The interval in points, for a table with a separate column for the decision."""
-        return Quantity.of(self.interval, "points")
+        """The interval in the unit of the contrast, for a table with a separate column for the decision."""
+        return Quantity.of(self.interval, self.contrast.unit)
 
     @property
     def starred(self) -> Quantity:
-        """The interval in points, with a star where a gain or a loss is decided."""
-        return Quantity.of(self.interval, "points", starred=self.differs)
+        """The interval in the unit of the contrast, with a star where a gain or a loss is decided."""
+        return Quantity.of(self.interval, self.contrast.unit, starred=self.differs)
 
     @property
     def word(self) -> str:
@@ -129,10 +130,11 @@ def ends(interval: Interval) -> tuple[float | None, float | None]:
 
 def margin(contrast: Contrast) -> str:
     """A contrast's margin in words."""
-    if contrast.unit != "points":
-        return f"{contrast.margin:g} {contrast.unit}"
-    size = 100 * contrast.margin
-    return "half a point" if size == 0.5 else f"{size:g} point{'' if size == 1 else 's'}"
+    unit = UNITS[contrast.unit]
+    size = unit.scale * contrast.margin
+    if unit.one and size == 0.5:
+        return f"half a {unit.one}"
+    return f"{size:g} {unit.one if unit.one and size == 1 else contrast.unit}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,8 +213,7 @@ class Ledger:
         description = f"{metric.replace('_', ' ')} {what} of {results.arms[cell.arm].name}{results.at(cell.levels)}"
         id, n = slug("mean", metric, cell.arm, *cell.levels), len(setting.trials) if setting else 0
         numbers = (interval.mean, interval.low, interval.high, interval.n, n)
-        unit = UNITS.get(metric, "percent")
-        claim = Claim(id, "mean", description, metric, unit, *numbers, trials=results.trials(cell))
+        claim = Claim(id, "mean", description, metric, METRICS[metric].unit, *numbers, trials=results.trials(cell))
         self._claims[id] = claim
         return interval, claim
 

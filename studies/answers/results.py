@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -12,33 +12,12 @@ import numpy as np
 import xarray as xr
 
 from mim4dd.registry import Flat
+from studies.answers.metrics import METRICS
 from studies.engine.arms import Arm, Curve, Factor, Setting
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Array, Row, TrainingData
-from studies.engine.statistics import Interval, VarianceComponents, mean_interval, variance_components
+from studies.engine.statistics import CrossedComponents, Interval, crossed_components, mean_interval
 from studies.engine.statistics.contrasts import MARGIN
-
-# The scores of a trial by metric: one for each network, or a single one for the synthetic set. Fractions, unless UNITS.
-METRICS: dict[str, Callable[[Row], Sequence[float]]] = {
-    "test": lambda row: row.test,
-    "balanced": lambda row: () if row.test_recall is None else tuple(np.nanmean(row.test_recall, axis=1)),
-    "validation": lambda row: row.validation,
-    "clean_validation": lambda row: row.clean_validation,
-    "noisy_validation": lambda row: row.noisy_validation,
-    "rejected": lambda row: _measured(row.measures, "rejected_share"),
-    "flipped": lambda row: _measured(row.measures, "flipped_agreement"),
-    "rho": lambda row: _measured(row.measures, "gradient_ratio"),
-    "effective_weight": lambda row: _measured(row.measures, "effective_weight"),
-    "decodable": lambda row: _measured(row.information, "decodable"),
-    "critic": lambda row: _measured(row.information, "critic"),
-    "entropy": lambda row: _measured(row.information, "entropy"),
-}
-UNITS = {"decodable": "nats", "critic": "nats", "entropy": "nats", "rho": "", "effective_weight": ""}
-
-
-def _measured(values: Mapping[str, float], key: str) -> tuple[float, ...]:
-    """A single score of the synthetic set; none where it was not measured."""
-    return (values[key],) if key in values else ()
 
 
 @dataclass(frozen=True)
@@ -53,9 +32,9 @@ class Cell:
 class Contrast:
     """A weighted sum of cells for each seed: a gain is a cell less its control, a change the difference of two gains.
 
-    id: unique in an answer; what: its description; unit: `points` (differences of fractions, times 100), or that of
-    the metric. differences: by seed, NaN for a lost pair; absent: the number of pairs that lack a row. seeds: those
-    that it is judged on, if not on all.
+    id: unique in an answer; what: its description; unit: its metric's, `points` (differences of fractions, times 100),
+    `points of H(Y)` (of shares of the label's entropy) or `nats`. differences: by seed, NaN for a lost pair; absent:
+    the number of pairs that lack a row. seeds: those that it is judged on, if not on all.
     """
 
     id: str
@@ -139,7 +118,7 @@ class Results:
                 at: tuple[int, ...] = self._index(cell)
                 for seed, trial in enumerate(setting.trials):
                     if (row := self.folder.rows.get(trial)) is not None:
-                        scores = METRICS[metric](row)
+                        scores = METRICS[metric].scores(row)
                         values[at][seed, : len(scores)] = scores
             coordinates: dict[str, Any] = {"arm": list(self.arms), "seed": list(self.seeds)}
             coordinates |= {factor.name: [level.label for level in factor.levels] for factor in self.factors}
@@ -177,9 +156,9 @@ class Results:
         """A metric over sets, with its 95% t interval."""
         return mean_interval(self.sets(cell, metric))
 
-    def spread(self, cell: Cell, metric: str = "test") -> VarianceComponents:
+    def spread(self, cell: Cell, metric: str = "test") -> CrossedComponents:
         """The variance between the sets of a cell, and between the networks of a set."""
-        return variance_components(self.networks_of(cell, metric)[None])
+        return crossed_components(self.networks_of(cell, metric)[None])
 
     def judges(self, cell: Cell, metric: str = "test") -> int:
         """The number of networks that evaluate a set of the cell."""
@@ -228,7 +207,6 @@ class Results:
         *terms: tuple[float, Cell],
         metric: str = "test",
         margin: float = MARGIN,
-        unit: str = "points",
         values: Array | None = None,
         among: Sequence[int] | None = None,
     ) -> Contrast:
@@ -247,7 +225,7 @@ class Results:
             absent |= [seed < len(own) and own[seed] not in self.folder.rows for seed in range(len(self.seeds))]
         differences = tuple(float(difference) for difference in (total if values is None else values)[judged])
         fixed, seeds = terms if values is None else (), tuple(among or ())
-        lacking = int(absent[judged].sum())
+        unit, lacking = METRICS[metric].difference, int(absent[judged].sum())
         return Contrast(id, what, metric, fixed, differences, lacking, tuple(trials), margin, unit, seeds)
 
     def gain(self, arm: str, levels: tuple[str, ...] = (), metric: str = "test") -> Contrast:

@@ -20,7 +20,8 @@ class Unit:
 
     scale: the factor from stored to printed numbers; digits: after the point, None for four significant digits of the
     estimate and two of the bounds; sign: `+` to print it; word: behind the estimate; label: in a table's head; lone:
-    the text in place of a missing interval; bounded: whether bounds are cut at 0 and 1; spelt: formats the estimate.
+    the text in place of a missing interval; bounded: whether bounds are cut at 0 and 1; spelt: formats the estimate;
+    one: the noun of a single one, `point`.
     """
 
     scale: float = 1
@@ -31,13 +32,16 @@ class Unit:
     lone: str = ""
     bounded: bool = False
     spelt: Callable[[float], str] | None = None
+    one: str = ""
 
 
 LONE = "(no interval, n = {n})"
 UNITS = {
     "percent": Unit(100, 1, word="%", label="%", bounded=True),  # a t interval of few sets knows no bounds
-    "points": Unit(100, 1, "+", " points", "points", lone=LONE),
+    "points": Unit(100, 1, "+", " points", "points", lone=LONE, one="point"),
+    "points of H(Y)": Unit(100, 1, "+", " points of H(Y)", "points of H(Y)", lone=LONE, one="point of H(Y)"),
     "points lost": Unit(-100, 1, word=" points", label="points", lone=LONE),
+    "percent of H(Y)": Unit(100, 1, word="%", label="% of H(Y)"),
     "share": Unit(1, 2),
     "nats": Unit(1, 3, label="nats"),
     "seconds": Unit(label="seconds", spelt=clock),
@@ -50,7 +54,7 @@ class Quantity:
     """A number with its interval and n, if it has them, as tables and sentences print it.
 
     starred: a gain or a loss is decided; digits: instead of its unit's.
-    Units: percent and points are stored as fractions and printed times 100.
+    Units: percent and points, also those of H(Y), are stored as fractions and printed times 100.
     """
 
     mean: float | None
@@ -103,6 +107,8 @@ class Quantity:
         return " ".join(filter(None, self.printed)) + ("*" if self.starred else "")
 
 
+# Metrics of test images; those of validation images say so in their name.
+ON_TEST = ("test", "balanced", "usable", "usable_share")
 Cell = str | int | float | Quantity | None
 
 
@@ -110,11 +116,11 @@ Cell = str | int | float | Quantity | None
 class Claim:
     """A number that an answer states, with what a reader needs to check it.
 
-    id: unique in the answer; kind: `mean`, `contrast` or `estimate`; what: in words; unit: `percent` and `points` are
-    stored as fractions. planned: sets or pairs in the plan. terms: (weight, arm, levels) of a contrast. p, p_adjusted:
-    of the difference, raw and Holm-adjusted over the family. decision: by the rule, "" if it is no contrast; size:
-    `beyond` or `below` the margin; needed: the range of the number of pairs that would decide. trials: their hashes;
-    seeds: those that a contrast is judged on, if not on all.
+    id: unique in the answer; kind: `mean`, `contrast` or `estimate`; what: in words; unit: `percent` and `points`,
+    also those of H(Y), are stored as fractions. planned: sets or pairs in the plan. terms: (weight, arm, levels) of a
+    contrast. p, p_adjusted: of the difference, raw and Holm-adjusted over the family. decision: by the rule, "" if it
+    is no contrast; size: `beyond` or `below` the margin; needed: the range of the number of pairs that would decide.
+    trials: their hashes; seeds: those that a contrast is judged on, if not on all.
     """
 
     id: str
@@ -141,8 +147,8 @@ class Claim:
 
     @property
     def split(self) -> str:
-        """The split on which the metric was measured, "" if it is no accuracy."""
-        return "validation" if "validation" in self.metric else "test" if self.metric in ("test", "balanced") else ""
+        """The split on which the metric was measured, "" if it is neither an accuracy nor usable information."""
+        return "validation" if "validation" in self.metric else "test" if self.metric in ON_TEST else ""
 
     def json(self) -> dict[str, Any]:
         return {**asdict(self), "split": self.split}

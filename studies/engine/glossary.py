@@ -51,8 +51,9 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "is exact, wide while pairs are few, and decides nothing: the t tests do.",
     ),
     (
-        "H(Y), nats",
-        "H(Y) is the entropy of the label: ln C nats where C classes are equally likely, all that can be known of it. "
-        "Information is in nats (one is 1.44 bits) and as a share of H(Y).",
+        "H(Y), nats, usable information",
+        "H(Y) is the entropy of the label, all that can be known of it: ln C nats (one is 1.44 bits) where C classes "
+        "are equally likely. Usable information is H(Y) less the log loss on held-out real images of the networks that "
+        "are trained on a set.",
     ),
 )

@@ -1,6 +1,6 @@
-"""Reads older study folders: settings and axes that were stored as text, and failure modes under former names.
+"""Reads older study folders: settings and axes that were stored as text, failure modes and measures by former names.
 
-Only this module parses roles and axes and renames modes; nothing writes these formats any more.
+Only this module parses roles and axes and renames modes and measures; nothing writes these formats any more.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from studies.engine.space import Axis
 
 # Former names of modes; and a mode that is two now, each with the former finding's side and its own threshold.
 RENAMED = {"memorised_noise": "label_lost"}
+LABEL_AGREEMENT = ("label_agreement_nats", "decodable_information_nats")  # of one measure, today's name first
 DIVIDED = {"term_dominates": {"term_dominant": ("dominant", 10.0), "term_idle": ("idle", 0.1)}}
 
 
@@ -51,6 +52,11 @@ def measures_of(result: Mapping[str, Any], failures: Mapping[str, Mapping[str, A
     measures = {name: float(value) for name, value in (result.get("measures") or {}).items() if value is not None}
     ratio = failures.get("term_idle", {}).get("value")
     return measures if ratio is None else {"gradient_ratio": float(ratio)} | measures
+
+
+def label_agreement_of(result: Mapping[str, Any]) -> float | None:
+    """A trial's label agreement in nats, by its present or its former name; None where it has none."""
+    return next((float(result[name]) for name in LABEL_AGREEMENT if result.get(name) is not None), None)
 
 
 def setting_of(record: Mapping[str, Any], study: Mapping[str, Any]) -> Setting:

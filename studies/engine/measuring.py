@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask
     from mim4dd.networks import Network
     from mim4dd.networks.stacked import Params
-    from mim4dd.records import ImageData, Score, Synthetic
+    from mim4dd.records import ImageData, Integers, Score, Synthetic
     from perturbations import Perturbed
 
 # Transition matrices of more classes are left out: they would make rows long and figures unreadable.
@@ -55,16 +55,29 @@ def training_data(task: DistillationTask, perturbed: Perturbed, method: Method) 
 def validated(
     params: Params, network: Network, synthetic: Synthetic, clean: ImageData, noisy: ImageData | None
 ) -> dict[str, Any]:
-    """Accuracy and recall on clean validation labels; with noisy labels, accuracy on these too."""
-    from mim4dd.evaluate import classify, tally
+    """Accuracy, recall and usable information on clean validation labels; with noisy labels, accuracy on these too."""
+    from mim4dd.evaluate import tally
 
-    predictions = classify(params, network, synthetic, clean)
-    accuracy, recall = plain(tally(predictions, clean))
-    scores: dict[str, Any] = {"validation_accuracy": accuracy, "validation_recall": recall}
+    predictions, scores = scored(params, network, synthetic, clean, "validation")
     if noisy is not None:
         scores["noisy_validation_accuracy"] = tally(predictions, noisy).accuracy.tolist()
         scores["noisy_validation_wrong_labels"] = float((noisy.labels != clean.labels).mean())
     return scores
+
+
+def scored(
+    params: Params, network: Network, synthetic: Synthetic, real: ImageData, split: str
+) -> tuple[Integers, dict[str, Any]]:
+    """The predictions of each network, [networks, N], with its accuracy, recall and usable information for JSON."""
+    from mim4dd.evaluate import class_scores, tally
+    from mim4dd.information import usable_information_nats
+
+    scores = class_scores(params, network, synthetic, real)
+    predictions = scores.argmax(2).cpu().numpy()
+    accuracy, recall = plain(tally(predictions, real))
+    nats = finite(usable_information_nats(scores, real.labels).tolist())
+    measured = {f"{split}_accuracy": accuracy, f"{split}_recall": recall, "usable_information_nats": nats}
+    return predictions, measured
 
 
 def set_measures(
@@ -81,13 +94,13 @@ def set_measures(
 def information(
     task: DistillationTask, method: Method, distillation: Distillation, inputs: Inputs
 ) -> dict[str, float | None]:
-    """The information that the reference network decodes from the set, and the MI term's critic's bound, in nats."""
-    from mim4dd.information import decodable_information
+    """The reference network's agreement with the labels of the set, and the bound of the MI term's critic, in nats."""
+    from mim4dd.information import label_agreement
     from mim4dd.methods import Mim
 
     synthetic = distillation.synthetic()
     nats: dict[str, float | None] = {
-        "decodable_information_nats": decodable_information(inputs.reference, synthetic, inputs.splits)
+        "label_agreement_nats": label_agreement(inputs.reference, synthetic, inputs.splits)
     }
     if isinstance(method, Mim):
         pixels: torch.Tensor = distillation.learnable["pixels"].detach()
@@ -111,5 +124,9 @@ def machine(device: str) -> dict[str, Any]:
 
 def plain(score: Score) -> tuple[list[float], list[list[float | None]]]:
     """Accuracies [networks] and recalls [networks, classes] for JSON; the recall of a class without images is None."""
-    recall = [[None if math.isnan(value) else value for value in row] for row in score.recall.tolist()]
-    return score.accuracy.tolist(), recall
+    return score.accuracy.tolist(), [finite(row) for row in score.recall.tolist()]
+
+
+def finite(values: list[float]) -> list[float | None]:
+    """The values for JSON, None for those that are not finite."""
+    return [value if math.isfinite(value) else None for value in values]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
-from studies.engine.legacy import findings_of, measures_of
+from studies.engine.legacy import findings_of, label_agreement_of, measures_of
 
 Array = npt.NDArray[np.float64]
 STATUSES = ("ok", "diverged", "error")
@@ -44,11 +44,13 @@ class Row:
     """One line of rows.jsonl.
 
     status: `ok`, `diverged` or `error`. selection: `clean` or `noisy`, the validation labels that choices read.
-    test, test_recall: read by the report alone. rungs: (iteration, validation accuracy) of interim evaluations.
+    usable_validation, usable: usable information on validation and on test images; none in older rows. test, usable,
+    test_recall: read by the report alone. rungs: (iteration, validation accuracy) of interim evaluations.
     measures: of the synthetic set, its networks and the MI term along the run. failures: each trial detector's finding,
     by the mode's current name. record: the line's object as it was written.
 
-    Shapes: accuracies [networks]; recalls [networks, C], NaN for a class without images, None if there is none.
+    Shapes: accuracies and usable information [networks]; recalls [networks, C], NaN for a class without images, None
+    if there is none.
     Units: information in nats; in `measured`, seconds and bytes.
     """
 
@@ -60,6 +62,8 @@ class Row:
     clean_validation: tuple[float, ...]
     noisy_validation: tuple[float, ...]
     validation_recall: Array | None
+    usable_validation: tuple[float, ...]
+    usable: tuple[float, ...]
     test: tuple[float, ...]
     test_recall: Array | None
     rungs: tuple[tuple[int, float], ...]
@@ -80,6 +84,16 @@ class Row:
         """The mean validation accuracy that choices read; NaN if the trial has none."""
         return float(np.mean(self.validation)) if self.validation else float("nan")
 
+    @property
+    def usable_validation_share(self) -> tuple[float, ...]:
+        """Usable information on validation images as a share of H(Y)."""
+        return _of_entropy(self.usable_validation, self.validation_recall)
+
+    @property
+    def usable_share(self) -> tuple[float, ...]:
+        """Usable information on test images as a share of H(Y)."""
+        return _of_entropy(self.usable, self.test_recall)
+
     @staticmethod
     def read(record: Any) -> Row:
         """The row of a line's object.
@@ -93,8 +107,11 @@ class Row:
         if not isinstance(trial, str) or not isinstance(config, dict) or not isinstance(measured, dict):
             raise TypeError("trial, config or measured has another type")
         failed_by, failures = findings_of(result)
-        entropy = result.get("entropy_nats")
-        nats = {kind: result.get(f"{kind}_information_nats") for kind in ("decodable", "critic")} | {"entropy": entropy}
+        nats = {
+            "label_agreement": label_agreement_of(result),
+            "critic": result.get("critic_information_nats"),
+            "entropy": result.get("entropy_nats"),
+        }
         return Row(
             trial=trial,
             config=dict(config),
@@ -104,6 +121,8 @@ class Row:
             clean_validation=_numbers(result.get("validation_accuracy")),
             noisy_validation=_numbers(result.get("noisy_validation_accuracy")),
             validation_recall=_matrix(result.get("validation_recall")),
+            usable_validation=_numbers(result.get("usable_information_nats")),
+            usable=_numbers(report.get("usable_information_nats")),
             test=_numbers(report.get("test_accuracy")),
             test_recall=_matrix(report.get("test_recall")),
             rungs=tuple(
@@ -120,7 +139,13 @@ class Row:
 
 
 def _numbers(values: Any) -> tuple[float, ...]:
-    return tuple(float(value) for value in values or ())
+    return tuple(np.nan if value is None else float(value) for value in values or ())
+
+
+def _of_entropy(nats: tuple[float, ...], recall: Array | None) -> tuple[float, ...]:
+    """Nats as shares of H(Y), the log of the number of classes that have images: those with a recall."""
+    entropy = 0.0 if recall is None else np.log(np.isfinite(recall).all(axis=0).sum())
+    return tuple(value / float(entropy) for value in nats) if entropy > 0 else ()
 
 
 def _matrix(values: Any) -> Array | None:

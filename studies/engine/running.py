@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
-from studies.engine.measuring import information, machine, plain, set_measures, training_data, validated
+from studies.engine.measuring import information, machine, scored, set_measures, training_data, validated
 from studies.engine.trial import RUNG_NETWORKS, RUNGS, Inputs, Outcome, Trial
 
 if TYPE_CHECKING:
@@ -166,7 +166,8 @@ class TrialRun:
             "rungs": self.rungs,
             "validation_accuracy": None,
             "validation_recall": None,
-            "decodable_information_nats": None,
+            "usable_information_nats": None,
+            "label_agreement_nats": None,
             "critic_information_nats": None,
             **training_data(self.task, self.perturbed, self.method),
         }
@@ -176,9 +177,7 @@ class TrialRun:
         if not run.diverged:
             params = self._train_networks(self.recipe.networks, on_step)
             result |= self._validated(params, synthetic)
-            report_only["test_accuracy"], report_only["test_recall"] = plain(
-                self._score(params, self.inputs.splits.test)
-            )
+            _, report_only = scored(params, self.network, synthetic, self.inputs.splits.test, "test")
             result |= information(self.task, self.method, run, self.inputs)
             began = time.perf_counter()
             measures |= set_measures(self.trial, self.network, self.inputs, self.perturbed, params, synthetic)
@@ -196,7 +195,7 @@ class TrialRun:
         )
 
     def _validated(self, params: Params, synthetic: Synthetic) -> dict[str, Any]:
-        """Accuracy and recall on clean validation labels; under label noise, accuracy on noisy labels too."""
+        """The scores on clean validation labels; under label noise, accuracy on noisy labels too."""
         from perturbations import label_noise
 
         noisy = self.noisy_validation if label_noise(self.perturbations) else None

@@ -102,8 +102,8 @@ class Inputs:
 class Outcome:
     """The outcome of a finished trial.
 
-    result: equal whenever the trial is run again; report_only: test accuracies, which no tuner or selection reads;
-    measured: seconds, memory and machine, which differ between runs; picture: the synthetic set as PNG.
+    result: equal whenever the trial is run again; report_only: what test images gave, which no tuner or selection
+    reads; measured: seconds, memory and machine, which differ between runs; picture: the synthetic set as PNG.
     """
 
     trial: Trial

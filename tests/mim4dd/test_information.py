@@ -11,7 +11,7 @@ import pytest
 
 from mim4dd.data import standardise
 from mim4dd.errors import InputError
-from mim4dd.information import FLOOR, Reference, decodable_information, decodable_information_nats, train_reference
+from mim4dd.information import FLOOR, Reference, label_agreement, label_agreement_nats, train_reference
 from mim4dd.networks import ConvNet
 from mim4dd.records import Splits, Synthetic
 
@@ -23,23 +23,23 @@ def reference(digits: Splits) -> Reference:
 
 def test_perfect_posteriors_show_log_c() -> None:
     labels = np.arange(7).repeat(3)
-    assert decodable_information_nats(np.eye(7)[labels], labels, np.eye(7), np.arange(7)) == pytest.approx(math.log(7))
+    assert label_agreement_nats(np.eye(7)[labels], labels, np.eye(7), np.arange(7)) == pytest.approx(math.log(7))
 
 
 def test_uniform_posteriors_show_nothing() -> None:
     labels, flat = np.arange(5), np.full((5, 5), 0.2)
-    assert decodable_information_nats(flat, labels, np.eye(5), labels) == pytest.approx(0, abs=1e-12)
-    assert decodable_information_nats(np.eye(5), labels, flat, labels) == pytest.approx(0, abs=1e-12)
+    assert label_agreement_nats(flat, labels, np.eye(5), labels) == pytest.approx(0, abs=1e-12)
+    assert label_agreement_nats(np.eye(5), labels, flat, labels) == pytest.approx(0, abs=1e-12)
 
 
 def test_posteriors_that_are_the_same_for_all_classes_show_nothing() -> None:
     labels, biased = np.arange(4), np.tile([0.7, 0.1, 0.1, 0.1], (4, 1))
-    assert decodable_information_nats(biased, labels, biased, labels) == pytest.approx(0, abs=1e-12)
+    assert label_agreement_nats(biased, labels, biased, labels) == pytest.approx(0, abs=1e-12)
 
 
 def test_posteriors_that_err_show_less_than_nothing() -> None:
     labels, sure = np.arange(4), np.full((4, 4), 0.01) + 0.96 * np.eye(4)
-    assert decodable_information_nats(sure[[1, 2, 3, 0]], labels, sure, labels) < -1
+    assert label_agreement_nats(sure[[1, 2, 3, 0]], labels, sure, labels) < -1
 
 
 def test_estimate_equals_a_loop_over_pairs_of_unbalanced_classes() -> None:
@@ -55,7 +55,7 @@ def test_estimate_equals_a_loop_over_pairs_of_unbalanced_classes() -> None:
         q_S += np.mean([p_S[i] for i in range(6) if y_S[i] == c], axis=0) / len(shared)
         q_T += np.mean([p_T[j] for j in range(7) if y_T[j] == c], axis=0) / len(shared)
     product = math.log(sum(q_T[y] * q_S[y] / (1 / classes) for y in range(classes)))
-    assert decodable_information_nats(p_S, y_S, p_T, y_T) == pytest.approx(joint - product, rel=1e-12)
+    assert label_agreement_nats(p_S, y_S, p_T, y_T) == pytest.approx(joint - product, rel=1e-12)
 
 
 def test_reference_knows_digits_and_is_calibrated(reference: Reference, digits: Splits) -> None:
@@ -104,7 +104,7 @@ def test_real_images_tell_more_than_noise(reference: Reference, digits: Splits) 
     labels = np.arange(10).repeat(5)
     noise = np.random.default_rng(0).standard_normal((50, 1, 8, 8), dtype=np.float32)
     real, nothing = (
-        decodable_information(reference, Synthetic(images, labels, train.classes, mean, std), digits)
+        label_agreement(reference, Synthetic(images, labels, train.classes, mean, std), digits)
         for images in (standardise(train.images[rows], mean, std), noise)
     )
     assert nothing < 0.2

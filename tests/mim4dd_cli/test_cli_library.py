@@ -80,11 +80,14 @@ def test_evaluate_scores_validation_and_only_then_test(run_folder: Path) -> None
     scores = json.loads((run_folder / "validation.json").read_text())
     assert len(scores["accuracy"]) == len(scores["recall"]) == 2
     assert np.mean(scores["accuracy"]) > 0.3
-    first, *recalls = said.splitlines()
+    first, information, *recalls = said.splitlines()
     assert first.startswith(
         f"validation accuracy {np.mean(scores['accuracy']):.1%}, standard deviation over 2 networks"
     )
     assert "20 epochs" in first
+    nats = np.mean(scores["usable_information_nats"])
+    assert nats > 0
+    assert information == f"usable information {nats:.3f} nats, {nats / np.log(10):.1%} of H(Y)"
     assert [line.split()[0] for line in recalls] == list("0123456789")
     assert not (run_folder / "test.json").exists()
     said = answer(shell("evaluate", run_folder, "--test", "--networks", "1", "--set", "epochs=5"))

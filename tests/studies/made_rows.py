@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,24 @@ CLASSES = 10
 
 
 def made_row(trial: str, config: Mapping[str, Any], networks: Sequence[float], **result: Any) -> Row:
-    """A finished trial whose networks score the same on every split and in every class; `result` replaces its parts."""
+    """A finished trial whose networks score the same on every split and in every class, also as shares of H(Y).
+
+    result: replaces its parts.
+    """
     recall = [[accuracy] * CLASSES for accuracy in networks]
+    usable = [math.log(CLASSES) * accuracy for accuracy in networks]
     held = {"status": "ok", "reason": "", "diverged_at": -1, "selection": "clean", "synthetic_images": CLASSES}
     held |= {"validation_accuracy": list(networks), "validation_recall": recall, "rungs": []}
-    held |= {"decodable_information_nats": 1.0, "critic_information_nats": None, "entropy_nats": 2.3}
+    held |= {
+        "usable_information_nats": usable,
+        "label_agreement_nats": 1.0,
+        "critic_information_nats": None,
+        "entropy_nats": math.log(CLASSES),
+    }
     held |= {"train_counts": [9] * CLASSES, "clean_counts": [9] * CLASSES, "wrong_labels": 0.0, "perturbed": {}}
     held |= {"tail": {"policy": "repeat", "short_of_ipc": [], "short_of_batch": [], "absent": []}}
     held |= {"measures": {"rejected_share": 0.1}, "failed_by": [], "failures": {}}
-    report = {"test_accuracy": list(networks), "test_recall": recall}
+    report = {"test_accuracy": list(networks), "test_recall": recall, "usable_information_nats": usable}
     measured = {"seconds": 2.0, "distil_seconds": 1.5, "evaluate_seconds": 0.5, "peak_bytes": 7_000_000}
     line = {"trial": trial, "config": dict(config), "result": held | result, "report_only": report}
     return Row.read({**line, "measured": measured})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -333,6 +334,27 @@ def test_an_old_row_has_the_gradient_ratio_of_its_finding() -> None:
     newer = {"gradient_ratio": 0.4, "effective_weight": 8.0, "rejected_share": None}
     assert measures(failures={"term_idle": finding}, measures=newer) == {"gradient_ratio": 0.4, "effective_weight": 8.0}
     assert measures() == {}
+
+
+@pytest.mark.parametrize("name", ["label_agreement_nats", "decodable_information_nats"])
+def test_label_agreement_is_read_by_its_present_and_its_former_name(name: str) -> None:
+    result = {"status": "ok", name: -6.6, "entropy_nats": 2.3}
+    assert Row.read({**ROW, "result": result}).information == {"label_agreement": -6.6, "entropy": 2.3}
+    assert Row.read({**ROW, "result": {**result, name: None}}).information == {"entropy": 2.3}
+
+
+def test_usable_information_is_read_with_its_share_and_older_rows_have_none() -> None:
+    recall = [[0.5, None, 0.7], [0.1, None, 0.2]]
+    result = {"status": "ok", "usable_information_nats": [0.3, None], "validation_recall": recall}
+    report = {"usable_information_nats": [0.6, -0.1], "test_recall": recall}
+    row = Row.read({**ROW, "result": result, "report_only": report})
+    assert row.usable_validation == pytest.approx((0.3, math.nan), nan_ok=True)
+    assert row.usable == (0.6, -0.1)
+    # The second class has no image, so H(Y) is log 2.
+    assert row.usable_share == pytest.approx((0.6 / math.log(2), -0.1 / math.log(2)))
+    assert row.usable_validation_share == pytest.approx((0.3 / math.log(2), math.nan), nan_ok=True)
+    older = Row.read({**ROW, "result": {"status": "ok", "validation_recall": recall}})
+    assert (older.usable, older.usable_share, older.usable_validation, older.usable_validation_share) == ((),) * 4
 
 
 def refused(read: Any, message: str) -> None:

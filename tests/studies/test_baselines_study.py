@@ -174,7 +174,7 @@ def test_numbers_of_the_answer_are_those_of_the_rows(blocks: list[Path]) -> None
 def test_three_seeds_decide_nothing(blocks: list[Path]) -> None:
     answer = write_answer(folder_of(blocks[0]))
     contrasts = [claim for claim in answer.claims if claim.kind == "contrast"]
-    assert len(contrasts) == 6  # every pair of four methods, each in one family
+    assert len(contrasts) == 7  # every pair of four methods, each in one family; and the gain in usable information
     assert {claim.decision for claim in contrasts} == {"undecided"}
     for name in ("gains", "random"):
         assert {(line["decision"], line["p (Holm)"]) for line in table(answer, name)} == {("undecided", None)}
@@ -202,7 +202,7 @@ def test_the_best_is_chosen_by_validation_alone(blocks: list[Path]) -> None:
 def test_one_block_has_no_ranks_and_says_why(blocks: list[Path]) -> None:
     answer = write_answer(folder_of(blocks[0]))
     assert {figure.name for figure in answer.figures} == {"accuracy", "beats"}
-    assert {one.name for one in answer.tables} == {"accuracy", "gains", "random", "beats"}
+    assert {one.name for one in answer.tables} == {"accuracy", "gains", "information", "random", "beats"}
     told = told_by(answer)
     (why,) = (line for line in told.splitlines() if line.startswith("There are no ranks"))
     assert "at least 2 blocks" in why

@@ -57,9 +57,9 @@ def unbounded(column: str) -> Callable[[Row], Any]:
     return printed
 
 
-def information(metric: str) -> Callable[[Row], Any]:
+def information(nats: str, share: str) -> Callable[[Row], Any]:
     """Nats with their share, which were one cell."""
-    columns = f"{metric} information, nats", f"{metric}, share of H(Y)"
+    columns = f"{nats}, nats", f"{share}, share of H(Y)"
     return lambda row: row[columns[0]] and "{} ({})".format(*(row[column] for column in columns))
 
 
@@ -88,8 +88,8 @@ FORMS: dict[tuple[str, str], Callable[[Row], Any]] = {
     ("variance", "95% interval"): ends("standard deviation"),
     ("ranks", "digits, ipc 1"): ranked("digits, ipc 1"),
     ("ranks", "mnist, ipc 1"): ranked("mnist, ipc 1"),
-    ("methods", "decodable information, nats (of H(Y))"): information("decodable"),
-    ("methods", "critic information, nats (of H(Y))"): information("critic"),
+    ("methods", "label agreement, nats (of H(Y))"): information("label agreement", "label agreement"),
+    ("methods", "critic information, nats (of H(Y))"): information("critic information", "critic"),
 }
 # Tables whose columns are arms.
 ACROSS = {"beats"}

@@ -298,6 +298,9 @@ def spread(mean: float, sd: float, n: int = 8) -> np.ndarray:
         (0.015, "points", "1.5 points"),
         (0.1, "points", "10 points"),
         (0.25, "nats", "0.25 nats"),
+        (0.005, "points of H(Y)", "half a point of H(Y)"),
+        (0.01, "points of H(Y)", "1 point of H(Y)"),
+        (0.02, "points of H(Y)", "2 points of H(Y)"),
     ],
 )
 def test_a_margin_in_words(size: float, unit: str, words: str) -> None:

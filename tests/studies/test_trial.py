@@ -55,6 +55,10 @@ def test_the_same_trial_gives_the_same_result_and_keeps_test_accuracy_apart() ->
     assert first.result["status"] == "ok"
     assert [rung["iteration"] for rung in first.result["rungs"]] == [5, 10]
     assert 0.2 < validation_mean(first.result) <= 1
+    validation, test = (one["usable_information_nats"] for one in (first.result, first.report_only))
+    assert len(validation) == len(test) == 2
+    assert 0 < min(validation + test) < max(validation + test) < first.result["entropy_nats"]
+    assert validation != test
 
 
 class Stop(Exception):

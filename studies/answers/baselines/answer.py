@@ -12,6 +12,7 @@ from studies.answers.baselines.pairs import wins_figure, wins_table
 from studies.answers.baselines.plain import plain
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.contrasts import contrast_table, forest, wins
+from studies.answers.parts.information import information_part
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.step_control import controlled, step_control
 from studies.answers.parts.wording import ADVANTAGES, chance, grouped
@@ -40,6 +41,8 @@ def write_answer(folder: StudyFolder) -> Answer:
     step = controlled(ledger, results.arms, [results.reference])
     longer = step_control(ledger, step)
     ledger.rest("other pairs of methods", [results.against(a, b) for a, b in combinations(results.arms, 2)])
+    controls = [(arm.key, arm.control) for arm in results.arms.values() if arm.control]
+    information = information_part(ledger, controls)
     anchors = [arm for arm in (FLOOR, CEILING) if arm in results.arms]
     order = [*anchors, *(arm for arm in results.arms if arm not in anchors)]
     sentences = [overview(ledger, order, "test"), _chosen(ledger, blocks), *(_gain(ledger, gain) for gain in gains)]
@@ -48,13 +51,16 @@ def write_answer(folder: StudyFolder) -> Answer:
         _accuracy(ledger),
         contrast_table(ledger, "gains", "What the MI term adds to each base", GAINS, gains),
         *longer.tables,
+        *information.tables,
         contrast_table(ledger, "random", "What each method adds to random real images", OVER, over_random),
         wins_table(results),
         blocks.rank_table(),
         blocks.table(),
     ]
     return ledger.compose(
-        Part([*sentences, _over_random(ledger, over_random), *blocks.sentences(), losses(ledger)]),
+        Part(
+            [*sentences, *information.sentences, _over_random(ledger, over_random), *blocks.sentences(), losses(ledger)]
+        ),
         Part(tables=tables, figures=[forest(ledger, "test"), wins_figure(ledger), blocks.figure()]),
         Part(
             notes=[*_notes(ledger, blocks), *longer.notes, more_seeds(ledger)], summary=_summary(ledger, blocks, gains)
@@ -142,7 +148,7 @@ def _accuracy(ledger: Ledger) -> Table:
                 "method": arm.name,
                 "test accuracy": Quantity.of(plain, "percent"),
                 "balanced accuracy": Quantity.of(balanced, "percent"),
-                "between sets, points": None if parts.sets is None else round(100 * parts.sets.value, 2),
+                "between sets, points": None if parts.seeds is None else round(100 * parts.seeds.value, 2),
                 "between networks, points": None if parts.networks is None else round(100 * parts.networks.value, 2),
                 "sets × networks": f"{plain.n} × {results.judges(cell)} of {len(results.trials(cell))}",
                 "diverged": results.ended(cell, "diverged"),

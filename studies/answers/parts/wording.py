@@ -41,7 +41,7 @@ def grouped(
     groups = []
     for decision, phrase in phrases.items():
         members = [
-            f"{name} {points(ruling.interval, cost=cost)}{_few(ruling)}"
+            f"{name} {points(ruling.interval, cost=True) if cost else ruling.points}{_few(ruling)}"
             for ruling, name in zip(rulings, names, strict=True)
             if ruling.decision is decision
         ]

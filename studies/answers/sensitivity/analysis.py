@@ -64,13 +64,13 @@ class Analysis:
         self.rho = np.array([float(np.nanmean(results.sets(cell, "rho"))) for cell in cells])
         self.units = np.array([[self._unit(i, axis) for axis in self.space] for i in range(len(cells))])
         self.designed = [i for i, arm in enumerate(self.tried) if arm.role == "design"]
-        self.best = statistics.best_setting(self.validation).index or 0
+        self.best = statistics.best_setting(self.validation) or 0
         self._fit_surface()
         self.variance = statistics.crossed_components(self.test)
         self.questions = Judge(ledger, cells, alone, self.space, self.units, self.validation).answer(self.designed)
-        others = [results.gain(arm.key, levels) for arm in self.tried[1:]]
-        others = ledger.family(f"settings against the base{results.at(levels)}", others)
-        self.gains = [self.questions.default, *others]
+        contrasts = [results.gain(arm.key, levels) for arm in self.tried[1:]]
+        others = ledger.family(f"settings against the base{results.at(levels)}", contrasts)
+        self.gains: list[Ruling] = [self.questions.default, *others]
         self.over_random = self._over_random()
 
     def value(self, index: int, axis: Axis) -> Scalar:
@@ -130,7 +130,7 @@ class Analysis:
         self.surface = statistics.fit_surface(units, gains, symbols)
         self.importances = self._importances(symbols)
         if self.surface is not None:
-            self.curves = statistics.response_curves(self.surface, level=True)
+            self.curves = statistics.response_curves(self.surface)
             if len(self.space) > 1:
                 self.maps = statistics.response_maps(self.surface)
                 self.shares = statistics.interaction_shares(self.surface).pairs

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from studies.answers.ledger import Ledger, Part
+from studies.answers.parts.information import information_part
 from studies.answers.parts.overview import ended, losses, more_seeds
+from studies.answers.parts.step_control import Controlled, controlled, step_control
 from studies.answers.results import Cell, Results
 from studies.answers.sensitivity import breaking, stress
 from studies.answers.sensitivity.analysis import CHOSEN_BY, Analysis, default_name, having
@@ -34,8 +36,9 @@ def write_answer(folder: StudyFolder) -> Answer:
         parts = [stress.part(analyses[0], analyses[1]), Part([clean])]
     # The results on clean data come last, before the lost trials.
     parts.insert(1, _analysis_part(analyses[-1]))
-    ends = Part([losses(ledger)], notes=[more_seeds(ledger)], plain=plain(analyses))
-    return ledger.compose(*parts, ends)
+    step = controlled(ledger, ledger.results.arms, ledger.results.levels)
+    ends = Part([losses(ledger)], notes=[more_seeds(ledger)], plain=plain(analyses, step))
+    return ledger.compose(*parts, _controls(ledger, step), ends)
 
 
 def _unready(results: Results) -> Part | None:
@@ -68,6 +71,15 @@ def _analysis_part(analysis: Analysis) -> Part:
     shown = [*tables(analysis), breaking.table(analysis, broken)]
     failed = breaking.failed_trials(analysis, broken)
     return Part(sentences, shown, draw_figures(analysis), _notes(analysis), _summary(analysis), failed)
+
+
+def _controls(ledger: Ledger, step: Sequence[Controlled]) -> Part:
+    """The term against a longer step of its base, and what it does to information, on the first kind of data."""
+    results = ledger.results
+    longer = step_control(ledger, step)
+    terms = [arm for arm in having(results, "default", "variant") if arm.has_term and arm.control]
+    information = information_part(ledger, [(arm.key, arm.control) for arm in terms])
+    return Part([*longer.sentences, *information.sentences], [*longer.tables, *information.tables], notes=longer.notes)
 
 
 def _range(analysis: Analysis) -> Sentence:
@@ -140,7 +152,7 @@ def _verdicts(findings: Sequence[Importance], n: int) -> str:
         if f.verdict == ABOVE:
             parts.append(f"{f.knob} matters ({f.value:.2g} [{f.low:.2g}, {f.high:.2g}], noise floor {f.null95:.2g})")
         elif f.verdict == UNDECIDED:
-            needed.append(f.knob + (f" (about {f.settings_to_decide:,} would decide)" if f.settings_to_decide else ""))
+            needed.append(f.knob)
         else:
             below.append(f.knob)
     if needed:

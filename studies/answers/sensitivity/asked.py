@@ -93,7 +93,7 @@ def region_values(analysis: Analysis) -> str:
     for axis in analysis.space:
         strength = axis.symbol == SYMBOL
         values = [analysis.rho[i] if strength else analysis.value(i, axis) for i in analysis.questions.chosen]
-        ends = dict.fromkeys(f"{value:.3g}" for value in (min(values), max(values)))  # type: ignore[type-var]
+        ends = dict.fromkeys(f"{value:.3g}" for value in (min(values), max(values)))
         spans.append(f"{axis.symbol} {' to '.join(ends)}")
     return ", ".join(spans)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from studies.answers.parts.plain import compared, shares, too_few
+from studies.answers.parts.step_control import Controlled
 from studies.answers.parts.wording import listed
 from studies.answers.sensitivity.analysis import Analysis
 from studies.answers.sensitivity.asked import in_short, strength_of_default
@@ -14,13 +15,14 @@ from studies.engine.statistics.contrasts import Decision
 from studies.engine.wording import images, plural
 
 
-def plain(analyses: Sequence[Analysis]) -> list[Sentence | None]:
+def plain(analyses: Sequence[Analysis], step: Sequence[Controlled]) -> list[Sentence | None]:
     """The default's accuracy and gain, the other declared contrasts, and the gains of the other settings.
 
-    analyses: one for each kind of training data, clean data first; the sentences are about the last one.
+    analyses: one for each kind of training data, clean data first; the sentences are about the last one. step: the term
+    against a longer step of its base.
     """
     last = analyses[-1]
-    return [_default(last), *in_short(last), _settings(last)]
+    return [_default(last), *in_short(last), *(_step(last, case) for case in step), _settings(last)]
 
 
 def _default(analysis: Analysis) -> Sentence:
@@ -36,6 +38,15 @@ def _default(analysis: Analysis) -> Sentence:
         text += f"; its term's gradient is {strength[0]} of {analysis.base.name}'s"
         claims.append(strength[1])
     return Sentence(f"{text}.", tuple(claims))
+
+
+def _step(analysis: Analysis, case: Controlled) -> Sentence | None:
+    """The term against a longer step of its base, on the kind of training data of the analysis."""
+    if case.levels != analysis.levels:
+        return None
+    arms, base = analysis.results.arms, analysis.base.name
+    text = f"{arms[case.arm].name} {compared(case.of_term, f'{base} alone with steps as long')}"
+    return Sentence(f"{text}.", (case.of_term.claim,))
 
 
 def _settings(analysis: Analysis) -> Sentence | None:

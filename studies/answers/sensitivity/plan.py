@@ -9,7 +9,17 @@ from mim4dd.errors import InputError
 from mim4dd.registry import Flat, matching
 from studies.answers.sensitivity.flags import DesignFlags
 from studies.answers.sensitivity.strength import STRENGTH, WEIGHT, strength_axis
-from studies.engine.arms import Arm, Planned, base_arm, changed, cross, default_arm, with_controls
+from studies.engine.arms import (
+    EQUAL_STRENGTH,
+    LONGER_STEP,
+    Arm,
+    Planned,
+    base_arm,
+    changed,
+    cross,
+    default_arm,
+    with_controls,
+)
 from studies.engine.conditions import CLEAN, condition, training_data
 from studies.engine.design import fixed_design
 from studies.engine.options import Options
@@ -42,11 +52,25 @@ def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration
         Planned(base_arm(default.base), apply(configuration.flat, {"method.weight": 0.0})),
         Planned(Arm("random", "random", role="random"), configuration.with_method("random")),
     ]
+    planned += _step_control(default, configuration)
     if not design.adaptive:
         for knobs, dummy in fixed_design(design.name, space, design.settings, design.seed):
             planned.append(Planned(changed(default, "design", knobs), apply(configuration.flat, knobs), dummy))
     settings, trials = cross(planned, factors, options.seeds)
     return Plan(space, tuple(with_controls(settings)), trials, conditions, factors)
+
+
+def _step_control(default: Arm, configuration: Configuration) -> list[Planned]:
+    """The term as strong as its base, and the base alone with steps as long as theirs."""
+    if configuration.flat["method.direction"] != "both":
+        return []  # the default is this control
+    if EQUAL_STRENGTH.items() <= configuration.flat.items():
+        equal: list[tuple[Arm, Flat]] = []  # the default, as it is set
+    else:
+        equal = [(changed(default, "variant", EQUAL_STRENGTH), EQUAL_STRENGTH)]
+    longer = {**EQUAL_STRENGTH, **LONGER_STEP}
+    arms = [*equal, (changed(default, "placebo", longer), longer)]
+    return [Planned(arm, apply(configuration.flat, knobs)) for arm, knobs in arms]
 
 
 def _space(ranges: Mapping[str, str], configuration: Configuration) -> Space:

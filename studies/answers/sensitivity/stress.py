@@ -175,7 +175,7 @@ def _settings(comparison: Comparison) -> Table:
     rows: list[dict[str, Cell]] = [
         {
             "setting": clean.label(i),
-            **clean.knobs(i),
+            **{axis.symbol: clean.value(i, axis) for axis in clean.space},
             "gain on clean data": clean.gains[i].starred,
             f"gain under {comparison.label}": stressed.gains[i].starred,
             "change": comparison.changes[i].starred,

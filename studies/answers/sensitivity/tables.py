@@ -11,7 +11,7 @@ from studies.engine.answer import Quantity, Table
 from studies.engine.arms import Arm
 from studies.engine.wording import plural
 
-OTHERS = ("variant", "control")  # roles of the arms that are no settings of the design
+OTHERS = ("variant", "placebo")  # roles of the arms that are no settings of the design
 STARRED = "A star marks a gain or a loss that is decided, by three paired t tests Holm-corrected over"
 
 

@@ -9,6 +9,7 @@ from studies.answers.ledger import Ledger, Part
 from studies.answers.parts.degradation import degradation_figure, degradation_table, slope_table
 from studies.answers.parts.drawing import PAGE
 from studies.answers.parts.failures import failure_part, occurrences
+from studies.answers.parts.information import information_part
 from studies.answers.parts.matrix import crossed, matrices
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.pictures import picture_figure
@@ -57,6 +58,8 @@ def write_answer(folder: StudyFolder) -> Answer:
     longer, extra = step_control(ledger, step), any(arm.role == "extra" for arm in arms)
     matrix = matrices(response, list(ledger.results.arms)) if extra else Part()
     failures = failure_part(ledger, occurrences(ledger, _groups(response, folder.conditions)))
+    controls = [(arm, ledger.results.arms[arm].control) for arm in response.terms]
+    information = information_part(ledger, controls, accuracy=METRIC)
     classes, (transitions, realised) = class_part(response), training_part(ledger)
     images = _images(response)
     floor = [FLOOR] if FLOOR in response.results.arms else []
@@ -65,13 +68,14 @@ def write_answer(folder: StudyFolder) -> Answer:
     )
     return ledger.compose(
         clean,
-        Part(longer.sentences),
+        Part([*longer.sentences, *information.sentences]),
         Part(classes.sentences),
         selection_part(response, folder.conditions),
         Part([_interaction(response)]),
         Part(failures.sentences, failed=failures.failed),
         Part([losses(ledger)]),
         Part(tables=[*matrix.tables, degradation_table(response), *longer.tables, slope_table(response)]),
+        Part(tables=information.tables),
         Part(tables=[*classes.tables, realised, *failures.tables]),
         Part(
             figures=[

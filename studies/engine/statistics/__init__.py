@@ -1,5 +1,6 @@
 """Statistics of a study: arrays in, frozen dataclasses of plain numbers out (JSON through dataclasses.asdict)."""
 
+from .crossed import CrossedComponents, Estimate, crossed_components
 from .importance import Importance, Importances, knob_importance, settings_to_decide, verdict
 from .interactions import InteractionShares, Share, interaction_shares
 from .intervals import (
@@ -15,20 +16,15 @@ from .means import SettingMeans, set_means, setting_means
 from .ranks import Ranks, rank_methods
 from .response import ResponseCurve, ResponseMap, response_curves, response_maps
 from .selection import (
-    Best,
     Leak,
-    Region,
-    Regret,
     best_setting,
-    one_standard_error_region,
-    regret_of,
+    chosen_region,
     selection_leak,
 )
 from .surface import Surface, SurfaceFit, fit_surface
-from .variance import Estimate, VarianceComponents, variance_components
 
 __all__ = [
-    "Best",
+    "CrossedComponents",
     "Estimate",
     "Importance",
     "Importances",
@@ -38,32 +34,28 @@ __all__ = [
     "Leak",
     "PairedInterval",
     "Ranks",
-    "Region",
-    "Regret",
     "ResponseCurve",
     "ResponseMap",
     "SettingMeans",
     "Share",
     "Surface",
     "SurfaceFit",
-    "VarianceComponents",
     "best_setting",
+    "chosen_region",
+    "crossed_components",
     "fit_surface",
     "holm",
     "interaction_shares",
     "knob_importance",
     "mean_interval",
-    "one_standard_error_region",
     "paired_interval",
     "probability_of_improvement",
     "rank_methods",
-    "regret_of",
     "response_curves",
     "response_maps",
     "selection_leak",
     "set_means",
     "setting_means",
     "settings_to_decide",
-    "variance_components",
     "verdict",
 ]

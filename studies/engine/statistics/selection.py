@@ -1,4 +1,4 @@
-"""Choosing a setting and the value of the choice: the best, its 1-SE region, the default's regret, the test leak.
+"""Choosing settings: the best, the region of the best, and how much choosing on test would overstate.
 
 A setting that lost a seed is not eligible to be best (a mean of fewer sets varies more); such settings are counted.
 """
@@ -10,40 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .intervals import PairedInterval, paired_interval
 from .means import Array, set_means
-
-
-@dataclass(frozen=True)
-class Best:
-    """The setting with the highest mean over seeds; None if no setting has all its sets. se is None with one seed."""
-
-    index: int | None
-    mean: float | None
-    se: float | None
-    seeds: int
-    eligible: int
-    ineligible: int
-
-
-@dataclass(frozen=True)
-class Region:
-    """Eligible settings whose mean is at least `threshold`, in ascending order of their indices."""
-
-    indices: tuple[int, ...]
-    threshold: float | None
-    best: Best
-
-
-@dataclass(frozen=True)
-class Regret:
-    """Best minus default, in the units of y. choices: the setting chosen without each seed, in the order of seeds."""
-
-    best: int | None
-    default: int
-    naive: PairedInterval
-    cross_fitted: PairedInterval
-    choices: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -57,63 +24,13 @@ class Leak:
     ineligible: int
 
 
-def best_setting(y: ArrayLike) -> Best:
-    """The highest mean over seeds among settings that lost no set; the first one of ties.
+def best_setting(y: ArrayLike) -> int | None:
+    """The setting with the highest mean over seeds of those that lost no set, the first of ties; None if all did.
 
     Shapes: y [S, R, E].
     """
     cells = set_means(y)
-    complete = _complete(cells)
-    index = _argbest(cells, complete)
-    seeds, eligible = cells.shape[1], int(complete.sum())
-    if index is None:
-        return Best(None, None, None, seeds, 0, len(cells))
-    row = cells[index]
-    se = float(row.std(ddof=1) / np.sqrt(seeds)) if seeds > 1 else None
-    return Best(index, float(row.mean()), se, seeds, eligible, len(cells) - eligible)
-
-
-def one_standard_error_region(y: ArrayLike) -> Region:
-    """Eligible settings with mean >= best mean - SE(best); with one seed the SE is unknown and only ties remain.
-
-    Source: Breiman et al. 1984, "Classification and regression trees", section 3.4.3 (the 1-SE rule).
-    """
-    best = best_setting(y)
-    if best.mean is None:
-        return Region((), None, best)
-    threshold = best.mean - (best.se or 0.0)
-    means = set_means(y).mean(axis=1)  # NaN where a seed was lost, and NaN is never above a threshold
-    return Region(tuple(int(i) for i in np.flatnonzero(means >= threshold)), threshold, best)
-
-
-def regret_of(default: int, y: ArrayLike, *, level: float = 0.95) -> Regret:
-    """Best minus default, naive and cross-fitted over seeds.
-
-    naive: paired over seeds, at the setting that is best on these same seeds. It has the winner's curse: it is positive
-    on pure noise, and its interval has no guaranteed coverage. cross_fitted: for each seed, choose the best on the
-    other seeds and measure its gain over the default on the seed left out, then average: unbiased for the gain of a
-    setting chosen on R - 1 seeds, and may be negative. Its t interval is approximate, since it treats R overlapping
-    choices as independent.
-
-    Shapes: y [S, R, E]; default is an index into S. Seeds that the default lost are counted in `lost`.
-    Raises: ValueError if default is not such an index.
-    """
-    cells = set_means(y)
-    if not 0 <= default < len(cells):
-        raise ValueError(f"default must be an index in [0, {len(cells) - 1}], got {default}")
-    complete = _complete(cells)
-    best = _argbest(cells, complete)
-    seeds = cells.shape[1]
-    if best is None:
-        nothing = PairedInterval(None, None, None, 0, seeds)
-        return Regret(None, default, nothing, nothing, ())
-    naive = paired_interval(cells[best], cells[default], level)
-    if seeds < 2:
-        return Regret(best, default, naive, PairedInterval(None, None, None, 0, naive.lost), ())
-    choices = [_argbest(np.delete(cells, seed, axis=1), complete) for seed in range(seeds)]
-    chosen = tuple(choice for choice in choices if choice is not None)
-    held_out = cells[list(chosen), range(seeds)]
-    return Regret(best, default, naive, paired_interval(held_out, cells[default], level), chosen)
+    return _argbest(cells, _complete(cells))
 
 
 def selection_leak(validation: ArrayLike, test: ArrayLike) -> Leak:
@@ -142,3 +59,23 @@ def _argbest(cells: Array, eligible: NDArray[np.bool_]) -> int | None:
     if not eligible.any():
         return None
     return int(np.argmax(np.where(eligible, cells.mean(axis=1), -np.inf)))
+
+
+def chosen_region(y: ArrayLike) -> tuple[int, ...]:
+    """The eligible settings whose mean is within one paired standard error of the best: what a choice should return.
+
+    The standard error is that of the difference of two settings on the same seeds, from the interaction of settings
+    and seeds over all eligible settings; with one seed it is unknown, and only ties remain.
+
+    Shapes: y [S, R, E] on the seeds to choose on; out: indices in ascending order, empty without an eligible setting.
+    Source: Breiman et al. 1984, "Classification and regression trees", section 3.4.3 (the 1-SE rule).
+    """
+    cells = set_means(y)
+    eligible = np.flatnonzero(_complete(cells))
+    if len(eligible) == 0:
+        return ()
+    kept, seeds = cells[eligible], cells.shape[1]
+    means, spare = kept.mean(axis=1), (len(kept) - 1) * (seeds - 1)
+    residual = kept - means[:, None] - kept.mean(axis=0) + kept.mean()
+    error = float(np.sqrt(2 * (residual**2).sum() / spare / seeds)) if spare else 0.0
+    return tuple(int(i) for i in eligible[means >= means.max() - error])

@@ -107,7 +107,7 @@ def _columns(folder: StudyFolder) -> list[str]:
     names = [*knobs, *(name for name in varied.texts(folder) if not knobs or name != varied.METHOD)]
     # Without test accuracy if knobs are searched: no choice may read it.
     scores = dict.fromkeys((CHOSEN_BY, score(folder)))
-    further = ("validation_worst_class_recall", "decodable_information_fraction", "seconds")
+    further = ("validation_worst_class_recall", "validation_usable_information_fraction", "seconds")
     return [
         *(f"params.`{name}`" for name in names),
         "tags.`seed`",

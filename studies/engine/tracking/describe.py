@@ -26,7 +26,9 @@ COLUMNS = """
 | `validation_accuracy_std_networks` | standard deviation over those networks |
 | `validation_worst_class_recall` | recall of the class that fares worst |
 | `test_accuracy`, `test_balanced_accuracy`, `test_worst_class_recall` | for the report only: no choice reads them |
-| `decodable_information_nats`, `..._fraction` | what a network decodes about real images; as a fraction of H(Y) |
+| `validation_usable_information_nats`, `..._fraction` | held-out log score of the evaluation networks; of H(Y) |
+| `test_usable_information_nats`, `..._fraction` | the same on test images, for the report only |
+| `label_agreement_nats`, `..._fraction` | a clean reference network's agreement with the set's labels; of H(Y) |
 | `critic_information_nats`, `..._fraction` | the bound that the method's own critic reaches |
 | `by_iteration/validation_accuracy` | accuracy while distilling (few networks), then the final one |
 | `loss/...`, `gradient_norm/...` | each term of the objective and its pull on the pixels, before weighting |

@@ -153,11 +153,15 @@ def final(row: Row) -> dict[str, float]:
         "test_accuracy": mean(row.test),
         "test_balanced_accuracy": balanced(row.test_recall),
         "test_worst_class_recall": worst(row.test_recall),
+        "validation_usable_information_nats": mean(row.usable_validation),
+        "validation_usable_information_fraction": mean(row.usable_validation_share),
+        "test_usable_information_nats": mean(row.usable),
+        "test_usable_information_fraction": mean(row.usable_share),
     }
-    for kind in ("decodable", "critic"):
+    for kind, name in (("label_agreement", "label_agreement"), ("critic", "critic_information")):
         nats = row.information.get(kind)
-        values[f"{kind}_information_nats"] = nats
-        values[f"{kind}_information_fraction"] = nats / entropy if nats is not None and entropy else None
+        values[f"{name}_nats"] = nats
+        values[f"{name}_fraction"] = nats / entropy if nats is not None and entropy else None
     values["wrong_labels"] = row.data.wrong_labels if row.data else None
     values |= {f"failure/{mode}": finding["value"] for mode, finding in row.failures.items()}
     for name in ("seconds", "distil_seconds", "evaluate_seconds", "retries"):

@@ -22,12 +22,14 @@ def row(trial: str, seed: int = 0, **changes: Any) -> dict[str, Any]:
     config |= {"method.base": "dm", "method.base.iterations": 100, "method.temperature": 0.1, "method.weight": 0.8}
     config |= {"method.layer_decay": 2.0, "network": "convnet", "network.width": 16, "evaluation.epochs": 60}
     result = {"status": "ok", "reason": "", "diverged_at": -1, "validation_accuracy": [0.8, 0.9]}
-    result |= {"validation_recall": [[1.0, 0.6, None], [1.0, 0.8, None]], "decodable_information_nats": ENTROPY / 2}
+    result |= {"validation_recall": [[1.0, 0.6, None], [1.0, 0.8, None]], "label_agreement_nats": ENTROPY / 2}
     result |= {"critic_information_nats": None, "entropy_nats": ENTROPY}
+    result |= {"usable_information_nats": [0.2, 0.4]}
     result |= {"rungs": [{"iteration": 50, "validation_accuracy": 0.7}]}
     measured = {"seconds": 2.0, "distil_seconds": 1.5, "evaluate_seconds": 0.5, "peak_bytes": 7_000_000}
     measured |= {"retries": 0, "started": 1000.0 + seed, "ended": 1002.0 + seed}
     report_only = {"test_accuracy": [0.7, 0.8], "test_recall": [[0.5, 0.9, 1.0], [0.7, 0.9, 1.0]]}
+    report_only |= {"usable_information_nats": [ENTROPY / 4, ENTROPY / 2]}
     return {
         "trial": trial,
         "config": config,

@@ -57,14 +57,19 @@ def test_final_numbers() -> None:
     assert math.isclose(found["validation_worst_class_recall"], 0.7)
     assert math.isclose(found["test_accuracy"], 0.75)
     assert math.isclose(found["test_balanced_accuracy"], (0.8 + 2.6 / 3) / 2)
-    assert math.isclose(found["decodable_information_fraction"], 0.5)
-    assert math.isclose(found["decodable_information_nats"], ENTROPY / 2)
+    assert math.isclose(found["label_agreement_fraction"], 0.5)
+    assert math.isclose(found["label_agreement_nats"], ENTROPY / 2)
+    assert math.isclose(found["validation_usable_information_nats"], 0.3)
+    assert math.isclose(found["validation_usable_information_fraction"], 0.3 / math.log(2))  # a class has no images
+    assert math.isclose(found["test_usable_information_nats"], 3 * ENTROPY / 8)
+    assert math.isclose(found["test_usable_information_fraction"], 3 / 8)
     assert found["peak_memory_bytes"] == 7_000_000
     assert "critic_information_nats" not in found
 
 
 def test_rows_without_numbers_have_none() -> None:
-    empty = {"validation_accuracy": None, "validation_recall": None, "decodable_information_nats": math.nan}
+    empty = {"validation_accuracy": None, "validation_recall": None, "label_agreement_nats": math.nan}
+    empty |= {"usable_information_nats": None}
     held = row("a", status="diverged", diverged_at=52, reason="not finite", **empty) | {"report_only": {}}
     finished = Row.read(held)
     names = {point.name for point in mlflow_fields.points(finished, [{"iteration": 4.0, "loss/dm": math.inf}])}

@@ -59,7 +59,7 @@ def test_a_study(study: Study, uri: str) -> None:
     tracker.start()
     assert runs(uri)[0].info.status == "RUNNING"
     tracker.trial(study.add(row("aaaa")))
-    lost = {"validation_accuracy": None, "validation_recall": None, "decodable_information_nats": None}
+    lost = {"validation_accuracy": None, "validation_recall": None, "label_agreement_nats": None}
     tracker.trial(study.add(row("bbbb", seed=1, status="diverged", reason="not finite", diverged_at=52, **lost)))
     study.answer()
     tracker.finish()

@@ -89,7 +89,8 @@ def test_every_number_with_an_interval_in_a_sentence_is_one_of_its_claims(name: 
             for low, high in (sorted((claim.low, claim.high), reverse=scale < 0), clipped(claim))
             for ends in [(claim.estimate, low, high)]
         }
-        for match in re.finditer(r"([+-]?\d+\.\d)(?:%| points) \[([+-]?\d+\.\d), ([+-]?\d+\.\d)\]", sentence.text):
+        number = r"([+-]?\d+\.\d)"
+        for match in re.finditer(rf"{number}(?:%| points(?: of H\(Y\))?) \[{number}, {number}\]", sentence.text):
             found = tuple(map(float, match.groups()))
             near = any(all(abs(a - b) < 0.051 for a, b in zip(found, one, strict=True)) for one in printed)
             assert near, (found, sentence.text)

@@ -110,10 +110,10 @@ def _balanced(scores: Array) -> Array:
 
 def _mean_squares(y: Array) -> dict[str, tuple[float, int]]:
     """Mean squares with their degrees of freedom, of those sources that have any."""
+    if y.size == 0:
+        return {}
     S, R, E = y.shape
-    of_set, of_network, of_setting, of_seed, mean = (
-        y.mean(axis) if y.size else np.zeros(0) for axis in ((2,), (0,), (1, 2), (0, 2), None)
-    )
+    of_set, of_network, of_setting, of_seed, mean = (y.mean(axis) for axis in ((2,), (0,), (1, 2), (0, 2), None))
     parts = {
         SETTING: (of_setting - mean, R * E, S - 1),
         SEED: (of_seed - mean, S * E, R - 1),

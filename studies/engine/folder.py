@@ -17,7 +17,7 @@ from studies.engine.conditions import Condition, training_data
 from studies.engine.durable import read_json
 from studies.engine.legacy import axis_of, mode_names, setting_of
 from studies.engine.rows import Row, read_rows
-from studies.engine.space import Axis, Space
+from studies.engine.space import Axis, Space, keys_of
 
 NEEDED = ("study", "title", "question", "command", "hash", "created", "dataset", "protocol", "rules", "seeds")
 
@@ -80,6 +80,11 @@ class StudyFolder:
         if "axes" in self.study:
             return tuple(map(Axis.read, self.study["axes"]))
         return tuple(map(axis_of, self.study.get("space", ())))
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The knobs that every setting of the space has."""
+        return keys_of(self.space)
 
     @cached_property
     def conditions(self) -> tuple[Condition, ...]:

@@ -51,7 +51,13 @@ def study_metadata(
         "factors": [factor.json() for factor in plan.factors],
         "fixed": list(configuration.fixed),
         "knobs": {
-            axis.key: {"symbol": axis.symbol, "help": configuration.knobs[axis.key].help, "log": axis.log}
+            axis.key: {
+                "symbol": axis.symbol,
+                "help": axis.help or configuration.knobs[axis.key].help,
+                "log": axis.log,
+                "name": axis.name,
+                "given": dict(axis.given),
+            }
             for axis in plan.space
         },
     }

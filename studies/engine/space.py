@@ -22,8 +22,8 @@ DUMMY = "dummy"
 class Axis:
     """One knob that varies: between `low` and `high`, or over ordered `values`. whole: only integers.
 
-    name: in words, if not the knob's own name; given: other knobs' values with which the knob has this meaning, such as
-    `balance=gradnorm` for a weight that is a strength; every setting of the axis has them.
+    name, help: of the axis, if not the knob's own; given: other knobs' values with which the knob has this meaning,
+    such as `balance=gradnorm` for a weight that is a strength; every setting of the axis has them.
     """
 
     key: str
@@ -34,6 +34,7 @@ class Axis:
     whole: bool = False
     values: tuple[Scalar, ...] = ()
     name: str = ""
+    help: str = ""
     given: tuple[tuple[str, Scalar], ...] = ()
 
     @property

@@ -210,8 +210,11 @@ def test_an_old_folder_has_the_arms_that_its_command_plans(
 
 def test_an_old_sensitivity_folder_has_the_arms_that_its_command_plans(tmp_path: Path) -> None:
     plan, study = planned("sensitivity", "--quick", "--set", "weight=2", "--perturb", "symmetric:rate=0.4")
+    settings = [one for one in plan.settings if one.arm.role not in ("variant", "placebo")]
+    plan = replace(plan, settings=tuple(replace(one, setting=k) for k, one in enumerate(settings)))
     keys = [axis.key for axis in plan.space]
-    tried = [{key: one.arm.knobs[key] for key in keys} for one in plan.settings[4:12]]
+    designed = [one for one in plan.settings if one.arm.role == "design" and one.levels["training data"] == "clean"]
+    tried = [{key: one.arm.knobs[key] for key in keys} for one in designed]
     shared = {key: study["configuration"][key] for key in keys}
     old: list[Old] = [("full", {}), ("default", shared), BASE, ("random", {}), *(("design", knobs) for knobs in tried)]
     write(tmp_path, study, old_form(plan, old))

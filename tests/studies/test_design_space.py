@@ -23,7 +23,7 @@ def space(ranges: dict[str, str] | None = None, fixed: tuple[str, ...] = ()) -> 
 
 def test_the_default_space_is_the_knobs_own_search_range() -> None:
     tau, weight, beta, embedding = space()
-    assert (tau.low, tau.high, tau.log, tau.symbol) == (0.01, 10, True, "τ")
+    assert (tau.low, tau.high, tau.log, tau.symbol) == (0.03, 1, True, "τ")
     assert (weight.low, weight.high) == (0.001, 100)
     assert (beta.low, beta.high) == (0.5, 8)
     assert embedding.values == (0, 16, 32, 64, 128, 256)
@@ -90,7 +90,7 @@ def test_a_grid_holds_the_ends_and_is_a_full_factorial() -> None:
     axes = space()
     points = [values for values, _ in fixed_design("grid", axes, 16)]
     assert len(points) == 16
-    assert {values["method.temperature"] for values in points} == {0.01, 10.0}
+    assert {values["method.temperature"] for values in points} == {0.03, 1.0}
     assert {values["method.embedding"] for values in points} == {0, 256}
 
 

@@ -14,6 +14,10 @@ from mim4dd.data import load
 from mim4dd.information import train_reference
 from mim4dd.networks import ConvNet
 from mim4dd.registry import Flat
+from studies.answers.fidelity.flags import FidelityFlags
+from studies.answers.sensitivity.flags import DesignFlags
+from studies.engine.configuring import shared_entries
+from studies.engine.options import parse_options
 from studies.engine.running import Saved, TrialRun, begin, memory_reason, run_trial
 from studies.engine.trial import Inputs, Outcome, Trial, validation_mean
 
@@ -35,7 +39,7 @@ def trial(seed: int = 0, method: str = "mim", **assigned: str) -> Trial:
         protocol_name="digits",
         assigned=asked if method == "mim" else {k: v for k, v in asked.items() if k in ("width", "epochs", "networks")},
     )
-    shared: Flat = {"dataset": "digits", "ipc": 1, "seed": seed}
+    shared: Flat = {"dataset": "digits", "ipc": 1, "seed": seed, "interim": True}
     return Trial.of({**shared, **configuration.flat})
 
 
@@ -59,6 +63,19 @@ def test_the_same_trial_gives_the_same_result_and_keeps_test_accuracy_apart() ->
     assert len(validation) == len(test) == 2
     assert 0 < min(validation + test) < max(validation + test) < first.result["entropy_nats"]
     assert validation != test
+
+
+def test_interim_accuracies_are_measured_only_where_something_reads_them() -> None:
+    with_them, without = trial(), Trial.of({k: v for k, v in trial().config.items() if k != "interim"})
+    first, second = run_trial(with_them, inputs()), run_trial(without, inputs())
+    assert second.result["rungs"] == []
+    assert first.result["validation_accuracy"] == second.result["validation_accuracy"]
+    assert parse_options("", "x.py", DesignFlags, []).interim is False
+    assert parse_options("", "x.py", DesignFlags, ["--interim"]).interim is True
+    assert parse_options("", "x.py", DesignFlags, ["--design", "tpe", "--asha"]).interim is True
+    assert parse_options("", "x.py", FidelityFlags, []).interim is True
+    assert shared_entries(parse_options("", "x.py", FidelityFlags, []))["interim"] is True
+    assert "interim" not in shared_entries(parse_options("", "x.py", DesignFlags, []))
 
 
 class Stop(Exception):

@@ -61,7 +61,8 @@ class Analysis:
         self.test = np.array([results.networks_of(cell) for cell in cells])
         self.differences = self.test - results.networks_of(alone)
         self.base_sets = results.sets(alone)
-        self.rho = np.array([float(np.nanmean(results.sets(cell, "rho"))) for cell in cells])
+        strengths = [statistics.mean_interval(results.sets(cell, "rho")).mean for cell in cells]
+        self.rho = np.array([np.nan if strength is None else strength for strength in strengths])
         self.units = np.array([[self._unit(i, axis) for axis in self.space] for i in range(len(cells))])
         self.designed = [i for i, arm in enumerate(self.tried) if arm.role == "design"]
         self.best = statistics.best_setting(self.validation) or 0

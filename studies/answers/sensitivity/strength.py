@@ -12,6 +12,7 @@ from studies.engine.space import Axis, make_axis
 
 WEIGHT, BALANCE = "method.weight", "method.balance"
 STRENGTH, SYMBOL = "strength", "ρ"
+HELP = "the norm of the term's pixel gradient over that of its base's: the weight of a balanced term, else measured"
 # Where the term is alive: below, its gradient is too small to matter; above, hardly any of the base's is left.
 RANGE = (0.03, 30.0)
 
@@ -36,4 +37,4 @@ def strength_axis(ranges: Mapping[str, str], configuration: Configuration) -> Ax
     knob = replace(configuration.knobs[WEIGHT], search=RANGE)
     text = text or ranges.get(weight, "")
     axis = make_axis(STRENGTH, knob, configuration.flat[WEIGHT], text)
-    return replace(axis, key=WEIGHT, symbol=SYMBOL, name=STRENGTH, given=((BALANCE, "gradnorm"),))
+    return replace(axis, key=WEIGHT, symbol=SYMBOL, name=STRENGTH, help=HELP, given=((BALANCE, "gradnorm"),))

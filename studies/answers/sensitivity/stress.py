@@ -7,7 +7,8 @@ import numpy as np
 from studies.answers.ledger import Part
 from studies.answers.parts.drawing import FAINT, INK, PAGE, legend, panels, points_axis
 from studies.answers.sensitivity.analysis import Analysis, default_name
-from studies.answers.sensitivity.figures import DEFAULT, OURS, Look, draw_knob, trust
+from studies.answers.sensitivity.figures import Look, draw_knob
+from studies.answers.sensitivity.surface_figures import DEFAULT, OURS, trust
 from studies.answers.sensitivity.tables import STARRED
 from studies.engine.answer import Cell, Claim, Figure, Quantity, Sentence, Table
 from studies.engine.space import Axis

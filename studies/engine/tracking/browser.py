@@ -103,7 +103,7 @@ def _varied(folder: StudyFolder, means: bool) -> tuple[str, list[Chart]]:
 
 def _columns(folder: StudyFolder) -> list[str]:
     """The columns: what the study varied, seed, accuracies, failures, data; a narrow window shows only the first."""
-    knobs = [parameter(name) for name in folder.study.get("knobs") or {}]
+    knobs = [about.get("name") or parameter(key) for key, about in (folder.study.get("knobs") or {}).items()]
     names = [*knobs, *(name for name in varied.texts(folder) if not knobs or name != varied.METHOD)]
     # Without test accuracy if knobs are searched: no choice may read it.
     scores = dict.fromkeys((CHOSEN_BY, score(folder)))

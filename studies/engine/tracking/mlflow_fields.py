@@ -21,7 +21,6 @@ from mim4dd.registry import component_fields
 from studies.engine.arms import TERM, Setting, unplanned
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Array, Row
-from studies.engine.space import keys_of
 
 
 class Point(NamedTuple):
@@ -54,6 +53,10 @@ def parameters(row: Row, knobs: Mapping[str, Any]) -> dict[str, str]:
     values = {parameter(key): str(value) for key, value in config.items() if key != "seed"}
     for key, about in knobs.items():
         value = config.get(key)
+        if any(config.get(other) != wanted for other, wanted in (about.get("given") or {}).items()):
+            value = row.measures.get("gradient_ratio")  # a weight that is no strength: the strength that it has
+        if about.get("name") and usable(value):
+            values[about["name"]] = f"{value:.4g}"
         if about.get("log") and usable(value) and value > 0:
             values[axis(key, knobs)] = f"{math.log10(value):.6g}"
     return values
@@ -70,7 +73,9 @@ def idle(config: Mapping[str, Any]) -> set[str]:
 
 def axis(key: str, knobs: Mapping[str, Any]) -> str:
     """The name of the parameter that shows a knob on a chart's axis."""
-    return f"Log10 {parameter(key)}" if (knobs.get(key) or {}).get("log") else parameter(key)
+    about = knobs.get(key) or {}
+    name = about.get("name") or parameter(key)
+    return f"Log10 {name}" if about.get("log") else name
 
 
 def run_name(row: Row, setting: Setting) -> str:
@@ -80,7 +85,7 @@ def run_name(row: Row, setting: Setting) -> str:
 
 def suggested(row: Row, folder: StudyFolder) -> Setting:
     """The setting of a trial that a search has just suggested, and which no setting lists yet; its number is -1."""
-    return Setting(-1, unplanned(folder.arms, row.config, keys_of(folder.space)))
+    return Setting(-1, unplanned(folder.arms, row.config, folder.varied))
 
 
 def tags(row: Row, setting: Setting, study: Mapping[str, Any]) -> dict[str, str]:

@@ -22,7 +22,7 @@ def test_the_region_holds_what_lies_within_one_paired_standard_error_of_the_best
     error = np.sqrt(2 * (residual**2).sum() / (3 * 1) / 2)
     assert error == pytest.approx(np.sqrt(2 * 0.04 / 3 / 2))
     assert chosen_region(y) == (0, 1, 2)
-    assert chosen_region(y + [[[0.0]], [[0.0]], [[0.05]], [[0.0]]]) == (1, 2)
+    assert chosen_region(y + np.array([0.0, 0.0, 0.05, 0.0])[:, None, None]) == (1, 2)
     assert chosen_region(100 * y) == (0, 1, 2)
 
 

@@ -1,0 +1,188 @@
+"""The declared contrasts of the sensitivity study: thirds, the region on other seeds, families, and the plan's arms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_rows import made_folder, made_row
+
+from mim4dd.errors import InputError
+from mim4dd.registry import Flat
+from studies.answers.ledger import Ledger
+from studies.answers.results import Results
+from studies.answers.sensitivity.analysis import Analysis
+from studies.answers.sensitivity.plan import plan_sensitivity
+from studies.answers.sensitivity.questions import split_seeds, third_of, thirds
+from studies.engine.arms import Arm, Setting
+from studies.engine.design import fixed_design
+from studies.engine.metadata import configuration_of
+from studies.engine.options import parse_options
+from studies.engine.plan import Plan
+from studies.engine.space import Axis
+from studies.engine.statistics.contrasts import Decision
+from studies.sensitivity import STUDY
+
+RHO = Axis("method.weight", "ρ", 0.03, 30, log=True, name="strength", given=(("method.balance", "gradnorm"),))
+TAU = Axis("method.temperature", "τ", 0.03, 1, log=True)
+# Three settings in each third of ρ; those in the middle are the best, and the last ones the worst.
+WEIGHTS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+LEVELS = (0.0, 0.001, 0.002, 0.02, 0.02, 0.02, -0.02, -0.02, -0.02)
+
+
+def folder_of(path: Path, seeds: int, levels: tuple[float, ...] = LEVELS, noise: float = 0.001) -> Any:
+    """Nine settings on as many seeds; accuracy is .8 and the setting's level, with a little noise."""
+    rng = np.random.default_rng(0)
+    base, default = Arm("dm", "mim", {"method.weight": 0.0}, role="base"), Arm("d", "mim", {}, "dm", "default")
+    knobs: list[Flat] = [
+        {"method.weight": weight, "method.balance": "gradnorm", "method.temperature": 0.05 * (1 + k % 3)}
+        for k, weight in enumerate(WEIGHTS)
+    ]
+    arms = [base, default, *(Arm(f"s{k}", "mim", one, "dm", "design") for k, one in enumerate(knobs))]
+    rows, settings = {}, []
+    for k, (arm, level) in enumerate(zip(arms, (0.0, 0.0005, *levels), strict=True)):
+        trials = tuple(f"{k:08d}{seed:08d}" for seed in range(seeds))
+        for trial in trials:
+            scores = 0.8 + level + noise * rng.normal(size=2)
+            measures = {} if arm is base else {"gradient_ratio": arm.knobs.get("method.weight", 0.02)}
+            rows[trial] = made_row(trial, {"method": "mim"}, scores.tolist(), measures=measures)
+        settings.append(Setting(k, arm, {}, trials))
+    axes = [{"values": [], **vars(axis)} for axis in (RHO, TAU)]
+    configuration = {"ipc": 1, "method.weight": 0.8, "method.balance": "none", "method.temperature": 0.1}
+    return made_folder(path, settings, rows, range(seeds), axes=axes, configuration=configuration, fixed=[])
+
+
+def analysis_of(folder: Any) -> Analysis:
+    return Analysis(Ledger(Results(folder)), ())
+
+
+def test_thirds_of_continuous_and_listed_axes() -> None:
+    split = thirds(RHO, np.array([RHO.unit(weight) for weight in WEIGHTS]), range(9))
+    assert (split.lower, split.middle, split.upper) == ((0, 1, 2), (3, 4, 5), (6, 7, 8))
+    assert [split.span(third) for third in range(3)] == ["ρ 0.03 to 0.3", "ρ 0.3 to 3", "ρ 3 to 30"]
+    listed = Axis("method.embedding", "D", values=(0, 16, 32, 64, 128, 256))
+    assert [third_of(listed, listed.unit(value)) for value in listed.values] == [0, 0, 1, 1, 2, 2]
+    assert thirds(listed, np.array([]), ()).span(1) == "D 32, 64"
+
+
+@pytest.mark.parametrize(("n", "choosing"), [(1, 0), (2, 1), (5, 1), (6, 1), (7, 2), (10, 3), (20, 6)])
+def test_a_choice_leaves_seeds_enough_to_decide(n: int, choosing: int) -> None:
+    chosen, judged = split_seeds(range(n))
+    assert len(chosen) == choosing
+    assert (*chosen, *judged) == tuple(range(n))
+
+
+def test_every_contrast_is_that_of_its_cells(tmp_path: Path) -> None:
+    analysis = analysis_of(folder_of(tmp_path, 10))
+    questions, test = analysis.questions, analysis.test.mean(axis=2)
+    (weaker, first), (stronger, second) = questions.strength
+    assert (weaker.members, stronger.members) == (((1, 2, 3), (4, 5, 6)), ((4, 5, 6), (7, 8, 9)))
+    expected = test[4:7].mean(0) - test[1:4].mean(0)
+    assert first.contrast.differences == pytest.approx(expected)
+    assert (first.decision, first.judged.size) == (Decision.GAIN, "beyond")
+    assert second.decision is Decision.LOSS
+    assert (questions.default.decision, questions.default.judged.size) == (Decision.GAIN, "below")
+    assert {ruling.judged.family_size for ruling in (first, second, questions.default)} == {4}
+    ((step, knob),) = questions.knobs
+    assert step.thirds.axis == TAU
+    assert knob.judged.family == "the other knobs"
+
+
+def test_the_region_is_judged_on_seeds_that_its_choice_did_not_read(tmp_path: Path) -> None:
+    analysis = analysis_of(folder_of(tmp_path, 10))
+    questions, test = analysis.questions, analysis.test.mean(axis=2)
+    assert (questions.choosing, questions.judging) == ((0, 1, 2), (3, 4, 5, 6, 7, 8, 9))
+    assert set(questions.chosen) <= {4, 5, 6}
+    assert questions.region is not None
+    expected = test[list(questions.chosen), 3:].mean(0) - analysis.base_sets[3:]
+    assert questions.region.contrast.differences == pytest.approx(expected)
+    assert questions.region.claim.seeds == questions.judging
+    assert questions.region.claim.planned == 7
+    assert {trial[8:] for trial in questions.region.claim.trials} == {f"{seed:08d}" for seed in range(3, 10)}
+    assert questions.region.decision is Decision.GAIN
+    assert questions.regret is not None
+    assert questions.regret.decision is Decision.GAIN
+
+
+def test_few_seeds_decide_nothing(tmp_path: Path) -> None:
+    questions = analysis_of(folder_of(tmp_path, 3)).questions
+    assert questions.region is not None
+    assert questions.region.interval.n == 2
+    rulings = [questions.default, questions.region, *(ruling for _, ruling in (*questions.strength, *questions.knobs))]
+    assert {ruling.decision for ruling in rulings} == {Decision.UNDECIDED}
+
+
+def test_a_setting_that_never_finishes_is_left_out_of_its_third(tmp_path: Path) -> None:
+    levels = (*LEVELS[:4], float("nan"), *LEVELS[5:])
+    questions = analysis_of(folder_of(tmp_path, 6, levels)).questions
+    (weaker, ruling), _ = questions.strength
+    assert weaker.members == ((1, 2, 3), (4, 6))
+    assert ruling.interval.n == 6
+
+
+def test_an_unbalanced_default_lies_where_its_measured_strength_does(tmp_path: Path) -> None:
+    analysis = analysis_of(folder_of(tmp_path, 5))
+    assert analysis.units[0, 0] == pytest.approx(RHO.unit(0.02))
+    assert analysis.units[0, 0] < 0
+    assert analysis.units[1, 0] == pytest.approx(RHO.unit(0.05))
+
+
+def plan_of(*words: str) -> Plan:
+    options = parse_options("", STUDY.script, STUDY.flags, words)
+    plan: Plan = plan_sensitivity(options, configuration_of(STUDY, options))
+    return plan
+
+
+def test_the_default_design_is_over_strength_with_its_control() -> None:
+    plan = plan_of("--seeds", "0-1")
+    assert [axis.symbol for axis in plan.space] == ["τ", "ρ", "β", "D"]
+    assert (plan.space[1].low, plan.space[1].high) == (0.03, 30)
+    roles = [one.arm.role for one in plan.settings]
+    assert roles == ["full", "default", "base", "random", "variant", "placebo", *["design"] * 9]
+    configs = {trial.hash: trial.config for trial in plan.trials}
+    designed = [configs[one.trials[0]] for one in plan.settings if one.arm.role == "design"]
+    assert {config["method.balance"] for config in designed} == {"gradnorm"}
+    default = next(one for one in plan.settings if one.arm.role == "default")
+    assert configs[default.trials[0]]["method.balance"] == "none"
+    placebo = next(one for one in plan.settings if one.arm.placebo)
+    assert configs[placebo.trials[0]]["method.direction"] == "base"
+    assert len(plan.trials) == 1 + 2 * 14
+    assert not any("interim" in trial.config for trial in plan.trials)
+
+
+def test_a_range_of_the_weight_searches_it_without_balance() -> None:
+    plan = plan_of("--seeds", "0", "--range", "weight=0.001:100")
+    axis = next(axis for axis in plan.space if axis.key == "method.weight")
+    assert (axis.symbol, axis.low, axis.high, axis.given) == ("λ", 0.001, 100, ())
+    configs = {trial.hash: trial.config for trial in plan.trials}
+    designed = [configs[one.trials[0]] for one in plan.settings if one.arm.role == "design"]
+    assert {config["method.balance"] for config in designed} == {"none"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--range", "strength=1:2", "--range", "weight=1:2"], "does not go with --range weight"),
+        (["--range", "strength=1:2", "--set", "weight=3"], "does not go with --set weight"),
+        (["--range", "strength=2:1"], "--range strength must have low < high"),
+        (["--design", "latin", "--settings", "8"], "takes 4, 9, 25, 49 settings, got 8"),
+        (["--range", "critic=nce,infonce"], "takes at most 4 knobs, got 5"),
+    ],
+)
+def test_what_no_design_can_be_is_refused_in_one_line(words: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        plan_of(*words)
+    assert "\n" not in str(caught.value)
+
+
+def test_any_two_knobs_of_a_latin_design_meet_in_every_pair_of_thirds() -> None:
+    axes = plan_of("--seeds", "0").space
+    points = [knobs for knobs, _ in fixed_design("latin", axes, 9)]
+    cells = np.array([[third_of(axis, axis.unit(knobs[axis.key])) for axis in axes] for knobs in points])
+    for a in range(4):
+        for b in range(a):
+            assert len({(int(one), int(other)) for one, other in cells[:, [a, b]]}) == 9
+    assert points == [knobs for knobs, _ in fixed_design("latin", axes, 9)]
+    assert points != [knobs for knobs, _ in fixed_design("latin", axes, 9, seed=1)]

@@ -79,7 +79,8 @@ def draw_knob(axes: Axes, analysis: Analysis, k: int, look: Look) -> None:
     if gains[0].mean is not None and np.isfinite(units[0]):
         beside = float(np.clip(units[0], -BESIDE, 1 + BESIDE))
         axes.axvline(beside, color=DEFAULT, lw=1, ls=":")
-        axes.plot(beside, gains[0].mean, "D", ms=6, color=DEFAULT, mec=INK if look.filled else FAINT)
+        name = "the default" if look.filled else None
+        axes.plot(beside, gains[0].mean, "D", ms=6, color=DEFAULT, mec=INK if look.filled else FAINT, label=name)
     label_ticks(axes, axis)
     axes.set_xlabel(f"{axis.short.replace('_', ' ')} {axis.symbol}" if axis.symbol != axis.short else axis.short)
 
@@ -108,7 +109,7 @@ def _responses(analysis: Analysis) -> Figure:
         f"settings, each the mean over {seeds}"
         f"{'' if len(analysis.tried) > CROWDED else ' with its 95% t interval'}; diamond: "
         f"{default_name(analysis.folder)}{_default_place(analysis)}. Horizontal bars: means of the settings in a third "
-        "of the range; the numbers between them are the declared contrasts (a star: decided as a gain or a loss)."
+        "of the range; the numbers above are the declared contrasts between them (a star: decided as a gain or a loss)."
     )
     return Figure("response", "Gain against each knob", caption + _reading(analysis), drawing)
 
@@ -128,10 +129,11 @@ def _draw_steps(axes: Axes, analysis: Analysis, k: int) -> None:
             continue
         for third, members in zip((step.of, step.to), step.members, strict=True):
             level = float(np.nanmean(means[list(members)]))
-            axes.plot([third / 3 + 0.02, (third + 1) / 3 - 0.02], [level, level], color=INK, lw=2.2, alpha=0.75)
-        middle = (step.of + step.to + 1) / 6
+            name = None if third or step.of else "mean of a third of the range"
+            axes.plot(step.thirds.ends(third), [level, level], color=INK, lw=2.2, alpha=0.75, label=name)
+        middle = float(np.mean([step.thirds.ends(step.of), step.thirds.ends(step.to)]))
         text = str(ruling.starred).partition(" [")[0].removesuffix(" points") + ("*" if ruling.differs else "")
-        axes.text(middle, 0.98, text, transform=axes.get_xaxis_transform(), ha="center", va="top", fontsize=SMALLEST)
+        axes.text(middle, 1.01, text, transform=axes.get_xaxis_transform(), ha="center", fontsize=SMALLEST)
 
 
 def _reading(analysis: Analysis) -> str:

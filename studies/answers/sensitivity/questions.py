@@ -41,6 +41,14 @@ class Thirds:
         low, high = (axis.from_unit(end / 3) for end in (third, third + 1))
         return f"{axis.symbol} {low:.2g} to {high:.2g}"
 
+    def ends(self, third: int) -> tuple[float, float]:
+        """Where a third begins and ends on the axis, a little inside, for a figure."""
+        axis = self.axis
+        if not axis.values:
+            return third / 3 + 0.02, (third + 1) / 3 - 0.02
+        units = [unit for value in axis.values if third_of(axis, unit := axis.unit(value)) == third]
+        return min(units) - 0.04, max(units) + 0.04
+
 
 def third_of(axis: Axis, unit: float) -> int:
     """The third of an axis, 0 to 2, in which a position lies; listed values are divided by their rank."""

@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Idle OpenMP threads that spin take the cores from the other trials.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: study test check docs bench scale faults test-slow clean
+.PHONY: study test check docs bench scale design faults test-slow clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mim4dd needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -35,6 +35,9 @@ bench: .venv/installed ## iterations, evaluation, per-trial overhead, each as a 
 
 scale: .venv/installed ## what the driver costs: 50, 500 and 5,000 trials that return at once
 	$(BIN)/python tests/benchmarks/scale.py $(ARGS)
+
+design: .venv/installed ## which default design decides most a second: docs/results/design.md
+	$(BIN)/python tests/calibration/design.py $(ARGS)
 
 faults: .venv/installed ## every fault against a running study, as a table (about 15 minutes)
 	$(BIN)/python tests/faults/matrix.py $(ARGS)

@@ -19,7 +19,7 @@ HOUSE = Path(__file__).resolve().parents[2]
 SCRIPT = HOUSE / "studies" / "sensitivity.py"
 FAULTY = Path(__file__).with_name("faulty_study.py")
 # 13 trials of two to three seconds: long enough to be met in their middle.
-SMALL = ["--settings", "3", "--seeds", "0-1", "--protocol", "quick", "--checkpoint-seconds", "0.3"]
+SMALL = ["--settings", "1", "--seeds", "0-1", "--protocol", "quick", "--checkpoint-seconds", "0.3"]
 for assigned in ("iterations=200", "batch_real=16", "width=16", "evaluation.epochs=60", "evaluation.networks=3"):
     SMALL += ["--set", assigned]
 PLANNED = 13

@@ -26,7 +26,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_every_trial_is_a_row_and_the_answer_stands_in_out(undisturbed: Path) -> None:
     out = undisturbed / "out"
     found = rows(out)
-    assert len(found) == 1 + 2 * (3 + 3)
+    assert len(found) == 1 + 2 * (5 + 1)
     assert all(row["result"]["status"] == "ok" for row in found.values())
     for trial, row in found.items():
         left = {path.name for path in (out / "trials" / trial).iterdir()}
@@ -39,6 +39,7 @@ def test_every_trial_is_a_row_and_the_answer_stands_in_out(undisturbed: Path) ->
     assert "The gain of DM + MIM4DD (default) over DM is " in answer
     assert "points [" in answer
     assert "2 pairs are too few to decide" in answer
+    assert "less those with ρ" not in answer, "one setting has no thirds to compare"
     assert "/13]" in (undisturbed / "log").read_text()
 
 
@@ -65,7 +66,9 @@ def test_optuna_has_every_setting_with_its_mean_once(undisturbed: Path) -> None:
     from studies.engine.dashboard import open_storage
 
     found = open_storage(undisturbed / "out" / "optuna.journal", "sensitivity").get_trials()
-    assert sorted(one.user_attrs["role"] for one in found) == ["default", "design", "design", "design"]
+    assert sorted(one.user_attrs["role"] for one in found) == ["design"], (
+        "a default without balance is no point of this space"
+    )
     by_setting = {setting.setting: setting for setting in StudyFolder.read(undisturbed / "out").settings}
     kept = rows(undisturbed / "out")
     for one in found:
@@ -147,5 +150,5 @@ def test_help_and_dry_run_import_neither_torch_nor_ray(tmp_path: Path) -> None:
         )
         imported = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
         assert imported.isdisjoint({"torch", "ray", "mlflow", "torchvision"})
-    assert "58 trials of 20 settings" in ended.stdout
+    assert "141 trials of 15 settings" in ended.stdout
     assert not any(tmp_path.iterdir())

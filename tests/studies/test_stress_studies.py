@@ -180,7 +180,7 @@ def test_sensitivity_on_perturbed_data_is_compared_with_the_clean_study(tmp_path
     found = rows(tmp_path / "out")
     perturbed = [row for row in found if row["config"].get("perturb")]
     # No seed changes full clean data; every seed perturbs them otherwise.
-    assert (len(found) - len(perturbed), len(perturbed)) == (1 + 2 * (3 + 6), 2 * (4 + 6))
+    assert (len(found) - len(perturbed), len(perturbed)) == (1 + 2 * (5 + 6), 2 * (6 + 6))
     assert {row["result"]["selection"] for row in perturbed} == {"noisy"}
     assert {row["result"]["selection"] for row in found if not row["config"].get("perturb")} == {"clean"}
     answer = (tmp_path / "out" / "answer.md").read_text()

@@ -17,12 +17,12 @@ from studies.engine.arms import Arm
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Array
 from studies.engine.space import DUMMY, Axis
-from studies.engine.statistics.slopes import Agreement, Slope
+from studies.engine.statistics.agreement import Agreement
 
 CHOSEN_BY = "validation"  # the metric that all choices read; what is stated is measured on test
 # Importances, surfaces and maps of fewer settings are mostly noise (docs/results/calibration.md).
 ENOUGH_SETTINGS = 32
-Estimated = statistics.Estimate | statistics.Importance | Slope | Agreement
+Estimated = statistics.Estimate | statistics.Importance | Agreement
 
 
 def having(results: Results, *roles: str) -> list[Arm]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from studies.answers.ledger import Part
+from studies.answers.ledger import Part, Ruling
 from studies.answers.parts.drawing import FAINT, INK, PAGE, legend, panels, points_axis
-from studies.answers.sensitivity.analysis import Analysis, default_name
+from studies.answers.results import Contrast, slug
+from studies.answers.sensitivity.analysis import ENOUGH_SETTINGS, Analysis, default_name
 from studies.answers.sensitivity.figures import Look, draw_knob
+from studies.answers.sensitivity.questions import THIRDS, Step
 from studies.answers.sensitivity.surface_figures import DEFAULT, OURS, trust
 from studies.answers.sensitivity.tables import STARRED
-from studies.engine.answer import Cell, Claim, Figure, Quantity, Sentence, Table
+from studies.engine.answer import Cell, Figure, Sentence, Table
 from studies.engine.space import Axis
 from studies.engine.statistics import Estimate
-from studies.engine.statistics.slopes import Agreement, Slope, knob_slopes, rank_agreement
+from studies.engine.statistics.agreement import rank_agreement
 from studies.engine.statistics.surface import LEAST_R_SQUARED
 from studies.engine.wording import decimal, plural
 
@@ -22,19 +24,36 @@ class Comparison:
     """The analyses of one design on clean and on perturbed data, paired by setting.
 
     gains: each tried arm's mean gain, clean and perturbed, NaN without a pair, [tried]; changes: the ruling on each
-    gain's change; slopes: of the gain on each knob, clean, perturbed, and their difference.
+    gain's change; effects: of the declared steps along each knob. agreement: None for few settings.
     """
 
     def __init__(self, clean: Analysis, stressed: Analysis) -> None:
         self.clean, self.stressed, self.space = clean, stressed, clean.space
         self.label = " · ".join(stressed.levels)
         self.gains = clean.gain_means(), stressed.gain_means()
-        designed = [i for i, arm in enumerate(clean.tried) if arm.role == "design"]
-        before, after = (gains[designed] for gains in self.gains)
-        self.slopes = [knob_slopes(clean.units[designed], values) for values in (before, after, after - before)]
-        self.agreement = rank_agreement(before, after)
+        before, after = (gains[clean.designed] for gains in self.gains)
+        self.agreement = rank_agreement(before, after) if len(before) >= ENOUGH_SETTINGS else None
         changes = [clean.results.change(arm.key, stressed.levels) for arm in clean.tried]
         self.changes = clean.ledger.family("changes of gains", changes)
+        self.effects = self._effects()
+
+    def _effects(self) -> list[tuple[Step, Ruling, Ruling, Ruling]]:
+        """Each declared step along a knob: its rulings on clean and on perturbed data, and that on its change."""
+        clean, stressed = (
+            {(step.thirds.axis.key, step.to): (step, ruling) for step, ruling in (*asked.strength, *asked.knobs)}
+            for asked in (self.clean.questions, self.stressed.questions)
+        )
+        shared = [(*clean[key], stressed[key][1]) for key in clean if key in stressed]
+        changes = [self._change_of(step, before, after) for step, before, after in shared]
+        rulings = self.clean.ledger.family("changes of the knobs' effects", changes)
+        return [(*effect, ruling) for effect, ruling in zip(shared, rulings, strict=True)]
+
+    def _change_of(self, step: Step, before: Ruling, after: Ruling) -> Contrast:
+        """The effect of a step on perturbed data less that on clean data."""
+        terms = [*after.contrast.terms, *((-weight, cell) for weight, cell in before.contrast.terms)]
+        what = f"{after.contrast.what} less the same on clean data"
+        id = slug("third-change", step.thirds.axis.short, THIRDS[step.to], *self.stressed.levels)
+        return self.clean.results.contrast(id, what, *terms)
 
 
 def part(clean: Analysis, stressed: Analysis) -> Part:
@@ -42,7 +61,13 @@ def part(clean: Analysis, stressed: Analysis) -> Part:
     comparison = Comparison(clean, stressed)
     optimistic = " (the best on clean validation, chosen on these seeds, so that its clean gain is optimistic)"
     best = _change(comparison, clean.best, optimistic) if clean.best else None
-    sentences = [_change(comparison, 0), _agreement(comparison), best, _slopes(comparison), _moves(comparison)]
+    sentences = [
+        _change(comparison, 0),
+        _agreement(comparison),
+        best,
+        _effects_sentence(comparison),
+        _moves(comparison),
+    ]
     return Part(sentences, [_effects(comparison), _settings(comparison)], [_figure(comparison)])
 
 
@@ -65,34 +90,24 @@ def _agreement(comparison: Comparison) -> Sentence | None:
     return Sentence(
         f"Over {plural(agreement.n, 'setting')}, the gains on clean data and under {comparison.label} have a rank "
         f"correlation of {value} [{low}, {high}], an interval that "
-        f"{'excludes' if _beyond_zero(agreement) else 'includes'} 0.",
+        f"{'excludes' if agreement.low > 0 or agreement.high < 0 else 'includes'} 0.",
         (comparison.stressed.estimate("agreement/settings", what, agreement, agreement.n),),
     )
 
 
-def _beyond_zero(estimate: Slope | Agreement) -> bool:
-    """Whether the interval excludes 0."""
-    return estimate.low is not None and estimate.high is not None and (estimate.low > 0 or estimate.high < 0)
-
-
-def _slopes(comparison: Comparison) -> Sentence | None:
-    """The knobs whose linear effects differ by the bootstrap interval, which is no contrast of sets."""
-    parts: list[str] = []
-    claims: list[Claim] = []
-    for axis, clean, stressed, difference in zip(comparison.space, *comparison.slopes, strict=False):
-        for kind, slope in (("clean", clean), ("perturbed", stressed), ("difference", difference)):
-            what = f"slope of the gain on {axis.symbol}, {kind}"
-            claims.append(comparison.stressed.estimate(f"slope/{axis.symbol}/{kind}", what, slope, slope.n, "points"))
-        if _beyond_zero(difference):
-            parts.append(
-                f"the slope on {axis.symbol} differs ({_across(clean)} clean, {_across(stressed)} perturbed, "
-                f"difference {_across(difference)}, whose unrounded interval excludes 0)"
-            )
-    if not claims:
+def _effects_sentence(comparison: Comparison) -> Sentence | None:
+    """The changes of the knobs' effects by decision."""
+    if not comparison.effects:
         return None
-    effects = "; ".join(parts) or "for no knob does the interval of the difference exclude 0"
-    text = f"Linear effect of each knob on the gain over the knob's range, under {comparison.label} and on clean data"
-    return Sentence(f"{text}: {effects}.", tuple(claims))
+    changes = [f"{_name(step)} by {change.points} ({change.word})" for step, _, _, change in comparison.effects]
+    text = f"From clean data to {comparison.label}, the effects of the knobs change as follows: {'; '.join(changes)}."
+    return Sentence(text, tuple(change.claim for _, _, _, change in comparison.effects))
+
+
+def _name(step: Step) -> str:
+    """`ρ 0.3 to 3 less 0.03 to 0.3`."""
+    symbol = step.thirds.axis.symbol
+    return f"{step.thirds.span(step.to)} less {step.thirds.span(step.of).removeprefix(f'{symbol} ')}"
 
 
 def _moves(comparison: Comparison) -> Sentence | None:
@@ -133,10 +148,6 @@ def _uninformative(comparison: Comparison) -> Sentence:
     )
 
 
-def _across(slope: Slope) -> Quantity:
-    return Quantity(slope.value, slope.low, slope.high, slope.n, "points")
-
-
 def _highest(analysis: Analysis, k: int, axis: Axis) -> str | None:
     """The knob value at which a response curve is highest; None where the curves explain nothing."""
     if not analysis.informative:
@@ -149,25 +160,24 @@ def _highest(analysis: Analysis, k: int, axis: Axis) -> str | None:
 
 
 def _effects(comparison: Comparison) -> Table:
-    rows = []
-    for k, (axis, clean, stressed, difference) in enumerate(zip(comparison.space, *comparison.slopes, strict=False)):
-        rows.append(
-            {
-                "knob": axis.symbol,
-                "effect on clean data": _across(clean),
-                f"under {comparison.label}": _across(stressed),
-                "difference": _across(difference),
-                "best on clean data": _highest(comparison.clean, k, axis),
-                "best on perturbed data": _highest(comparison.stressed, k, axis),
-            }
-        )
+    rows = [
+        {
+            "effect": _name(step),
+            "on clean data": clean.quantity,
+            f"under {comparison.label}": stressed.quantity,
+            "change": change.quantity,
+            "decision on the change": change.word,
+            "p (Holm)": change.judged.difference,
+            "pairs that would decide": change.needed or None,
+        }
+        for step, clean, stressed, change in comparison.effects
+    ]
     return Table.of(
         "stress_effects",
         "What each knob does, clean and perturbed",
         rows,
-        "Linear effect on the gain over the base alone from the lower to the upper end of the knob's range, the "
-        "other knobs held fixed; 95% bootstrap intervals over settings. The last two columns give the value at which "
-        "the response curve is highest.",
+        "Mean test accuracy of the settings in one third of a knob's range less that of those in another, paired by "
+        "seed, with 95% t intervals; the changes are a family of their own, Holm-corrected.",
     )
 
 
@@ -187,7 +197,7 @@ def _settings(comparison: Comparison) -> Table:
         "stress_settings",
         "Every setting on clean and on perturbed data",
         rows,
-        "Gain over the base alone on the same data in validation accuracy, paired by seed, with 95% t intervals. "
+        "Gain over the base alone on the same data in test accuracy, paired by seed, with 95% t intervals. "
         f"{STARRED} the {plural(len(rows) - 1, 'setting')} of a column (the default: by itself), and over the "
         f"{plural(len(rows), 'change')}.",
     )
@@ -221,7 +231,7 @@ def _figure(comparison: Comparison) -> Figure:
     return Figure(
         "stress",
         "The same settings on clean and on perturbed data",
-        "Gain over the base alone on the same data and seeds (validation accuracy). Curves: Gaussian process averaged "
+        "Gain over the base alone on the same data and seeds (test accuracy). Curves: Gaussian process averaged "
         "over the other knobs, with its 95% band, pale and dashed without one where it explains nothing; hollow dots "
         "(clean) and squares (perturbed): settings, mean over seeds; diamonds: "
         f"{default_name(comparison.clean.folder)}. Last panel: the two gains of each setting.",

@@ -1,0 +1,45 @@
+"""The rank agreement of the settings between two kinds of data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mim4dd.seeding import generator
+
+from .means import Array
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Spearman's rank correlation of two lists of settings, with its 95 % bootstrap interval over settings."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def rank_agreement(a: ArrayLike, b: ArrayLike, *, resamples: int = 2000, seed: int = 0) -> Agreement | None:
+    """Whether settings that are better on one kind of data are better on the other.
+
+    None without spread or below 6 settings, where the bootstrap's interval excludes 0 too often without any relation.
+    """
+    left, right = (np.asarray(side, dtype=float) for side in (a, b))
+    complete = np.isfinite(left) & np.isfinite(right)
+    left, right = left[complete], right[complete]
+    n = len(left)
+    if n < 6 or np.ptp(left) == 0 or np.ptp(right) == 0:
+        return None
+    draws = generator("statistics.rank_agreement", seed, n).integers(n, size=(resamples, n))
+    spread = [_spearman(left[rows], right[rows]) for rows in draws if np.ptp(left[rows]) and np.ptp(right[rows])]
+    low, high = np.quantile(spread, [0.025, 0.975])
+    return Agreement(_spearman(left, right), float(low), float(high), n)
+
+
+def _spearman(a: Array, b: Array) -> float:
+    from scipy.stats import rankdata
+
+    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])

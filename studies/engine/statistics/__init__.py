@@ -1,5 +1,6 @@
 """Statistics of a study: arrays in, frozen dataclasses of plain numbers out (JSON through dataclasses.asdict)."""
 
+from .crossed import CrossedComponents, Estimate, SetComponents, crossed_components, set_components
 from .importance import Importance, Importances, knob_importance, settings_to_decide, verdict
 from .interactions import InteractionShares, Share, interaction_shares
 from .intervals import (
@@ -19,16 +20,19 @@ from .selection import (
     Leak,
     Region,
     Regret,
+    SplitChoice,
     best_setting,
     one_standard_error_region,
     regret_of,
     selection_leak,
+    split_choice,
 )
 from .surface import Surface, SurfaceFit, fit_surface
-from .variance import Estimate, VarianceComponents, variance_components
+from .variance import VarianceComponents, variance_components
 
 __all__ = [
     "Best",
+    "CrossedComponents",
     "Estimate",
     "Importance",
     "Importances",
@@ -42,12 +46,15 @@ __all__ = [
     "Regret",
     "ResponseCurve",
     "ResponseMap",
+    "SetComponents",
     "SettingMeans",
     "Share",
+    "SplitChoice",
     "Surface",
     "SurfaceFit",
     "VarianceComponents",
     "best_setting",
+    "crossed_components",
     "fit_surface",
     "holm",
     "interaction_shares",
@@ -61,9 +68,11 @@ __all__ = [
     "response_curves",
     "response_maps",
     "selection_leak",
+    "set_components",
     "set_means",
     "setting_means",
     "settings_to_decide",
+    "split_choice",
     "variance_components",
     "verdict",
 ]

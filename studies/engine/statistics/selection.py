@@ -5,11 +5,13 @@ A setting that lost a seed is not eligible to be best (a mean of fewer sets vari
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .crossed import crossed_components
 from .intervals import PairedInterval, paired_interval
 from .means import Array, set_means
 
@@ -44,6 +46,22 @@ class Regret:
     naive: PairedInterval
     cross_fitted: PairedInterval
     choices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SplitChoice:
+    """A choice on some seeds, to be judged on the others: no seed has a part in both.
+
+    best: the highest mean over the choosing seeds, None if no setting has all of their sets. region: the settings whose
+    mean is within `error` of it, in ascending order, the best included. error: the standard error of the difference of
+    two settings' means over the choosing seeds (None with one of them, where only ties remain). judging: the indices of
+    the other seeds.
+    """
+
+    best: int | None
+    region: tuple[int, ...]
+    error: float | None
+    judging: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -92,8 +110,9 @@ def regret_of(default: int, y: ArrayLike, *, level: float = 0.95) -> Regret:
     naive: paired over seeds, at the setting that is best on these same seeds. It has the winner's curse: it is positive
     on pure noise, and its interval has no guaranteed coverage. cross_fitted: for each seed, choose the best on the
     other seeds and measure its gain over the default on the seed left out, then average: unbiased for the gain of a
-    setting chosen on R - 1 seeds, and may be negative. Its t interval is approximate, since it treats R overlapping
-    choices as independent.
+    setting chosen on R - 1 seeds, and may be negative. Its t interval does not hold, since it treats R overlapping
+    choices as independent: where all of 8 or 16 settings are equal, it excludes 0 in 7 to 9 % of studies of 5 seeds and
+    16 % of 10, and the more seeds, the more often. `split_choice` has no such error.
 
     Shapes: y [S, R, E]; default is an index into S. Seeds that the default lost are counted in `lost`.
     Raises: ValueError if default is not such an index.
@@ -114,6 +133,33 @@ def regret_of(default: int, y: ArrayLike, *, level: float = 0.95) -> Regret:
     chosen = tuple(choice for choice in choices if choice is not None)
     held_out = cells[list(chosen), range(seeds)]
     return Regret(best, default, naive, paired_interval(held_out, cells[default], level), chosen)
+
+
+def split_choice(y: ArrayLike, choosing: Sequence[int]) -> SplitChoice:
+    """Choose a region of settings on the choosing seeds only.
+
+    error = sqrt(2 MS / k), for the mean square of settings x seeds over the k choosing seeds: paired, since seeds shift
+    all settings alike, and pooled over settings, since a setting's own k differences say little about their spread.
+    A setting that lost a choosing seed cannot be chosen.
+
+    Shapes: y [S, R, E]; choosing: indices into R.
+    Raises: ValueError if choosing is empty, repeats a seed, holds an index outside R, or leaves no seed to judge on.
+    Source: Breiman et al. 1984, section 3.4.3 (the 1-SE rule); Stone 1974, "Cross-validatory choice" (the split).
+    """
+    cells = set_means(y)
+    seeds, chosen = cells.shape[1], list(choosing)
+    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) < set(range(seeds)):
+        raise ValueError(f"choosing must name some but not all of seeds 0 to {seeds - 1}, each once, got {chosen}")
+    judging = tuple(seed for seed in range(seeds) if seed not in chosen)
+    seen = cells[:, chosen]
+    best = _argbest(seen, _complete(seen))
+    if best is None:
+        return SplitChoice(None, (), None, judging)
+    paired = crossed_components(seen[:, :, None]).paired
+    error = None if paired is None else float(np.sqrt(2 / len(chosen)) * paired.value)
+    means = seen.mean(axis=1)  # NaN where a choosing seed was lost, and NaN is never above a threshold
+    region = np.flatnonzero(means >= means[best] - (error or 0.0))
+    return SplitChoice(best, tuple(int(index) for index in region), error, judging)
 
 
 def selection_leak(validation: ArrayLike, test: ArrayLike) -> Leak:

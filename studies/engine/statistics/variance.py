@@ -13,16 +13,8 @@ from numpy.typing import ArrayLike
 
 from mim4dd.seeding import generator
 
+from .crossed import Estimate
 from .means import Array, checked, set_means
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with its 95 % bootstrap interval over settings (None below 5 settings)."""
-
-    value: float
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)

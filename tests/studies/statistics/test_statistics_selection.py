@@ -6,7 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from studies.engine.statistics import best_setting, one_standard_error_region, regret_of, selection_leak
+from studies.engine.statistics import (
+    best_setting,
+    one_standard_error_region,
+    regret_of,
+    selection_leak,
+    split_choice,
+)
 
 Y = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [5.5, 4.5, 3.5], [9.0, 9.0, np.nan]])[:, :, None]
 
@@ -77,3 +83,46 @@ def test_all_lost_gives_no_answer() -> None:
     assert one_standard_error_region(y).indices == ()
     assert regret_of(0, y).naive.mean is None
     assert selection_leak(y, y).leak is None
+
+
+def test_a_split_choice_never_sees_the_judging_seeds() -> None:
+    y = np.random.default_rng(3).normal(size=(8, 6, 3))
+    found = split_choice(y, (4, 0, 1))
+    assert found.judging == (2, 3, 5)
+    changed = y.copy()
+    changed[:, [2, 3, 5]] = np.random.default_rng(4).normal(size=(8, 3, 3))
+    changed[2, 3] = np.nan
+    assert split_choice(changed, (4, 0, 1)) == found
+    assert found.best == int(y[:, [4, 0, 1]].mean(axis=(1, 2)).argmax())
+
+
+def test_the_region_of_a_split_choice_is_one_paired_standard_error_wide() -> None:
+    seeds = 10 * np.array([1.0, -2.0, 0.5, 3.0])  # cancel within a seed
+    noise = np.array([[1, -1, 0, 9], [-1, 1, 0, 9], [1, -1, 0, 9], [-1, 1, 0, 9]])
+    y = (np.array([5.0, 4.5, 3.0, 5.0]) + 0.0)[:, None] + seeds + noise
+    y[3, 1] = np.nan
+    found = split_choice(y[:, :, None], (0, 1, 2))
+    assert (found.best, found.region) == (0, (0, 1))
+    rows = (y - y[:3].mean(0))[:3, :3]
+    residual = rows - rows.mean(1, keepdims=True)
+    assert found.error == pytest.approx(np.sqrt(2 / 3 * (residual**2).sum() / 4))
+    alone = split_choice(y[:3, :, None], (2,))
+    assert (alone.region, alone.error) == ((0,), None)
+    with pytest.raises(ValueError, match="some but not all"):
+        split_choice(y[:, :, None], (0, 1, 2, 3))
+    with pytest.raises(ValueError, match="each once"):
+        split_choice(y[:, :, None], (0, 0))
+
+
+def test_a_choice_on_some_seeds_does_not_err_on_the_others_where_leaving_one_out_does() -> None:
+    rng, wrong = np.random.default_rng(5), {"split": 0, "left out": 0}
+    for _ in range(400):
+        y = rng.normal(size=(16, 10, 1))
+        choice, left_out = split_choice(y, range(5)), regret_of(0, y).cross_fitted
+        cells = y[:, list(choice.judging), 0]
+        gain = cells[list(choice.region)].mean(0) - cells[0]
+        t = gain.mean() / (gain.std(ddof=1) / np.sqrt(5)) if np.ptp(gain) else 0.0
+        wrong["split"] += abs(t) > 2.776
+        wrong["left out"] += left_out.low is not None and not left_out.low <= 0 <= (left_out.high or 0)
+    assert wrong["split"] <= 0.08 * 400
+    assert wrong["left out"] >= 0.11 * 400

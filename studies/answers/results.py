@@ -16,7 +16,7 @@ from studies.answers.metrics import METRICS
 from studies.engine.arms import Arm, Curve, Factor, Setting
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Array, Row, TrainingData
-from studies.engine.statistics import CrossedComponents, Interval, crossed_components, mean_interval
+from studies.engine.statistics import Interval, SetComponents, mean_interval, set_components
 from studies.engine.statistics.contrasts import MARGIN
 
 
@@ -156,9 +156,9 @@ class Results:
         """A metric over sets, with its 95% t interval."""
         return mean_interval(self.sets(cell, metric))
 
-    def spread(self, cell: Cell, metric: str = "test") -> CrossedComponents:
+    def spread(self, cell: Cell, metric: str = "test") -> SetComponents:
         """The variance between the sets of a cell, and between the networks of a set."""
-        return crossed_components(self.networks_of(cell, metric)[None])
+        return set_components(self.networks_of(cell, metric))
 
     def judges(self, cell: Cell, metric: str = "test") -> int:
         """The number of networks that evaluate a set of the cell."""

@@ -27,7 +27,14 @@ from studies.answers.sensitivity.questions import split_seeds, thirds
 from studies.engine.design import fixed_design
 from studies.engine.folder import StudyFolder
 from studies.engine.space import Space
-from studies.engine.statistics import CrossedComponents, Surface, chosen_region, crossed_components, fit_surface
+from studies.engine.statistics import (
+    CrossedComponents,
+    Surface,
+    chosen_region,
+    crossed_components,
+    fit_surface,
+    set_components,
+)
 from studies.engine.statistics.contrasts import Judged, judge, three_tests
 from studies.sensitivity import STUDY
 
@@ -86,7 +93,7 @@ def fitted(folder: StudyFolder) -> World:
         assert surface is not None
         surfaces[metric], noises[metric] = surface, noise_of(crossed_components(accuracy))
     gains = results.networks_of(Cell(default.key)) - results.networks_of(Cell(base.key))
-    own = crossed_components(gains[None])
+    own = set_components(gains)
     measured = [row.measured for row in folder.rows.values() if row.config["method"] == "mim"]
     networks = results.networks
     return World(
@@ -96,7 +103,7 @@ def fitted(folder: StudyFolder) -> World:
         noises["test"],
         noises["validation"],
         float(np.nanmean(gains)),
-        Noise(own.seeds.value if own.seeds else 0.0, own.networks.value if own.networks else 0.0),
+        Noise(own.sets.value if own.sets else 0.0, own.networks.value if own.networks else 0.0),
         float(np.median([one["distil_seconds"] for one in measured])),
         float(np.median([one["evaluate_seconds"] for one in measured])) / networks,
     )
@@ -104,9 +111,9 @@ def fitted(folder: StudyFolder) -> World:
 
 def noise_of(found: CrossedComponents) -> Noise:
     """The components that do not cancel between settings."""
-    assert found.setting_seed is not None
-    assert found.setting_network is not None
-    return Noise(found.setting_seed.value, found.setting_network.value)
+    assert found.setting_by_seed is not None
+    assert found.setting_by_network is not None
+    return Noise(found.setting_by_seed.value, found.setting_by_network.value)
 
 
 def gains_at(surface: Surface, units: Array) -> Array:

@@ -37,7 +37,7 @@ def folder_of(path: Path, seeds: int, levels: tuple[float, ...] = LEVELS, noise:
     rng = np.random.default_rng(0)
     base, default = Arm("dm", "mim", {"method.weight": 0.0}, role="base"), Arm("d", "mim", {}, "dm", "default")
     knobs: list[Flat] = [
-        {"method.weight": weight, "method.balance": "gradnorm", "method.temperature": 0.05 * (1 + k % 3)}
+        {"method.weight": weight, "method.balance": "gradnorm", "method.temperature": (0.05, 0.2, 0.7)[k % 3]}
         for k, weight in enumerate(WEIGHTS)
     ]
     arms = [base, default, *(Arm(f"s{k}", "mim", one, "dm", "design") for k, one in enumerate(knobs))]

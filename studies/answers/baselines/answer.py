@@ -148,7 +148,7 @@ def _accuracy(ledger: Ledger) -> Table:
                 "method": arm.name,
                 "test accuracy": Quantity.of(plain, "percent"),
                 "balanced accuracy": Quantity.of(balanced, "percent"),
-                "between sets, points": None if parts.seeds is None else round(100 * parts.seeds.value, 2),
+                "between sets, points": None if parts.sets is None else round(100 * parts.sets.value, 2),
                 "between networks, points": None if parts.networks is None else round(100 * parts.networks.value, 2),
                 "sets × networks": f"{plain.n} × {results.judges(cell)} of {len(results.trials(cell))}",
                 "diverged": results.ended(cell, "diverged"),

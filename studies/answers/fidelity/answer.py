@@ -168,7 +168,7 @@ def _row(comparison: PublishedComparison, arm: str) -> dict[str, Cell]:
         "ours": Quantity.of(ours, "percent"),
         "difference": comparison.gaps[arm].starred if arm in comparison.gaps else None,
         "paired gain over its base": gains[arm].quantity if arm in gains and config else None,
-        "between sets, points": None if parts.seeds is None else round(100 * parts.seeds.value, 2),
+        "between sets, points": None if parts.sets is None else round(100 * parts.sets.value, 2),
         "between networks, points": None if parts.networks is None else round(100 * parts.networks.value, 2),
         "sets × networks": f"{ours.n} × {results.judges(cell)} of {len(results.trials(cell))}",
         "schedule (published)": (", ".join(schedule(config)) or "as published") if config else None,

@@ -79,6 +79,12 @@ class Analysis:
         value: Scalar = self.tried[index].knobs.get(axis.key, self.folder.configuration[axis.key])
         return value
 
+    def place(self, index: int, axis: Axis) -> Scalar:
+        """An arm's value on an axis: of an unbalanced term on the axis of strength, its measured strength."""
+        if self._given(index, axis):
+            return self.value(index, axis)
+        return float(f"{self.rho[index]:.3g}")
+
     def label(self, index: int) -> str:
         """`default` or the setting's number, for ticks and tables."""
         setting = self.results.setting(self.cells[index])
@@ -105,11 +111,8 @@ class Analysis:
         return all(arm.knobs.get(key, flat.get(key)) == value for key, value in axis.given)
 
     def _unit(self, index: int, axis: Axis) -> float:
-        """A tried arm's position on an axis; rounding errors at the ends of the range are clipped.
-
-        An unbalanced term lies on the axis of strength where its measured strength does.
-        """
-        value = self.value(index, axis) if self._given(index, axis) else float(self.rho[index])
+        """A tried arm's position on an axis; rounding errors at the ends of the range are clipped."""
+        value = self.place(index, axis)
         if value != value or (axis.log and float(value) <= 0):
             return float("nan")
         try:
@@ -131,7 +134,8 @@ class Analysis:
         self.surface = statistics.fit_surface(units, gains, symbols)
         self.importances = self._importances(symbols)
         if self.surface is not None:
-            self.curves = statistics.response_curves(self.surface)
+            # One seed does not show the error of the level, so the band is for the shape alone.
+            self.curves = statistics.response_curves(self.surface, level=self.surface.fit.n_seeds > 1)
             if len(self.space) > 1:
                 self.maps = statistics.response_maps(self.surface)
                 self.shares = statistics.interaction_shares(self.surface).pairs

@@ -70,7 +70,7 @@ def _begins(analysis: Analysis, failing: tuple[int, ...]) -> str:
     if np.abs(shares[k] - 0.5) <= np.quantile(chance, 0.95):
         return f"no single knob separates the {plural(len(failing), 'failing setting')} from the healthy ones"
     axis, high = analysis.space[k], shares[k] > 0.5
-    bad, good = ([analysis.value(i, axis) for i in group] for group in (failing, healthy))
+    bad, good = ([analysis.place(i, axis) for i in group] for group in (failing, healthy))
     first, last = (min(bad), max(good)) if high else (max(bad), min(good))
     onward, bound = ("upwards", "up") if high else ("downwards", "down")
     share = max(shares[k], 1 - shares[k])

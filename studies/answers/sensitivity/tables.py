@@ -97,8 +97,8 @@ def _variance(analysis: Analysis) -> Table:
         ("between settings (knobs)", v.settings),
         ("between seeds, common to all settings", v.seeds),
         ("between networks of a seed, common to all settings", v.networks),
-        ("of a setting on a seed (setting × seed)", v.setting_seed),
-        ("of a network on a setting's set (setting × network)", v.setting_network),
+        ("of a setting on a seed (setting × seed)", v.setting_by_seed),
+        ("of a network on a setting's set (setting × network)", v.setting_by_network),
         ("of a set, paired by seed", v.paired),
     ):
         if estimate is not None:

@@ -151,10 +151,10 @@ def _spread(response: Response) -> Table:
     for levels in response.results.levels:
         for arm in response.results.arms:
             parts = response.results.spread(Cell(arm, levels), response.metric)
-            if parts.seeds is not None:
+            if parts.sets is not None:
                 networks = round(100 * parts.networks.value, 2) if parts.networks else None
                 row: dict[str, Entry] = {"training data": " · ".join(levels), "method": response.name(arm)}
-                row["between sets, points"] = round(100 * parts.seeds.value, 2)
+                row["between sets, points"] = round(100 * parts.sets.value, 2)
                 rows.append({**row, "between networks of a set, points": networks})
     return Table.of(
         "spread",

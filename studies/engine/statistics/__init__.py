@@ -1,7 +1,7 @@
 """Statistics of a study: arrays in, frozen dataclasses of plain numbers out (JSON through dataclasses.asdict)."""
 
-from .crossed import CrossedComponents, Estimate, crossed_components
-from .importance import Importance, Importances, knob_importance, settings_to_decide, verdict
+from .crossed import CrossedComponents, Estimate, SetComponents, crossed_components, set_components
+from .importance import Importance, Importances, knob_importance, verdict
 from .interactions import InteractionShares, Share, interaction_shares
 from .intervals import (
     Improvement,
@@ -36,6 +36,7 @@ __all__ = [
     "Ranks",
     "ResponseCurve",
     "ResponseMap",
+    "SetComponents",
     "SettingMeans",
     "Share",
     "Surface",
@@ -54,8 +55,8 @@ __all__ = [
     "response_curves",
     "response_maps",
     "selection_leak",
+    "set_components",
     "set_means",
     "setting_means",
-    "settings_to_decide",
     "verdict",
 ]

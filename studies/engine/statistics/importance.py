@@ -23,7 +23,6 @@ from .means import Array, setting_means
 EVALUATORS = ("fANOVA", "PED-ANOVA")
 ABOVE, BELOW, UNDECIDED = "decided above the noise", "below the noise", "not decided"
 FEWEST = 5
-CAP = 10_000
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,6 @@ class Importance:
     """One knob under one evaluator. value is None without settings; low, high, null95 are None below 5 of them.
 
     null95 is the 95th percentile of the value when the target is permuted; dummy is the value of the dummy knob.
-    settings_to_decide forecasts the number of settings that would decide (see `settings_to_decide`).
     """
 
     knob: str
@@ -42,7 +40,6 @@ class Importance:
     null95: float | None
     dummy: float | None
     verdict: str
-    settings_to_decide: int | None
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ def knob_importance(
     findings = tuple(
         finding
         for row, evaluator in enumerate(EVALUATORS)
-        for finding in _findings(evaluator, names, dummy, drawn[:, row], resamples, n)
+        for finding in _findings(evaluator, names, dummy, drawn[:, row], resamples)
     )
     return Importances(findings, n, means.lost_settings, means.lost_sets, resamples, permutations, trees, quantile)
 
@@ -118,40 +115,25 @@ def verdict(low: float | None, high: float | None, null95: float | None, dummy: 
     return BELOW if high < null95 else UNDECIDED
 
 
-def settings_to_decide(value: float, low: float, null95: float, dummy: float | None, n: int) -> int | None:
-    """The number of settings at which the lower bound would exceed the noise, or None.
-
-    Rule: the value is taken as constant; its distance to the lower bound and the noise (the larger of null95 and dummy)
-    both shrink as 1/sqrt(n), so n' = n ((value - low + noise) / value)^2, rounded up. None if the value does not exceed
-    the dummy's (then it may never do so), or above 10 000.
-    """
-    if value <= (dummy or 0.0):
-        return None
-    needed = math.ceil(n * ((value - low + max(null95, dummy or 0.0)) / value) ** 2)
-    return max(needed, n + 1) if needed <= CAP else None
-
-
 def _findings(
-    evaluator: str, names: Sequence[str], dummy: str | None, drawn: Array, resamples: int, n: int
+    evaluator: str, names: Sequence[str], dummy: str | None, drawn: Array, resamples: int
 ) -> list[Importance]:
     """The findings of one evaluator.
 
     Shapes: drawn [1 + resamples + permutations, d], or [1, d] with too few settings, or [0, d] without any.
     """
     if len(drawn) == 0:
-        return [Importance(knob, evaluator, None, None, None, None, None, UNDECIDED, None) for knob in names]
+        return [Importance(knob, evaluator, None, None, None, None, None, UNDECIDED) for knob in names]
     floor = None if dummy is None else float(drawn[0, list(names).index(dummy)])
     findings = []
     for column, knob in enumerate(names):
         value = float(drawn[0, column])
         if len(drawn) == 1:
-            findings.append(Importance(knob, evaluator, value, None, None, None, floor, UNDECIDED, None))
+            findings.append(Importance(knob, evaluator, value, None, None, None, floor, UNDECIDED))
             continue
         low, high = _interval(value, drawn[1 : 1 + resamples, column], 1.0 if evaluator == "fANOVA" else math.inf)
         null95 = float(np.quantile(drawn[1 + resamples :, column], 0.95))
-        decision = verdict(low, high, null95, floor)
-        needed = settings_to_decide(value, low, null95, floor, n) if decision == UNDECIDED else None
-        findings.append(Importance(knob, evaluator, value, low, high, null95, floor, decision, needed))
+        findings.append(Importance(knob, evaluator, value, low, high, null95, floor, verdict(low, high, null95, floor)))
     return findings
 
 

@@ -20,13 +20,15 @@ class SettingMeans:
 
     Shapes: values [n]; kept [n] indices into the S settings; errors [n] standard errors for comparing settings, or None
     with one seed. level_error: standard error of the level common to all settings, from the spread of the seeds'
-    effects (None with one seed). lost_settings: settings without any set; lost_sets: all sets without an accuracy.
+    effects (None with one seed). seeds: those with a set. lost_settings: settings without any set; lost_sets: all sets
+    without an accuracy.
     """
 
     values: Array
     errors: Array | None
     kept: NDArray[np.int64]
     level_error: float | None
+    seeds: int
     lost_settings: int
     lost_sets: int
 
@@ -66,7 +68,7 @@ def setting_means(y: ArrayLike) -> SettingMeans:
     kept = np.flatnonzero(present.any(axis=1))
     settings, lost = len(cells), int((~present).sum())
     if len(kept) == 0:
-        return SettingMeans(np.empty(0), None, kept, None, settings, lost)
+        return SettingMeans(np.empty(0), None, kept, None, 0, settings, lost)
     cells, present = cells[kept], present[kept]
     rows, columns = np.nonzero(present)
     target = cells[rows, columns]
@@ -82,4 +84,4 @@ def setting_means(y: ArrayLike) -> SettingMeans:
     if spare > 0:
         residual = float(((target - design @ fit) ** 2).sum() / spare)
         errors = np.sqrt(residual / present.sum(axis=1))
-    return SettingMeans(values, errors, kept, level, settings - len(kept), lost)
+    return SettingMeans(values, errors, kept, level, len(seeds), settings - len(kept), lost)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import cho_solve, solve_triangular
+from scipy.linalg import cho_solve
 
 from mim4dd.seeding import integer
 
@@ -38,12 +38,13 @@ class SurfaceFit:
     slightly optimistic since the length scales are fixed; below about 0 the surface predicts no better than the mean.
     length_scales: in units of a knob's range, long for a knob of little effect. noise: typical standard error of a
     setting's mean, in units of y; noise_known: whether it is from the seeds, as opposed to fitted. level_error:
-    standard error of the level of the whole surface, due to the seeds that all settings share; no band includes it
-    (None with one seed). flat: knobs whose length scale is at its upper bound, so that the surface shows no effect.
-    warnings: other warnings from the optimizer of the length scales.
+    standard error of the level of the whole surface, due to the n_seeds that all settings share (None with one seed).
+    flat: knobs whose length scale is at its upper bound, so that the surface shows no effect. warnings: other warnings
+    from the optimizer of the length scales.
     """
 
     n_settings: int
+    n_seeds: int
     lost_settings: int
     lost_sets: int
     r_squared: float
@@ -65,14 +66,13 @@ class Surface:
     """A fitted surface, from which other functions compute results; only `fit` is a result itself.
 
     Standardised: z [S] = (mean accuracy - centre) / scale, with noise [S] its known variances; posterior mean
-    k(., x) @ weights; lower = chol(k(x, x) + noise).
+    k(., x) @ weights for the most likely kernel.
     """
 
     names: tuple[str, ...]
     x: Array
     z: Array
     noise: Array
-    lower: Array
     weights: Array
     kernel: Kernel
     centre: float
@@ -82,10 +82,6 @@ class Surface:
     def prior(self, a: Array, b: Array) -> Array:
         """Prior covariance of the standardised surface between points a [n, d] and b [m, d]: [n, m]."""
         return np.asarray(self.kernel(a, b))
-
-    def explained(self, cross: Array) -> Array:
-        """lower^-1 cross^T, whose squares sum to the explained variance. Shapes: cross [n, S], out [S, n]."""
-        return np.asarray(solve_triangular(self.lower, cross.T, lower=True))
 
 
 def fit_surface(
@@ -111,6 +107,7 @@ def fit_surface(
     scales = _length_scales(process.kernel_, len(names))
     fit = SurfaceFit(
         n_settings=len(points),
+        n_seeds=means.seeds,
         lost_settings=means.lost_settings,
         lost_sets=means.lost_sets,
         r_squared=_leave_one_out(process.L_, z),
@@ -121,9 +118,7 @@ def fit_surface(
         flat=tuple(name for name, scale in zip(names, scales, strict=True) if scale > 0.98 * LONGEST),
         warnings=warning_texts,
     )
-    return Surface(
-        tuple(names), points, z, process.alpha, process.L_, process.alpha_, process.kernel_, centre, scale, fit
-    )
+    return Surface(tuple(names), points, z, process.alpha, process.alpha_, process.kernel_, centre, scale, fit)
 
 
 def _fitted(

@@ -1,4 +1,4 @@
-"""Crossed variance components: unbiased, equal to the mean squares, with intervals that cover."""
+"""Crossed variance components: equal to the textbook mean squares, intervals that cover, losses counted."""
 
 import dataclasses
 import json
@@ -7,96 +7,135 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from studies.engine.statistics import CrossedComponents, crossed_components
+from studies.engine.statistics import crossed_components, set_components
+from studies.engine.statistics.crossed import complete_table
 
-SDS = {"settings": 3.0, "seeds": 1.0, "networks": 1.2, "setting_seed": 2.0, "setting_network": 1.5}
-
-
-def simulated(S: int, R: int, E: int, seed: int = 0, **sds: float) -> np.ndarray:
-    rng, of = np.random.default_rng(seed), SDS | sds
-    return (
-        0.5
-        + of["settings"] * rng.normal(size=(S, 1, 1))
-        + of["seeds"] * rng.normal(size=(1, R, 1))
-        + of["networks"] * rng.normal(size=(1, R, E))
-        + of["setting_seed"] * rng.normal(size=(S, R, 1))
-        + of["setting_network"] * rng.normal(size=(S, R, E))
-    )
+# Standard deviations: settings, seeds, networks, setting x seed, setting x network; as on digits, in points.
+DIGITS = (0.2, 0.9, 1.9, 0.1, 0.65)
 
 
-def values(found: CrossedComponents, name: str) -> tuple[float, float, float]:
-    estimate = getattr(found, name)
-    assert estimate is not None
-    assert estimate.low is not None
-    assert estimate.high is not None
-    return estimate.value, estimate.low, estimate.high
+def simulated(S: int, R: int, E: int, sds: tuple[float, ...], seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    shapes = ((S, 1, 1), (1, R, 1), (1, R, E), (S, R, 1), (S, R, E))
+    return np.asarray(88 + sum(sd * rng.normal(size=shape) for sd, shape in zip(sds, shapes, strict=True)))
 
 
 def test_components_are_recovered_on_average() -> None:
-    found = [crossed_components(simulated(32, 5, 4, seed)) for seed in range(80)]
-    for name, truth in SDS.items():
-        squares = np.array([values(one, name)[0] ** 2 for one in found])
-        # A negative estimate counts as 0, which for the small components biases the mean a little upwards.
-        assert abs(squares.mean() - truth**2) < 4 * squares.std(ddof=1) / np.sqrt(len(squares)) + 0.05
+    names = ("settings", "seeds", "networks", "setting_by_seed", "setting_by_network")
+    found = [crossed_components(simulated(24, 6, 4, (3, 4, 2, 2, 1.5), seed)) for seed in range(60)]
+    for name, truth in zip(names, (3, 4, 2, 2, 1.5), strict=True):
+        values = np.array([getattr(one, name).value ** 2 for one in found])
+        assert abs(values.mean() - truth**2) < 4 * values.std(ddof=1) / np.sqrt(len(values))
 
 
-@pytest.mark.parametrize(("S", "R", "E"), [(9, 10, 5), (64, 5, 5), (16, 3, 5)])
-def test_intervals_cover(S: int, R: int, E: int) -> None:
-    truth = SDS | {"paired": (SDS["setting_seed"] ** 2 + SDS["setting_network"] ** 2 / E) ** 0.5}
-    truth["effect_to_paired"] = truth["settings"] / truth["paired"]
-    covered = dict.fromkeys(truth, 0)
-    runs = 150
-    for seed in range(runs):
-        found = crossed_components(simulated(S, R, E, 1000 + seed))
-        for name, value in truth.items():
-            _, low, high = values(found, name)
-            covered[name] += low <= value <= high
-    # Below 133 of 150 a coverage of 95 % has a probability of 0.001.
-    assert min(covered.values()) >= stats.binom.ppf(0.001, runs, 0.95), covered
-
-
-def test_shared_seeds_and_networks_cancel_from_the_paired_error() -> None:
-    y = simulated(12, 4, 3)
-    shifted = y + np.random.default_rng(1).normal(size=(1, 4, 3)) * 50
-    assert values(crossed_components(shifted), "paired") == pytest.approx(values(crossed_components(y), "paired"))
-
-
-def test_the_paired_error_is_the_interaction_mean_square_with_its_chi_square_interval() -> None:
-    y = simulated(12, 4, 3)
-    cells = y.mean(axis=2)
-    residual = cells - cells.mean(1)[:, None] - cells.mean(0) + cells.mean()
-    df = 11 * 3
-    square = (residual**2).sum() / df
-    value, low, high = values(crossed_components(y), "paired")
-    assert value == pytest.approx(square**0.5)
-    exact = np.sqrt(square * df / stats.chi2.ppf([0.975, 0.025], df))
-    assert (low, high) == pytest.approx(tuple(exact), rel=0.02)
-
-
-def test_one_setting_has_seeds_and_networks() -> None:
-    y = simulated(1, 6, 4)
+def test_point_estimates_are_the_mean_squares_worked_by_sums() -> None:
+    y = simulated(6, 4, 3, (3, 1, 2, 1.5, 1))
+    S, R, E = y.shape
+    cell = y.mean(2)
+    interaction = sum(
+        (cell[s, r] - cell[s].mean() - cell[:, r].mean() + cell.mean()) ** 2 for s in range(S) for r in range(R)
+    )
+    ms_cell = E * interaction / ((S - 1) * (R - 1))
+    ms_setting = R * E * cell.mean(1).var(ddof=1)
     found = crossed_components(y)
-    within, means = y[0].var(axis=1, ddof=1).mean(), y[0].mean(axis=1)
-    assert values(found, "networks")[0] == pytest.approx(within**0.5)
-    assert values(found, "seeds")[0] == pytest.approx(max(0.0, means.var(ddof=1) - within / 4) ** 0.5)
-    assert (found.settings, found.paired, found.effect_to_paired) == (None, None, None)
+    assert found.settings is not None
+    assert found.paired is not None
+    assert found.paired_error is not None
+    assert found.effect_to_paired is not None
+    assert found.settings.value**2 == pytest.approx((ms_setting - ms_cell) / (R * E))
+    assert found.paired.value == pytest.approx(np.sqrt(ms_cell / E))
+    assert found.effect_to_paired.value == pytest.approx(found.settings.value / found.paired.value)
+    low, high = found.paired.low, found.paired.high
+    df = (S - 1) * (R - 1)
+    assert (low, high) == pytest.approx([np.sqrt(ms_cell / E * df / stats.chi2.ppf(p, df)) for p in (0.975, 0.025)])
+    assert found.paired_error.value == pytest.approx(np.sqrt(2) * found.paired.value)
 
 
-def test_lost_sets_leave_a_balanced_rest_and_are_counted() -> None:
-    y = simulated(6, 5, 3)
-    lost = y.copy()
-    lost[5, 1:] = np.nan
-    lost[0, 4] = np.nan
-    found = crossed_components(lost)
-    assert (found.n_settings, found.n_seeds, found.lost) == (5, 4, 5)
-    assert values(found, "settings") == values(crossed_components(y[:5, :4]), "settings")
+def test_paired_is_the_noise_that_stays_in_a_difference_within_a_seed() -> None:
+    y = simulated(2, 4000, 5, (0, *DIGITS[1:]))
+    found = crossed_components(y)
+    differences = y[0].mean(1) - y[1].mean(1)
+    assert found.paired_error is not None
+    assert found.paired_error.value == pytest.approx(differences.std(ddof=1))
+    assert found.paired_error.value == pytest.approx(np.sqrt(2 * (0.1**2 + 0.65**2 / 5)), rel=0.05)
 
 
-def test_equal_accuracies_have_no_spread_and_few_numbers_no_estimate() -> None:
-    flat = crossed_components(np.full((4, 3, 2), 0.7))
-    assert values(flat, "settings") == (0, 0, 0)
-    assert flat.effect_to_paired is None
-    for y in (np.full((3, 2, 2), np.nan), np.ones((1, 1, 1)), np.ones((4, 1, 1))):
-        found = crossed_components(y)
-        assert found.settings is None
-        json.dumps(dataclasses.asdict(found), allow_nan=False)
+@pytest.mark.parametrize("shape", [(8, 3, 3), (32, 5, 5)])
+def test_intervals_cover(shape: tuple[int, int, int]) -> None:
+    E, runs = shape[2], 150
+    truths = dict(zip(("settings", "seeds", "networks", "setting_by_seed", "setting_by_network"), DIGITS, strict=True))
+    truths["paired"] = np.sqrt(DIGITS[3] ** 2 + DIGITS[4] ** 2 / E)
+    truths["effect_to_paired"] = DIGITS[0] / truths["paired"]
+    covered = dict.fromkeys(truths, 0)
+    for seed in range(runs):
+        found = crossed_components(simulated(*shape, DIGITS, seed))
+        for name, truth in truths.items():
+            one = getattr(found, name)
+            covered[name] += one.low <= truth <= one.high
+    assert min(covered.values()) >= 0.89 * runs
+    assert max(covered.values()) <= runs
+
+
+def test_one_setting_separates_sets_from_networks() -> None:
+    covered = {"sets": 0, "networks": 0}
+    for seed in range(150):
+        found = set_components(simulated(1, 5, 5, DIGITS, seed)[0])
+        for name, truth in (("sets", np.hypot(0.9, 0.1)), ("networks", np.hypot(1.9, 0.65))):
+            one = getattr(found, name)
+            covered[name] += one.low <= truth <= one.high
+    assert min(covered.values()) >= 0.89 * 150
+    y = simulated(1, 4, 3, (0, 1, 1, 0, 0))[0]
+    between, within = y.mean(1).var(ddof=1), y.var(1, ddof=1).mean()
+    found = set_components(y)
+    assert found.sets is not None
+    assert found.networks is not None
+    assert found.sets.value**2 == pytest.approx(max(between - within / 3, 0))
+    assert found.networks.value**2 == pytest.approx(within)
+
+
+def test_unequal_networks_keep_the_sets_unbiased() -> None:
+    found = []
+    for seed in range(300):
+        y = simulated(1, 6, 5, (0, 2, 1.5, 0, 0), seed)[0]
+        y[0, 1:], y[1, 3:] = np.nan, np.nan
+        sets = set_components(y).sets
+        assert sets is not None
+        found.append(sets.value**2)
+    assert abs(np.mean(found) - 4) < 4 * np.std(found, ddof=1) / np.sqrt(len(found))
+
+
+def test_the_complete_table_gives_up_what_costs_least() -> None:
+    y = simulated(10, 4, 3, DIGITS)
+    y[3] = np.nan
+    y[4, 1] = np.nan
+    y[5, 2, 0] = np.nan
+    found = crossed_components(y)
+    assert (found.n_settings, found.n_seeds, found.lost_settings, found.lost_seeds) == (7, 4, 3, 0)
+    assert found == dataclasses.replace(crossed_components(np.delete(y, [3, 4, 5], axis=0)), lost_settings=3)
+    most = simulated(10, 4, 3, DIGITS)
+    most[:7, 2] = np.nan
+    assert complete_table(most).shape == (10, 3, 3)
+    padded = np.concatenate([y[:3], np.full((3, 4, 2), np.nan)], axis=2)
+    assert complete_table(padded).shape == (3, 4, 3)
+
+
+@pytest.mark.parametrize("shape", [(8, 1, 3), (1, 8, 3), (8, 3, 1), (2, 2, 2)])
+def test_degenerate_designs_answer_none_where_a_component_cannot_be_seen(shape: tuple[int, int, int]) -> None:
+    found = crossed_components(simulated(*shape, (1, 1, 1, 1, 1)))
+    assert (found.settings is None) == (min(shape[:2]) < 2)
+    assert (found.setting_by_seed is None) == (shape[2] == 1 or min(shape[:2]) < 2)
+    sets = set_components(simulated(*shape, (1, 1, 1, 1, 1))[0])
+    assert (sets.sets is None) == (shape[1] == 1)
+    assert (sets.networks is None) == (shape[2] == 1)
+    json.dumps([dataclasses.asdict(found), dataclasses.asdict(sets)], allow_nan=False)
+
+
+def test_equal_scores_and_lost_ones() -> None:
+    equal = crossed_components(np.full((8, 3, 2), 0.1))
+    assert equal.settings is not None
+    assert (equal.settings.value, equal.settings.high, equal.effect_to_paired) == (0.0, 0.0, None)
+    nothing = crossed_components(np.full((8, 3, 2), np.nan))
+    assert (nothing.paired, nothing.n_settings, nothing.lost_settings) == (None, 0, 8)
+    assert set_components(np.full((3, 2), np.nan)).lost_sets == 3
+    y = simulated(8, 3, 2, DIGITS)
+    assert crossed_components(y) == crossed_components(y)

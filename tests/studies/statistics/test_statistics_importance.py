@@ -2,12 +2,11 @@
 
 import dataclasses
 import json
-import math
 
 import numpy as np
 import pytest
 
-from studies.engine.statistics import Importance, knob_importance, settings_to_decide, verdict
+from studies.engine.statistics import Importance, knob_importance, verdict
 from studies.engine.statistics.design import even_points
 from studies.engine.statistics.evaluators import fanova, ped_anova, ped_quantile
 
@@ -33,7 +32,6 @@ def test_a_known_function_ranks_right_and_its_strong_knob_is_decided() -> None:
     values = [fan[name].value for name in NAMES]
     assert values == sorted(values, key=lambda value: -(value or 0))
     assert fan["a"].verdict == "decided above the noise"
-    assert fan["a"].settings_to_decide is None
     ped = by_knob(found.findings, "PED-ANOVA")
     assert (ped["a"].value or 0) > (ped["dummy"].value or 0)
     assert ped["a"].dummy == ped["dummy"].value
@@ -77,19 +75,6 @@ def test_the_top_share_holds_five_settings_where_a_tenth_would_not() -> None:
     assert [ped_quantile(n) for n in (5, 16, 64)] == [0.5, 5 / 16, 0.1]
 
 
-def test_verdict_and_forecast_follow_their_rules() -> None:
-    assert verdict(0.5, 0.9, 0.4, 0.1) == "decided above the noise"
-    assert verdict(0.5, 0.9, 0.4, 0.6) == "not decided"
-    assert verdict(0.0, 0.3, 0.4, 0.1) == "below the noise"
-    assert verdict(None, None, None, 0.1) == "not decided"
-    needed = settings_to_decide(0.5, 0.2, 0.4, 0.1, 16)
-    assert needed == math.ceil(16 * (0.7 / 0.5) ** 2)
-    shrink = math.sqrt(16 / needed)
-    assert 0.5 - 0.3 * shrink >= 0.4 * shrink
-    assert settings_to_decide(0.1, 0.0, 0.4, 0.1, 16) is None
-    assert settings_to_decide(0.001, 0.0, 0.4, 0.0005, 16) is None
-
-
 def test_lost_settings_are_counted_and_few_or_no_settings_are_not_decided() -> None:
     x, y = design(8)
     y[3] = np.nan
@@ -129,3 +114,10 @@ def test_half_samples_cover_the_expected_importance() -> None:
         bounds.append((first.low or 0, first.high or 0))
     expected = np.mean(values)
     assert np.mean([low <= expected <= high for low, high in bounds]) >= 0.9
+
+
+def test_the_verdict_follows_its_rule() -> None:
+    assert verdict(0.5, 0.9, 0.4, 0.1) == "decided above the noise"
+    assert verdict(0.5, 0.9, 0.4, 0.6) == "not decided"
+    assert verdict(0.0, 0.3, 0.4, 0.1) == "below the noise"
+    assert verdict(None, None, None, 0.1) == "not decided"

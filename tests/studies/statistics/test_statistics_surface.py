@@ -9,6 +9,8 @@ from scipy import integrate
 
 from studies.engine.statistics import fit_surface, interaction_shares, response_curves, response_maps
 from studies.engine.statistics.design import even_points
+from studies.engine.statistics.posterior import posterior_average, posterior_hyperparameters
+from studies.engine.statistics.response import MISFIT
 
 NAMES = ("a", "b", "dummy")
 
@@ -44,13 +46,45 @@ def test_the_average_over_other_knobs_and_its_variance_match_a_direct_joint_post
     x = even_points(16, 3, "joint")
     surface = fit_surface(x, scores(x, additive(x)), NAMES)
     assert surface is not None
-    curve = response_curves(surface, points=3, over=32)[0]
-    nodes = even_points(32, 3)
-    nodes[:, 0] = 0.5
-    cross = surface.prior(nodes, surface.x)
-    covariance = surface.prior(nodes, nodes) - cross @ np.linalg.inv(surface.lower @ surface.lower.T) @ cross.T
-    assert curve.mean[1] == pytest.approx(surface.centre + surface.scale * (cross @ surface.weights).mean())
-    assert (curve.high[1] - curve.low[1]) / 2 == pytest.approx(1.96 * surface.scale * covariance.mean() ** 0.5, 1e-3)
+    theta = surface.kernel.theta
+    groups = np.repeat(even_points(32, 3)[None], 2, axis=0)
+    groups[:, :, 0] = np.array([[0.5], [0.9]])
+    means, variances = posterior_average(surface, theta, groups)
+    inverse = np.linalg.inv(surface.kernel(x) + np.diag(surface.noise))
+    for nodes, mean, variance in zip(groups, means, variances, strict=True):
+        cross = surface.prior(nodes, surface.x)
+        assert mean == pytest.approx((cross @ inverse @ surface.z).mean())
+        assert variance == pytest.approx((surface.prior(nodes, nodes) - cross @ inverse @ cross.T).mean(), rel=1e-3)
+
+
+def test_a_band_averages_over_length_scales_and_is_as_wide_as_said() -> None:
+    x = even_points(16, 3, "joint")
+    surface = fit_surface(x, scores(x, additive(x)), NAMES)
+    assert surface is not None
+    curve = response_curves(surface, points=3, over=32, samples=5)[0]
+    groups = even_points(32, 3)[None].copy()
+    groups[:, :, 0] = 0.5
+    drawn = [posterior_average(surface, theta, groups) for theta in posterior_hyperparameters(surface, samples=5)]
+    means, variances = np.array(drawn)[:, :, 0].T
+    assert curve.mean[1] == pytest.approx(surface.centre + surface.scale * means.mean())
+    half = MISFIT * 1.96 * surface.scale * np.sqrt(variances.mean() + means.var())
+    assert (curve.high[1] - curve.low[1]) / 2 == pytest.approx(half, rel=1e-4)
+
+
+def test_a_band_with_the_level_is_wider_by_the_t_interval_of_the_seeds() -> None:
+    x = even_points(16, 3, "level")
+    y = scores(x, additive(x), R=3, common=3.0)
+    surface = fit_surface(x, y, NAMES)
+    assert surface is not None
+    shape, whole = response_curves(surface, points=5)[0], response_curves(surface, level=True, points=5)[0]
+    assert whole.mean == shape.mean
+    level = 4.302653 * y.mean(axis=(0, 2)).std(ddof=1) / np.sqrt(3)
+    halves = [(np.array(one.high) - np.array(one.low)) / 2 for one in (shape, whole)]
+    assert halves[1] == pytest.approx(np.hypot(halves[0], level))
+    alone = fit_surface(x, y[:, :1], NAMES)
+    assert alone is not None
+    with pytest.raises(ValueError, match="two seeds"):
+        response_curves(alone, level=True)
 
 
 def test_seed_effects_shared_by_all_settings_are_no_noise() -> None:

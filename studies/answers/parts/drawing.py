@@ -196,9 +196,10 @@ def star(axes: Axes, x: float, top: float, colour: str) -> None:
     axes.annotate("★", (x, top), (0, 1), textcoords="offset points", ha="center", va="bottom", fontsize=8, color=colour)
 
 
-def colour_bar(drawing: Drawing, mesh: ScalarMappable, axes: Sequence[Axes], label: str, decimals: int = 0) -> None:
-    """Add a colour bar in percent beside these panels."""
+def colour_bar(drawing: Drawing, mesh: ScalarMappable, axes: Sequence[Axes], label: str, points: bool = False) -> None:
+    """Add a colour bar beside these panels, in percent, or for differences in points."""
+    scale = FuncFormatter(lambda value, _: _signed(value)) if points else PercentFormatter(1.0, decimals=0)
     with fonts():
-        bar = drawing.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02, format=PercentFormatter(1.0, decimals=decimals))
+        bar = drawing.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02, format=scale)
         bar.set_label(label)
     bar.outline.set_visible(False)

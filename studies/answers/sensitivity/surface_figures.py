@@ -90,7 +90,7 @@ def interactions(analysis: Analysis) -> Figure | None:
             if share.knobs == (pair.first, pair.second):
                 title = f"interaction {share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
                 axes.set_title(title, fontsize=8)
-    colour_bar(drawing, mesh, grid, f"gain over {analysis.base.name} (points)", 1)
+    colour_bar(drawing, mesh, grid, f"gain over {analysis.base.name} (points)", points=True)
     return Figure(
         "interactions",
         "Do the knobs interact?",

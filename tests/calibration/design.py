@@ -237,7 +237,7 @@ def page(world: World, folder: StudyFolder, runs: int) -> str:
         "",
         "Three statements: does the default differ from the base, does the strength of the term matter (a gain, a loss "
         "or no difference beyond half a point is decided between its middle third and the lower or the upper one), and "
-        "does the best region, chosen on the first three tenths of the seeds, differ from the base on the others? Four "
+        "does the best region, chosen on the first fifth of the seeds, differ from the base on the others? Four "
         "contrasts, one family.",
         "",
         "## Candidates, simulated",

@@ -101,8 +101,8 @@ class Questions:
 
 
 def split_seeds(seeds: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The seeds to choose on and those to judge on: the first three tenths, while the others are enough to decide."""
-    choosing = max(1, min(round(0.3 * len(seeds)), len(seeds) - FEWEST_PAIRS)) if len(seeds) > 1 else 0
+    """The seeds to choose on and those to judge on: the first fifth, while the others are enough to decide."""
+    choosing = max(1, min(round(0.2 * len(seeds)), len(seeds) - FEWEST_PAIRS)) if len(seeds) > 1 else 0
     return tuple(seeds[:choosing]), tuple(seeds[choosing:])
 
 

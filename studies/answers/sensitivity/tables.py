@@ -58,7 +58,7 @@ def strength(analysis: Analysis, cell: Cell) -> dict[str, Entry]:
     for name, metric in (("ρ, measured", "rho"), ("λ, effective", "effective_weight")):
         values = analysis.results.sets(cell, metric)
         known = np.isfinite(values)
-        entries[name] = f"{values[known].mean():.2g}" if known.any() else None
+        entries[name] = f"{values[known].mean():.3g}" if known.any() else None
     return entries
 
 

@@ -22,7 +22,6 @@ SUITES = (
     "imbalance-digits-bases",
     "imbalance-fashion",
 )
-BEST = "temperature=0.0786,weight=37.3,layer_decay=0.549,embedding=128"
 
 # An interval, an accuracy, a difference, a p-value.
 MEASURED = (
@@ -170,14 +169,6 @@ def test_what_findings_says_of_all_suites(fill: ModuleType) -> None:
     assert gain["id"] == "gain/mim:base=dm,weight=80"
     for folder in ("noise-fashion", "noise-cifar10n"):
         assert not any(id.startswith("selection/") for id in fill.claims(folder)), "noisy labels chose another method"
-
-
-@pytest.mark.parametrize(
-    "folder", [f"sensitivity-{name}" for name in ("digits-16x3", "digits-64x5", "digits-dc", "digits-dsa")]
-)
-def test_the_best_setting_is_the_one_named(fill: ModuleType, folder: str) -> None:
-    found = [one for one in fill.matching(folder, "mean/validation/*") if "mim" in one["id"]]
-    assert BEST in max(found, key=lambda one: one["estimate"])["id"]
 
 
 def test_rows_with_few_pairs_decide_nothing(fill: ModuleType) -> None:

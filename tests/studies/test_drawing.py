@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from studies.answers.parts.response import Response
 from studies.answers.results import Results
 from studies.answers.sensitivity.analysis import Analysis
 from studies.answers.sensitivity.figures import draw_figures
+from studies.engine import statistics
 from studies.engine.answer import Figure
 from studies.engine.arms import Arm, Setting
 from studies.engine.statistics import Interval
@@ -168,8 +170,12 @@ def test_undecided_cells_of_the_failure_map_are_hatched() -> None:
 
 @pytest.fixture(scope="module")
 def analysis() -> Analysis:
-    ledger = Ledger(Results(folder_of("sensitivity-fashion-quick")))
-    return Analysis(ledger, ledger.results.levels[0])
+    """That of 64 settings; importances of fewer draws, for they take a minute."""
+    few = partial(statistics.knob_importance, resamples=4, permutations=4, trees=4, resample_trees=4)
+    ledger = Ledger(Results(folder_of("sensitivity-digits-64x5")))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(statistics, "knob_importance", few)
+        return Analysis(ledger, ledger.results.levels[0])
 
 
 @pytest.mark.parametrize("r_squared", [-0.2, LEAST_R_SQUARED - 0.01, LEAST_R_SQUARED, 0.62])

@@ -1,14 +1,16 @@
 """How sensitive is MIM4DD to its temperature, weight, layer decay and embedding size?
 
-    python studies/sensitivity.py                      # digits, 16 Sobol settings x 3 seeds, on this machine
+    python studies/sensitivity.py                      # digits, 9 settings x 10 seeds, on this machine
     python studies/sensitivity.py --quick              # the smallest honest run
     python studies/sensitivity.py --address auto       # on the Ray cluster of this machine
     python studies/sensitivity.py --dataset fashion_mnist --data-root DATA_ROOT --set iterations=100
 
-Each trial distils and evaluates one synthetic set; a setting is judged over its seeds, in pairs with the paper's
-default and with the base method alone. The answer stands in OUT/report.html and OUT/answer.md: the importance of each
-knob with a noise floor, its response curve, the interaction map, the region within one standard error of the best, the
-regret of the default, seed noise against knob effect, and the gain over the base alone.
+Each trial distils and evaluates one synthetic set; settings vary the strength of the MI term (the norm of its pixel
+gradient over that of its base's), its temperature, layer decay and embedding size. The answer stands in OUT/report.html
+and OUT/answer.md. Declared contrasts are decided: the default against the base, the strength, the best region (chosen
+on some seeds, judged on the others), each other knob, and the term against a longer step of the base alone. With 32
+settings and more it has the importance of each knob with a noise floor, response curves, and interaction maps.
+--range weight=LOW:HIGH searches the weight without balance instead of the strength.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ STUDY = Study(
     name="sensitivity",
     title="How sensitive is MIM4DD to its hyperparameters?",
     question=(
-        "A reviewer asks how the accuracy depends on the temperature tau, the weight lambda, the layer decay beta and "
-        "the embedding size, and whether the paper's defaults are a lucky point."
+        "A reviewer asks how the accuracy depends on the weight lambda (and so on the strength of the term), the "
+        "temperature tau, the layer decay beta and the embedding size, and whether the paper's defaults are a lucky "
+        "point."
     ),
     description=__doc__ or "",
     flags=DesignFlags,

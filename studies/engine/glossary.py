@@ -16,9 +16,9 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "method (arm)",
         "What a study compares: a distillation method with its knobs; (default) has the MI term at the paper's weight, "
-        "(equal strength) at the weight that makes its pixel gradient as large as its base's: its strength ρ, the ratio "
-        "of the two, is 1. Random real images and full data, trained with the same recipe, stand beside the methods as "
-        "the lower and the upper anchor.",
+        "(equal strength) at the weight that makes its pixel gradient as large as its base's: its strength ρ, the "
+        "ratio of the two, is 1. Random real images and full data, trained with the same recipe, stand beside the "
+        "methods as the lower and the upper anchor.",
     ),
     (
         "seed, pair",

@@ -212,10 +212,14 @@ class Results:
     ) -> Contrast:
         """A weighted sum of cells, paired by seed.
 
-        values: by seed, replace the sum where the cells vary by seed. among: the seeds to judge it on; None for all.
+        values: by seed, replace the sum where the cells vary by seed. among: the seeds to judge it on; by default those
+        that are planned for every cell.
         """
         total = np.zeros(len(self.seeds))
         absent = np.zeros(len(self.seeds), dtype=bool)
+        planned = min((len(self.trials(cell)) for _, cell in terms), default=len(self.seeds))
+        if among is None and planned < len(self.seeds):
+            among = self.seeds[:planned]
         judged = [k for k, seed in enumerate(self.seeds) if among is None or seed in among]
         trials: dict[str, None] = {}
         for weight, cell in terms:

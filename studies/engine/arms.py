@@ -237,12 +237,14 @@ class Planned:
     """An arm with the configuration of its trials, except for the factors' levels and the seed.
 
     once: the seeds to run at the reference levels if the arm does not depend on the seed there; None for all seeds.
+    first: how many of the seeds to run, from the first on; None for all.
     """
 
     arm: Arm
     config: Flat
     dummy: float | None = None
     once: tuple[int, ...] | None = None
+    first: int | None = None
 
 
 def cross(
@@ -255,7 +257,7 @@ def cross(
         entry: Flat = {key: value for level in levels.values() for key, value in level.entry.items()}
         at_reference = all(levels[factor.name] == factor.reference for factor in factors)
         for item in planned:
-            arm_seeds = item.once if item.once is not None and at_reference else seeds
+            arm_seeds = item.once if item.once is not None and at_reference else seeds[: item.first]
             arm_trials = [Trial.of(item.config | entry | {"seed": seed}) for seed in arm_seeds]
             labels = {name: level.label for name, level in levels.items()}
             hashes = tuple(trial.hash for trial in arm_trials)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,23 @@ def test_the_default_design_is_over_strength_with_its_control() -> None:
     assert configs[placebo.trials[0]]["method.direction"] == "base"
     assert len(plan.trials) == 1 + 2 * 14
     assert not any("interim" in trial.config for trial in plan.trials)
+
+
+def test_the_floor_and_the_control_run_on_half_of_the_seeds_but_on_enough_to_decide() -> None:
+    for seeds, few in (("0-9", 5), ("0-5", 5), ("0-2", 3), ("0-19", 10)):
+        sizes = {one.arm.role: len(one.trials) for one in plan_of("--seeds", seeds).settings}
+        assert {sizes[role] for role in ("random", "variant", "placebo")} == {few}
+        assert sizes["default"] == sizes["base"] == sizes["design"]
+
+
+def test_a_contrast_is_judged_on_the_seeds_that_are_planned_for_all_of_its_cells(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, 8)
+    short = [replace(one, trials=one.trials[:5]) if one.arm.key == "s0" else one for one in folder.settings]
+    results = Results(replace(folder, settings=short))
+    gain = results.gain("s0")
+    assert (len(gain.differences), gain.absent, gain.seeds) == (5, 0, (0, 1, 2, 3, 4))
+    assert len(gain.trials) == 10
+    assert (len(results.gain("s1").differences), results.gain("s1").seeds) == (8, ())
 
 
 def test_a_range_of_the_weight_searches_it_without_balance() -> None:

@@ -30,10 +30,12 @@ KNOBS = ("method.temperature", "method.weight", "method.layer_decay", "method.em
 # The ceiling trains on the whole data set: the recipe's epochs, limited to these steps and networks.
 FULL_STEPS = 1_500
 FULL_NETWORKS = 2
+# The floor and the control of step length run on half of the seeds, but not on fewer than a decision takes.
+FEWEST_PAIRS = 5
 
 
 def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration) -> Plan:
-    """Every setting and anchor runs on the same seeds, except full data, which runs on one.
+    """Every setting runs on the same seeds; the floor and the control of step length on half, full data on one of them.
 
     With `--perturb` everything runs twice, on clean and on perturbed training data, so that settings are paired.
     """
@@ -45,14 +47,15 @@ def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration
     conditions = tuple(dict.fromkeys([CLEAN, condition(*flags.perturb)] if flags.perturb else [CLEAN]))
     factors = (training_data(conditions),) if len(conditions) > 1 else ()
     default = default_arm(configuration.flat, configuration.fixed)
+    few = max(FEWEST_PAIRS, len(options.seeds) // 2)
     planned = [
         # The ceiling on clean data does not depend on the seed.
         Planned(Arm("full", "full", role="full"), _full(configuration), once=options.seeds[:1]),
         Planned(default, configuration.flat),
         Planned(base_arm(default.base), apply(configuration.flat, {"method.weight": 0.0})),
-        Planned(Arm("random", "random", role="random"), configuration.with_method("random")),
+        Planned(Arm("random", "random", role="random"), configuration.with_method("random"), first=few),
+        *_step_control(default, configuration, few),
     ]
-    planned += _step_control(default, configuration)
     if not design.adaptive:
         for knobs, dummy in fixed_design(design.name, space, design.settings, design.seed):
             planned.append(Planned(changed(default, "design", knobs), apply(configuration.flat, knobs), dummy))
@@ -60,7 +63,7 @@ def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration
     return Plan(space, tuple(with_controls(settings)), trials, conditions, factors)
 
 
-def _step_control(default: Arm, configuration: Configuration) -> list[Planned]:
+def _step_control(default: Arm, configuration: Configuration, first: int) -> list[Planned]:
     """The term as strong as its base, and the base alone with steps as long as theirs."""
     if configuration.flat["method.direction"] != "both":
         return []  # the default is this control
@@ -70,7 +73,7 @@ def _step_control(default: Arm, configuration: Configuration) -> list[Planned]:
         equal = [(changed(default, "variant", EQUAL_STRENGTH), EQUAL_STRENGTH)]
     longer = {**EQUAL_STRENGTH, **LONGER_STEP}
     arms = [*equal, (changed(default, "placebo", longer), longer)]
-    return [Planned(arm, apply(configuration.flat, knobs)) for arm, knobs in arms]
+    return [Planned(arm, apply(configuration.flat, knobs), first=first) for arm, knobs in arms]
 
 
 def _space(ranges: Mapping[str, str], configuration: Configuration) -> Space:

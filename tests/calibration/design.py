@@ -1,7 +1,7 @@
 """Which design of the sensitivity study decides most a second: simulated on noise fitted to a study's rows.
 
     python tests/calibration/design.py                 # simulate, and write docs/results/design.md
-    python tests/calibration/design.py --blocks OUT    # OUT: the default study with ten seeds a block, cut into blocks
+    python tests/calibration/design.py --blocks OUT    # OUT: the default study with many seeds, cut into blocks
 
 A candidate's true gains are those of the response surface of the fitted study; its noise is drawn from that study's
 crossed components. Every candidate is decided by the code that decides a report.
@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 
 from studies.answers.results import Cell, Results
 from studies.answers.sensitivity.analysis import having
-from studies.answers.sensitivity.questions import split_seeds, thirds
+from studies.answers.sensitivity.questions import split_seeds
 from studies.engine.design import fixed_design
 from studies.engine.folder import StudyFolder
 from studies.engine.space import Space
 from studies.engine.statistics import (
     CrossedComponents,
     Surface,
-    chosen_region,
+    best_third,
     crossed_components,
     fit_surface,
     set_components,
@@ -41,12 +41,13 @@ from studies.sensitivity import STUDY
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 FITTED, BLOCKS, PAGE = RESULTS / "sensitivity-digits-64x5", RESULTS / "design-blocks.jsonl", RESULTS / "design.md"
 CANDIDATES = (
-    *(("latin", 9, R, E) for R, E in ((5, 5), (5, 10), (8, 5), (8, 10), (10, 5), (10, 8), (12, 5))),
-    *(("qmc", 8, R, E) for R, E in ((5, 10), (8, 10), (10, 5))),
-    *(("qmc", 16, R, E) for R, E in ((3, 5), (5, 10), (8, 5), (10, 5))),
+    *(("latin", 9, R, E) for R, E in ((5, 5), (6, 5), (7, 5), (8, 5), (10, 5), (5, 10), (6, 10), (8, 10), (12, 5))),
+    *(("qmc", 16, R, E) for R, E in ((3, 5), (5, 5), (8, 5), (10, 5))),
 )
-ARMS_BESIDES = 5  # default, base, random, the term at equal strength, the longer step
-STATEMENTS = ("the default", "strength", "the best region")
+BLOCK = 8  # seeds, those of the default study
+# Besides the settings: default, base, equal strength; on half of the seeds random and the longer step.
+FULL_ARMS, HALF_ARMS = 3, 2
+STATEMENTS = ("the default", "strength", "the best third")
 Array = NDArray[np.float64]
 Record = dict[str, Any]
 
@@ -65,7 +66,11 @@ class Noise:
 
 @dataclass(frozen=True)
 class World:
-    """What a candidate is simulated in: surfaces of gains on test and on validation, noise, and seconds."""
+    """What a candidate is simulated in: surfaces of gains on test and on validation, noise, and seconds.
+
+    default_gain, equal_gain: over the base; noise_default: of the default less the base; noise_equal: of the term at
+    equal strength less the default.
+    """
 
     space: Space
     test: Surface
@@ -73,7 +78,9 @@ class World:
     noise_test: Noise
     noise_validation: Noise
     default_gain: float
+    equal_gain: float
     noise_default: Noise
+    noise_equal: Noise
     distil_seconds: float
     network_seconds: float
 
@@ -81,7 +88,7 @@ class World:
 def fitted(folder: StudyFolder) -> World:
     """The world of a study with a large design."""
     results = Results(folder)
-    (default,), (base,) = having(results, "default"), having(results, "base")
+    (default,), (base,), (equal,) = (having(results, role) for role in ("default", "base", "variant"))
     cells = [Cell(arm.key) for arm in having(results, "design")]
     units = np.array([[axis.unit(results.arms[cell.arm].knobs[axis.key]) for axis in folder.space] for cell in cells])
     names = [axis.symbol for axis in folder.space]
@@ -92,8 +99,7 @@ def fitted(folder: StudyFolder) -> World:
         surface = fit_surface(units, accuracy - results.networks_of(Cell(base.key), metric), names)
         assert surface is not None
         surfaces[metric], noises[metric] = surface, noise_of(crossed_components(accuracy))
-    gains = results.networks_of(Cell(default.key)) - results.networks_of(Cell(base.key))
-    own = set_components(gains)
+    of_base, of_default, of_equal = (results.networks_of(Cell(arm.key)) for arm in (base, default, equal))
     measured = [row.measured for row in folder.rows.values() if row.config["method"] == "mim"]
     networks = results.networks
     return World(
@@ -102,8 +108,10 @@ def fitted(folder: StudyFolder) -> World:
         surfaces["validation"],
         noises["test"],
         noises["validation"],
-        float(np.nanmean(gains)),
-        Noise(own.sets.value if own.sets else 0.0, own.networks.value if own.networks else 0.0),
+        float(np.nanmean(of_default - of_base)),
+        float(np.nanmean(of_equal - of_base)),
+        noise_between(of_default - of_base),
+        noise_between(of_equal - of_default),
         float(np.median([one["distil_seconds"] for one in measured])),
         float(np.median([one["evaluate_seconds"] for one in measured])) / networks,
     )
@@ -116,41 +124,37 @@ def noise_of(found: CrossedComponents) -> Noise:
     return Noise(found.setting_by_seed.value, found.setting_by_network.value)
 
 
+def noise_between(differences: Array) -> Noise:
+    """The components of the differences of two arms, [R, E]."""
+    own = set_components(differences)
+    return Noise(own.sets.value if own.sets else 0.0, own.networks.value if own.networks else 0.0)
+
+
 def gains_at(surface: Surface, units: Array) -> Array:
     """The surface's gains at these points, [n]."""
     return np.asarray(surface.centre + surface.scale * (surface.prior(units, surface.x) @ surface.weights))
 
 
 def simulate(world: World, name: str, settings: int, seeds: int, networks: int, runs: int) -> list[list[Judged]]:
-    """The decisions of the main questions in every run: the default, two steps of strength, the best region."""
+    """The decisions of the main questions in every run."""
     points = [knobs for knobs, _ in fixed_design(name, world.space, settings)]
     units = np.array([[axis.unit(knobs[axis.key]) for axis in world.space] for knobs in points])
-    of_test, of_validation = gains_at(world.test, units), gains_at(world.validation, units)
-    weight = next(k for k, axis in enumerate(world.space) if axis.key == "method.weight")
-    split = thirds(world.space[weight], units[:, weight], range(settings))
+    known = [world.default_gain, world.equal_gain]
+    of_test, of_validation = (np.append(gains_at(surface, units), known) for surface in (world.test, world.validation))
+    tried = len(of_test)
     choosing, _ = split_seeds(range(seeds))
     rng = np.random.default_rng([settings, seeds, networks])
     decided = []
     for _ in range(runs):
-        test = of_test[:, None] + world.noise_test.draw(rng, settings, seeds, networks=networks)
-        validation = of_validation[:, None] + world.noise_validation.draw(rng, settings, seeds, networks=networks)
+        test = of_test[:, None] + world.noise_test.draw(rng, tried, seeds, networks=networks)
+        validation = of_validation[:, None] + world.noise_validation.draw(rng, tried, seeds, networks=networks)
         base = world.noise_test.draw(rng, seeds, networks=networks)
         default = world.default_gain + world.noise_default.draw(rng, seeds, networks=networks)
-        region = list(chosen_region(validation[:, list(choosing), None]))
-        asked = [
-            default,
-            test[list(split.middle)].mean(0) - test[list(split.lower)].mean(0),
-            test[list(split.upper)].mean(0) - test[list(split.middle)].mean(0),
-            (test[region].mean(0) - base)[len(choosing) :],
-        ]
+        equal = world.equal_gain - world.default_gain + world.noise_equal.draw(rng, seeds, networks=networks)
+        region = list(best_third(validation[:, list(choosing), None]))
+        asked = [default, equal, (test[region].mean(0) - base)[len(choosing) :]]
         decided.append(judge("the main questions", [three_tests(differences) for differences in asked]))
     return decided
-
-
-def statements(decisions: Sequence[bool]) -> list[bool]:
-    """Which of the three statements are decided; strength is if one of its two contrasts is."""
-    default, weaker, stronger, region = decisions
-    return [default, weaker or stronger, region]
 
 
 def candidates(world: World, runs: int) -> list[str]:
@@ -159,15 +163,16 @@ def candidates(world: World, runs: int) -> list[str]:
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, settings, seeds, networks in CANDIDATES:
         decided = simulate(world, name, settings, seeds, networks, runs)
-        share = np.array([statements([one.decided for one in run]) for run in decided]).mean(0)
-        seconds = (settings + ARMS_BESIDES) * seeds * (world.distil_seconds + networks * world.network_seconds)
+        share = np.array([[one.decided for one in run] for run in decided]).mean(0)
+        trials = (settings + FULL_ARMS) * seeds + HALF_ARMS * max(5, seeds // 2)
+        seconds = trials * (world.distil_seconds + networks * world.network_seconds)
         cells = " | ".join(f"{one:.2f}" for one in share)
         size = f"{settings} × {seeds} × {networks}"
         lines.append(f"| {name} | {size} | {seconds:.0f} | {share.sum():.2f} | {cells} |")
     return lines
 
 
-def block_claims(folder: StudyFolder, size: int = 10) -> list[Record]:
+def block_claims(folder: StudyFolder, size: int = BLOCK) -> list[Record]:
     """The claims of the main questions in each block of seeds, decided as a report of that block alone would be."""
     claims: list[Record] = []
     for first in range(0, len(folder.seeds), size):
@@ -200,7 +205,7 @@ def blocks(records: Sequence[Record]) -> list[str]:
     totals = []
     for of_block in by_block.values():
         ordered = [of_block[id] for id in ids]
-        totals.append(sum(statements([record["decision"] != "undecided" for record in ordered])))
+        totals.append(sum(record["decision"] != "undecided" for record in ordered))
         seeds = of_block[ids[0]]["seeds"]
         cells = [entry(record) for record in ordered]
         lines.append(f"| {seeds[0]} to {seeds[-1]} | {' | '.join(cells)} | {totals[-1]} |")
@@ -235,10 +240,9 @@ def page(world: World, folder: StudyFolder, runs: int) -> str:
         "Made by `python tests/calibration/design.py`, from the rows of "
         f"[{folder.path.name}]({folder.path.name}/answer.md).",
         "",
-        "Three statements: does the default differ from the base, does the strength of the term matter (a gain, a loss "
-        "or no difference beyond half a point is decided between its middle third and the lower or the upper one), and "
-        "does the best region, chosen on the first fifth of the seeds, differ from the base on the others? Four "
-        "contrasts, one family.",
+        "Three statements, one family: does the default differ from the base, does the same term differ from the "
+        "default when it is as strong as the base, and does the best third of the settings, chosen on the first fifth "
+        "of the seeds, differ from the base on the others?",
         "",
         "## Candidates, simulated",
         "",
@@ -261,8 +265,8 @@ def page(world: World, folder: StudyFolder, runs: int) -> str:
             "",
             f"## The chosen design on {len(counts)} blocks of seeds",
             "",
-            "`python studies/sensitivity.py --seeds 100-199` (digits, DM), cut into blocks of ten seeds, each decided "
-            "as a study of its own. None of these seeds was used to choose the design. The claims of the blocks: "
+            f"`python studies/sensitivity.py --seeds 100-179` (digits, DM), cut into blocks of {BLOCK} seeds, each "
+            "decided as a study of its own. None of these seeds was used to choose the design. Claims: "
             f"[{BLOCKS.name}]({BLOCKS.name}). Differences in test accuracy, points, with 95% t intervals.",
             "",
             *blocks(records),
@@ -274,7 +278,7 @@ def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", type=Path, default=FITTED, help="the study whose rows are fitted")
-    parser.add_argument("--blocks", type=Path, help="a study folder whose seeds are cut into blocks of ten")
+    parser.add_argument("--blocks", type=Path, help="a study folder whose seeds are cut into blocks")
     parser.add_argument("--runs", type=int, default=300, help="of each candidate (default: 300)")
     given = parser.parse_args()
     if given.blocks is not None:

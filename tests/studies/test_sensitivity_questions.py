@@ -41,9 +41,10 @@ def folder_of(path: Path, seeds: int, levels: tuple[float, ...] = LEVELS, noise:
         {"method.weight": weight, "method.balance": "gradnorm", "method.temperature": (0.05, 0.2, 0.7)[k % 3]}
         for k, weight in enumerate(WEIGHTS)
     ]
-    arms = [base, default, *(Arm(f"s{k}", "mim", one, "dm", "design") for k, one in enumerate(knobs))]
+    equal = Arm("e", "mim", {"method.weight": 1.0, "method.balance": "gradnorm"}, "dm", "variant")
+    arms = [base, default, equal, *(Arm(f"s{k}", "mim", one, "dm", "design") for k, one in enumerate(knobs))]
     rows, settings = {}, []
-    for k, (arm, level) in enumerate(zip(arms, (0.0, 0.0005, *levels), strict=True)):
+    for k, (arm, level) in enumerate(zip(arms, (0.0, 0.0005, 0.015, *levels), strict=True)):
         trials = tuple(f"{k:08d}{seed:08d}" for seed in range(seeds))
         for trial in trials:
             scores = 0.8 + level + noise * rng.normal(size=2)
@@ -78,24 +79,28 @@ def test_a_choice_leaves_seeds_enough_to_decide(n: int, choosing: int) -> None:
 def test_every_contrast_is_that_of_its_cells(tmp_path: Path) -> None:
     analysis = analysis_of(folder_of(tmp_path, 10))
     questions, test = analysis.questions, analysis.test.mean(axis=2)
-    (weaker, first), (stronger, second) = questions.strength
-    assert (weaker.members, stronger.members) == (((1, 2, 3), (4, 5, 6)), ((4, 5, 6), (7, 8, 9)))
-    expected = test[4:7].mean(0) - test[1:4].mean(0)
-    assert first.contrast.differences == pytest.approx(expected)
-    assert (first.decision, first.judged.size) == (Decision.GAIN, "beyond")
-    assert second.decision is Decision.LOSS
     assert (questions.default.decision, questions.default.judged.size) == (Decision.GAIN, "below")
-    assert {ruling.judged.family_size for ruling in (first, second, questions.default)} == {4}
-    ((step, knob),) = questions.knobs
-    assert step.thirds.axis == TAU
-    assert knob.judged.family == "the other knobs"
+    assert questions.strength is not None
+    assert questions.strength.contrast.differences == pytest.approx(test[1] - test[0])
+    assert (questions.strength.decision, questions.strength.judged.size) == (Decision.GAIN, "beyond")
+    assert questions.region is not None
+    main = (questions.default, questions.strength, questions.region)
+    assert {(ruling.judged.family, ruling.judged.family_size) for ruling in main} == {("the main questions", 3)}
+    by_members = {step.members: ruling for step, ruling in questions.knobs if step.thirds.axis == RHO}
+    assert list(by_members) == [((2, 3, 4), (5, 6, 7)), ((5, 6, 7), (8, 9, 10))]
+    weaker, stronger = by_members.values()
+    assert weaker.contrast.differences == pytest.approx(test[5:8].mean(0) - test[2:5].mean(0))
+    assert (weaker.decision, stronger.decision) == (Decision.GAIN, Decision.LOSS)
+    [(step, knob)] = [one for one in questions.knobs if one[0].thirds.axis == TAU]
+    assert (step.of, step.to) == (0, 2)
+    assert (knob.judged.family, knob.judged.family_size) == ("the knobs over their ranges", 3)
 
 
 def test_the_region_is_judged_on_seeds_that_its_choice_did_not_read(tmp_path: Path) -> None:
     analysis = analysis_of(folder_of(tmp_path, 10))
     questions, test = analysis.questions, analysis.test.mean(axis=2)
     assert (questions.choosing, questions.judging) == ((0, 1), (2, 3, 4, 5, 6, 7, 8, 9))
-    assert set(questions.chosen) <= {4, 5, 6}
+    assert questions.chosen == (1, 5, 6, 7)
     assert questions.region is not None
     expected = test[list(questions.chosen), 2:].mean(0) - analysis.base_sets[2:]
     assert questions.region.contrast.differences == pytest.approx(expected)
@@ -111,23 +116,25 @@ def test_few_seeds_decide_nothing(tmp_path: Path) -> None:
     questions = analysis_of(folder_of(tmp_path, 3)).questions
     assert questions.region is not None
     assert questions.region.interval.n == 2
-    rulings = [questions.default, questions.region, *(ruling for _, ruling in (*questions.strength, *questions.knobs))]
+    assert questions.strength is not None
+    rulings = [questions.default, questions.strength, questions.region, *(ruling for _, ruling in questions.knobs)]
     assert {ruling.decision for ruling in rulings} == {Decision.UNDECIDED}
 
 
 def test_a_setting_that_never_finishes_is_left_out_of_its_third(tmp_path: Path) -> None:
     levels = (*LEVELS[:4], float("nan"), *LEVELS[5:])
     questions = analysis_of(folder_of(tmp_path, 6, levels)).questions
-    (weaker, ruling), _ = questions.strength
-    assert weaker.members == ((1, 2, 3), (4, 6))
-    assert ruling.interval.n == 6
+    [weaker, _] = [one for one in questions.knobs if one[0].thirds.axis == RHO]
+    assert weaker[0].members == ((2, 3, 4), (5, 7))
+    assert weaker[1].interval.n == 6
 
 
 def test_an_unbalanced_default_lies_where_its_measured_strength_does(tmp_path: Path) -> None:
     analysis = analysis_of(folder_of(tmp_path, 5))
     assert analysis.units[0, 0] == pytest.approx(RHO.unit(0.02))
     assert analysis.units[0, 0] < 0
-    assert analysis.units[1, 0] == pytest.approx(RHO.unit(0.05))
+    assert analysis.units[1, 0] == pytest.approx(RHO.unit(1.0))
+    assert analysis.units[2, 0] == pytest.approx(RHO.unit(0.05))
 
 
 def plan_of(*words: str) -> Plan:
@@ -156,8 +163,8 @@ def test_the_default_design_is_over_strength_with_its_control() -> None:
 def test_the_floor_and_the_control_run_on_half_of_the_seeds_but_on_enough_to_decide() -> None:
     for seeds, few in (("0-9", 5), ("0-5", 5), ("0-2", 3), ("0-19", 10)):
         sizes = {one.arm.role: len(one.trials) for one in plan_of("--seeds", seeds).settings}
-        assert {sizes[role] for role in ("random", "variant", "placebo")} == {few}
-        assert sizes["default"] == sizes["base"] == sizes["design"]
+        assert {sizes[role] for role in ("random", "placebo")} == {few}
+        assert sizes["default"] == sizes["base"] == sizes["variant"] == sizes["design"]
 
 
 def test_a_contrast_is_judged_on_the_seeds_that_are_planned_for_all_of_its_cells(tmp_path: Path) -> None:

@@ -40,10 +40,11 @@ def default_name(folder: StudyFolder) -> str:
 class Analysis:
     """The analysis of one kind of training data; with many settings it takes seconds, most of them for importances.
 
-    tried: the default, then the settings of the design or search; designed: the indices of the design's. validation,
-    test: accuracies, [tried, R, E] for R sets and E networks; differences: of test accuracy from the base's, network by
-    network, [tried, R, E]; base_sets: test accuracy of the base alone, [R]; units: each tried arm's position on each of
-    the d axes, in [0, 1] inside the range, [tried, d]; best: the index of the best tried arm on validation.
+    tried: the default, the same at equal strength, then the settings of the design or search; designed: the indices of
+    the design's. validation, test: accuracies, [tried, R, E] for R sets and E networks; differences: of test accuracy
+    from the base's, network by network, [tried, R, E]; base_sets: test accuracy of the base alone, [R]; rho: measured
+    strengths, [tried]; units: each tried arm's position on each of the d axes, in [0, 1] inside the range, [tried, d];
+    best: the index of the best tried arm on validation.
     importances, surface, curves, maps and shares are None or empty below ENOUGH_SETTINGS settings of a design.
     questions: the declared contrasts; gains: each tried arm less the base; over_random: less random real images, empty
     where these did not run.
@@ -54,7 +55,8 @@ class Analysis:
         self.ledger, self.levels = ledger, levels
         self.folder, self.space = results.folder, results.folder.space
         self.base = having(results, "base")[0]
-        self.tried = [*having(results, "default"), *having(results, "design", "search")]
+        equal = having(results, "variant")
+        self.tried = [*having(results, "default"), *equal, *having(results, "design", "search")]
         cells = self.cells = [Cell(arm.key, levels) for arm in self.tried]
         alone = Cell(self.base.key, levels)
         self.validation = np.array([results.networks_of(cell, CHOSEN_BY) for cell in cells])
@@ -68,7 +70,8 @@ class Analysis:
         self.best = statistics.best_setting(self.validation) or 0
         self._fit_surface()
         self.variance = statistics.crossed_components(self.test)
-        self.questions = Judge(ledger, cells, alone, self.space, self.units, self.validation).answer(self.designed)
+        judge = Judge(ledger, cells, alone, self.space, self.units, self.validation)
+        self.questions = judge.answer(self.designed, Cell(equal[0].key, levels) if equal else None)
         contrasts = [results.gain(arm.key, levels) for arm in self.tried[1:]]
         others = ledger.family(f"settings against the base{results.at(levels)}", contrasts)
         self.gains: list[Ruling] = [self.questions.default, *others]
@@ -86,9 +89,11 @@ class Analysis:
         return float(f"{self.rho[index]:.3g}")
 
     def label(self, index: int) -> str:
-        """`default` or the setting's number, for ticks and tables."""
+        """`default`, `equal` (its strength) or the setting's number, for ticks and tables."""
         setting = self.results.setting(self.cells[index])
-        return "default" if index == 0 or setting is None else str(setting.setting)
+        if index == 0 or setting is None:
+            return "default"
+        return "equal" if self.tried[index].role == "variant" else str(setting.setting)
 
     def estimate(self, id: str, what: str, statistic: Estimated, n: int, unit: str = "") -> Claim:
         """Record a statistic of this training data as a claim."""

@@ -13,13 +13,13 @@ from studies.answers.parts.step_control import Controlled, controlled, step_cont
 from studies.answers.results import Cell, Results
 from studies.answers.sensitivity import breaking, stress
 from studies.answers.sensitivity.analysis import CHOSEN_BY, Analysis, default_name, having
-from studies.answers.sensitivity.asked import asked
+from studies.answers.sensitivity.asked import asked, values_of
 from studies.answers.sensitivity.figures import draw_figures
 from studies.answers.sensitivity.plain import plain
 from studies.answers.sensitivity.tables import span, tables
 from studies.engine.answer import Answer, Sentence, percent
 from studies.engine.folder import StudyFolder
-from studies.engine.statistics import Estimate, selection_leak, set_means
+from studies.engine.statistics import Estimate, one_standard_error_region, selection_leak, set_means
 from studies.engine.statistics.importance import ABOVE, UNDECIDED, Importance
 from studies.engine.wording import decimal, images, plural
 
@@ -66,6 +66,7 @@ def _analysis_part(analysis: Analysis) -> Part:
         _spread(analysis),
         *_importance(analysis),
         _best_gain(analysis),
+        _one_standard_error(analysis),
         breaking.sentence(analysis, broken),
     ]
     shown = [*tables(analysis), breaking.table(analysis, broken)]
@@ -180,6 +181,21 @@ def _best_gain(analysis: Analysis) -> Sentence:
     return Sentence(text, (claim, ruling.claim))
 
 
+def _one_standard_error(analysis: Analysis) -> Sentence | None:
+    """The settings that the validation accuracies of all seeds cannot tell from the best."""
+    inside = one_standard_error_region(analysis.validation)
+    if not inside or len(analysis.base_sets) < 2:
+        return None
+    size, what = Estimate(float(len(inside)), None, None), "settings within one paired standard error of the best"
+    claim = analysis.estimate("region/settings", what, size, len(analysis.tried), "settings")
+    default = "is one" if 0 in inside else "is not one"
+    return Sentence(
+        f"Settings within one paired standard error of the best, on the validation accuracies of all seeds: "
+        f"{len(inside)} of {len(analysis.tried)} ({values_of(analysis, inside)}); the default {default} of them.",
+        (claim,),
+    )
+
+
 def _notes(analysis: Analysis) -> list[str]:
     leak = selection_leak(analysis.validation, analysis.test).leak
     notes = [
@@ -216,7 +232,7 @@ def _summary(analysis: Analysis) -> dict[str, float | None]:
         "default_test_accuracy": float(np.nanmean(analysis.test[0])),
         "base_test_accuracy": float(np.nanmean(analysis.base_sets)),
         "default_gain_over_base": questions.default.interval.mean,
-        "strength_effect": strength[0][1].interval.mean if strength else None,
+        "strength_effect": strength.interval.mean if strength else None,
         "best_region_gain": region.interval.mean if region else None,
         "regret_of_default": regret.interval.mean if regret else None,
         "settings_sd": analysis.variance.settings.value if analysis.variance.settings else None,

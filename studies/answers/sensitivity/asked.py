@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from studies.answers.ledger import Ruling
 from studies.answers.parts.plain import compared
 from studies.answers.parts.wording import listed
@@ -22,7 +20,7 @@ def asked(analysis: Analysis) -> list[Sentence | None]:
     questions = analysis.questions
     return [
         _default(analysis),
-        *(_step(*asked) for asked in questions.strength),
+        _strength(analysis),
         *_region(analysis),
         *(_step(*asked) for asked in questions.knobs),
         _no_steps(analysis),
@@ -57,6 +55,17 @@ def _default(analysis: Analysis) -> Sentence:
     return Sentence(f"{text}.", tuple(claims))
 
 
+def _strength(analysis: Analysis) -> Sentence | None:
+    ruling = analysis.questions.strength
+    if ruling is None:
+        return None
+    text = (
+        f"As strong as {analysis.base.name} (ρ = 1), all other knobs being the same, the term is {ruling.points} over "
+        f"{analysis.tried[0].name}: {ruling.statement}."
+    )
+    return Sentence(text, (ruling.claim,))
+
+
 def _step(step: Step, ruling: Ruling) -> Sentence:
     """`Strength: the settings with ρ 0.3 to 3 less those with ρ 0.03 to 0.3 (3 and 3) are +0.6 points ...: a gain.`"""
     of, to = step.members
@@ -72,12 +81,11 @@ def _region(analysis: Analysis) -> list[Sentence]:
     questions = analysis.questions
     if questions.region is None:
         return []
-    ruling, spans = questions.region, region_values(analysis)
-    tried = int(np.isfinite(analysis.rho).sum()) or len(analysis.tried)
+    ruling, spans, tried = questions.region, region_values(analysis), plural(len(analysis.tried), "setting")
     text = (
-        f"The best region on the validation accuracies of {seeds_in_words(questions.choosing)}, "
-        f"{len(questions.chosen)} of {plural(tried, 'setting')} ({spans}), is {ruling.points} over "
-        f"{analysis.base.name} on {seeds_in_words(questions.judging)}: {ruling.statement}."
+        f"The best third on the validation accuracies of {seeds_in_words(questions.choosing)}, "
+        f"{len(questions.chosen)} of {tried} ({spans}), is {ruling.points} over {analysis.base.name} on "
+        f"{seeds_in_words(questions.judging)}: {ruling.statement}."
     )
     sentences = [Sentence(text, (ruling.claim,))]
     if questions.regret is not None:
@@ -88,11 +96,16 @@ def _region(analysis: Analysis) -> list[Sentence]:
 
 
 def region_values(analysis: Analysis) -> str:
-    """The span of each knob over the region, `ρ 1.2 to 13, τ 0.05 to 0.3`; the strength as it was measured."""
+    """The spans of the knobs over the best third."""
+    return values_of(analysis, analysis.questions.chosen)
+
+
+def values_of(analysis: Analysis, settings: Sequence[int]) -> str:
+    """The span of each knob over some settings, `ρ 1.2 to 13, τ 0.05 to 0.3`; the strength as it was measured."""
     spans = []
     for axis in analysis.space:
         strength = axis.symbol == SYMBOL
-        values = [analysis.rho[i] if strength else analysis.value(i, axis) for i in analysis.questions.chosen]
+        values = [analysis.rho[i] if strength else analysis.value(i, axis) for i in settings]
         ends = dict.fromkeys(f"{value:.3g}" for value in (min(values), max(values)))
         spans.append(f"{axis.symbol} {' to '.join(ends)}")
     return ", ".join(spans)
@@ -114,12 +127,16 @@ def _no_steps(analysis: Analysis) -> Sentence | None:
 def in_short(analysis: Analysis) -> list[Sentence | None]:
     """The declared contrasts in sentences that can be quoted alone."""
     questions, base = analysis.questions, analysis.base.name
-    sentences = [_compared(questions.strength)]
+    sentences: list[Sentence | None] = []
+    if questions.strength is not None:
+        ruling, default = questions.strength, analysis.tried[0].name
+        text = f"As strong as {base} (ρ = 1), all else equal, the term {compared(ruling, default)}"
+        sentences.append(Sentence(f"{text}.", (ruling.claim,)))
     if questions.region is not None:
         ruling = questions.region
         text = (
-            f"The best region, chosen on {seeds_in_words(questions.choosing)} ({region_values(analysis)}), "
-            f"{compared(ruling, base)} on {seeds_in_words(questions.judging)}"
+            f"The best third of the settings, chosen on {seeds_in_words(questions.choosing)} "
+            f"({region_values(analysis)}), {compared(ruling, base)} on {seeds_in_words(questions.judging)}"
         )
         sentences.append(Sentence(f"{text}.", (ruling.claim,)))
     return [*sentences, _compared(questions.knobs)]

@@ -124,7 +124,7 @@ def _default_place(analysis: Analysis) -> str:
 def _draw_steps(axes: Axes, analysis: Analysis, k: int) -> None:
     """Draw the mean of each third of a knob, and the declared contrasts between them."""
     questions, means = analysis.questions, analysis.gain_means()
-    for step, ruling in (*questions.strength, *questions.knobs):
+    for step, ruling in questions.knobs:
         if step.thirds.axis != analysis.space[k]:
             continue
         for third, members in zip((step.of, step.to), step.members, strict=True):
@@ -161,7 +161,7 @@ def _noise(analysis: Analysis) -> Figure:
     marks, x = "osv^Dph*X<>", range(len(order))
     for place, i in enumerate(order):
         if i in chosen:
-            name = "the best region" if i == next(j for j in order if j in chosen) else None
+            name = "the best third" if i == next(j for j in order if j in chosen) else None
             axes.axvspan(place - 0.5, place + 0.5, color=OURS, alpha=0.1, lw=0, label=name)
     for k, seed in enumerate(analysis.results.seeds):
         axes.plot(x, gains[order, k], marks[k % len(marks)], ms=4, color=FAINT, label=f"seed {seed}")
@@ -172,7 +172,7 @@ def _noise(analysis: Analysis) -> Figure:
     points_axis(axes)
     legend(drawing, axes)
     region = (
-        f" Blue columns: the best region, chosen on the validation accuracies of {_seeds(analysis)}." if chosen else ""
+        f" Blue columns: the best third, chosen on the validation accuracies of {_seeds(analysis)}." if chosen else ""
     )
     return Figure(
         "noise",

@@ -22,7 +22,7 @@ class DesignFlags(Flags):
     perturb: tuple[str, ...] = ()
 
     # The design that decides most a second (docs/results/design.md).
-    seeds: ClassVar[tuple[str, str]] = ("0-9", "0-1")
+    seeds: ClassVar[tuple[str, str]] = ("0-7", "0-1")
 
     @property
     def interim(self) -> bool:

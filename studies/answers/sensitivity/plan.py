@@ -30,12 +30,12 @@ KNOBS = ("method.temperature", "method.weight", "method.layer_decay", "method.em
 # The ceiling trains on the whole data set: the recipe's epochs, limited to these steps and networks.
 FULL_STEPS = 1_500
 FULL_NETWORKS = 2
-# The floor and the control of step length run on half of the seeds, but not on fewer than a decision takes.
+# The floor and the base with longer steps run on half of the seeds, but not on fewer than a decision takes.
 FEWEST_PAIRS = 5
 
 
 def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration) -> Plan:
-    """Every setting runs on the same seeds; the floor and the control of step length on half, full data on one of them.
+    """Every setting runs on the same seeds; the floor and the base with longer steps on half, full data on one of them.
 
     With `--perturb` everything runs twice, on clean and on perturbed training data, so that settings are paired.
     """
@@ -64,16 +64,17 @@ def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration
 
 
 def _step_control(default: Arm, configuration: Configuration, first: int) -> list[Planned]:
-    """The term as strong as its base, and the base alone with steps as long as theirs."""
+    """The term as strong as its base, and on the first seeds the base alone with steps as long as theirs."""
     if configuration.flat["method.direction"] != "both":
         return []  # the default is this control
     if EQUAL_STRENGTH.items() <= configuration.flat.items():
-        equal: list[tuple[Arm, Flat]] = []  # the default, as it is set
+        equal: list[Planned] = []  # the default, as it is set
     else:
-        equal = [(changed(default, "variant", EQUAL_STRENGTH), EQUAL_STRENGTH)]
+        arm = changed(default, "variant", EQUAL_STRENGTH)
+        equal = [Planned(arm, apply(configuration.flat, EQUAL_STRENGTH))]
     longer = {**EQUAL_STRENGTH, **LONGER_STEP}
-    arms = [*equal, (changed(default, "placebo", longer), longer)]
-    return [Planned(arm, apply(configuration.flat, knobs), first=first) for arm, knobs in arms]
+    placebo = changed(default, "placebo", longer)
+    return [*equal, Planned(placebo, apply(configuration.flat, longer), first=first)]
 
 
 def _space(ranges: Mapping[str, str], configuration: Configuration) -> Space:

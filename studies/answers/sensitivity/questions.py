@@ -1,8 +1,8 @@
 """The declared contrasts of a sensitivity study, on test accuracy.
 
-The main questions are one family: does the default differ from the base, does a term about as strong as the base
-differ from a weaker and from a stronger one, and does the best region, chosen on some seeds, differ from the base on
-the others? The other knobs are a family of their own, and so is the regret of the default.
+The main questions are one family: does the default differ from the base; does the same term differ from the default
+when it is as strong as the base; and does the best region (the best third of the settings, chosen on some seeds) differ
+from the base on the others? The knobs over their ranges are a family of their own, and so is the regret of the default.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from studies.answers.sensitivity.strength import WEIGHT
 from studies.engine.rows import Array
 from studies.engine.space import Axis, Space
 from studies.engine.statistics.contrasts import FEWEST_PAIRS
-from studies.engine.statistics.selection import chosen_region
+from studies.engine.statistics.selection import best_third
 
+# The thirds that are compared, of an axis on which the best value is expected inside the range: (less this, this).
+STEPS = {WEIGHT: ((0, 1), (1, 2))}
 THIRDS = ("lower", "middle", "upper")
 
 
@@ -84,14 +86,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Questions:
-    """The rulings. strength: of its middle third over its lower, and of its upper over its middle; knobs: of the upper
-    third of each other axis over its lower. Empty or None where the design cannot answer.
+    """The rulings. strength: of the term at equal strength over the default; knobs: of the middle third of the strength
+    (or weight) over its lower and of its upper over its middle, and of the upper third of each other axis over its
+    lower. Empty or None where the design cannot answer.
 
     chosen: the region, as indices of tried arms; choosing, judging: the seeds that it is chosen and judged on.
     """
 
     default: Ruling
-    strength: tuple[tuple[Step, Ruling], ...]
+    strength: Ruling | None
     region: Ruling | None
     regret: Ruling | None
     knobs: tuple[tuple[Step, Ruling], ...]
@@ -120,33 +123,41 @@ class Judge:
         self.tried, self.base, self.units, self.validation = tried, base, units, validation
         self.at = self.results.at(base.levels)
 
-    def answer(self, designed: Sequence[int]) -> Questions:
-        """The rulings. designed: the tried arms that a fixed design chose; none where an optimizer searched."""
+    def answer(self, designed: Sequence[int], equal: Cell | None) -> Questions:
+        """The rulings.
+
+        designed: the tried arms that a fixed design chose; none where an optimizer searched. equal: the cell of the
+        default's term at equal strength; None where the default has it.
+        """
         finite = [i for i in designed if np.isfinite(self.results.sets(self.tried[i])).any()]
         split = [thirds(axis, self.units[:, k], finite) for k, axis in enumerate(self.space)]
-        strength = [Step(one, k, k + 1) for one in split if one.axis.key == WEIGHT for k in (0, 1)]
-        others = [Step(one, 0, 2) for one in split if one.axis.key != WEIGHT]
-        strength, others = ([step for step in steps if all(step.members)] for steps in (strength, others))
+        steps = [Step(one, *ends) for one in split for ends in STEPS.get(one.axis.key, ((0, 2),))]
+        steps = [step for step in steps if all(step.members)]
         choosing, judging = split_seeds(self.results.seeds) if designed else ((), ())
         chosen = self._region(choosing) if choosing else ()
-        asked = [self.results.gain(self.tried[0].arm, self.base.levels), *map(self._step, strength)]
+        asked = [self.results.gain(self.tried[0].arm, self.base.levels)]
+        asked += [self._strength(equal)] if equal is not None else []
         asked += [self._chosen(chosen, judging, self.base, "region")] if chosen else []
         ruled = self.ledger.family(f"the main questions{self.at}", asked)
-        knobs = self.ledger.family(f"the other knobs{self.at}", map(self._step, others))
+        knobs = self.ledger.family(f"the knobs over their ranges{self.at}", map(self._step, steps))
         return Questions(
             default=ruled[0],
-            strength=tuple(zip(strength, ruled[1:], strict=False)),
+            strength=ruled[1] if equal is not None else None,
             region=ruled[-1] if chosen else None,
             regret=self._regret(chosen, judging) if chosen else None,
-            knobs=tuple(zip(others, knobs, strict=True)),
+            knobs=tuple(zip(steps, knobs, strict=True)),
             chosen=chosen,
             choosing=choosing,
             judging=judging,
         )
 
+    def _strength(self, equal: Cell) -> Contrast:
+        """The term at equal strength less the default, all other knobs being the same."""
+        return self.results.against(equal.arm, self.tried[0].arm, self.base.levels, kind="strength")
+
     def _region(self, choosing: Sequence[int]) -> tuple[int, ...]:
         """The best region on the validation accuracies of the seeds to choose on."""
-        return chosen_region(self.validation[:, [self.results.seeds.index(seed) for seed in choosing]])
+        return best_third(self.validation[:, [self.results.seeds.index(seed) for seed in choosing]])
 
     def _step(self, step: Step) -> Contrast:
         """The mean of the settings in one third of an axis less that of those in another."""

@@ -40,7 +40,7 @@ class Comparison:
     def _effects(self) -> list[tuple[Step, Ruling, Ruling, Ruling]]:
         """Each declared step along a knob: its rulings on clean and on perturbed data, and that on its change."""
         clean, stressed = (
-            {(step.thirds.axis.key, step.to): (step, ruling) for step, ruling in (*asked.strength, *asked.knobs)}
+            {(step.thirds.axis.key, step.to): (step, ruling) for step, ruling in asked.knobs}
             for asked in (self.clean.questions, self.stressed.questions)
         )
         shared = [(*clean[key], stressed[key][1]) for key in clean if key in stressed]

@@ -11,7 +11,6 @@ from studies.engine.answer import Quantity, Table
 from studies.engine.arms import Arm
 from studies.engine.wording import plural
 
-OTHERS = ("variant", "placebo")  # roles of the arms that are no settings of the design
 STARRED = "A star marks a gain or a loss that is decided, by three paired t tests Holm-corrected over"
 
 
@@ -21,9 +20,10 @@ def tables(analysis: Analysis) -> list[Table | None]:
 
 
 def _methods(analysis: Analysis) -> Table:
-    anchors = [*having(analysis.results, "random", "base"), analysis.tried[0], *having(analysis.results, *OTHERS)]
+    results = analysis.results
+    anchors = [*having(results, "random", "base", "default", "variant", "placebo")]
     best = [analysis.tried[analysis.best]] if analysis.best else []
-    rows = [_method(analysis, arm) for arm in (*anchors, *best, *having(analysis.results, "full"))]
+    rows = [_method(analysis, arm) for arm in (*anchors, *best, *having(results, "full"))]
     return Table.of(
         "methods",
         "The method against random images, the base and full data",
@@ -125,7 +125,7 @@ def _settings(analysis: Analysis) -> Table:
                 **strength(analysis, analysis.cells[i]),
                 "validation accuracy": Quantity.of(analysis.ledger.mean(analysis.cells[i], CHOSEN_BY), "percent"),
                 "paired gain over the base": analysis.gains[i].starred,
-                "in the best region": "yes" if i in analysis.questions.chosen else "",
+                "in the best third": "yes" if i in analysis.questions.chosen else "",
                 "pairs lost": analysis.gains[i].lost,
             }
         )
@@ -134,6 +134,6 @@ def _settings(analysis: Analysis) -> Table:
         "Every setting, best first",
         rows,
         f"Intervals are pointwise: with this many settings, some look better by chance. {STARRED} the "
-        f"{plural(len(rows) - 1, 'setting')} (the default: within the main questions). The gain of the best region "
+        f"{plural(len(rows) - 1, 'setting')} (the default: within the main questions). The gain of the best third "
         "that is stated above is measured on seeds that the choice did not read.",
     )

@@ -18,7 +18,8 @@ from .response import ResponseCurve, ResponseMap, response_curves, response_maps
 from .selection import (
     Leak,
     best_setting,
-    chosen_region,
+    best_third,
+    one_standard_error_region,
     selection_leak,
 )
 from .surface import Surface, SurfaceFit, fit_surface
@@ -42,13 +43,14 @@ __all__ = [
     "Surface",
     "SurfaceFit",
     "best_setting",
-    "chosen_region",
+    "best_third",
     "crossed_components",
     "fit_surface",
     "holm",
     "interaction_shares",
     "knob_importance",
     "mean_interval",
+    "one_standard_error_region",
     "paired_interval",
     "probability_of_improvement",
     "rank_methods",

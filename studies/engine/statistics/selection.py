@@ -61,13 +61,26 @@ def _argbest(cells: Array, eligible: NDArray[np.bool_]) -> int | None:
     return int(np.argmax(np.where(eligible, cells.mean(axis=1), -np.inf)))
 
 
-def chosen_region(y: ArrayLike) -> tuple[int, ...]:
-    """The eligible settings whose mean is within one paired standard error of the best: what a choice should return.
+def best_third(y: ArrayLike) -> tuple[int, ...]:
+    """The third of the settings with the highest means (rounded up), of those that lost no set; ascending indices.
+
+    What a choice on few seeds should return: a single best setting is mostly the luckiest, and the standard error by
+    which others might be as good is hardly known.
+    Shapes: y [S, R, E] on the seeds to choose on.
+    """
+    cells = set_means(y)
+    eligible = np.flatnonzero(_complete(cells))
+    order = eligible[np.argsort(-cells[eligible].mean(axis=1), kind="stable")]
+    return tuple(sorted(int(i) for i in order[: -(-len(cells) // 3)]))
+
+
+def one_standard_error_region(y: ArrayLike) -> tuple[int, ...]:
+    """The eligible settings whose mean is within one paired standard error of the best.
 
     The standard error is that of the difference of two settings on the same seeds, from the interaction of settings
     and seeds over all eligible settings; with one seed it is unknown, and only ties remain.
 
-    Shapes: y [S, R, E] on the seeds to choose on; out: indices in ascending order, empty without an eligible setting.
+    Shapes: y [S, R, E]; out: indices in ascending order, empty without an eligible setting.
     Source: Breiman et al. 1984, "Classification and regression trees", section 3.4.3 (the 1-SE rule).
     """
     cells = set_means(y)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from studies.engine.statistics import best_setting, chosen_region, selection_leak
+from studies.engine.statistics import best_setting, best_third, one_standard_error_region, selection_leak
 
 Y = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [5.5, 4.5, 3.5], [9.0, 9.0, np.nan]])[:, :, None]
 
@@ -21,16 +21,23 @@ def test_the_region_holds_what_lies_within_one_paired_standard_error_of_the_best
     residual = y[:, :, 0] - means[:, None] - y[:, :, 0].mean(axis=0) + y.mean()
     error = np.sqrt(2 * (residual**2).sum() / (3 * 1) / 2)
     assert error == pytest.approx(np.sqrt(2 * 0.04 / 3 / 2))
-    assert chosen_region(y) == (0, 1, 2)
-    assert chosen_region(y + np.array([0.0, 0.0, 0.05, 0.0])[:, None, None]) == (1, 2)
-    assert chosen_region(100 * y) == (0, 1, 2)
+    assert one_standard_error_region(y) == (0, 1, 2)
+    assert one_standard_error_region(y + np.array([0.0, 0.0, 0.05, 0.0])[:, None, None]) == (1, 2)
+    assert one_standard_error_region(100 * y) == (0, 1, 2)
 
 
 def test_with_one_seed_only_ties_are_in_the_region_and_lost_settings_never_are() -> None:
-    assert chosen_region(Y[:, :1]) == (3,)
-    assert chosen_region(np.array([2.0, 1.0, 2.0])[:, None, None]) == (0, 2)
-    assert 3 not in chosen_region(Y)
-    assert chosen_region(np.full((3, 2, 2), np.nan)) == ()
+    assert one_standard_error_region(Y[:, :1]) == (3,)
+    assert one_standard_error_region(np.array([2.0, 1.0, 2.0])[:, None, None]) == (0, 2)
+    assert 3 not in one_standard_error_region(Y)
+    assert one_standard_error_region(np.full((3, 2, 2), np.nan)) == ()
+
+
+def test_the_best_third_is_rounded_up_and_has_all_its_sets() -> None:
+    assert best_third(Y) == (1, 2)
+    assert best_third(Y[:, :2]) == (2, 3)
+    assert best_third(Y[:3]) == (1,)
+    assert best_third(np.full((3, 2, 2), np.nan)) == ()
 
 
 def test_the_leak_of_choosing_on_test() -> None:

@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Idle OpenMP threads that spin take the cores from the other trials.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: study test check docs bench scale design faults test-slow clean
+.PHONY: study test check docs calibrate design bench scale faults test-slow clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mim4dd needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -29,6 +29,9 @@ check: .venv/installed ## ruff and mypy
 
 docs: .venv/installed ## README.md, docs/findings.md and docs/glossary.md, filled from docs/source (ARGS=--check only compares)
 	$(BIN)/python docs/fill.py $(ARGS)
+
+calibrate: .venv/installed ## how often each statistic of the reports is right, as docs/results/calibration.md (about 5 minutes)
+	$(BIN)/python tests/calibration/calibrate.py $(ARGS)
 
 bench: .venv/installed ## iterations, evaluation, per-trial overhead, each as a ratio within one run
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)

@@ -62,9 +62,9 @@ def test_a_family_errs_in_five_percent_of_studies() -> None:
 
 
 def test_a_choice_leaving_one_out_errs_and_one_on_other_seeds_does_not() -> None:
-    rows = choices(generator(), 300, (NETWORKS,), ((16, 10),))
-    assert rates(rows, "but one")[0] > 0.09
-    assert rates(rows, "the same seeds")[0] > 0.3
+    rows = choices(generator(), 400, (NETWORKS,), ((16, 10),))
+    assert rates(rows, "but one")[0] > 0.11
+    assert rates(rows, "the same seeds")[0] > 0.09
     assert rates(rows, "judged on the others")[0] < 0.08
 
 

@@ -92,7 +92,9 @@ def test_every_contrast_is_that_of_its_cells(tmp_path: Path) -> None:
     assert weaker.contrast.differences == pytest.approx(test[5:8].mean(0) - test[2:5].mean(0))
     assert (weaker.decision, stronger.decision) == (Decision.GAIN, Decision.LOSS)
     [(step, knob)] = [one for one in questions.knobs if one[0].thirds.axis == TAU]
-    assert (step.of, step.to) == (0, 2)
+    assert (step.of, step.to, step.where) == (0, 2, "ρ below 3")
+    assert step.members == ((2, 5), (4, 7)), "without the settings in the upper third of ρ"
+    assert knob.contrast.differences == pytest.approx(test[[4, 7]].mean(0) - test[[2, 5]].mean(0))
     assert (knob.judged.family, knob.judged.family_size) == ("the knobs over their ranges", 3)
 
 

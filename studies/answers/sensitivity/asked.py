@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from studies.answers.ledger import Ruling
-from studies.answers.parts.plain import compared
 from studies.answers.parts.wording import listed
 from studies.answers.sensitivity.analysis import Analysis
 from studies.answers.sensitivity.questions import Step
@@ -70,6 +69,7 @@ def _step(step: Step, ruling: Ruling) -> Sentence:
     """`Strength: the settings with ρ 0.3 to 3 less those with ρ 0.03 to 0.3 (3 and 3) are +0.6 points ...: a gain.`"""
     of, to = step.members
     name = step.thirds.axis.short.replace("_", " ").capitalize()
+    name += f", with {step.where}" if step.where else ""
     text = (
         f"{name}: the settings with {step.thirds.span(step.to)} less those with {step.thirds.span(step.of)} ({len(to)} "
         f"and {len(of)} settings) are {ruling.points}"
@@ -122,37 +122,3 @@ def _no_steps(analysis: Analysis) -> Sentence | None:
     if analysis.designed:
         return None
     return Sentence("What each knob does is not stated: it needs settings of a fixed design, not those of a search.")
-
-
-def in_short(analysis: Analysis) -> list[Sentence | None]:
-    """The declared contrasts in sentences that can be quoted alone."""
-    questions, base = analysis.questions, analysis.base.name
-    sentences: list[Sentence | None] = []
-    if questions.strength is not None:
-        ruling, default = questions.strength, analysis.tried[0].name
-        text = f"As strong as {base} (ρ = 1), all else equal, the term {compared(ruling, default)}"
-        sentences.append(Sentence(f"{text}.", (ruling.claim,)))
-    if questions.region is not None:
-        ruling = questions.region
-        text = (
-            f"The best third of the settings, chosen on {seeds_in_words(questions.choosing)} "
-            f"({region_values(analysis)}), {compared(ruling, base)} on {seeds_in_words(questions.judging)}"
-        )
-        sentences.append(Sentence(f"{text}.", (ruling.claim,)))
-    return [*sentences, _compared(questions.knobs)]
-
-
-def _compared(steps: Sequence[tuple[Step, Ruling]]) -> Sentence | None:
-    """`A strength ρ of 0.3 to 3 improves on one of 0.03 to 0.3 by 0.6 points [0.4, 0.8]; ...`"""
-    if not steps:
-        return None
-    clauses = []
-    for step, ruling in steps:
-        axis, thirds = step.thirds.axis, step.thirds
-        to, of = (thirds.span(third).removeprefix(f"{axis.symbol} ") for third in (step.to, step.of))
-        article = "an" if axis.short[0] in "aeiou" else "a"
-        clauses.append(
-            f"{article} {axis.short.replace('_', ' ')} {axis.symbol} of {to} {compared(ruling, f'one of {of}')}"
-        )
-    text = "; ".join(clauses)
-    return Sentence(f"{text[0].upper()}{text[1:]}.", tuple(ruling.claim for _, ruling in steps))

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from studies.answers.parts.plain import compared, shares, too_few
+from studies.answers.parts.plain import compared, too_few
 from studies.answers.parts.step_control import Controlled
-from studies.answers.parts.wording import listed
 from studies.answers.sensitivity.analysis import Analysis
-from studies.answers.sensitivity.asked import in_short, strength_of_default
-from studies.engine.answer import Claim, Sentence, percent
+from studies.answers.sensitivity.asked import region_values, seeds_in_words, strength_of_default
+from studies.engine.answer import Sentence, percent
 from studies.engine.conditions import CLEAN
-from studies.engine.statistics.contrasts import Decision
 from studies.engine.wording import images, plural
 
 
 def plain(analyses: Sequence[Analysis], step: Sequence[Controlled]) -> list[Sentence | None]:
-    """The default's accuracy and gain, the other declared contrasts, and the gains of the other settings.
+    """The main questions: the default, the strength with its control, and the best third of the settings.
 
     analyses: one for each kind of training data, clean data first; the sentences are about the last one. step: the term
     against a longer step of its base.
     """
     last = analyses[-1]
-    return [_default(last), *in_short(last), *(_step(last, case) for case in step), _settings(last)]
+    why = too_few(last.gains)
+    few = Sentence(why, tuple(gain.claim for gain in last.gains[1:])) if why else None
+    return [_default(last), _strength(last, step), few or _third(last)]
 
 
 def _default(analysis: Analysis) -> Sentence:
@@ -40,29 +40,26 @@ def _default(analysis: Analysis) -> Sentence:
     return Sentence(f"{text}.", tuple(claims))
 
 
-def _step(analysis: Analysis, case: Controlled) -> Sentence | None:
-    """The term against a longer step of its base, on the kind of training data of the analysis."""
-    if case.levels != analysis.levels:
+def _strength(analysis: Analysis, step: Sequence[Controlled]) -> Sentence | None:
+    """The term at equal strength against the default, and against a longer step of its base."""
+    ruling, base = analysis.questions.strength, analysis.base.name
+    if ruling is None:
         return None
-    arms, base = analysis.results.arms, analysis.base.name
-    text = f"{arms[case.arm].name} {compared(case.of_term, f'{base} alone with steps as long')}"
-    return Sentence(f"{text}.", (case.of_term.claim,))
+    text = f"As strong as {base} (ρ = 1), all else equal, the term {compared(ruling, analysis.tried[0].name)}"
+    claims = [ruling.claim]
+    for case in step:
+        if case.levels == analysis.levels and case.arm == analysis.tried[1].key:
+            text += f"; it {compared(case.of_term, f'{base} alone with steps as long')}"
+            claims.append(case.of_term.claim)
+    return Sentence(f"{text}.", tuple(claims))
 
 
-def _settings(analysis: Analysis) -> Sentence | None:
-    """The number of other settings by decision."""
-    others = analysis.gains[1:]
-    if not others:
+def _third(analysis: Analysis) -> Sentence | None:
+    questions = analysis.questions
+    if questions.region is None:
         return None
-    claims: tuple[Claim, ...] = tuple(gain.claim for gain in others)
-    if why := too_few(analysis.gains):
-        return Sentence(why, claims)
-    base, little = analysis.base.name, "no more than half a point"
-    phrases = {
-        Decision.GAIN: (f"improves on {base}", f"improve on {base}"),
-        Decision.LOSS: (f"falls below {base}", f"fall below {base}"),
-        Decision.NEGLIGIBLE: (f"differs from {base} by {little}", f"differ from {base} by {little}"),
-        Decision.UNDECIDED: (f"is not shown to differ from {base}", f"are not shown to differ from {base}"),
-    }
-    text = f"Of the {plural(len(others), 'other setting')} tried, {listed(shares(others, phrases))}."
-    return Sentence(text, claims)
+    text = (
+        f"The best third of the settings, chosen on {seeds_in_words(questions.choosing)} ({region_values(analysis)}), "
+        f"{compared(questions.region, analysis.base.name)} on {seeds_in_words(questions.judging)}"
+    )
+    return Sentence(f"{text}.", (questions.region.claim,))

@@ -20,8 +20,6 @@ from studies.engine.space import Axis, Space
 from studies.engine.statistics.contrasts import FEWEST_PAIRS
 from studies.engine.statistics.selection import best_third
 
-# The thirds that are compared, of an axis on which the best value is expected inside the range: (less this, this).
-STEPS = {WEIGHT: ((0, 1), (1, 2))}
 THIRDS = ("lower", "middle", "upper")
 
 
@@ -71,11 +69,15 @@ def thirds(axis: Axis, units: Array, designed: Sequence[int]) -> Thirds:
 
 @dataclass(frozen=True)
 class Step:
-    """The contrast of two thirds of an axis: the settings in `to` less those in `of`."""
+    """The contrast of two thirds of an axis: the settings in `to` less those in `of`.
+
+    where: the condition that the settings fulfil besides, `ρ below 3`; "" for none.
+    """
 
     thirds: Thirds
     of: int
     to: int
+    where: str = ""
 
     @property
     def members(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -130,9 +132,7 @@ class Judge:
         default's term at equal strength; None where the default has it.
         """
         finite = [i for i in designed if np.isfinite(self.results.sets(self.tried[i])).any()]
-        split = [thirds(axis, self.units[:, k], finite) for k, axis in enumerate(self.space)]
-        steps = [Step(one, *ends) for one in split for ends in STEPS.get(one.axis.key, ((0, 2),))]
-        steps = [step for step in steps if all(step.members)]
+        steps = [step for step in self._steps(finite) if all(step.members)]
         choosing, judging = split_seeds(self.results.seeds) if designed else ((), ())
         chosen = self._region(choosing) if choosing else ()
         asked = [self.results.gain(self.tried[0].arm, self.base.levels)]
@@ -151,6 +151,24 @@ class Judge:
             judging=judging,
         )
 
+    def _steps(self, designed: Sequence[int]) -> list[Step]:
+        """The steps along each knob; those of other knobs than the weight are taken where the term is not too strong.
+
+        In the upper third of its range the term overpowers the base, and how much depends on all other knobs: with
+        these settings, the contrast of any knob would mostly show how strong its strongest setting happens to be.
+        """
+        split = [thirds(axis, self.units[:, k], designed) for k, axis in enumerate(self.space)]
+        weight = next((one for one in split if one.axis.key == WEIGHT), None)
+        if weight is None or weight.axis.values:
+            return [Step(one, 0, 2) for one in split]
+        moderate = [*weight.lower, *weight.middle]
+        where = f"{weight.axis.symbol} below {weight.axis.from_unit(2 / 3):.2g}"
+        steps = []
+        for k, one in enumerate(split):
+            others = thirds(one.axis, self.units[:, k], moderate)
+            steps += [Step(one, 0, 1), Step(one, 1, 2)] if one is weight else [Step(others, 0, 2, where)]
+        return steps
+
     def _strength(self, equal: Cell) -> Contrast:
         """The term at equal strength less the default, all other knobs being the same."""
         return self.results.against(equal.arm, self.tried[0].arm, self.base.levels, kind="strength")
@@ -164,7 +182,8 @@ class Judge:
         of, to = step.members
         terms = [(weight / len(half), self.tried[i]) for half, weight in ((to, 1.0), (of, -1.0)) for i in half]
         name, axis = step.thirds.axis.short, step.thirds.axis
-        what = f"settings in the {THIRDS[step.to]} third of {axis.symbol} less those in the {THIRDS[step.of]}{self.at}"
+        what = f"settings in the {THIRDS[step.to]} third of {axis.symbol} less those in the {THIRDS[step.of]}"
+        what += f", {step.where}{self.at}" if step.where else self.at
         return self.results.contrast(slug("third", name, THIRDS[step.to], *self.base.levels), what, *terms)
 
     def _chosen(self, chosen: Sequence[int], judging: Sequence[int], other: Cell, id: str) -> Contrast:

@@ -27,7 +27,6 @@ BASE = Arm("dm", "mim", {"method.base": "dm", "method.weight": 0.0}, role="base"
 
 OWN = {
     "sensitivity-digits": ["Log10 temperature", "Log10 strength", "Log10 layer_decay", "embedding"],
-    "sensitivity-stress": ["Log10 temperature", "Symmetric noise", "Training data"],
     "noise-digits": ["Symmetric noise", "Pairflip noise", "Method", "Training data", "seconds"],
     "imbalance-digits": ["Log10 exponential imbalance", "Log10 step imbalance", "Method", "Training data"],
     "baselines-digits": ["Method", "seconds"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from small_study import ENTROPY, row  # type: ignore[import-not-found]
 from studies.engine.arms import Arm, Setting
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Row
+from studies.engine.space import Axis
 from studies.engine.tracking import mlflow_fields
 
 KNOBS = {"method.temperature": {"symbol": "τ", "log": True}, "method.weight": {"symbol": "λ", "log": True}}
@@ -33,7 +35,8 @@ def test_names_and_tags_of_runs() -> None:
 
 def test_a_trial_of_a_search_is_named_before_its_setting_is_known() -> None:
     default = Setting(0, Arm("mim:base=dm", "mim", {"method.base": "dm"}, "dm", "default"))
-    folder = StudyFolder(Path("out"), {"knobs": KNOBS}, (default,))
+    axes = [asdict(Axis("method.temperature", "τ", 0.03, 1)), asdict(Axis("method.weight", "λ", 0.001, 100))]
+    folder = StudyFolder(Path("out"), {"knobs": KNOBS, "axes": axes}, (default,))
     setting = mlflow_fields.suggested(read("a", seed=3), folder)
     assert mlflow_fields.run_name(read("a", seed=3), setting) == "DM + MIM4DD (τ=0.1, λ=0.8) · seed 3"
     told = mlflow_fields.tags(read("a"), setting, {})
@@ -49,6 +52,19 @@ def test_parameters_have_short_names_and_log_axes() -> None:
     without = read("a")
     without.config["method.weight"] = 0.0
     assert "Log10 weight" not in mlflow_fields.parameters(without, KNOBS)
+
+
+def test_the_strength_is_the_weight_of_a_balanced_term_and_measured_of_another() -> None:
+    about = {"symbol": "ρ", "log": True, "name": "strength", "given": {"method.balance": "gradnorm"}}
+    strength = {"method.weight": about}
+    plain, balanced = read("a", measures={"gradient_ratio": 0.02}), read("b", measures={"gradient_ratio": 1.0})
+    plain.config["method.balance"], balanced.config["method.balance"] = "none", "gradnorm"
+    balanced.config["method.weight"] = 10.0
+    of_plain, of_balanced = (mlflow_fields.parameters(one, strength) for one in (plain, balanced))
+    assert (of_plain["strength"], of_plain["Log10 strength"]) == ("0.02", "-1.69897")
+    assert (of_balanced["strength"], of_balanced["Log10 strength"]) == ("10", "1")
+    assert mlflow_fields.axis("method.weight", strength) == "Log10 strength"
+    assert "strength" not in mlflow_fields.parameters(read("c"), strength)
 
 
 def test_final_numbers() -> None:

@@ -251,7 +251,8 @@ def page(world: World, folder: StudyFolder, runs: int) -> str:
         f"network; of the default less the base: {100 * own.of_set:.2f} and {100 * own.of_network:.2f}. "
         f"{runs} runs each, decided by the rule of every report. CPU seconds: {world.distil_seconds:.2f} to distil and "
         f"{world.network_seconds:.2f} for each network that evaluates, as measured in that study (two trials at "
-        "a time, each slower for it: compare designs only). Columns after the total: the share of runs in which a statement is decided.",
+        "a time, each slower for it: compare designs only). Columns after the total: the share of runs in which a "
+        "statement is decided.",
         "",
         *candidates(world, runs),
         "",

@@ -75,9 +75,11 @@ NOTES = {
     "of its interval, are a floor and no advice: an experiment of that size seldom decides.",
     "choices": "All settings are equal, so that every gain is an error. Only a choice and a judgement on different "
     "seeds err as rarely as said; that is what a report prints.",
-    "importances": "A knob is decided where its half samples lie above the permuted and the dummy's importance.",
+    "importances": "A knob is decided where its half samples lie above the permuted and the dummy's importance. "
+    "Few studies a row: `holds` says that nothing speaks against it, no more.",
     "response bands": "Gains over the base. Without the level a band is for the shape of a curve, with it for "
-    "comparing a curve with 0. A narrow peak has a standard deviation of 0.06 of the knob's range.",
+    "comparing a curve with 0. A narrow peak has a standard deviation of 0.06 of the knob's range. Few studies a row: "
+    "`holds` says that nothing speaks against it, no more.",
 }
 
 

@@ -60,6 +60,7 @@ def response_curves(
     error (SurfaceFit.level_error times the t quantile of the seeds, added in quadrature): only such a band can be
     compared with a fixed value. For a surface of gains (each setting less the base on the same seed) that value is 0.
 
+    Coverage measured on 32 settings x 3 seeds (docs/results/calibration.md): of a narrow peak 89 % of a curve's points.
     Units: those of y on the vertical, the knob's unit scale on the horizontal axis.
     Raises: ValueError for level with one seed, where the error of the level is unknown.
     Source: Zou & Donner 2008, "Construction of confidence limits about effect measures" (squared half-widths add).

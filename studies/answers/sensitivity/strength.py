@@ -23,6 +23,8 @@ def strength_axis(ranges: Mapping[str, str], configuration: Configuration) -> Ax
     A balanced term (`balance=gradnorm`) has its weight as its strength.
     Raises: InputError if `--range` names the strength where the weight is not one; KnobError for an impossible range.
     """
+    if WEIGHT not in configuration.flat:
+        return None  # no MI term, which the space refuses
     unbalanced = BALANCE in configuration.fixed and configuration.flat[BALANCE] == "none"
     fixed = WEIGHT in configuration.fixed
     weight = next((key for key in ranges if WEIGHT in matching(key, configuration.knobs)), "")

@@ -64,6 +64,8 @@ def test_thirds_of_continuous_and_listed_axes() -> None:
     split = thirds(RHO, np.array([RHO.unit(weight) for weight in WEIGHTS]), range(9))
     assert (split.lower, split.middle, split.upper) == ((0, 1, 2), (3, 4, 5), (6, 7, 8))
     assert [split.span(third) for third in range(3)] == ["ρ 0.03 to 0.3", "ρ 0.3 to 3", "ρ 3 to 30"]
+    wide = thirds(Axis("method.weight", "λ", 0.01, 100, log=True), np.array([]), ())
+    assert wide.span(2) == "λ 4.6 to 100"
     listed = Axis("method.embedding", "D", values=(0, 16, 32, 64, 128, 256))
     assert [third_of(listed, listed.unit(value)) for value in listed.values] == [0, 0, 1, 1, 2, 2]
     assert thirds(listed, np.array([]), ()).span(1) == "D 32, 64"

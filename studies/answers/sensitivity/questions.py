@@ -39,7 +39,7 @@ class Thirds:
             values = [value for k, value in enumerate(axis.values) if third_of(axis, axis.unit(value)) == third]
             return f"{axis.symbol} {', '.join(map(str, values))}"
         low, high = (axis.from_unit(end / 3) for end in (third, third + 1))
-        return f"{axis.symbol} {low:.2g} to {high:.2g}"
+        return f"{axis.symbol} {_short(low)} to {_short(high)}"
 
     def ends(self, third: int) -> tuple[float, float]:
         """Where a third begins and ends on the axis, a little inside, for a figure."""
@@ -48,6 +48,11 @@ class Thirds:
             return third / 3 + 0.02, (third + 1) / 3 - 0.02
         units = [unit for value in axis.values if third_of(axis, unit := axis.unit(value)) == third]
         return min(units) - 0.04, max(units) + 0.04
+
+
+def _short(value: float) -> str:
+    """Two significant digits, `0.097`, `100`."""
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def third_of(axis: Axis, unit: float) -> int:
@@ -162,7 +167,7 @@ class Judge:
         if weight is None or weight.axis.values:
             return [Step(one, 0, 2) for one in split]
         moderate = [*weight.lower, *weight.middle]
-        where = f"{weight.axis.symbol} below {weight.axis.from_unit(2 / 3):.2g}"
+        where = f"{weight.axis.symbol} below {_short(weight.axis.from_unit(2 / 3))}"
         steps = []
         for k, one in enumerate(split):
             others = thirds(one.axis, self.units[:, k], moderate)

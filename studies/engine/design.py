@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from mim4dd.seeding import generator, integer
-from studies.engine.space import DUMMY, Axis, Space
+from studies.engine.space import DUMMY, Axis, Space, setting_of
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -72,8 +72,7 @@ def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tup
     points: list[tuple[Flat, float | None]] = []
     for _ in range(count):
         params = study.ask(fixed_distributions=distributions).params
-        values = {key: value for axis in space for key, value in axis.setting(params[axis.key]).items()}
-        points.append((values, float(params[DUMMY])))
+        points.append((setting_of(space, (params[axis.key] for axis in space)), float(params[DUMMY])))
     return points
 
 
@@ -98,9 +97,9 @@ def _latin(space: Space, count: int, seed: int) -> list[tuple[Flat, float | None
     units = min((sampler.random(count) for _ in range(DRAWS)), key=qmc.discrepancy)
     points: list[tuple[Flat, float | None]] = []
     for unit in units:
-        knobs = [axis.setting(axis.sample(float(u))) for axis, u in zip(space, unit, strict=False)]
         dummy = float(unit[-1]) if columns > len(space) else None
-        points.append(({key: setting[key] for setting in knobs for key in setting}, dummy))
+        sampled = (axis.sample(float(u)) for axis, u in zip(space, unit, strict=False))
+        points.append((setting_of(space, sampled), dummy))
     return points
 
 
@@ -121,8 +120,8 @@ def _grid(space: Space, count: int) -> list[Flat]:
     for axis, n in zip(space, levels, strict=True):
         positions = [k / (n - 1) for k in range(n)] if n > 1 else [0.5]
         sampled = [axis.from_unit(position) for position in positions]
-        columns.append([axis.setting(round(s) if axis.values else s) for s in sampled])
-    return [{key: knobs[key] for knobs in point for key in knobs} for point in itertools.product(*columns)]
+        columns.append([round(s) if axis.values else s for s in sampled])
+    return [setting_of(space, point) for point in itertools.product(*columns)]
 
 
 def search_sampler(name: str, seed: int) -> BaseSampler:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +157,14 @@ def make_space(
 def inside(space: Space, values: Flat) -> bool:
     """Whether a configuration lies on every axis, inside its range; `--range` may exclude a default."""
     return all(axis.covers(values) for axis in space)
+
+
+def setting_of(space: Space, sampled: Iterable[float]) -> Flat:
+    """The knobs that samples of Optuna set, one for each axis."""
+    knobs: Flat = {}
+    for axis, sample in zip(space, sampled, strict=True):
+        knobs |= axis.setting(sample)
+    return knobs
 
 
 def keys_of(space: Space) -> tuple[str, ...]:

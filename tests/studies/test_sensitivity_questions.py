@@ -15,6 +15,7 @@ from mim4dd.registry import Flat
 from studies.answers.ledger import Ledger
 from studies.answers.results import Results
 from studies.answers.sensitivity.analysis import Analysis
+from studies.answers.sensitivity.asked import values_of
 from studies.answers.sensitivity.plan import plan_sensitivity
 from studies.answers.sensitivity.questions import split_seeds, third_of, thirds
 from studies.engine.arms import Arm, Setting
@@ -139,6 +140,16 @@ def test_an_unbalanced_default_lies_where_its_measured_strength_does(tmp_path: P
     assert analysis.units[0, 0] < 0
     assert analysis.units[1, 0] == pytest.approx(RHO.unit(1.0))
     assert analysis.units[2, 0] == pytest.approx(RHO.unit(0.05))
+
+
+def test_the_span_of_a_listed_knob_names_its_values(tmp_path: Path) -> None:
+    analysis = analysis_of(folder_of(tmp_path, 5))
+    critic = Axis("method.critic", "critic", values=("nce", "infonce"))
+    analysis.space = (RHO, critic)
+    analysis.folder.study["configuration"]["method.critic"] = "nce"
+    analysis.tried[2].knobs["method.critic"] = "infonce"
+    assert values_of(analysis, (1, 2)) == "ρ 0.05 to 1, critic infonce to nce"
+    assert values_of(analysis, (0, 1)) == "ρ 0.02 to 1, critic nce"
 
 
 def plan_of(*words: str) -> Plan:

@@ -84,7 +84,7 @@ class Analysis:
 
     def place(self, index: int, axis: Axis) -> Scalar:
         """An arm's value on an axis: of an unbalanced term on the axis of strength, its measured strength."""
-        if self._given(index, axis):
+        if self.given(index, axis):
             return self.value(index, axis)
         return float(f"{self.rho[index]:.3g}")
 
@@ -110,7 +110,7 @@ class Analysis:
         """Whether the cross-validated R² of the response surface is high enough for its curves to be read."""
         return bool(self.curves) and self.surface is not None and self.surface.fit.explains
 
-    def _given(self, index: int, axis: Axis) -> bool:
+    def given(self, index: int, axis: Axis) -> bool:
         """Whether an arm has the other knobs with which the axis has its meaning."""
         arm, flat = self.tried[index], self.folder.configuration
         return all(arm.knobs.get(key, flat.get(key)) == value for key, value in axis.given)

@@ -30,8 +30,7 @@ def strength_of_default(analysis: Analysis) -> tuple[str, Claim] | None:
     """The measured strength of the default, `0.021 [0.019, 0.023]`, with its claim; None where it is its weight."""
     axis = next((axis for axis in analysis.space if axis.symbol == SYMBOL), None)
     measured = mean_interval(analysis.results.sets(analysis.cells[0], "rho"))
-    balanced = analysis.folder.configuration.get("method.balance") == "gradnorm"
-    if axis is None or balanced or measured.mean is None:
+    if axis is None or analysis.given(0, axis) or measured.mean is None:
         return None
     what = f"the term's pixel gradient over that of {analysis.base.name}, at the default"
     ends = (measured.mean, measured.low, measured.high)
@@ -104,9 +103,8 @@ def values_of(analysis: Analysis, settings: Sequence[int]) -> str:
     """The span of each knob over some settings, `ρ 1.2 to 13, τ 0.05 to 0.3`; the strength as it was measured."""
     spans = []
     for axis in analysis.space:
-        strength = axis.symbol == SYMBOL
-        values = [analysis.rho[i] if strength else analysis.value(i, axis) for i in settings]
-        ends = dict.fromkeys(f"{value:.3g}" for value in (min(values), max(values)))
+        values = sorted(analysis.place(i, axis) for i in settings)
+        ends = dict.fromkeys(value if isinstance(value, str) else f"{value:.3g}" for value in (values[0], values[-1]))
         spans.append(f"{axis.symbol} {' to '.join(ends)}")
     return ", ".join(spans)
 

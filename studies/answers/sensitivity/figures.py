@@ -132,7 +132,7 @@ def _draw_steps(axes: Axes, analysis: Analysis, k: int) -> None:
             name = None if third or step.of else "mean of a third of the range"
             axes.plot(step.thirds.ends(third), [level, level], color=INK, lw=2.2, alpha=0.75, label=name)
         middle = float(np.mean([step.thirds.ends(step.of), step.thirds.ends(step.to)]))
-        text = str(ruling.starred).partition(" [")[0].removesuffix(" points") + ("*" if ruling.differs else "")
+        text = ruling.quantity.written[0] + ("*" if ruling.differs else "")
         axes.text(middle, 1.01, text, transform=axes.get_xaxis_transform(), ha="center", fontsize=SMALLEST)
 
 
@@ -171,9 +171,8 @@ def _noise(analysis: Analysis) -> Figure:
     axes.set(xlabel="setting, by its mean gain", ylabel=f"gain over {analysis.base.name} (points)")
     points_axis(axes)
     legend(drawing, axes)
-    region = (
-        f" Blue columns: the best third, chosen on the validation accuracies of {_seeds(analysis)}." if chosen else ""
-    )
+    read = seeds_in_words(analysis.questions.choosing)
+    region = f" Blue columns: the best third, chosen on the validation accuracies of {read}." if chosen else ""
     return Figure(
         "noise",
         "Effect of the knobs and noise of the seeds",
@@ -183,10 +182,6 @@ def _noise(analysis: Analysis) -> Figure:
         f"{default_name(analysis.folder)}.",
         drawing,
     )
-
-
-def _seeds(analysis: Analysis) -> str:
-    return seeds_in_words(analysis.questions.choosing)
 
 
 def _name_settings(axes: Axes, names: list[str], default: int) -> None:

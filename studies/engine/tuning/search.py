@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mim4dd.registry import Flat
-from studies.engine.space import Space
+from studies.engine.space import Space, setting_of
 from studies.engine.trial import Trial
 
 
@@ -39,7 +39,7 @@ class Search:
 
     def knobs(self, sampled: Mapping[str, Any]) -> Flat:
         """The knobs that a suggestion sets."""
-        return {key: value for axis in self.space for key, value in axis.setting(sampled[axis.key]).items()}
+        return setting_of(self.space, (sampled[axis.key] for axis in self.space))
 
     def unknown(self, sampled: Mapping[str, Any]) -> list[Trial]:
         """The trials of a suggestion that have no known accuracy and must be run."""

@@ -66,14 +66,6 @@ class CrossedComponents:
     lost_settings: int
     lost_seeds: int
 
-    @property
-    def paired_error(self) -> Estimate | None:
-        """The standard deviation of the difference of two settings on one seed, sqrt(2) paired."""
-        one, root = self.paired, math.sqrt(2)
-        if one is None or one.low is None or one.high is None:
-            return None
-        return Estimate(root * one.value, root * one.low, root * one.high)
-
 
 @dataclass(frozen=True)
 class SetComponents:

@@ -40,7 +40,6 @@ def test_point_estimates_are_the_mean_squares_worked_by_sums() -> None:
     found = crossed_components(y)
     assert found.settings is not None
     assert found.paired is not None
-    assert found.paired_error is not None
     assert found.effect_to_paired is not None
     assert found.settings.value**2 == pytest.approx((ms_setting - ms_cell) / (R * E))
     assert found.paired.value == pytest.approx(np.sqrt(ms_cell / E))
@@ -48,16 +47,15 @@ def test_point_estimates_are_the_mean_squares_worked_by_sums() -> None:
     low, high = found.paired.low, found.paired.high
     df = (S - 1) * (R - 1)
     assert (low, high) == pytest.approx([np.sqrt(ms_cell / E * df / stats.chi2.ppf(p, df)) for p in (0.975, 0.025)])
-    assert found.paired_error.value == pytest.approx(np.sqrt(2) * found.paired.value)
 
 
 def test_paired_is_the_noise_that_stays_in_a_difference_within_a_seed() -> None:
     y = simulated(2, 4000, 5, (0, *DIGITS[1:]))
     found = crossed_components(y)
     differences = y[0].mean(1) - y[1].mean(1)
-    assert found.paired_error is not None
-    assert found.paired_error.value == pytest.approx(differences.std(ddof=1))
-    assert found.paired_error.value == pytest.approx(np.sqrt(2 * (0.1**2 + 0.65**2 / 5)), rel=0.05)
+    assert found.paired is not None
+    assert np.sqrt(2) * found.paired.value == pytest.approx(differences.std(ddof=1))
+    assert found.paired.value == pytest.approx(np.sqrt(0.1**2 + 0.65**2 / 5), rel=0.05)
 
 
 @pytest.mark.parametrize("shape", [(8, 3, 3), (32, 5, 5)])

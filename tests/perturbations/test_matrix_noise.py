@@ -85,6 +85,7 @@ def test_a_recorded_name_says_where_to_look(tmp_path: Path, monkeypatch: pytest.
         (np.ones((2, 3)) / 3, r"must be numbers \[C, C\]"),
         (np.ones((1, 1)), r"must be numbers \[C, C\]"),
         (np.array([[0.6, 0.5], [0, 1]]), r"sum to 1, row 0 sums to 1.1"),
+        (np.array([[1.0000001, 0], [0, 1]]), r"shares in \[0, 1\], got 1.0000001 in row 0"),
         (np.array([[1.5, -0.5], [0, 1]]), r"shares in \[0, 1\], got 1.5 in row 0"),
         (np.array([[1, 0], [np.nan, 1]]), r"shares in \[0, 1\], got nan in row 1"),
     ],

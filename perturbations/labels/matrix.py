@@ -120,6 +120,6 @@ def _array(content: Content) -> npt.NDArray[Any]:
         if not text.strip():
             raise ValueError("it is empty")
         return np.loadtxt(io.StringIO(text), delimiter="," if content.suffix == ".csv" else None, ndmin=2)
-    except (ValueError, EOFError, OSError, SyntaxError) as error:
+    except (ValueError, EOFError, OSError, SyntaxError, MemoryError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{content.name} cannot be read as a matrix of numbers: {reason}") from error

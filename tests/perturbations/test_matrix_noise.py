@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -130,8 +131,23 @@ def test_files_that_are_no_matrix(name: str, content: bytes, message: str, tmp_p
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"matrix.file must name a .csv, .txt or .npy file, got none"):
         MatrixNoise()
-    with pytest.raises(InputError, match=r"must name a file that can be read, got .*No such file"):
+    with pytest.raises(InputError, match=r"cannot be read: No such file"):
         MatrixNoise(file=str(tmp_path / "T.csv"))
+
+
+def test_files_that_are_no_files(tmp_path: Path, refusal: Callable[[Callable[[], object]], str]) -> None:
+    path = tmp_path / "T.csv"
+    for make, line in (
+        (lambda: os.mkfifo(path), "must be a file, is a named pipe"),
+        (lambda: path.symlink_to("/dev/null"), "must be a file, is a device"),
+        (lambda: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
+    ):
+        make()
+        assert refusal(lambda: MatrixNoise(file=str(path))) == f"{path} {line}"
+        path.unlink()
+    assert "must name a .csv, .txt or .npy file" in refusal(lambda: MatrixNoise(file="x" * 5000))
+    assert "printable UTF-8" in refusal(lambda: MatrixNoise(file="T\udcff.csv"))
+    assert "cannot be read: No such file" in refusal(lambda: MatrixNoise(file="~nobody/T.csv"))
 
 
 def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:

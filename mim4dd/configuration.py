@@ -48,10 +48,20 @@ def configure(
     for key, value in protocol(protocol_name).items():
         flat |= dict.fromkeys(_meant(key, flat)[:1], value)
     flat, fixed = assign(complete(flat), {key: text for key, text in assigned.items() if key not in parts})
+    return Configuration(flat, _declared(flat, PARTS), chosen + fixed)
+
+
+def _declared(flat: Flat, parts: Parts) -> dict[str, Knob]:
+    """The declaration of every knob of these components."""
     declared: dict[str, Knob] = {}
-    for part, registry in PARTS.items():
+    for part, registry in parts.items():
         declared |= knobs(unflatten(registry, flat, part), f"{part}.")
-    return Configuration(flat, declared, chosen + fixed)
+    return declared
+
+
+def settable(flat: Flat, parts: Parts = PARTS) -> list[str]:
+    """The dotted names of all that can be set: the entries of `flat`, and the knobs that it leaves out."""
+    return list({**flat, **_declared(flat, parts)})
 
 
 def _meant(key: str, flat: Flat) -> list[str]:
@@ -70,7 +80,7 @@ def assign(flat: Flat, assigned: Mapping[str, str], parts: Parts = PARTS) -> tup
     """Set knobs; returns the configuration and their full names. A changed component starts with its defaults."""
     fixed = []
     for key, text in assigned.items():
-        name = resolve(key, flat)
+        name = resolve(key, settable(flat, parts))
         if any(other.startswith(f"{name}.") for other in flat):
             flat = {other: value for other, value in flat.items() if not other.startswith(f"{name}.")}
         flat = complete({**flat, name: text}, parts)

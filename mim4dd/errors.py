@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class InputError(ValueError):
     """The user's input cannot be used; the message is one line and says what would be accepted."""
@@ -17,3 +19,8 @@ class UnknownNameError(InputError):
 
 class DataError(InputError):
     """A data set is missing, corrupt, or unsuitable for the requested use."""
+
+
+def exact(number: Any) -> str:
+    """A number for a message that complains of it: not rounded, since 1.0000001 must not read as 1."""
+    return str(number).removesuffix(".0")

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mim4dd.errors import DataError, InputError
+from mim4dd.files import opened
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
@@ -77,12 +78,16 @@ class ImageData:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """A data set as every study sees it: choices read `validation`; `test` is opened once, at the end."""
+    """A data set as every study sees it: choices read `validation`; `test` is opened once, at the end.
+
+    notes: lines for the user on what was left out or looks wrong.
+    """
 
     name: str
     train: ImageData
     validation: ImageData
     test: ImageData
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -147,7 +152,8 @@ class Synthetic:
         from safetensors import SafetensorError, safe_open
 
         try:
-            with safe_open(path, framework="numpy") as file:
+            # safetensors would wait for a pipe
+            with opened(path), safe_open(path, framework="numpy") as file:
                 tensors = {name: file.get_tensor(name) for name in ("images", "labels", "mean", "std")}
                 header = json.loads((file.metadata() or {})["mim4dd"])
             named = {"config": header["config"], "protocol": header["protocol"]}

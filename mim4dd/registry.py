@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
-from mim4dd.errors import KnobError, UnknownNameError
+from mim4dd.errors import KnobError, UnknownNameError, exact
 
 Scalar = str | int | float | bool
 Flat = dict[str, Scalar]
@@ -26,6 +26,7 @@ class Knob:
 
     low, high: the valid closed range; above: a valid open lower end; choices: the valid values. search: the ends of the
     default search range, or the values to search. log: the scale of the search. symbol: how axes and tables name it.
+    tacit: flat scalars leave the knob out at its default, so that records from before it existed keep their hash.
     """
 
     low: float | None = None
@@ -36,6 +37,7 @@ class Knob:
     log: bool = False
     symbol: str = ""
     help: str = ""
+    tacit: bool = False
 
 
 def knob(
@@ -49,9 +51,10 @@ def knob(
     log: bool = False,
     symbol: str = "",
     help: str = "",
+    tacit: bool = False,
 ) -> Any:
     """A dataclass field with its declaration; see `Knob`."""
-    declared = Knob(low, high, above, tuple(choices), tuple(search), log, symbol, help)
+    declared = Knob(low, high, above, tuple(choices), tuple(search), log, symbol, help, tacit)
     return field(default=default, metadata={"knob": declared})
 
 
@@ -218,9 +221,9 @@ def check_value(name: str, declared: Knob, value: Scalar) -> None:
     low, high, above = declared.low, declared.high, declared.above
     bad = (low is not None and value < low) or (high is not None and value > high)
     if bad or (above is not None and value <= above):
-        opening = f"({above:g}" if above is not None else f"[{low:g}" if low is not None else "(-inf"
-        closing = f"{high:g}]" if high is not None else "inf)"
-        raise KnobError(f"{name} must be in {opening}, {closing}, got {value:g}")
+        opening = f"({exact(above)}" if above is not None else f"[{exact(low)}" if low is not None else "(-inf"
+        closing = f"{exact(high)}]" if high is not None else "inf)"
+        raise KnobError(f"{name} must be in {opening}, {closing}, got {exact(value)}")
 
 
 def knobs(component: Any, prefix: str = "") -> dict[str, Knob]:
@@ -235,13 +238,16 @@ def knobs(component: Any, prefix: str = "") -> dict[str, Knob]:
 
 
 def flatten(component: Any, prefix: str) -> Flat:
-    """A component as flat scalars: its registered name under `prefix`, its knobs under `prefix.knob`."""
+    """A component as flat scalars: its registered name under `prefix`, its knobs under `prefix.knob`.
+
+    A tacit knob is left out at its default.
+    """
     flat: Flat = {prefix: name_of(component)}
     for item in component_fields(component):
         value = getattr(component, item.name)
         if "registry" in item.metadata:
             flat |= flatten(value, f"{prefix}.{item.name}")
-        else:
+        elif not item.metadata["knob"].tacit or value != default_of(item):
             flat[f"{prefix}.{item.name}"] = value
     return flat
 

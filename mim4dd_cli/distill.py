@@ -48,6 +48,8 @@ def distill(arguments: argparse.Namespace) -> int:
         knobs=source,
         classes_as=arguments.classes_as,
     )
+    for note in splits.notes:
+        print(note)
     method, network = unflatten(METHODS, flat, "method"), unflatten(NETWORKS, flat, "network")
     _make_folder(arguments.out)
     keep_freed_memory()

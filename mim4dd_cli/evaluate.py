@@ -41,6 +41,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         knobs=knob_values,
         classes_as=config.get("classes_as", ""),
     )
+    for note in splits.notes:
+        print(note)
     from mim4dd.evaluate import class_scores, tally, train_on
     from mim4dd.information import usable_information_nats
 

@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from mim4dd.data import DATASETS
+from mim4dd.errors import exact
 from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from mim4dd.protocol import PROTOCOLS
@@ -54,11 +55,11 @@ def _valid(declared: Knob) -> str:
     if declared.choices:
         return f"  [{' | '.join(map(str, declared.choices))}]"
     low = (
-        f"> {declared.above:g}"
+        f"> {exact(declared.above)}"
         if declared.above is not None
-        else f">= {declared.low:g}"
+        else f">= {exact(declared.low)}"
         if declared.low is not None
         else ""
     )
-    high = f"<= {declared.high:g}" if declared.high is not None else ""
+    high = f"<= {exact(declared.high)}" if declared.high is not None else ""
     return f"  [{', '.join(part for part in (low, high) if part)}]" if low or high else ""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mim4dd.errors import DataError
+from mim4dd.errors import DataError, exact
 from mim4dd.records import Floats, ImageData, Integers
 from perturbations.catalogue import Perturbed, chain, parse_chain
 
@@ -57,9 +57,9 @@ def _pixels(images: Array) -> Floats:
     pixels = np.array(view, dtype=np.float32, order="C")
     if images.dtype == np.uint8:
         pixels /= np.float32(255)
-    low, high = float(pixels.min()), float(pixels.max())
+    low, high = pixels.min(), pixels.max()
     if not (low >= 0 and high <= 1):
-        raise DataError(f"images must be in [0, 1] when they are floats, got {low:g} to {high:g}; scale them")
+        raise DataError(f"images must be in [0, 1] when they are floats, got {exact(low)} to {exact(high)}; scale them")
     return pixels
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from mim4dd.errors import DataError, KnobError
+from mim4dd.files import opened, require_writable
 
 DIGITS = 10
 RECORDED = re.compile(rf"(.+)@([0-9a-f]{{{DIGITS}}})")
@@ -39,18 +41,20 @@ def read_content(knob: str, file: str, suffixes: tuple[str, ...]) -> Content:
     listed = " or ".join((", ".join(suffixes[:-1]), suffixes[-1]))
     if not file:
         raise KnobError(f"{knob} must name a {listed} file, got none; give file=PATH")
-    recorded = None if Path(file).expanduser().is_file() else RECORDED.fullmatch(file)
-    path = Path(recorded[1] if recorded else file).expanduser()
+    recorded = None if os.path.exists(os.path.expanduser(file)) else RECORDED.fullmatch(file)
+    path = Path(os.path.expanduser(recorded[1] if recorded else file))
     if path.suffix not in suffixes:
         raise KnobError(f"{knob} must name a {listed} file, got '{file}'")
     if "," in path.name or " + " in path.name:
         raise KnobError(f"{knob} must name a file without ',' and ' + ' in its name, got '{path.name}'; rename it")
-    if recorded and not path.is_file():
+    require_writable(path.name)
+    if recorded and not os.path.exists(path):
         raise DataError(f"{knob} '{file}' identifies a file without its path; give the path of {path.name}")
     try:
-        content = Content(path.name, path.suffix, path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{knob} must name a file that can be read, got '{file}': {error.strerror}") from error
+        with opened(path) as stored:
+            content = Content(path.name, path.suffix, stored.read())
+    except MemoryError as error:
+        raise DataError(f"{knob} must name a file that fits in memory, got '{file}'") from error
     if recorded and content.tag != f"{path.name}@{recorded[2]}":
         raise DataError(f"{knob} '{file}' differs from the {path.name} here, {content.tag}; give its path")
     return content

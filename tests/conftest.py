@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mim4dd.errors import InputError
 from mim4dd.memory import keep_freed_memory
 
 # As in a worker: the tests' small steps are faster with it.
@@ -31,3 +34,29 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run.words = [*SMALL, "--out", "out"]
         assert run.finish() == 0, run.log
     return folder
+
+
+@pytest.fixture
+def refusal() -> Callable[[Callable[[], object]], str]:
+    """refusal(read): the line of the InputError that `read` ends with, within seconds."""
+
+    def refused(read: Callable[[], object]) -> str:
+        told: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                read()
+            except BaseException as error:  # noqa: BLE001 - told to the test, whatever it is
+                told.append(error)
+
+        # a daemon, so that one that waits for ever does not keep the tests from ending
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive(), "it waits for ever"
+        assert told, "it was accepted"
+        assert isinstance(told[0], InputError), repr(told[0])
+        assert "\n" not in str(told[0])
+        return str(told[0])
+
+    return refused

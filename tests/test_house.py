@@ -14,7 +14,7 @@ import pytest
 HOUSE = Path(__file__).resolve().parent.parent
 OURS = ("mim4dd", "mim4dd_cli", "perturbations", "studies", "cluster")
 HEAVY = {"torch", "torchvision", "scipy", "sklearn", "PIL", "safetensors", "matplotlib", "ray", "optuna", "mlflow"}
-BASICS = ["mim4dd.records", "mim4dd.registry", "mim4dd.seeding", "mim4dd.errors"]
+BASICS = ["mim4dd.records", "mim4dd.registry", "mim4dd.seeding", "mim4dd.errors", "mim4dd.files"]
 DATA_AND_NETWORKS = ["mim4dd.data", "mim4dd.networks"]
 # What a study's answer is made of; what its plan is made of stands on it.
 ANSWERING = [
@@ -29,7 +29,8 @@ PLANNING = [f"studies.engine.{name}" for name in ("configuring", "design", "flag
 MAY_IMPORT = {
     "mim4dd/errors.py": [],
     "mim4dd/registry.py": ["mim4dd.errors"],
-    "mim4dd/records.py": ["mim4dd.errors"],
+    "mim4dd/records.py": ["mim4dd.errors", "mim4dd.files"],
+    "mim4dd/files.py": ["mim4dd.errors"],
     "mim4dd/seeding.py": [],
     "mim4dd/memory.py": [],
     "mim4dd/protocol.py": ["mim4dd.registry"],
@@ -98,7 +99,7 @@ ONLY_IN = {
 }
 # Importable in a moment: the catalogue of components and knobs.
 LIGHT = [
-    *("errors", "records", "registry", "seeding", "protocol", "configuration", "picture", "cost"),
+    *("errors", "files", "records", "registry", "seeding", "protocol", "configuration", "picture", "cost"),
     "memory",
     "train",
     *("methods", "methods.catalogue", "methods.dm", "methods.mim", "methods.selection"),

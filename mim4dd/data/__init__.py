@@ -1,6 +1,6 @@
 """Data sets: named, from an `.npz` file or from a folder of images; always read as train, validation and test."""
 
-from mim4dd.data.catalogue import DATASETS, DataSet
+from mim4dd.data.catalogue import DATASETS, Contents, DataSet
 from mim4dd.data.cuts import cut
 from mim4dd.data.digits import Digits
 from mim4dd.data.folder import Folder
@@ -15,6 +15,7 @@ __all__ = [
     "DATASETS",
     "MNIST",
     "SVHN",
+    "Contents",
     "DataSet",
     "Digits",
     "FashionMNIST",

@@ -4,53 +4,67 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from mim4dd.data.capacity import require_capacity
 from mim4dd.data.pixels import Array
 from mim4dd.errors import DataError
+from mim4dd.files import opened, shown
 from mim4dd.registry import unknown
 
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
-def check_file(path: Path) -> None:
-    """Raises: DataError when there is no such file."""
-    if not path.is_file():
-        raise DataError(f"npz needs an existing file, got {path}")
-
-
 def plain_arrays(path: Path, known: Collection[str]) -> dict[str, Array]:
     """Read every array of the archive, whose keys must all be known.
 
-    Raises: DataError when the file is missing, damaged or no numpy archive, or holds another key or Python objects.
+    Raises: DataError when the file is missing, damaged or no numpy archive, holds another key or Python objects, or
+    would not fit in memory.
     """
-    check_file(path)
+    name = shown(path)
     # opened here, since np.load leaves a damaged file open
-    with path.open("rb") as file:
+    with opened(path) as file:
         if file.read(4) not in ZIP_STARTS:
-            raise DataError(f"{path} must be an archive written by numpy.savez, but is no zip file")
+            raise DataError(f"{name} must be an archive written by numpy.savez, but is no zip file")
         file.seek(0)
         try:
-            archive = np.load(file, allow_pickle=False)
+            archive, members = np.load(file, allow_pickle=False), zipfile.ZipFile(file)
         except UNREADABLE as error:
-            raise DataError(f"{path} cannot be read as a numpy archive, it may be truncated: {error}") from error
-        with archive:
+            reason = " ".join(str(error).split())
+            raise DataError(f"{name} cannot be read as a numpy archive, it may be truncated: {reason}") from error
+        with archive, members:
             for key in archive.files:
                 if key not in known:
-                    raise DataError(f"{path}: {unknown('key', key, known)}")
-            return {key: _array(path, archive, key) for key in archive.files}
+                    raise DataError(f"{name}: {unknown('key', shown(key), known)}")
+            require_capacity(f"{name}, unpacked,", sum(_array_bytes(name, members, key) for key in archive.files))
+            return {key: _array(name, archive, key) for key in archive.files}
 
 
-def _array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> Array:
+def _array_bytes(name: str, members: zipfile.ZipFile, key: str) -> int:
+    """The bytes of an array by its header."""
+    with _reading(name, key), members.open(key if key in members.namelist() else f"{key}.npy") as member:
+        version, _ = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == 1 else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(member)
+        return prod(shape) * dtype.itemsize
+
+
+def _array(name: str, archive: np.lib.npyio.NpzFile, key: str) -> Array:
+    with _reading(name, key):
+        array: Array = archive[key]
+        return array
+
+
+@contextmanager
+def _reading(name: str, key: str) -> Iterator[None]:
     try:
-        array = archive[key]
+        yield
     except UNREADABLE as error:
         reason = " ".join(str(error).split()).replace("when allow_pickle=False", "here: store plain arrays")
-        raise DataError(f"{path}: {key} cannot be read: {reason}") from error
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path}: {key} must be an array written by numpy.savez, got {type(array).__name__}")
-    return array
+        raise DataError(f"{name}: {key} cannot be read: {reason}") from error

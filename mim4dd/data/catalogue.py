@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from mim4dd.records import ImageData
-from mim4dd.registry import Registry
+from mim4dd.registry import Registry, knob
+
+SIZE_HELP = "resize every image to size x size pixels (bicubic); 0 leaves them as they are"
 
 
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What a data set holds: `train`, from which validation is still to be cut, and `test`.
+
+    notes: lines for the user, such as how many files were left out and why.
+    """
+
+    train: ImageData
+    test: ImageData
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataSet(Protocol):
-    """A source of labelled images.
+    """A source of labelled images, and what each has in common.
 
     `where` is the data root for a named set, and the file or folder itself for a set that `takes_path`.
-    validation_rate: the fraction of the images outside the test set that validation is cut from.
+    validation_rate: the fraction of the images outside the test set that validation is cut from. `load` resizes what
+    `read` returns to `size`.
     """
 
     takes_path: ClassVar[bool] = False
     validation_rate: ClassVar[float] = 0.1
+    size: int = knob(0, low=0, help=SIZE_HELP, tacit=True)
 
-    def read(self, where: Path, *, download: bool = False) -> tuple[ImageData, ImageData]:
-        """(train before validation is cut from it, test).
+    def read(self, where: Path, *, download: bool = False) -> Contents:
+        """Read the images.
 
-        Raises: DataError when the set is missing, corrupt or unusable.
+        Raises: DataError when the set is missing, corrupt, unusable or larger than the free memory.
         """
         ...
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mim4dd.data.catalogue import DATASETS, DataSet
+from mim4dd.data.catalogue import DATASETS, Contents, DataSet
 from mim4dd.data.cuts import cut
 from mim4dd.data.pixels import from_levels
 from mim4dd.errors import DataError
@@ -29,7 +29,7 @@ class Digits(DataSet):
 
     validation_rate: ClassVar[float] = VALIDATION / (TRAIN + VALIDATION)
 
-    def read(self, where: Path, *, download: bool = False) -> tuple[ImageData, ImageData]:
+    def read(self, where: Path, *, download: bool = False) -> Contents:
         """Read the file inside the installed scikit-learn; `where` and `download` are ignored."""
         table = _table()
         every = ImageData(
@@ -39,7 +39,7 @@ class Digits(DataSet):
             classes=tuple("0123456789"),
             source="digits",
         )
-        return cut(every, TEST / len(every), "test", "digits")
+        return Contents(*cut(every, TEST / len(every), "test", "digits"))
 
 
 def _table() -> np.ndarray:

@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from mim4dd.data.capacity import require_class_capacity, within_capacity
 from mim4dd.data.catalogue import DATASETS
 from mim4dd.data.cuts import cut
+from mim4dd.data.overlap import overlap_notes
+from mim4dd.data.resizing import resized
 from mim4dd.errors import DataError
+from mim4dd.files import require_writable
 from mim4dd.records import ImageData, Splits
 from mim4dd.registry import Scalar, unknown
 
@@ -29,19 +33,23 @@ def load(
     fixed by the name alone. A file or folder is named without its path: results do not depend on where it lies.
     classes_as: the named set whose training images, in their order, a file or folder holds (`cifar10`): semantic and
     human noise, and augmentation by flips, then treat them as images of that set.
+    The splits' `notes` are for the user to see, such as how many files of a folder were left out.
     Units: data_root holds the named sets; by default $MIM4DD_DATA, otherwise ./data.
     Raises: UnknownNameError for a name or knob that does not exist; DataError when the data cannot be used.
     """
     kind, where, name = _parse(spec, data_root)
     dataset = DATASETS.build(kind, knobs)
-    whole, test = dataset.read(where, download=download)
-    if len(whole.classes) < 2:
-        raise DataError(f"{name} must have at least two classes, got {', '.join(whole.classes)}")
-    if classes_as:
-        whole = replace(whole, source=_published(whole, classes_as, "train"))
-        test = replace(test, source=_published(test, classes_as, "test"))
-    train, validation = cut(whole, dataset.validation_rate, "split", name, split_seed)
-    return Splits(name, train, validation, test)
+    with within_capacity(name):
+        contents = dataset.read(where, download=download)
+        whole, test = (resized(part, dataset.size) for part in (contents.train, contents.test))
+        if len(whole.classes) < 2:
+            raise DataError(f"{name} must have at least two classes, got {', '.join(whole.classes)}")
+        if classes_as:
+            whole = replace(whole, source=_published(whole, classes_as, "train"))
+            test = replace(test, source=_published(test, classes_as, "test"))
+        require_class_capacity(name, len(test), len(whole.classes))
+        train, validation = cut(whole, dataset.validation_rate, "split", name, split_seed)
+        return Splits(name, train, validation, test, (*contents.notes, *overlap_notes(whole, test)))
 
 
 def _published(part: ImageData, name: str, split: str) -> str:
@@ -74,9 +82,11 @@ def _parse(spec: str, data_root: Path | str | None) -> tuple[str, Path, str]:
     if not path:
         raise DataError(f"{kind} needs a path, as in {kind}:PATH, got '{spec}'")
     where = _absolute(path)
-    return kind, where, where.stem if kind == "npz" else where.name
+    name = where.stem if kind == "npz" else where.name
+    require_writable(name)
+    return kind, where, name
 
 
 def _absolute(path: Path | str) -> Path:
     # not resolve(), which would give a linked folder its target's name
-    return Path(os.path.abspath(Path(path).expanduser()))
+    return Path(os.path.abspath(os.path.expanduser(path)))

@@ -9,11 +9,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from mim4dd.data.archive import check_file, plain_arrays
-from mim4dd.data.catalogue import DATASETS, DataSet
+from mim4dd.data.archive import plain_arrays
+from mim4dd.data.capacity import require_image_capacity
+from mim4dd.data.catalogue import DATASETS, Contents, DataSet
 from mim4dd.data.cuts import cut
-from mim4dd.data.pixels import Array, as_pixels, as_whole
+from mim4dd.data.pixels import Array, as_pixels, as_whole, channels_first
 from mim4dd.errors import DataError
+from mim4dd.files import opened, require_writable, shown
 from mim4dd.records import ImageData, Integers
 
 TRAIN = ("train_images", "train_labels")
@@ -38,43 +40,51 @@ class Npz(DataSet):
 
     takes_path: ClassVar[bool] = True
 
-    def read(self, where: Path, *, download: bool = False) -> tuple[ImageData, ImageData]:
+    def read(self, where: Path, *, download: bool = False) -> Contents:
         arrays = plain_arrays(where, TRAIN + TEST + OPTIONAL)
-        _check_present(where, arrays)
-        images, labels = _labelled(where, arrays, TRAIN)
-        test = _labelled(where, arrays, TEST) if TEST[0] in arrays else None
+        path = shown(where)
+        _check_present(path, arrays)
+        _check_shapes(path, arrays, self.size)
+        images, labels = _labelled(path, arrays, TRAIN)
+        test = _labelled(path, arrays, TEST) if TEST[0] in arrays else None
         largest = max(int(part.max()) for part in ([labels] if test is None else [labels, test[1]]))
-        classes = _classes(where, arrays.get("class_names"), largest, len(labels))
-        index = _index(where, arrays.get("train_index"), len(labels))
-        train = ImageData(images, labels, index, classes, _source(where, arrays.get("source")))
+        classes = _classes(path, arrays.get("class_names"), largest, len(labels))
+        index = _index(path, arrays.get("train_index"), len(labels))
+        train = ImageData(images, labels, index, classes, _source(path, where.stem, arrays.get("source")))
         if test is None:
-            return cut(train, TEST_RATE, "test", where.stem)
-        if test[0].shape[1:] != train.shape:
-            raise DataError(
-                f"{where}: test_images must be like train_images, {list(train.shape)} as [channels, H, W], "
-                f"got {list(test[0].shape[1:])}"
-            )
-        return train, ImageData(*test, np.arange(len(test[1])), classes, f"npz:{where.stem}/test")
+            return Contents(*cut(train, TEST_RATE, "test", where.stem))
+        return Contents(train, ImageData(*test, np.arange(len(test[1])), classes, f"npz:{where.stem}/test"))
 
     def content_digest(self, where: Path) -> str:
-        check_file(where)
-        with where.open("rb") as file:
+        with opened(where) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def _check_present(path: Path, arrays: dict[str, Array]) -> None:
+def _check_present(path: str, arrays: dict[str, Array]) -> None:
     needed = TRAIN + (TEST if set(TEST) & set(arrays) else ())
     lacking = [key for key in needed if key not in arrays]
     if lacking:
         raise DataError(f"{path} lacks {' and '.join(lacking)}; found: {', '.join(sorted(arrays)) or 'nothing'}")
 
 
-def _labelled(path: Path, arrays: dict[str, Array], keys: tuple[str, str]) -> tuple[np.ndarray, Integers]:
+def _check_shapes(path: str, arrays: dict[str, Array], size: int) -> None:
+    """Raises: DataError for train and test images of different shapes, or more of them than fit in memory."""
+    views = [channels_first(f"{path}: {key}", arrays[key]) for key in (TRAIN[0], TEST[0]) if key in arrays]
+    shapes = [view.shape[1:] for view in views]
+    if shapes[-1] != shapes[0]:
+        raise DataError(
+            f"{path}: test_images must be like train_images, {list(shapes[0])} as [channels, H, W], "
+            f"got {list(shapes[-1])}"
+        )
+    require_image_capacity(path, sum(map(len, views)), shapes[0], size)
+
+
+def _labelled(path: str, arrays: dict[str, Array], keys: tuple[str, str]) -> tuple[np.ndarray, Integers]:
     images = as_pixels(f"{path}: {keys[0]}", arrays[keys[0]])
     return images, as_whole(f"{path}: {keys[1]}", arrays[keys[1]], len(images))
 
 
-def _classes(path: Path, names: Array | None, largest: int, count: int) -> tuple[str, ...]:
+def _classes(path: str, names: Array | None, largest: int, count: int) -> tuple[str, ...]:
     if names is None:
         if largest >= count:
             raise DataError(f"{path}: every class needs a training image, got label {largest} and {count} images")
@@ -83,6 +93,8 @@ def _classes(path: Path, names: Array | None, largest: int, count: int) -> tuple
         raise DataError(
             f"{path}: class_names must be different strings, one for each class, got {names.dtype} {list(names.shape)}"
         )
+    for name in names.tolist():
+        require_writable(name)
     if largest >= len(names):
         raise DataError(
             f"{path}: labels must be in [0, {len(names) - 1}], as there are {len(names)} class_names, got {largest}"
@@ -90,7 +102,7 @@ def _classes(path: Path, names: Array | None, largest: int, count: int) -> tuple
     return tuple(names.tolist())
 
 
-def _index(path: Path, index: Array | None, count: int) -> Integers:
+def _index(path: str, index: Array | None, count: int) -> Integers:
     if index is None:
         return np.arange(count)
     positions = as_whole(f"{path}: train_index", index, count)
@@ -99,12 +111,13 @@ def _index(path: Path, index: Array | None, count: int) -> Integers:
     return positions
 
 
-def _source(path: Path, source: Array | None) -> str:
+def _source(path: str, stem: str, source: Array | None) -> str:
     if source is None:
         # a file called cifar10.npz must not pass for the published cifar10/train
-        return f"npz:{path.stem}/train"
+        return f"npz:{stem}/train"
     if source.dtype.kind != "U" or source.shape != () or not str(source):
         raise DataError(
             f"{path}: source must be one string such as cifar10/train, got {source.dtype} {list(source.shape)}"
         )
+    require_writable(str(source))
     return str(source)

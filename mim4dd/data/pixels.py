@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mim4dd.errors import DataError
+from mim4dd.errors import DataError, exact
 from mim4dd.records import Floats, Integers
 
 Array = npt.NDArray[Any]
@@ -51,12 +51,13 @@ def as_pixels(name: str, images: Array) -> Floats:
     view = channels_first(name, images)
     if images.dtype == np.uint8:
         return from_levels(view)
-    low, high = float(images.min()), float(images.max())
+    low, high = images.min(), images.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise DataError(f"{name} must be finite, got NaN or infinite pixels")
     if low < 0 or high > 1:
         raise DataError(
-            f"{name} must be in [0, 1] when they are floats, got {low:g} to {high:g}; scale them or store uint8"
+            f"{name} must be in [0, 1] when they are floats, got {exact(low)} to {exact(high)}; "
+            "scale them or store uint8"
         )
     return np.array(view, dtype=np.float32, order="C")
 
@@ -72,5 +73,5 @@ def as_whole(name: str, values: Array, count: int) -> Integers:
         raise DataError(f"{name} must be one number for each image, shape [{count}], got shape {list(values.shape)}")
     right = (values >= 0) & (values <= LARGEST) & (np.trunc(values) == values)
     if not right.all():
-        raise DataError(f"{name} must be whole numbers from 0 up, got {values[~right][0]:g}")
+        raise DataError(f"{name} must be whole numbers from 0 up, got {exact(values[~right][0])}")
     return values.astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import warnings
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from mim4dd.data.catalogue import DATASETS, DataSet
+from mim4dd.data.capacity import COPIES, FLOAT_BYTES, out_of_memory, require_capacity
+from mim4dd.data.catalogue import DATASETS, Contents, DataSet
 from mim4dd.data.pixels import channels_first, from_levels
 from mim4dd.errors import DataError
+from mim4dd.files import opened, shown
 from mim4dd.records import ImageData
 
 DIGITS = tuple("0123456789")
@@ -25,7 +28,7 @@ IDX = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("i
 class MNIST(DataSet):
     """Handwritten digits, grey 28x28: 60,000 and 10,000. Source: LeCun et al. 1998."""
 
-    def read(self, where: Path, *, download: bool = False) -> tuple[ImageData, ImageData]:
+    def read(self, where: Path, *, download: bool = False) -> Contents:
         return _read("mnist", "MNIST", [f"MNIST/raw/{file}" for file in IDX], where, download, DIGITS)
 
 
@@ -34,7 +37,7 @@ class MNIST(DataSet):
 class FashionMNIST(DataSet):
     """Articles of clothing, grey 28x28: 60,000 and 10,000. Source: Xiao et al. 2017."""
 
-    def read(self, where: Path, *, download: bool = False) -> tuple[ImageData, ImageData]:
+    def read(self, where: Path, *, download: bool = False) -> Contents:
         return _read("fashion_mnist", "FashionMNIST", [f"FashionMNIST/raw/{file}" for file in IDX], where, download)
 
 
@@ -43,7 +46,7 @@ class FashionMNIST(DataSet):
 class SVHN(DataSet):
     """House numbers, RGB 32x32: 73,257 and 26,032, without the extra part. Source: Netzer et al. 2011."""
 
-    def read(self, where: Path, *, download: bool = False) -> tuple[ImageData, ImageData]:
+    def read(self, where: Path, *, download: bool = False) -> Contents:
         return _read("svhn", "SVHN", ["train_32x32.mat", "test_32x32.mat"], where, download, DIGITS)
 
 
@@ -52,7 +55,7 @@ class SVHN(DataSet):
 class CIFAR10(DataSet):
     """Small photographs, RGB 32x32: 50,000 and 10,000 in 10 classes. Source: Krizhevsky 2009."""
 
-    def read(self, where: Path, *, download: bool = False) -> tuple[ImageData, ImageData]:
+    def read(self, where: Path, *, download: bool = False) -> Contents:
         names = [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch", "batches.meta"]
         return _read("cifar10", "CIFAR10", [f"cifar-10-batches-py/{name}" for name in names], where, download)
 
@@ -62,19 +65,21 @@ class CIFAR10(DataSet):
 class CIFAR100(DataSet):
     """Small photographs, RGB 32x32: 50,000 and 10,000 in 100 classes. Source: Krizhevsky 2009."""
 
-    def read(self, where: Path, *, download: bool = False) -> tuple[ImageData, ImageData]:
+    def read(self, where: Path, *, download: bool = False) -> Contents:
         files = [f"cifar-100-python/{name}" for name in ("train", "test", "meta")]
         return _read("cifar100", "CIFAR100", files, where, download)
 
 
 def _read(
     name: str, kind: str, files: list[str], root: Path, download: bool, classes: tuple[str, ...] | None = None
-) -> tuple[ImageData, ImageData]:
-    missing = [file for file in files if not (root / file).is_file()]
+) -> Contents:
+    missing, present_bytes = _present(files, root)
+    # the files hold a byte for each number, SVHN's compressed
+    require_capacity(f"{name}: its images in {COPIES} copies as float32", (1 + COPIES * FLOAT_BYTES) * present_bytes)
     # before torchvision is imported, which takes seconds
     if missing and not download:
         raise DataError(
-            f"{name} is not under {root}: expected {missing[0]} there (and {len(files) - 1} more of its files); "
+            f"{name} is not under {shown(root)}: expected {missing[0]} there (and {len(files) - 1} more of its files); "
             "name the folder that holds it with --data-root, or fetch it with --download"
         )
     from torchvision import datasets
@@ -89,19 +94,36 @@ def _read(
                 choice = {"split": part} if kind == "SVHN" else {"train": part == "train"}
                 parts.append(as_image_data(f"{name}/{part}", loader(root, download=download, **choice), classes))
     except UNREADABLE as error:
+        if out_of_memory(error):
+            raise
         raise DataError(_remedy(name, files, root, bool(missing), error)) from error
-    return parts[0], parts[1]
+    return Contents(parts[0], parts[1])
+
+
+def _present(files: list[str], root: Path) -> tuple[list[str], int]:
+    """The files that are missing, and the bytes of the others.
+
+    Raises: DataError for something else than a readable file under a file's name.
+    """
+    missing, total = [], 0
+    for file in files:
+        if not os.path.lexists(root / file):
+            missing.append(file)
+            continue
+        with opened(root / file) as content:
+            total += os.fstat(content.fileno()).st_size
+    return missing, total
 
 
 def _remedy(name: str, files: list[str], root: Path, missing: bool, error: Exception) -> str:
     reason = " ".join(str(error).split()) or type(error).__name__
     if missing:
         return (
-            f"{name} could not be fetched to {root} ({reason}); put {files[0]} and its other files there yourself, "
-            "or name the folder that holds them with --data-root"
+            f"{name} could not be fetched to {shown(root)} ({reason}); put {files[0]} and its other files there "
+            "yourself, or name the folder that holds them with --data-root"
         )
     return (
-        f"{name} under {root} is corrupt ({reason}): expected {files[0]} and its other files as published; "
+        f"{name} under {shown(root)} is corrupt ({reason}): expected {files[0]} and its other files as published; "
         "delete them and fetch them again with --download, or name another folder with --data-root"
     )
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mim4dd.errors import DataError
+from mim4dd.errors import DataError, exact
 from mim4dd.records import ImageData, Integers
 from mim4dd.registry import knob
 from mim4dd.seeding import generator
@@ -99,9 +99,10 @@ def checked(name: str, array: npt.NDArray[Any]) -> Matrix:
     for row in range(len(matrix)):
         if not ((matrix[row] >= 0) & (matrix[row] <= 1)).all():
             bad = next(value for value in matrix[row] if not 0 <= value <= 1)
-            raise DataError(f"{name} must hold shares in [0, 1], got {bad:g} in row {row}")
+            raise DataError(f"{name} must hold shares in [0, 1], got {exact(bad)} in row {row}")
         if abs(sums[row] - 1) > 1e-6:
-            raise DataError(f"{name} must have rows (true classes) that sum to 1, row {row} sums to {sums[row]:.7g}")
+            total = exact(sums[row])
+            raise DataError(f"{name} must have rows (true classes) that sum to 1, row {row} sums to {total}")
     others = np.where(np.eye(len(matrix), dtype=bool), -1, matrix).max(1)
     weak = np.flatnonzero(np.diag(matrix) <= others).tolist()
     if weak:
@@ -119,6 +120,6 @@ def _array(content: Content) -> npt.NDArray[Any]:
         if not text.strip():
             raise ValueError("it is empty")
         return np.loadtxt(io.StringIO(text), delimiter="," if content.suffix == ".csv" else None, ndmin=2)
-    except (ValueError, EOFError, OSError, SyntaxError) as error:
+    except (ValueError, EOFError, OSError, SyntaxError, MemoryError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{content.name} cannot be read as a matrix of numbers: {reason}") from error

@@ -63,8 +63,10 @@ def run(study: Study[F], options: Options[F]) -> int:
         say(note)
     source_knobs = {k.partition(".")[2]: v for k, v in configuration.flat.items() if k.startswith("source.")}
     splits = _load_splits(options, source_knobs)
+    for note in splits.notes:
+        say(note)
     _require_usable_data(plan, splits, options, configuration.flat)
-    journal = Journal(out, {**metadata, "data_digest": splits.digest})
+    journal = Journal(out, {**metadata, "data_digest": splits.digest, "data_notes": list(splits.notes)})
     try:
         return Execution(study, options, plan, splits, journal, uri, cluster_address).run()
     finally:

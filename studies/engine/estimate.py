@@ -63,7 +63,7 @@ def trial_seconds(config: Flat) -> float:
 
     Preparations that trials share are not included (see `prepared_seconds`).
     """
-    shape, classes, images, evaluated = SHAPES.get(str(config["dataset"]), OTHER)
+    shape, classes, images, evaluated = _data(config)
     network, recipe = unflatten(NETWORKS, config, "network"), unflatten(RECIPES, config, "evaluation")
     method, ipc = unflatten(METHODS, config, "method"), int(config["ipc"])
     synthetic = images if config["method"] == "full" else classes * ipc
@@ -79,6 +79,13 @@ def trial_seconds(config: Flat) -> float:
     return distil + steps + recipe.networks * per_network + rungs
 
 
+def _data(config: Flat) -> tuple[tuple[int, int, int], int, int, int]:
+    """As in SHAPES, of images that have been resized where the configuration says so."""
+    (channels, *sides), classes, images, evaluated = SHAPES.get(str(config["dataset"]), OTHER)
+    height, width = [int(config.get("source.size", 0)) or side for side in sides]
+    return (channels, height, width), classes, images, evaluated
+
+
 def prepared_seconds(plan: Plan) -> float:
     """A rough time for the preparations of a plan, such as training experts, each made once for all its trials."""
     preparations: dict[tuple[object, ...], float] = {}
@@ -86,7 +93,7 @@ def prepared_seconds(plan: Plan) -> float:
         config = trial.config
         preparation = unflatten(METHODS, config, "method").preparation
         if preparation is not None:
-            shape, classes, images, _ = SHAPES.get(str(config["dataset"]), OTHER)
+            shape, classes, images, _ = _data(config)
             network = unflatten(NETWORKS, config, "network")
             image = image_seconds(network.multiply_adds(shape, classes))
             shared_by = (preparation, network, config["seed"], config.get("perturb", ""))

@@ -102,9 +102,10 @@ def facts(folder: StudyFolder) -> list[tuple[str, str]]:
     flat = folder.configuration
     values = ", ".join(f"{k.rpartition('.')[2]} {v}" for k, v in flat.items() if k.endswith(PROTOCOL))
     size = f", {images(int(flat['ipc']))}" if "ipc" in flat else ""
+    data_notes = study.get("data_notes", ())
     return [
         ("command", study["command"]),
-        ("data", f"{study['dataset']} (digest {study.get('data_digest', '')}){size}"),
+        ("data", "; ".join([f"{study['dataset']} (digest {study.get('data_digest', '')}){size}", *data_notes])),
         ("protocol", f"{study['protocol']}, results version {study['rules']}: {values}"),
         ("design", f"{study.get('design', '')}, seeds {study['seeds']}"),
         ("selection", f"choices read {study.get('selection', 'clean')} validation labels"),

@@ -139,6 +139,8 @@ def make_space(
         if key in fixed:
             raise InputError(f"{key} is fixed by --set and varied by --range; give only one of them")
     for key in texts:
+        if key.startswith("source."):
+            raise InputError(f"{key} belongs to the data, which all trials share; choose it with --set {key}=VALUE")
         if any(other.startswith(f"{key}.") for other in declared):
             raise InputError(f"{key} is a component, which --range cannot vary; choose one with --set {key}=NAME")
     absent = [key for key in keys if key not in declared]

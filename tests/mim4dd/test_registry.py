@@ -45,7 +45,8 @@ def test_component_survives_being_flattened(prefix: str, name: str) -> None:
     assert unflatten(REGISTRIES[prefix], flat, prefix) == component
     texts = {key: str(value) for key, value in flat.items()}
     assert unflatten(REGISTRIES[prefix], texts, prefix) == component
-    assert [f"{prefix}.{key}" for key in knobs(component)] == [key for key in flat if key != prefix]
+    told = [f"{prefix}.{key}" for key, declared in knobs(component).items() if not declared.tacit]
+    assert told == [key for key in flat if key != prefix]
 
 
 @pytest.mark.parametrize(("prefix", "name"), COMPONENTS)
@@ -90,6 +91,8 @@ def test_nested_knobs_that_are_not_the_default_survive() -> None:
         ({"rate": "x"}, "thing.rate must be a number, got 'x'"),
         ({"rate": None}, "thing.rate must be a number, got None"),
         ({"free": 3}, "thing.free must be in (-inf, 2], got 3"),
+        ({"free": 2.0000001}, "thing.free must be in (-inf, 2], got 2.0000001"),
+        ({"rate": -1e-12}, "thing.rate must be in (0, inf), got -1e-12"),
         ({"on": "maybe"}, "thing.on must be true or false, got 'maybe'"),
         ({"kind": "c"}, "thing.kind must be one of a, b, got c"),
     ],

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mim4dd.data import DATASETS
 from mim4dd.methods import METHODS
 from mim4dd.records import Synthetic
 from mim4dd_cli.main import main
@@ -102,12 +103,29 @@ def test_show_writes_a_picture(run_folder: Path) -> None:
         assert picture.size[1] == 10 * 52 + 4
 
 
+def test_notes_on_the_data_are_printed_and_size_is_kept_for_evaluation(tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, size=(40, 9, 9), dtype=np.uint8)
+    for number, image in enumerate(levels):
+        folder = tmp_path / "pets" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[: 8 + number % 2]).save(folder / f"{number}.png")
+    (tmp_path / "pets" / "a" / "x.gif").write_text("no image")
+    words = ["distill", "--dataset", f"folder:{tmp_path}/pets", "--quick", "--out", tmp_path / "out"]
+    said = answer(shell(*words, "--method", "random", "--set", "size=8")).splitlines()
+    assert said[0].startswith("files left out: 1 whose names do not end in .png,")
+    said = answer(shell("evaluate", tmp_path / "out", "--networks", "1", "--set", "epochs=1")).splitlines()
+    assert said[0].startswith("files left out: 1 whose names do not end in .png,")
+    assert said[1].startswith("validation accuracy ")
+    assert Synthetic.load(tmp_path / "out" / "synthetic.safetensors").images.shape == (2, 1, 8, 8)
+
+
 def test_list_names_every_component_and_knob() -> None:
     said = answer(shell("list", "methods"))
     assert [line for line in said.splitlines() if line and not line.startswith(" ")] == METHODS.names()
     assert "temperature = 0.1  [> 0]  divides the similarities" in said
     assert "base = dm" in said
     assert "direction = both  [both | base]" in said
+    assert answer(shell("list", "datasets")).count("size = 0  [>= 0]  resize every image") == len(DATASETS.names())
     for kind, expected in (("networks", "convnet"), ("datasets", "cifar10"), ("recipes", "standard")):
         assert expected in answer(shell("list", kind)).splitlines()
     assert "quick: network.width=16" in answer(shell("list", "protocols"))
@@ -125,7 +143,10 @@ BAD = {
     "two protocols": ([*DISTIL, "--protocol", "paper"], "--quick is --protocol quick; give one of them"),
     "dataset": ([*DISTIL, "--dataset", "cifr10"], "did you mean 'cifar10'?"),
     "dataset is missing": ([*DISTIL, "--dataset", "cifar10", "--data-root", "{tmp}"], "cifar10 is not under {tmp}"),
-    "npz is missing": ([*DISTIL, "--dataset", "npz:{tmp}/none.npz"], "npz needs an existing file, got {tmp}/none.npz"),
+    "npz is missing": (
+        [*DISTIL, "--dataset", "npz:{tmp}/none.npz"],
+        "{tmp}/none.npz cannot be read: No such file",
+    ),
     "knob": ([*DISTIL, "--set", "temprature=1"], "did you mean 'method.temperature'?"),
     "value": ([*DISTIL, "--set", "temperature=0"], "mim.temperature must be in (0, inf), got 0"),
     "text": ([*DISTIL, "--set", "iterations=nan"], "dm.iterations must be a whole number, got 'nan'"),

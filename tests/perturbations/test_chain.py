@@ -77,6 +77,7 @@ def test_the_order_is_fixed_and_the_error_names_it(texts: list[str], message: st
         ("jpeg:severity=6", r"must be in \[0, 5\]"),
         ("jpeg:severity=2.5", "must be a whole number"),
         ("pairflip:rate=0.5", r"in \[0, 0.5\), got 0.5: .*allow_unidentifiable=true"),
+        ("pairflip:rate=0.50000001", r"in \[0, 0.5\), got 0.50000001: .*allow_unidentifiable=true"),
         ("asymmetric:rate=0.7", r"in \[0, 0.5\), got 0.7: .*allow_unidentifiable=true"),
         ("", "unknown perturbation ''"),
     ],
@@ -168,6 +169,7 @@ def test_the_source_and_the_seed_choose_the_draws() -> None:
     ("images", "labels", "message"),
     [
         (LEVELS.astype(np.int64), LABELS, "must be uint8, or floats in .*got int64"),
+        (LEVELS / 255 * 1.000001, LABELS, r"must be in \[0, 1\] when they are floats, got 0 to 1.000001;"),
         (LEVELS / 2.0, LABELS, r"must be in \[0, 1\] when they are floats, got 0 to 127.5"),
         (LEVELS / np.nan, LABELS, r"got nan"),
         (LEVELS[:, 0], LABELS[:39], r"one number for each image, shape \[40\], got shape \[39\]"),

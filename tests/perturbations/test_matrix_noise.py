@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -85,6 +86,7 @@ def test_a_recorded_name_says_where_to_look(tmp_path: Path, monkeypatch: pytest.
         (np.ones((2, 3)) / 3, r"must be numbers \[C, C\]"),
         (np.ones((1, 1)), r"must be numbers \[C, C\]"),
         (np.array([[0.6, 0.5], [0, 1]]), r"sum to 1, row 0 sums to 1.1"),
+        (np.array([[1.0000001, 0], [0, 1]]), r"shares in \[0, 1\], got 1.0000001 in row 0"),
         (np.array([[1.5, -0.5], [0, 1]]), r"shares in \[0, 1\], got 1.5 in row 0"),
         (np.array([[1, 0], [np.nan, 1]]), r"shares in \[0, 1\], got nan in row 1"),
     ],
@@ -129,8 +131,23 @@ def test_files_that_are_no_matrix(name: str, content: bytes, message: str, tmp_p
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"matrix.file must name a .csv, .txt or .npy file, got none"):
         MatrixNoise()
-    with pytest.raises(InputError, match=r"must name a file that can be read, got .*No such file"):
+    with pytest.raises(InputError, match=r"cannot be read: No such file"):
         MatrixNoise(file=str(tmp_path / "T.csv"))
+
+
+def test_files_that_are_no_files(tmp_path: Path, refusal: Callable[[Callable[[], object]], str]) -> None:
+    path = tmp_path / "T.csv"
+    for make, line in (
+        (lambda: os.mkfifo(path), "must be a file, is a named pipe"),
+        (lambda: path.symlink_to("/dev/null"), "must be a file, is a device"),
+        (lambda: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
+    ):
+        make()
+        assert refusal(lambda: MatrixNoise(file=str(path))) == f"{path} {line}"
+        path.unlink()
+    assert "must name a .csv, .txt or .npy file" in refusal(lambda: MatrixNoise(file="x" * 5000))
+    assert "printable UTF-8" in refusal(lambda: MatrixNoise(file="T\udcff.csv"))
+    assert "cannot be read: No such file" in refusal(lambda: MatrixNoise(file="~nobody/T.csv"))
 
 
 def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from studies.baselines import STUDY
 from studies.engine.answer import Answer, Table
 from studies.engine.command import main
 from studies.engine.durable import read_json
+from studies.engine.estimate import trial_seconds
 from studies.engine.folder import StudyFolder
 from studies.engine.journal import Journal
 from studies.engine.metadata import configuration_of, study_metadata
@@ -111,6 +112,12 @@ def test_every_registered_method_stands_in_the_comparison() -> None:
         if name != "mim" and METHODS.build(name).iterations:
             term = f"mim:base={name},balance=gradnorm,weight=1"
             assert methods[methods.index(name) :][:3] == (name, term, f"{term},direction=base")
+
+
+def test_a_knob_of_the_data_that_trials_leave_out_at_its_default_can_be_set() -> None:
+    plain, large = planned("--quick"), planned("--quick", "--set", "size=32")
+    assert [trial.config for trial in large.trials] == [{**trial.config, "source.size": 32} for trial in plain.trials]
+    assert trial_seconds(large.trials[-1].config) > 2 * trial_seconds(plain.trials[-1].config)
 
 
 def test_one_recipe_and_the_same_seeds_for_all_methods() -> None:

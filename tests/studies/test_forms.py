@@ -258,6 +258,12 @@ def test_no_form_says_one_or_more_of_a_thing_in_brackets(name: str) -> None:
     assert "(s)" not in markdown(answer_of(name), folder_of(name))
 
 
+def test_notes_on_the_data_stand_beside_its_digest() -> None:
+    folder = folder_of("noise-digits")
+    noted = replace(folder, study={**folder.study, "data_notes": ["files left out: 3"]})
+    assert dict(facts(noted))["data"] == f"{dict(facts(folder))['data']}; files left out: 3"
+
+
 def test_a_term_of_the_glossary_has_two_sentences() -> None:
     assert [term for term, text in GLOSSARY if not re.fullmatch(rf"{SENTENCE} {SENTENCE}", text)] == []
 

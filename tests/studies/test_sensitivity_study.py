@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from harness import SMALL, rows  # type: ignore[import-not-found]
 
@@ -93,7 +94,7 @@ def test_another_study_is_refused_in_the_same_folder(undisturbed: Path) -> None:
         (["--set", "temperature=0"], "must be in (0, inf)"),
         (["--range", "temperature=2:1"], "low < high"),
         (["--ipc", "500"], "smallest class"),
-        (["--dataset", "npz:nix.npz"], "existing file"),
+        (["--dataset", "npz:nix.npz"], "nix.npz cannot be read: No such file"),
         (["--dataset", "mnist", "--data-root", "nix"], "--download"),
         (["--out", "/proc/nix"], "cannot be written"),
         (["--protocol", "papers"], "did you mean 'paper'"),
@@ -119,6 +120,18 @@ def test_bad_input_is_one_line_and_status_2_before_ray_starts(
     assert said.count("\n") == 1, said
     assert message in said
     assert time.monotonic() - began < 20  # twice the promise: the machine may be busy with other tests
+
+
+def test_notes_on_the_data_are_printed_before_ray_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, size=(40, 8, 8), dtype=np.uint8)
+    labels = np.arange(40) % 2
+    arrays = {"train_images": images, "train_labels": labels, "test_images": images[:4], "test_labels": labels[:4]}
+    np.savez(tmp_path / "toy.npz", **arrays)
+    monkeypatch.chdir(tmp_path)
+    assert main(STUDY, ["--dataset", "npz:toy.npz", "--ipc", "500", "--offline"]) == 2
+    assert "test images that are also training images, pixel for pixel: 4 of 4;" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mim4dd.configuration import Configuration, assignments
+from mim4dd.configuration import Configuration, assignments, settable
 from mim4dd.errors import InputError, KnobError
 from mim4dd.methods import METHODS, Mim
 from mim4dd.registry import Flat, matching, resolve, unknown
@@ -74,7 +74,7 @@ def plan_arms(
         raise InputError(f"{repeated[0]} is given twice; give one of them")
     for key in options.assigned:
         if not any(_set_knob(key, item.config) for item in planned):
-            raise unknown("knob", key, [name for item in planned for name in item.config])
+            raise unknown("knob", key, [name for item in planned for name in settable(item.config)])
     settings, trials = cross(planned, (), options.seeds)
     return planned, Plan((), tuple(with_controls(settings)), trials)
 
@@ -108,8 +108,9 @@ def _method_knob(key: str, config: Flat) -> str:
     Raises: InputError for a knob of another component, UnknownNameError if no knob of the method fits, or several do.
     """
     knobs = [name for name in config if f"{name}.".startswith("method.")]
-    if not matching(key, knobs) and matching(key, config):
-        raise InputError(f"--method is for the method's own knobs, got {key}; set {resolve(key, config)} with --set")
+    if not matching(key, knobs) and matching(key, settable(config)):
+        other = resolve(key, settable(config))
+        raise InputError(f"--method is for the method's own knobs, got {key}; set {other} with --set")
     return resolve(key, knobs)
 
 
@@ -127,4 +128,5 @@ def _set_knob(key: str, config: Flat) -> str | None:
     """
     bare_base = config["method"] != "mim" and key.startswith(("base.", "method.base."))
     name = key.replace("base.", "", 1) if bare_base else key
-    return resolve(name, config) if matching(name, config) else None
+    names = settable(config)
+    return resolve(name, names) if matching(name, names) else None

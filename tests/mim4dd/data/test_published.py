@@ -140,7 +140,7 @@ def test_the_published_files(name: str, folder: str, mean: float, std: float) ->
     root = os.environ.get("MIM4DD_DATA", "")
     if not root or not (Path(root) / folder / "raw").is_dir():
         pytest.skip(f"MIM4DD_DATA names no folder with {folder}/raw")
-    train, test = DATASETS.build(name).read(Path(root))
-    assert (len(train), len(test)) == (60000, 10000)
-    found = channel_statistics(train.images)
+    contents = DATASETS.build(name).read(Path(root))
+    assert (len(contents.train), len(contents.test)) == (60000, 10000)
+    found = channel_statistics(contents.train.images)
     np.testing.assert_allclose(found, [[mean], [std]], atol=5e-5)

@@ -78,7 +78,7 @@ def test_reference_knows_digits_and_is_calibrated(reference: Reference, digits: 
 def test_reference_is_saved_and_loaded(reference: Reference, digits: Splits, tmp_path: Path) -> None:
     path = tmp_path / "deep" / "reference.safetensors"
     reference.save(path)
-    found = Reference.load(path)
+    found = Reference.load(path, digits)
     assert (found.network, found.temperature, found.accuracy) == (
         reference.network,
         reference.temperature,
@@ -87,7 +87,7 @@ def test_reference_is_saved_and_loaded(reference: Reference, digits: Splits, tmp
     np.testing.assert_array_equal(found.posteriors(digits.test.images), reference.posteriors(digits.test.images))
 
 
-def test_file_that_is_no_reference_is_refused(reference: Reference, tmp_path: Path) -> None:
+def test_file_that_is_no_reference_is_refused(reference: Reference, digits: Splits, tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     garbage, foreign = tmp_path / "garbage", tmp_path / "foreign"
@@ -95,7 +95,7 @@ def test_file_that_is_no_reference_is_refused(reference: Reference, tmp_path: Pa
     save_file({"params/head.weight": np.zeros(2)}, foreign, metadata={"reference": '{"network": "convnet"}'})
     for path in (garbage, foreign, tmp_path / "missing"):
         with pytest.raises(InputError, match="is no reference network written by mim4dd"):
-            Reference.load(path)
+            Reference.load(path, digits)
 
 
 def test_real_images_tell_more_than_noise(reference: Reference, digits: Splits) -> None:

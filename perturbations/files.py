@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +40,9 @@ def read_content(knob: str, file: str, suffixes: tuple[str, ...]) -> Content:
     listed = " or ".join((", ".join(suffixes[:-1]), suffixes[-1]))
     if not file:
         raise KnobError(f"{knob} must name a {listed} file, got none; give file=PATH")
-    recorded = None if Path(file).expanduser().is_file() else RECORDED.fullmatch(file)
-    path = Path(recorded[1] if recorded else file).expanduser()
+    # os.path.expanduser leaves the ~name of a user who does not exist; Path.expanduser raises.
+    recorded = None if os.path.isfile(os.path.expanduser(file)) else RECORDED.fullmatch(file)
+    path = Path(os.path.expanduser(recorded[1] if recorded else file))
     if path.suffix not in suffixes:
         raise KnobError(f"{knob} must name a {listed} file, got '{file}'")
     if "," in path.name or " + " in path.name:

@@ -38,7 +38,9 @@ class Folder(DataSet):
     """
 
     takes_path: ClassVar[bool] = True
-    size: int = knob(0, low=0, help="resize every image to size x size pixels (bicubic); 0 leaves them as they are")
+    size: int = knob(
+        0, low=0, high=10_000, help="resize every image to size x size pixels (bicubic); 0 leaves them as they are"
+    )
 
     def read(self, where: Path, *, download: bool = False) -> tuple[ImageData, ImageData]:
         parts = _listing(where)

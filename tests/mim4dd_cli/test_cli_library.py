@@ -147,6 +147,20 @@ BAD = {
         ["evaluate", "{lone}"],
         "{lone} does not say how it was distilled: it lacks dataset, split_seed",
     ),
+    "cut of a finished run": (["evaluate", "{run}", "--split-seed", "1"], "unrecognized arguments: --split-seed 1"),
+    "other images": (["evaluate", "{run}", "--dataset", "npz:{npz}"], "npz:{npz} must hold the images that {run} was"),
+    "~nobody": ([*DISTIL, "--dataset", "npz:~nouser/x.npz"], "npz needs an existing file, got {cwd}/~nouser/x.npz"),
+    "long name": (["distill", "--quick", "--out", "{tmp}/" + 300 * "a"], "cannot be written: File name too long"),
+    "folder in the way": (["distill", "--quick", "--out", "{tmp}/way"], "--out {tmp}/way cannot be written: Is a dir"),
+    "score in the way": (
+        ["evaluate", "{run}", "--test", "--corrupt", "jpeg:severity=1"],
+        "cannot be written: Is a dir",
+    ),
+    "nonsense": ([*DISTIL, "--set", "iterations=1e12"], "dm.iterations must be in [1, 1e+08], got 1e+12"),
+    "enormous": ([*DISTIL, "--set", "iterations=" + 500 * "9"], "dm.iterations must be a whole number, got '9999"),
+    "superscript": ([*DISTIL, "--set", "width=²"], "convnet.width must be a whole number, got '²'"),
+    "infinite": ([*DISTIL, "--set", "temperature=inf"], "mim.temperature must be finite, got inf"),
+    "ipc is nonsense": ([*DISTIL, "--ipc", "1000000000000"], "ipc must be in [1, 1e+06], got 1e+12"),
     "networks": (["evaluate", "{run}", "--networks", "0"], "standard.networks must be in [1, 1000], got 0"),
     "another network": (["evaluate", "{run}", "--network", "resnet"], "unknown network 'resnet'"),
     "recipe's knob": (["evaluate", "{run}", "--set", "lr=-1"], "standard.lr must be in (0, inf), got -1"),
@@ -162,7 +176,13 @@ def test_bad_input_is_one_line_and_status_2(case: str, run_folder: Path, lone_se
     if case in ("no run", "picture of nothing"):
         (tmp_path / "synthetic.safetensors").unlink()
     words, expected = BAD[case]
-    places = {"{tmp}": str(tmp_path), "{run}": str(run_folder), "{lone}": str(lone_set)}
+    (tmp_path / "way" / "synthetic.safetensors").mkdir(parents=True)
+    (run_folder / "test-jpeg-1.json").mkdir(exist_ok=True)
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 255, (60, 8, 8), dtype=np.uint8), np.arange(60) % 10
+    np.savez(tmp_path / "other.npz", train_images=images, train_labels=labels)
+    places = {"{tmp}": str(tmp_path), "{run}": str(run_folder), "{lone}": str(lone_set), "{cwd}": str(Path.cwd())}
+    places["{npz}"] = str(tmp_path / "other.npz")
     for name, place in places.items():
         words, expected = [word.replace(name, place) for word in words], expected.replace(name, place)
     ran = shell(*words)

@@ -99,7 +99,7 @@ class Reference:
             require_entries(arrays, dict.fromkeys(MEASURED, np.ndarray))
             require_entries(header, dict.fromkeys(("network", "data"), str))
             if header["data"] != splits.digest:
-                raise InputError(f"it was trained on other images than {splits.name}'s")
+                raise InputError(f"it was trained on other images than those of {splits.name}")
             network_knobs = {key: value for key, value in header.items() if key.partition(".")[0] == "network"}
             network = unflatten(NETWORKS, network_knobs, "network")
             temperature, accuracy = (float(parse(key, 1.0, header.get(key))) for key in ("temperature", "accuracy"))

@@ -53,13 +53,12 @@ def _status(work: Callable[[], int], interrupted: str) -> int:
     except MemoryError as error:
         return _failed(f"out of memory ({error}); ask for fewer or smaller images, networks or batches", 1)
     except KeyboardInterrupt as error:
-        print(interrupted, file=sys.stderr)
-        return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+        return _interrupted(interrupted, signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
     except SystemExit as ended:
         if isinstance(ended.code, str):
             raise
-        # argparse after --help; and Ray, whose handler of SIGTERM replaces ours, exits with the signal's number.
-        return 128 + signal.SIGTERM if ended.code == signal.SIGTERM else ended.code or 0
+        # Ray's handler of SIGTERM replaces ours and exits with the signal's number; argparse exits after --help.
+        return _interrupted(interrupted, signal.SIGTERM) if ended.code == signal.SIGTERM else ended.code or 0
     except OSError as error:
         if error.filename is None:
             raise
@@ -70,6 +69,11 @@ def _status(work: Callable[[], int], interrupted: str) -> int:
 def _failed(message: str, status: int) -> int:
     print(f"error: {message}", file=sys.stderr)
     return status
+
+
+def _interrupted(message: str, number: signal.Signals) -> int:
+    print(message, file=sys.stderr)
+    return 128 + number
 
 
 @contextmanager

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def distill(arguments: argparse.Namespace) -> int:
     """Run `mim4dd distill`; returns the exit status."""
     from mim4dd.configuration import assignments, configure
-    from mim4dd.data import load, located
+    from mim4dd.data import load
     from mim4dd.memory import keep_freed_memory
     from mim4dd.methods import METHODS
     from mim4dd.networks import NETWORKS
@@ -42,14 +42,14 @@ def distill(arguments: argparse.Namespace) -> int:
     )
     flat = configuration.flat
     source = {key.partition(".")[2]: value for key, value in flat.items() if key.startswith("source.")}
-    dataset, data_root = located(arguments.dataset, arguments.data_root)
+    origin = _origin(arguments)
     splits = load(
-        dataset,
-        data_root=data_root,
+        origin["dataset"],
+        data_root=origin["data_root"],
         download=arguments.download,
-        split_seed=arguments.split_seed,
+        split_seed=origin["split_seed"],
         knobs=source,
-        classes_as=arguments.classes_as,
+        classes_as=origin["classes_as"],
     )
     method, network = unflatten(METHODS, flat, "method"), unflatten(NETWORKS, flat, "network")
     file = arguments.out / "synthetic.safetensors"
@@ -61,21 +61,22 @@ def distill(arguments: argparse.Namespace) -> int:
     with allocating():
         synthetic = _distilled(perturbed.data, method, network, arguments)
     recipe = {key: value for key, value in flat.items() if key.startswith("evaluation")}
-    origin = {
-        "perturb": text_of(perturbations),
-        "realised": perturbed.realised,
-        "dataset": dataset,
-        "data_root": data_root,
-        "data_digest": splits.digest,
-        "classes_as": arguments.classes_as,
-        "split_seed": arguments.split_seed,
-        "protocol": protocol,
-    }
+    origin |= {"data_digest": splits.digest, "protocol": protocol}
+    origin |= {"perturb": text_of(perturbations), "realised": perturbed.realised}
     synthetic = replace(synthetic, config={**synthetic.config, **origin, **recipe, **_prefixed(source)})
     with storing(file):
         synthetic.save(file)
     print(f"{len(synthetic.labels)} images of {len(synthetic.classes)} classes in {file}")
     return 0
+
+
+def _origin(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How the data set can be read again from any folder, as the set's configuration records it."""
+    from mim4dd.data import located
+
+    dataset, data_root = located(arguments.dataset, arguments.data_root)
+    origin = {"dataset": dataset, "data_root": data_root, "classes_as": arguments.classes_as}
+    return {**origin, "split_seed": arguments.split_seed}
 
 
 def _distilled(train: ImageData, method: Method, network: Network, arguments: argparse.Namespace) -> Synthetic:

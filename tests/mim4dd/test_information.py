@@ -102,7 +102,7 @@ def test_file_that_is_no_reference_is_refused(reference: Reference, digits: Spli
             {"params": {"head.weight": np.zeros((2, 3))}},
             "params/head.weight must be float32 [1, 3], got float64 [2, 3]",
         ),
-        ({"data": "of another"}, "it was trained on other images than digits's"),
+        ({"data": "of another"}, "it was trained on other images than those of digits"),
     ):
         replace(reference, **changed).save(tampered)
         with pytest.raises(InputError) as caught:

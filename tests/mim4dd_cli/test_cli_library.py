@@ -147,6 +147,7 @@ BAD = {
     "cut of a finished run": (["evaluate", "{run}", "--split-seed", "1"], "unrecognized arguments: --split-seed 1"),
     "other images": (["evaluate", "{run}", "--dataset", "npz:{npz}"], "npz:{npz} must hold the images that {run} was"),
     "~nobody": ([*DISTIL, "--dataset", "npz:~nouser/x.npz"], "npz needs an existing file, got {cwd}/~nouser/x.npz"),
+    "nobody's file": ([*DISTIL, "--perturb", "matrix:file=~nouser/x.csv"], "matrix.file must name a file that can be"),
     "long name": (["distill", "--quick", "--out", "{tmp}/" + 300 * "a"], "cannot be written: File name too long"),
     "folder in the way": (["distill", "--quick", "--out", "{tmp}/way"], "--out {tmp}/way cannot be written: Is a dir"),
     "score in the way": (

@@ -35,7 +35,7 @@ ENDS = {
     "disk full": (OSError(errno.ENOSPC, "No space left on device", "a/b"), 1, "error: a/b cannot be used: No space"),
     "Ctrl-C": (KeyboardInterrupt(), 130, "interrupted\n"),
     "help": (SystemExit(0), 0, ""),
-    "Ray after SIGTERM": (SystemExit(signal.SIGTERM), 143, ""),
+    "Ray after SIGTERM": (SystemExit(signal.SIGTERM), 143, "interrupted\n"),
 }
 
 

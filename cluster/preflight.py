@@ -17,7 +17,8 @@ from typing import Any
 
 from cluster.connect import Connection, connect, disconnect, resolve_address
 from cluster.nodes import ABSENT, LIBRARIES, DataSpec, Node, probe
-from mim4dd.errors import InputError
+from mim4dd_cli.command import exit_status
+from mim4dd_cli.parsing import Parser
 
 ANSWER_SECONDS = 30.0
 CLOCK_SECONDS = 5.0
@@ -180,7 +181,7 @@ def _completed(node: dict[str, Any], answer: Node | None) -> Node:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m cluster.preflight", description=__doc__)
+    parser = Parser(prog="python -m cluster.preflight", description=__doc__)
     parser.add_argument("--address", help="local, auto or HOST:PORT (default: $RAY_ADDRESS, else local)")
     parser.add_argument("--dataset", help="also compare this data set on every node")
     parser.add_argument("--data-root", type=Path, help="folder of the named data sets (default: $MIM4DD_DATA)")
@@ -189,22 +190,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--nodes", type=int, default=1, help="the least number of nodes (default: 1)")
     parser.add_argument("--cpus-per-trial", type=float, default=1.0, help="as for studies (default: 1)")
     parser.add_argument("--gpus-per-trial", type=float, default=0.0, help="as for studies (default: 0)")
-    arguments = parser.parse_args(argv)
+    return exit_status(lambda: _examined(parser.parse_args(argv)))
+
+
+def _examined(arguments: argparse.Namespace) -> int:
+    """Join the cluster, examine it and print what was found; returns the exit status."""
+    connection = connect(resolve_address(arguments.address))
     try:
-        connection = connect(resolve_address(arguments.address))
-        try:
-            data = None
-            if arguments.dataset:
-                root = arguments.data_root.absolute() if arguments.data_root else None
-                data = DataSpec(arguments.dataset, root, arguments.download)
-            out = arguments.out.absolute() if arguments.out else None
-            cpus, gpus = arguments.cpus_per_trial, arguments.gpus_per_trial
-            report = examine(connection, cpus=cpus, gpus=gpus, out=out, data=data)
-        finally:
-            disconnect()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        data = None
+        if arguments.dataset:
+            root = arguments.data_root.absolute() if arguments.data_root else None
+            data = DataSpec(arguments.dataset, root, arguments.download)
+        out = arguments.out.absolute() if arguments.out else None
+        cpus, gpus = arguments.cpus_per_trial, arguments.gpus_per_trial
+        report = examine(connection, cpus=cpus, gpus=gpus, out=out, data=data)
+    finally:
+        disconnect()
     print(f"{connection.sentence}\n\n{report.table()}\n")
     count, problems = len(report.nodes), list(report.problems)
     nodes = f"{count} node{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Errors in what a user passes: one line each (rule, value, remedy), exit status 2 at the command line."""
+"""Errors of one line each: in what a user passes (exit status 2 at the command line) and in storing results (1)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ class UnknownNameError(InputError):
 
 class DataError(InputError):
     """A data set is missing, corrupt, or unsuitable for the requested use."""
+
+
+class StorageError(RuntimeError):
+    """A result cannot be written: the disk is full, read-only, or gone. The same command works once it is repaired."""
 
 
 def exact(number: Any) -> str:

@@ -31,9 +31,14 @@ def train_on(synthetic: Synthetic, network: Network, recipe: Recipe, *, seed: in
 def training_on(
     synthetic: Synthetic, network: Network, recipe: Recipe, *, seed: int = 0, device: str = "cpu"
 ) -> Training:
-    """Return the training that `train_on` runs, before its first epoch."""
+    """Return the training that `train_on` runs, before its first epoch.
+
+    Raises: InputError for a set that diverged: its images are not finite.
+    """
     import torch
 
+    if not np.isfinite(synthetic.images).all():
+        raise InputError("the synthetic images must be finite to train on, as those of a run that diverged are not")
     shape, torch_device = synthetic.images.shape[1:], torch.device(device)
     streams = Streams.first("evaluation", seed, recipe.networks)
     params = fresh_networks(network, shape, len(synthetic.classes), streams, torch_device)

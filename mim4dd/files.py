@@ -23,17 +23,17 @@ KINDS = {
 
 def shown(path: Path | str) -> str:
     """A path for a message of one line: bytes that are no UTF-8 and control characters are escaped."""
-    return "".join(letter.encode("unicode_escape").decode() if unwritable(letter) else letter for letter in str(path))
+    return "".join(letter.encode("unicode_escape").decode() if unprintable(letter) else letter for letter in str(path))
 
 
-def unwritable(letter: str) -> bool:
+def unprintable(letter: str) -> bool:
     """Whether a character of a file name cannot stand in text: a byte that is no UTF-8, a control character."""
     return unicodedata.category(letter) in ("Cc", "Cs")
 
 
-def require_writable(name: str) -> None:
+def require_printable(name: str) -> None:
     """Raises: DataError for a name that results, which are text, cannot hold."""
-    if any(unwritable(letter) for letter in name):
+    if any(unprintable(letter) for letter in name):
         raise DataError(f"a name that results hold must be printable UTF-8, got '{shown(name)}'; rename it")
 
 

@@ -9,22 +9,22 @@ agrees with the labels of S. Both are in nats, to be read as shares of H(Y) (cla
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from mim4dd.data.standard import channel_statistics, standardise
+from mim4dd.durable import durably
 from mim4dd.errors import InputError
 from mim4dd.networks import NETWORKS, Network
 from mim4dd.records import Floats, Integers, Splits, Synthetic
-from mim4dd.registry import flatten, unflatten
+from mim4dd.registry import flatten, parse, unflatten
 from mim4dd.seeding import generator
+from mim4dd.tensors import Arrays, packed, read_packed, require_array, require_entries
 from mim4dd.train import Recipe, Streams, fresh_networks, predict, train_networks
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ FLOOR = 1e-6
 # The largest absolute log of the inverse temperature, for scores with a standard deviation of 1, and how often this
 # interval is halved: a search to 1e-8.
 WIDEST, HALVINGS = 10.0, 31
+# The file of a reference network: its header, and the names of its arrays; parameters stand under a prefix.
+HEADER, PARAMS, MEASURED = "reference", "params/", ("mean", "std", "held_out")
 Posteriors = npt.NDArray[np.float64]
 
 
@@ -45,7 +47,7 @@ class Reference:
 
     params: by name, [1, ...], as arrays, which any process can read. accuracy: on validation.
     mean, std: the standardisation it was trained under, [channels]. held_out: its posteriors of the validation images,
-    [n, C], which every estimate needs.
+    [n, C], which every estimate needs. data: the digest of the splits.
     """
 
     network: Network
@@ -55,6 +57,7 @@ class Reference:
     mean: Floats
     std: Floats
     held_out: Posteriors
+    data: str
 
     def posteriors(self, pixels: Floats) -> Posteriors:
         """p(y | image) for pixels [n, channels, H, W] in [0, 1], floored at 1e-6, [n, C]."""
@@ -76,42 +79,53 @@ class Reference:
         return params, torch.from_numpy(standardise(pixels, self.mean, self.std))
 
     def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        from safetensors.numpy import save_file
+        """Write one safetensors file, whole or not at all.
 
-        header = {**flatten(self.network, "network"), "temperature": self.temperature, "accuracy": self.accuracy}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {f"params/{name}": array for name, array in self.params.items()}
-        arrays: dict[str, npt.NDArray[Any]] = tensors | {"mean": self.mean, "std": self.std, "held_out": self.held_out}
-        part = path.with_name(f".{path.name}.part")
-        save_file(arrays, part, metadata={"reference": json.dumps(header)})
-        os.replace(part, path)
+        Raises: OSError.
+        """
+        numbers = {"temperature": self.temperature, "accuracy": self.accuracy, "data": self.data}
+        header = {**flatten(self.network, "network"), **numbers}
+        params: Arrays = {f"{PARAMS}{name}": array for name, array in self.params.items()}
+        durably(path, packed(params | {name: getattr(self, name) for name in MEASURED}, HEADER, header))
 
     @staticmethod
-    def load(path: Path) -> Reference:
-        """Read what `save` wrote.
+    def load(path: Path, splits: Splits) -> Reference:
+        """Read what `save` wrote of a network that was trained on these splits.
 
-        Raises: InputError when the file is missing or is not a reference network.
+        Raises: InputError when the file is missing, is not a reference network, or does not fit the splits.
         """
-        from safetensors import SafetensorError, safe_open
-
         try:
-            with safe_open(path, framework="numpy") as file:
-                arrays = {name: file.get_tensor(name) for name in file.keys()}
-                header = json.loads((file.metadata() or {})["reference"])
-            params = {name.partition("/")[2]: array for name, array in arrays.items() if "/" in name}
-            network = unflatten(NETWORKS, header, "network")
-            return Reference(
-                network,
-                params,
-                header["temperature"],
-                header["accuracy"],
-                arrays["mean"],
-                arrays["std"],
-                arrays["held_out"],
-            )
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            arrays, header = read_packed(path, HEADER)
+            require_entries(arrays, dict.fromkeys(MEASURED, np.ndarray))
+            require_entries(header, dict.fromkeys(("network", "data"), str))
+            if header["data"] != splits.digest:
+                raise InputError(f"it was trained on other images than those of {splits.name}")
+            network_knobs = {key: value for key, value in header.items() if key.partition(".")[0] == "network"}
+            network = unflatten(NETWORKS, network_knobs, "network")
+            temperature, accuracy = (float(parse(key, 1.0, header.get(key))) for key in ("temperature", "accuracy"))
+            if not (0 < temperature < math.inf and 0 <= accuracy <= 1):
+                raise InputError(
+                    f"temperature must be above 0 and accuracy in [0, 1], got {temperature:g} and {accuracy:g}"
+                )
+            _require_fitting(arrays, splits)
+            params = {name.removeprefix(PARAMS): array for name, array in arrays.items() if name.startswith(PARAMS)}
+            mean, std, held_out = (arrays[name] for name in MEASURED)
+            return Reference(network, params, temperature, accuracy, mean, std, held_out, splits.digest)
+        except InputError as error:
             raise InputError(f"{path} is no reference network written by mim4dd: {error}") from error
+
+
+def _require_fitting(arrays: Arrays, splits: Splits) -> None:
+    """Raises: InputError when the arrays of a reference network do not fit the splits, or are not finite."""
+    channels, validation = splits.train.shape[:1], splits.validation
+    for name in ("mean", "std"):
+        require_array(name, arrays[name], np.float32, channels)
+    require_array("held_out", arrays["held_out"], np.float64, (len(validation), len(splits.classes)))
+    for name, array in arrays.items():
+        if name.startswith(PARAMS):
+            require_array(name, array, np.float32, (1, *array.shape[1:]))
+        if not np.isfinite(array).all():
+            raise InputError(f"{name} must be finite")
 
 
 def floored_posteriors(scores: Tensor, temperature: float) -> Posteriors:
@@ -146,7 +160,7 @@ def train_reference(splits: Splits, network: Network, *, steps: int = 300, devic
     accuracy = float((scores.argmax(1) == truth).double().mean())
     held_out = floored_posteriors(scores, math.exp(float(fitted.x)))
     arrays = {name: tensor.cpu().numpy() for name, tensor in params.items()}
-    return Reference(network, arrays, math.exp(float(fitted.x)), accuracy, mean, std, held_out)
+    return Reference(network, arrays, math.exp(float(fitted.x)), accuracy, mean, std, held_out, splits.digest)
 
 
 def label_agreement_nats(p_S: Posteriors, y_S: Integers, p_T: Posteriors, y_T: Integers) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mim4dd.durable import durably
 from mim4dd.errors import DataError, InputError
-from mim4dd.files import opened
+from mim4dd.tensors import Arrays, packed, read_packed, require_array, require_entries
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
+HEADER = "mim4dd"  # of a synthetic set's file
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +122,21 @@ class Synthetic:
     protocol: str = ""
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 4 or len(self.images) != len(self.labels):
-            raise InputError(f"{list(self.images.shape)} images do not fit {len(self.labels)} labels")
+        images, labels, count = self.images, self.labels, len(self.classes)
+        require_array("images", images, np.float32, ("M", "channels", "H", "W"))
+        require_array("labels", labels, np.int64, images.shape[:1])
+        for name, array in (("mean", self.mean), ("std", self.std)):
+            require_array(name, array, np.float32, images.shape[1:2])
+            if not np.isfinite(array).all():
+                raise InputError(f"{name} must be finite, got {array.tolist()}")
+        if not images.size:
+            raise InputError(f"images must be at least one, of at least one pixel, got {list(images.shape)}")
+        if self.std.min() <= 0:
+            raise InputError(f"std must be above 0, got {self.std.tolist()}")
+        if not all(isinstance(name, str) for name in self.classes) or len(set(self.classes)) < count:
+            raise InputError(f"classes must be different names, got {reprlib.repr(self.classes)}")
+        if labels.min() < 0 or labels.max() >= count:
+            raise InputError(f"labels must be in [0, {count - 1}], got {labels.min()} to {labels.max()}")
 
     @property
     def pixels(self) -> Floats:
@@ -128,20 +144,16 @@ class Synthetic:
         return (self.images * self.std[:, None, None] + self.mean[:, None, None]).astype(np.float32)
 
     def save(self, path: Path) -> None:
-        """Write one safetensors file, see `to_bytes`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(self.to_bytes())
+        """Write one safetensors file, whole or not at all; see `to_bytes`.
+
+        Raises: OSError.
+        """
+        durably(path, self.to_bytes())
 
     def to_bytes(self) -> bytes:
         """The set as safetensors: tensors `images`, `labels`, `mean`, `std`; the rest as its JSON header."""
-        from safetensors.numpy import save
-
-        header = {"classes": self.classes, "config": self.config, "protocol": self.protocol}
-        tensors = {"images": self.images, "labels": self.labels, "mean": self.mean, "std": self.std}
-        return save(
-            {name: np.ascontiguousarray(array) for name, array in tensors.items()},
-            metadata={"mim4dd": json.dumps(header, sort_keys=True)},
-        )
+        tensors: Arrays = {"images": self.images, "labels": self.labels, "mean": self.mean, "std": self.std}
+        return packed(tensors, HEADER, {"classes": self.classes, "config": self.config, "protocol": self.protocol})
 
     @staticmethod
     def load(path: Path) -> Synthetic:
@@ -149,16 +161,13 @@ class Synthetic:
 
         Raises: InputError when the file is missing or is not a synthetic set.
         """
-        from safetensors import SafetensorError, safe_open
-
         try:
-            # safetensors would wait for a pipe
-            with opened(path), safe_open(path, framework="numpy") as file:
-                tensors = {name: file.get_tensor(name) for name in ("images", "labels", "mean", "std")}
-                header = json.loads((file.metadata() or {})["mim4dd"])
-            named = {"config": header["config"], "protocol": header["protocol"]}
-            return Synthetic(**tensors, classes=tuple(header["classes"]), **named)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            tensors, header = read_packed(path, HEADER)
+            require_entries(tensors, dict.fromkeys(("images", "labels", "mean", "std"), np.ndarray))
+            require_entries(header, {"classes": list, "config": dict, "protocol": str})
+            labelled, standard = (tensors["images"], tensors["labels"]), (tensors["mean"], tensors["std"])
+            return Synthetic(*labelled, tuple(header["classes"]), *standard, header["config"], header["protocol"])
+        except InputError as error:
             raise InputError(f"{path} is no synthetic set written by mim4dd: {error}") from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Generic, TypeVar
@@ -185,7 +186,7 @@ def parse(name: str, default: Any, value: Any) -> Scalar:
                 return float(value)
         except (TypeError, ValueError, OverflowError):
             pass
-    raise KnobError(f"{name} must be {_kinds[kind]}, got {value!r}")
+    raise KnobError(f"{name} must be {_kinds[kind]}, got {reprlib.repr(value)}")
 
 
 _kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

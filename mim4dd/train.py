@@ -32,19 +32,21 @@ class Recipe:
     """
 
     networks: int = knob(5, low=1, high=1000, help="fresh networks that are trained and scored")
-    epochs: int = knob(1000, low=1, search=(100, 1000), log=True, help="300 is usual without augmentation, 1000 with")
+    epochs: int = knob(
+        1000, low=1, high=1_000_000, search=(100, 1000), log=True, help="300 is usual without augmentation, 1000 with"
+    )
     lr: float = knob(0.01, above=0, search=(0.001, 0.1), log=True, help="before the drop")
     drop: float = knob(0.1, above=0, high=1, help="the learning rate's factor after half the epochs; 1 is no drop")
     momentum: float = knob(0.9, low=0, high=0.999, help="of SGD")
     weight_decay: float = knob(5e-4, low=0, help="of SGD")
-    batch: int = knob(256, low=1, help="images per step")
+    batch: int = knob(256, low=1, high=1_000_000, help="images per step")
     augment: str = knob(SIAMESE, help="operations, or none")
     drawn: str = knob(
         "batch",
         choices=("batch", "image"),
         help="one operation per batch (DSA), or one per image, stronger (DC)",
     )
-    max_steps: int = knob(0, low=0, help="limit on the steps, in whole epochs; 0 is no limit")
+    max_steps: int = knob(0, low=0, high=1_000_000_000, help="limit on the steps, in whole epochs; 0 is no limit")
     restart_momentum: bool = knob(False, help="forget the momentum at the drop, as the public code does")
 
     def __post_init__(self) -> None:
@@ -70,7 +72,9 @@ class DCRecipe(Recipe):
     set's mean (there: the batch's).
     """
 
-    epochs: int = knob(300, low=1, search=(100, 1000), log=True, help="300 without augmentation, 1000 with")
+    epochs: int = knob(
+        300, low=1, high=1_000_000, search=(100, 1000), log=True, help="300 without augmentation, 1000 with"
+    )
     augment: str = knob("none", help="operations, or none; crop_scale_rotate on MNIST")
     drawn: str = knob("image", choices=("batch", "image"), help="one operation per batch, or per image, stronger")
     restart_momentum: bool = knob(True, help="forget the momentum at the drop")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mim4dd.errors import InputError
-from mim4dd.registry import Flat, unflatten
-from mim4dd_cli.device import checked_device
+from mim4dd.methods.tails import IPC
+from mim4dd.registry import Flat, check_value, unflatten
+from mim4dd_cli.device import allocating, checked_device
+from mim4dd_cli.output import require_writable, storing
 
 if TYPE_CHECKING:
     from mim4dd.methods import Method
@@ -26,6 +27,7 @@ def distill(arguments: argparse.Namespace) -> int:
     from mim4dd.networks import NETWORKS
     from perturbations import chain, parse_chain, text_of
 
+    check_value("ipc", IPC, arguments.ipc)
     perturbations = parse_chain(arguments.perturb)
     if arguments.quick and arguments.protocol:
         raise InputError("--quick is --protocol quick; give one of them")
@@ -40,37 +42,43 @@ def distill(arguments: argparse.Namespace) -> int:
     )
     flat = configuration.flat
     source = {key.partition(".")[2]: value for key, value in flat.items() if key.startswith("source.")}
+    origin = _origin(arguments)
     splits = load(
-        arguments.dataset,
-        data_root=arguments.data_root,
+        origin["dataset"],
+        data_root=origin["data_root"],
         download=arguments.download,
-        split_seed=arguments.split_seed,
+        split_seed=origin["split_seed"],
         knobs=source,
-        classes_as=arguments.classes_as,
+        classes_as=origin["classes_as"],
     )
     for note in splits.notes:
         print(note)
     method, network = unflatten(METHODS, flat, "method"), unflatten(NETWORKS, flat, "network")
-    _make_folder(arguments.out)
+    file = arguments.out / "synthetic.safetensors"
+    require_writable(f"--out {arguments.out}", file)
     keep_freed_memory()
     perturbed = chain(perturbations, splits.train, seed=arguments.seed)
     for name, realised in perturbed.realised.items():
         print(f"{name}: {', '.join(f'{k} {v}' for k, v in realised.items() if k not in ('transition', 'asked'))}")
-    synthetic = _distilled(perturbed.data, method, network, arguments)
+    with allocating():
+        synthetic = _distilled(perturbed.data, method, network, arguments)
     recipe = {key: value for key, value in flat.items() if key.startswith("evaluation")}
-    origin = {
-        "perturb": text_of(perturbations),
-        "realised": perturbed.realised,
-        "dataset": str(arguments.dataset),
-        "classes_as": arguments.classes_as,
-        "split_seed": arguments.split_seed,
-        "protocol": protocol,
-    }
+    origin |= {"data_digest": splits.digest, "protocol": protocol}
+    origin |= {"perturb": text_of(perturbations), "realised": perturbed.realised}
     synthetic = replace(synthetic, config={**synthetic.config, **origin, **recipe, **_prefixed(source)})
-    file = arguments.out / "synthetic.safetensors"
-    synthetic.save(file)
+    with storing(file):
+        synthetic.save(file)
     print(f"{len(synthetic.labels)} images of {len(synthetic.classes)} classes in {file}")
     return 0
+
+
+def _origin(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How the data set can be read again from any folder, as the set's configuration records it."""
+    from mim4dd.data import located
+
+    dataset, data_root = located(arguments.dataset, arguments.data_root)
+    origin = {"dataset": dataset, "data_root": data_root, "classes_as": arguments.classes_as}
+    return {**origin, "split_seed": arguments.split_seed}
 
 
 def _distilled(train: ImageData, method: Method, network: Network, arguments: argparse.Namespace) -> Synthetic:
@@ -108,10 +116,3 @@ def _distilled(train: ImageData, method: Method, network: Network, arguments: ar
 
 def _prefixed(source: Flat) -> dict[str, Any]:
     return {f"source_knob.{key}": value for key, value in source.items()}
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {path} cannot be written: {error.strerror}") from error

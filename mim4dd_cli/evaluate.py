@@ -3,83 +3,100 @@
 from __future__ import annotations
 
 import argparse
-import json
+import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mim4dd.errors import InputError
+import numpy as np
+import numpy.typing as npt
+
+from mim4dd.errors import DataError, InputError
 from mim4dd.protocol import PROTOCOLS
 from mim4dd.registry import Flat, Registry, unflatten
-from mim4dd_cli.device import checked_device
+from mim4dd.tensors import require_entries
+from mim4dd_cli.device import allocating, checked_device
+from mim4dd_cli.output import require_writable, storing
 
 if TYPE_CHECKING:
     from mim4dd.networks import Network
-    from mim4dd.records import ImageData
+    from mim4dd.records import ImageData, Score, Splits, Synthetic
     from mim4dd.train import Recipe
+    from perturbations import Perturbation
+
+# What a recorded configuration must have, and what it may have: those of before lack it.
+NEEDED = {"dataset": str, "split_seed": int, "network": str, "evaluation": str}
+OPTIONAL = {"classes_as": str, "data_root": str, "data_digest": str}
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Run `mim4dd evaluate`; returns the exit status."""
-    import math
-
-    import numpy as np
-
-    from mim4dd.data import load
-    from mim4dd.memory import keep_freed_memory
-    from mim4dd.records import Synthetic
-
-    synthetic = Synthetic.load(arguments.run_folder / "synthetic.safetensors")
-    config = synthetic.config
-    if "dataset" not in config:
-        raise InputError(f"{arguments.run_folder} does not say which data set it was distilled from")
-    flat, network, recipe = _network_and_recipe(arguments, config)
-    knob_values = {k.partition(".")[2]: v for k, v in config.items() if k.startswith("source_knob.")}
-    splits = load(
-        config["dataset"],
-        data_root=arguments.data_root,
-        download=arguments.download,
-        split_seed=config["split_seed"],
-        knobs=knob_values,
-        classes_as=config.get("classes_as", ""),
-    )
-    for note in splits.notes:
-        print(note)
+    from mim4dd.durable import finite, write_json
     from mim4dd.evaluate import class_scores, tally, train_on
     from mim4dd.information import usable_information_nats
+    from mim4dd.memory import keep_freed_memory
+    from mim4dd.records import Synthetic
+    from perturbations import chain, text_of
 
+    synthetic = Synthetic.load(arguments.run_folder / "synthetic.safetensors")
+    flat, network, recipe = _network_and_recipe(arguments, synthetic)
+    corruptions = _corruptions(arguments.corrupt)
+    part = "test" if arguments.test else "validation"
+    stem = "-".join((part, *(text_of([one]).replace(":severity=", "-") for one in corruptions)))
+    file = arguments.run_folder / f"{stem}.json"
+    require_writable(str(file), file)
+    device = checked_device(arguments.device)
+    splits = _same_data(arguments, synthetic.config)
+    for note in splits.notes:
+        print(note)
+    # The scored images are corrupted: a stress of the trained networks at test time.
+    split = chain(corruptions, splits.test if arguments.test else splits.validation, seed=0).data
     keep_freed_memory()
-    split = _corrupted(splits.test if arguments.test else splits.validation, arguments.corrupt)
-    params = train_on(synthetic, network, recipe, seed=arguments.seed, device=checked_device(arguments.device))
-    scored = class_scores(params, network, synthetic, split)
-    result, nats = tally(scored.argmax(2).cpu().numpy(), split), usable_information_nats(scored, split.labels)
-    spread = result.accuracy.std(ddof=1) if len(result.accuracy) > 1 else math.nan
-    name = stem = "test" if arguments.test else "validation"
-    if arguments.corrupt:
-        name += f" under {' and '.join(arguments.corrupt)}"
-        stem += "".join(f"-{text.replace(':severity=', '-')}" for text in arguments.corrupt)
-    print(
-        f"{name} accuracy {result.mean:.1%}, standard deviation over {len(result.accuracy)} networks {spread:.1%} "
-        f"({arguments.network or flat['network']}, {recipe.epochs_for(len(synthetic.labels))} epochs, "
-        "one synthetic set)"
-    )
-    share = nats.mean() / math.log(np.count_nonzero(split.counts))
-    print(f"usable information {nats.mean():.3f} nats, {share:.1%} of H(Y)")
-    for label, recall in zip(synthetic.classes, result.recall.mean(0), strict=True):
-        print(f"  {label:<12} recall {recall:.1%}")
+    with allocating():
+        params = train_on(synthetic, network, recipe, seed=arguments.seed, device=device)
+        scored = class_scores(params, network, synthetic, split)
+        result, nats = tally(scored.argmax(2).cpu().numpy(), split), usable_information_nats(scored, split.labels)
+    name = " under ".join(filter(None, (part, " and ".join(text_of([one]) for one in corruptions))))
     scores = {"split": name, "corrupt": arguments.corrupt, "classes": synthetic.classes, **flat}
-    scores["accuracy"] = result.accuracy.tolist()
-    scores["usable_information_nats"] = [None if math.isnan(value) else value for value in nats.tolist()]
-    scores["recall"] = [[None if math.isnan(value) else value for value in row] for row in result.recall.tolist()]
-    (arguments.run_folder / f"{stem}.json").write_text(json.dumps(scores, indent=1) + "\n")
+    scores |= {"accuracy": result.accuracy.tolist(), "usable_information_nats": nats.tolist()}
+    scores["recall"] = result.recall.tolist()
+    try:
+        with storing(file):
+            write_json(file, finite(scores))
+    finally:  # a full disk must not cost the score
+        trained = f"{flat['network']}, {recipe.epochs_for(len(synthetic.labels))} epochs"
+        print("\n".join(_told(name, trained, result, nats, split)))
     return 0
 
 
-def _network_and_recipe(arguments: argparse.Namespace, config: Flat) -> tuple[Flat, Network, Recipe]:
-    """The network and the recipe of a set's configuration, changed by the arguments, also as flat knobs."""
-    from mim4dd.configuration import assign, assignments
+def _told(name: str, trained: str, result: Score, nats: npt.NDArray[np.float64], split: ImageData) -> list[str]:
+    """The score in lines. name: of the split; trained: which networks were, and for how long."""
+    spread = result.accuracy.std(ddof=1) if len(result.accuracy) > 1 else math.nan
+    share = nats.mean() / math.log(np.count_nonzero(split.counts))
+    recalls = zip(split.classes, result.recall.mean(0), strict=True)
+    return [
+        f"{name} accuracy {result.mean:.1%}, standard deviation over {len(result.accuracy)} networks {spread:.1%} "
+        f"({trained}, one synthetic set)",
+        f"usable information {nats.mean():.3f} nats, {share:.1%} of H(Y)",
+        *(f"  {label:<12} recall {recall:.1%}" for label, recall in recalls),
+    ]
+
+
+def _network_and_recipe(arguments: argparse.Namespace, synthetic: Synthetic) -> tuple[Flat, Network, Recipe]:
+    """The network and the recipe of a set's configuration, changed by the arguments, also as flat knobs.
+
+    Raises: InputError for a configuration without them, or with knobs that are out of range.
+    """
+    from mim4dd.configuration import assign, assignments, complete
     from mim4dd.networks import NETWORKS
     from mim4dd.train import RECIPES
 
-    flat: Flat = {k: v for k, v in config.items() if k.partition(".")[0] in ("network", "evaluation")}
+    parts: dict[str, Registry[Any]] = {"network": NETWORKS, "evaluation": RECIPES}
+    config = synthetic.config
+    try:
+        require_entries(config, {**NEEDED, **{key: kind for key, kind in OPTIONAL.items() if key in config}})
+        flat = complete({key: value for key, value in config.items() if key.partition(".")[0] in parts}, parts)
+    except InputError as error:
+        raise InputError(f"{arguments.run_folder} does not say how it was distilled: {error}") from error
     if arguments.network:
         flat = {key: value for key, value in flat.items() if key.startswith("evaluation")}
         flat["network"] = arguments.network
@@ -87,17 +104,52 @@ def _network_and_recipe(arguments: argparse.Namespace, config: Flat) -> tuple[Fl
         flat |= {"evaluation.epochs": PROTOCOLS["quick"]["evaluation.epochs"], "evaluation.augment": "none"}
     if arguments.networks is not None:
         flat["evaluation.networks"] = arguments.networks
-    parts: dict[str, Registry[Any]] = {"network": NETWORKS, "evaluation": RECIPES}
     flat, _ = assign(flat, assignments(arguments.assigned, "--set"), parts)
     return flat, unflatten(NETWORKS, flat, "network"), unflatten(RECIPES, flat, "evaluation")
 
 
-def _corrupted(split: ImageData, texts: list[str]) -> ImageData:
-    """Apply pixel corruptions to the scored images: a stress of the trained networks at test time."""
-    from perturbations import chain, parse_chain
+def _corruptions(texts: list[str]) -> tuple[Perturbation, ...]:
+    from perturbations import parse_chain
+    from perturbations.catalogue import check_chain
 
     corruptions = parse_chain(texts)
     for one, text in zip(corruptions, texts, strict=True):
         if one.stage != "pixel corruption":
             raise InputError(f"--corrupt takes pixel corruptions, {text} is {one.stage}")
-    return chain(corruptions, split, seed=0).data
+    check_chain(corruptions)
+    return corruptions
+
+
+def _same_data(arguments: argparse.Namespace, config: dict[str, Any]) -> Splits:
+    """The data set that the run was distilled from, from where it lies now.
+
+    Raises: DataError when it is missing, or holds other images.
+    """
+    from mim4dd.data import load
+
+    recorded = config.get("data_root", "")
+    root = arguments.data_root or (recorded if Path(recorded).is_dir() else None)
+    spec = arguments.dataset or config["dataset"]
+    try:
+        splits = load(
+            spec,
+            data_root=root,
+            download=arguments.download,
+            split_seed=config["split_seed"],
+            knobs={key.partition(".")[2]: value for key, value in config.items() if key.startswith("source_knob.")},
+            classes_as=config.get("classes_as", ""),
+        )
+    except DataError as error:
+        if arguments.dataset or ":" not in spec:
+            raise
+        raise DataError(
+            f"{error}; {arguments.run_folder} names it: if it has moved, say where with --dataset"
+        ) from error
+    if "data_digest" not in config:
+        print(f"note: {arguments.run_folder} does not say which images it was distilled from: they are not compared")
+    elif splits.digest != config["data_digest"]:
+        raise DataError(
+            f"{spec} must hold the images that {arguments.run_folder} was distilled from, under the same name; it "
+            f"holds others (digest {splits.digest}, not {config['data_digest']})"
+        )
+    return splits

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mim4dd.errors import InputError
 from mim4dd.methods.tails import TAILS
 from mim4dd.protocol import PROTOCOLS
+from mim4dd_cli.command import exit_status
 from mim4dd_cli.parsing import Parser
 
 EPILOG = """examples:
@@ -23,19 +21,12 @@ EPILOG = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 2 for bad input, with one line on stderr."""
-    try:
-        arguments = parser().parse_args(argv)
-        return int(arguments.run(arguments))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # The reader has closed the pipe, as in `mim4dd list methods | head`; the rest must not be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except FloatingPointError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return exit_status(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    arguments = parser().parse_args(argv)
+    return int(arguments.run(arguments))
 
 
 def parser() -> Parser:
@@ -47,7 +38,6 @@ def parser() -> Parser:
         "--data-root", type=Path, help="folder of the named data sets (default: $MIM4DD_DATA, else ./data)"
     )
     data.add_argument("--download", action="store_true", help="download a named data set that is missing")
-    data.add_argument("--split-seed", type=int, default=0, help="seed of the cut of the validation images")
     data.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
     data.add_argument("--seed", type=int, default=0)
     data.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="assigned", help="set a knob")
@@ -55,6 +45,7 @@ def parser() -> Parser:
 
     distil = verbs.add_parser("distill", parents=[data], help="distil a data set into a few images per class")
     distil.add_argument("--dataset", default="digits", help="digits, mnist, ..., npz:FILE or folder:DIR")
+    distil.add_argument("--split-seed", type=int, default=0, help="seed of the cut of the validation images")
     distil.add_argument("--ipc", type=int, default=1, help="synthetic images per class")
     distil.add_argument("--method", default="mim", help="see `mim4dd list methods`")
     distil.add_argument("--network", default="convnet", help="the network to match with")
@@ -84,6 +75,7 @@ def parser() -> Parser:
         "evaluate", parents=[data], help="train fresh networks on a synthetic set and score them"
     )
     evaluate.add_argument("run_folder", type=Path, metavar="RUN", help="the folder that distill wrote")
+    evaluate.add_argument("--dataset", help="where the data lies now, as npz:FILE or folder:DIR, if it has moved")
     evaluate.add_argument("--network", help="network that is trained (default: the one that distilled it)")
     evaluate.add_argument("--networks", type=int, help="how many (default: the protocol's)")
     evaluate.add_argument("--test", action="store_true", help="score the test split; without it, validation")
@@ -119,11 +111,15 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    from mim4dd.durable import durably
     from mim4dd.picture import grid_png
     from mim4dd.records import Synthetic
+    from mim4dd_cli.output import storing
 
     picture = arguments.run_folder / "synthetic.png"
-    picture.write_bytes(grid_png(Synthetic.load(arguments.run_folder / "synthetic.safetensors")))
+    synthetic = Synthetic.load(arguments.run_folder / "synthetic.safetensors")
+    with storing(picture):
+        durably(picture, grid_png(synthetic))
     print(picture)
     return 0
 

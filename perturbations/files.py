@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mim4dd.errors import DataError, KnobError
-from mim4dd.files import opened, require_writable
+from mim4dd.files import opened, require_printable
 
 DIGITS = 10
 RECORDED = re.compile(rf"(.+)@([0-9a-f]{{{DIGITS}}})")
@@ -41,13 +41,14 @@ def read_content(knob: str, file: str, suffixes: tuple[str, ...]) -> Content:
     listed = " or ".join((", ".join(suffixes[:-1]), suffixes[-1]))
     if not file:
         raise KnobError(f"{knob} must name a {listed} file, got none; give file=PATH")
+    # os.path.expanduser leaves the ~name of a user who does not exist; Path.expanduser raises.
     recorded = None if os.path.exists(os.path.expanduser(file)) else RECORDED.fullmatch(file)
     path = Path(os.path.expanduser(recorded[1] if recorded else file))
     if path.suffix not in suffixes:
         raise KnobError(f"{knob} must name a {listed} file, got '{file}'")
     if "," in path.name or " + " in path.name:
         raise KnobError(f"{knob} must name a file without ',' and ' + ' in its name, got '{path.name}'; rename it")
-    require_writable(path.name)
+    require_printable(path.name)
     if recorded and not os.path.exists(path):
         raise DataError(f"{knob} '{file}' identifies a file without its path; give the path of {path.name}")
     try:

@@ -16,6 +16,8 @@ OURS = ("mim4dd", "mim4dd_cli", "perturbations", "studies", "cluster")
 HEAVY = {"torch", "torchvision", "scipy", "sklearn", "PIL", "safetensors", "matplotlib", "ray", "optuna", "mlflow"}
 BASICS = ["mim4dd.records", "mim4dd.registry", "mim4dd.seeding", "mim4dd.errors", "mim4dd.files"]
 DATA_AND_NETWORKS = ["mim4dd.data", "mim4dd.networks"]
+# What every command of ours begins and ends with.
+COMMANDS = ["mim4dd_cli.command", "mim4dd_cli.parsing"]
 # What a study's answer is made of; what its plan is made of stands on it.
 ANSWERING = [
     *("mim4dd", "studies.answers.parts"),
@@ -29,8 +31,10 @@ PLANNING = [f"studies.engine.{name}" for name in ("configuring", "design", "flag
 MAY_IMPORT = {
     "mim4dd/errors.py": [],
     "mim4dd/registry.py": ["mim4dd.errors"],
-    "mim4dd/records.py": ["mim4dd.errors", "mim4dd.files"],
     "mim4dd/files.py": ["mim4dd.errors"],
+    "mim4dd/durable.py": ["mim4dd.errors"],
+    "mim4dd/tensors.py": ["mim4dd.errors", "mim4dd.files"],
+    "mim4dd/records.py": ["mim4dd.durable", "mim4dd.errors", "mim4dd.tensors"],
     "mim4dd/seeding.py": [],
     "mim4dd/memory.py": [],
     "mim4dd/protocol.py": ["mim4dd.registry"],
@@ -55,28 +59,28 @@ MAY_IMPORT = {
         ),
     ],
     "mim4dd/evaluate.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],
-    "mim4dd/information.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],
+    "mim4dd/information.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.durable", "mim4dd.tensors", "mim4dd.train"],
     "mim4dd/configuration.py": ["mim4dd"],
     "mim4dd/__init__.py": ["mim4dd"],
     "mim4dd_cli": ["mim4dd", "mim4dd_cli", "perturbations"],
     "perturbations": [*BASICS, "perturbations"],
-    "cluster": [*BASICS, "mim4dd.data", "cluster"],
+    "cluster": [*BASICS, *COMMANDS, "mim4dd.data", "cluster"],
     "studies": ["studies.answers", "studies.engine.command", "studies.engine.configuring", "studies.engine.study"],
-    "studies/engine": ["mim4dd", "mim4dd_cli.parsing", "perturbations", "cluster", "studies.engine"],
+    "studies/engine": ["mim4dd", *COMMANDS, "perturbations", "cluster", "studies.engine"],
     "studies/engine/statistics": ["mim4dd.seeding", "studies.engine.statistics"],
     "studies/engine/failures": [
         *("mim4dd", "perturbations", "studies.engine.failures", "studies.engine.statistics", "studies.engine.trial"),
         "studies.engine.wording",
     ],
     "studies/engine/tracking": [
-        *("mim4dd.errors", "mim4dd.methods", "mim4dd.registry", "studies.engine.tracking"),
+        *(*COMMANDS, "mim4dd.durable", "mim4dd.errors", "mim4dd.methods", "mim4dd.registry", "studies.engine.tracking"),
         *(f"studies.engine.{name}" for name in ("arms", "folder", "rows", "wording")),
     ],
     "studies/engine/tuning": [
         *("mim4dd", "perturbations", "studies.engine.tuning"),
-        *(f"studies.engine.{name}" for name in ("design", "durable", "journal", "running", "space", "trial")),
+        *(f"studies.engine.{name}" for name in ("design", "journal", "running", "space", "trial")),
     ],
-    "studies/answers": ["mim4dd", "studies", *ANSWERING, "studies.engine.report", "studies.engine.study"],
+    "studies/answers": ["mim4dd", *COMMANDS, "studies", *ANSWERING, "studies.engine.report", "studies.engine.study"],
     "studies/answers/parts": [name for name in ANSWERING if name != "mim4dd"],
     "studies/answers/comparing": [*ANSWERING, *PLANNING, "studies.answers.comparing"],
     "studies/answers/sensitivity": [*ANSWERING, *PLANNING, "studies.answers.sensitivity"],
@@ -99,7 +103,8 @@ ONLY_IN = {
 }
 # Importable in a moment: the catalogue of components and knobs.
 LIGHT = [
-    *("errors", "files", "records", "registry", "seeding", "protocol", "configuration", "picture", "cost"),
+    *("errors", "files", "durable", "records", "registry", "tensors", "seeding", "protocol", "configuration"),
+    *("picture", "cost"),
     "memory",
     "train",
     *("methods", "methods.catalogue", "methods.dm", "methods.mim", "methods.selection"),

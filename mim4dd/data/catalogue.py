@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 from mim4dd.records import ImageData
 from mim4dd.registry import Registry, knob
 
+LARGEST_SIZE = 10_000
 SIZE_HELP = "resize every image to size x size pixels (bicubic); 0 leaves them as they are"
 
 
@@ -35,7 +36,7 @@ class DataSet(Protocol):
 
     takes_path: ClassVar[bool] = False
     validation_rate: ClassVar[float] = 0.1
-    size: int = knob(0, low=0, help=SIZE_HELP, tacit=True)
+    size: int = knob(0, low=0, high=LARGEST_SIZE, help=SIZE_HELP, tacit=True)
 
     def read(self, where: Path, *, download: bool = False) -> Contents:
         """Read the images.

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from mim4dd.data.capacity import require_image_capacity
-from mim4dd.data.catalogue import DATASETS, SIZE_HELP, Contents, DataSet
+from mim4dd.data.catalogue import DATASETS, LARGEST_SIZE, SIZE_HELP, Contents, DataSet
 from mim4dd.data.cuts import cut
 from mim4dd.data.images import ImageReader
 from mim4dd.data.layout import layout_of
@@ -42,7 +42,7 @@ class Folder(DataSet):
 
     takes_path: ClassVar[bool] = True
     # declared again, since a folder's records have always held it, at its default too
-    size: int = knob(0, low=0, help=SIZE_HELP)
+    size: int = knob(0, low=0, high=LARGEST_SIZE, help=SIZE_HELP)
 
     def read(self, where: Path, *, download: bool = False) -> Contents:
         layout = layout_of(where)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mim4dd.data.images import SUFFIXES
 from mim4dd.errors import DataError
-from mim4dd.files import readable, require_writable, shown
+from mim4dd.files import readable, require_printable, shown
 
 TRAIN, TEST = "train", "test"
 VALIDATION = ("val", "valid", "validation")
@@ -98,7 +98,7 @@ class _Walk:
         self.unread += files
         images = {}
         for folder in folders:
-            require_writable(folder.name)
+            require_printable(folder.name)
             nested, members = self.inside(folder)
             images[folder.name] = [path for path in members if _is_image(path.name)]
             if not images[folder.name]:

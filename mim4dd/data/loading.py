@@ -13,7 +13,7 @@ from mim4dd.data.cuts import cut
 from mim4dd.data.overlap import overlap_notes
 from mim4dd.data.resizing import resized
 from mim4dd.errors import DataError
-from mim4dd.files import require_writable
+from mim4dd.files import require_printable
 from mim4dd.records import ImageData, Splits
 from mim4dd.registry import Scalar, unknown
 
@@ -63,6 +63,17 @@ def _published(part: ImageData, name: str, split: str) -> str:
     return "digits" if name == "digits" else f"{name}/{split}"
 
 
+def located(spec: str, data_root: Path | str | None = None) -> tuple[str, str]:
+    """(spec, data root) by absolute paths, which mean the same data set in every working folder.
+
+    Raises: UnknownNameError or DataError for a spec that `load` refuses.
+    """
+    kind, where, _ = _parse(spec, data_root)
+    if DATASETS.get(kind).takes_path:
+        return f"{kind}:{where}", str(_root(data_root))
+    return kind, str(where)
+
+
 def source_digest(spec: str) -> str:
     """Digest a file's or folder's content, for a dry run: 16 hex digits of its bytes, '' for a named set.
 
@@ -78,15 +89,19 @@ def _parse(spec: str, data_root: Path | str | None) -> tuple[str, Path, str]:
     if not DATASETS.get(kind).takes_path:
         if colon:
             raise DataError(f"{kind} takes no path, got '{spec}'; the folder of the named sets is --data-root")
-        return kind, _absolute(data_root or os.environ.get("MIM4DD_DATA") or "data"), kind
+        return kind, _root(data_root), kind
     if not path:
         raise DataError(f"{kind} needs a path, as in {kind}:PATH, got '{spec}'")
     where = _absolute(path)
     name = where.stem if kind == "npz" else where.name
-    require_writable(name)
+    require_printable(name)
     return kind, where, name
 
 
+def _root(data_root: Path | str | None) -> Path:
+    return _absolute(data_root or os.environ.get("MIM4DD_DATA") or "data")
+
+
 def _absolute(path: Path | str) -> Path:
-    # not resolve(), which would give a linked folder its target's name
+    # Not resolve(), which would give a linked folder its target's name; not Path.expanduser, which raises for ~nobody.
     return Path(os.path.abspath(os.path.expanduser(path)))

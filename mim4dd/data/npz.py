@@ -15,7 +15,7 @@ from mim4dd.data.catalogue import DATASETS, Contents, DataSet
 from mim4dd.data.cuts import cut
 from mim4dd.data.pixels import Array, as_pixels, as_whole, channels_first
 from mim4dd.errors import DataError
-from mim4dd.files import opened, require_writable, shown
+from mim4dd.files import opened, require_printable, shown
 from mim4dd.records import ImageData, Integers
 
 TRAIN = ("train_images", "train_labels")
@@ -94,7 +94,7 @@ def _classes(path: str, names: Array | None, largest: int, count: int) -> tuple[
             f"{path}: class_names must be different strings, one for each class, got {names.dtype} {list(names.shape)}"
         )
     for name in names.tolist():
-        require_writable(name)
+        require_printable(name)
     if largest >= len(names):
         raise DataError(
             f"{path}: labels must be in [0, {len(names) - 1}], as there are {len(names)} class_names, got {largest}"
@@ -119,5 +119,5 @@ def _source(path: str, stem: str, source: Array | None) -> str:
         raise DataError(
             f"{path}: source must be one string such as cifar10/train, got {source.dtype} {list(source.shape)}"
         )
-    require_writable(str(source))
+    require_printable(str(source))
     return str(source)

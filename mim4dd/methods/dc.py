@@ -36,13 +36,21 @@ class DC(LearnedPixels):
 
     label: ClassVar[str] = "DC"
 
-    iterations: int = knob(1000, low=1, search=(50, 1000), log=True, help="networks that are drawn and trained")
-    outer: int = knob(0, low=0, search=(1, 10), help="image updates per iteration; 0 follows ipc (1 to 50)")
-    inner: int = knob(0, low=0, search=(1, 50), help="epochs on the synthetic set between two updates; 0 follows ipc")
-    batch_real: int = knob(256, low=1, search=(16, 256), log=True, help="real images per class and update")
+    iterations: int = knob(
+        1000, low=1, high=100_000_000, search=(50, 1000), log=True, help="networks that are drawn and trained"
+    )
+    outer: int = knob(
+        0, low=0, high=1_000_000, search=(1, 10), help="image updates per iteration; 0 follows ipc (1 to 50)"
+    )
+    inner: int = knob(
+        0, low=0, high=1_000_000, search=(1, 50), help="epochs on the synthetic set between two updates; 0 follows ipc"
+    )
+    batch_real: int = knob(
+        256, low=1, high=1_000_000, search=(16, 256), log=True, help="real images per class and update"
+    )
     lr: float = knob(0.1, above=0, search=(0.01, 1), log=True, help="of the pixels (SGD)")
     lr_network: float = knob(0.01, above=0, search=(0.001, 0.1), log=True, help="of the network (SGD, no momentum)")
-    batch_network: int = knob(256, low=1, help="synthetic images per step of the network")
+    batch_network: int = knob(256, low=1, high=1_000_000, help="synthetic images per step of the network")
     init: str = knob("noise", choices=("real", "noise"), help="first images: random real ones, or Gaussian noise")
     augment: str = knob("none", help="Siamese operations, or none")
 

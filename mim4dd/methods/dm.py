@@ -34,10 +34,14 @@ class DM(LearnedPixels):
     label: ClassVar[str] = "DM"
 
     iterations: int = knob(
-        20_000, low=1, search=(100, 20_000), log=True, help="networks and real batches that are drawn"
+        20_000, low=1, high=100_000_000, search=(100, 20_000), log=True, help="networks and real batches that are drawn"
     )
-    updates: int = knob(1, low=1, search=(1, 16), log=True, help="of the images, for each network and real batch")
-    batch_real: int = knob(256, low=1, search=(16, 256), log=True, help="real images per class and iteration")
+    updates: int = knob(
+        1, low=1, high=1_000_000, search=(1, 16), log=True, help="of the images, for each network and real batch"
+    )
+    batch_real: int = knob(
+        256, low=1, high=1_000_000, search=(16, 256), log=True, help="real images per class and iteration"
+    )
     lr: float = knob(1.0, above=0, search=(0.01, 10), log=True, help="of the pixels (SGD)")
     augment: str = knob(SIAMESE, help="Siamese operations, or none")
 

@@ -61,16 +61,20 @@ class MTT(LearnedPixels):
 
     label: ClassVar[str] = "MTT"
 
-    iterations: int = knob(5000, low=1, search=(50, 5000), log=True, help="image updates")
+    iterations: int = knob(5000, low=1, high=100_000_000, search=(50, 5000), log=True, help="image updates")
     experts: int = knob(100, low=1, high=10_000, help="networks trained on the real images, once for all trials")
-    expert_epochs: int = knob(50, low=1, help="of each expert, a snapshot after every one")
+    expert_epochs: int = knob(50, low=1, high=1_000_000, help="of each expert, a snapshot after every one")
     lr_expert: float = knob(0.01, above=0, help="of the experts (SGD, no momentum)")
-    batch_expert: int = knob(256, low=1, help="real images per step of an expert")
-    steps: int = knob(0, low=0, search=(10, 50), help="of the student; 0 follows ipc (50, 30, 30)")
-    ahead: int = knob(0, low=0, search=(1, 3), help="expert epochs from start to target; 0 follows ipc (2)")
-    latest: int = knob(0, low=0, help="starts are drawn below this epoch; 0 follows ipc (2, 20, 40)")
-    batch_synthetic: int = knob(0, low=0, help="synthetic images per step of the student; 0 is all")
-    batch_real: int = knob(256, low=1, search=(16, 256), log=True, help="real images per class for an added term")
+    batch_expert: int = knob(256, low=1, high=1_000_000, help="real images per step of an expert")
+    steps: int = knob(0, low=0, high=1_000_000, search=(10, 50), help="of the student; 0 follows ipc (50, 30, 30)")
+    ahead: int = knob(
+        0, low=0, high=1_000_000, search=(1, 3), help="expert epochs from start to target; 0 follows ipc (2)"
+    )
+    latest: int = knob(0, low=0, high=1_000_000, help="starts are drawn below this epoch; 0 follows ipc (2, 20, 40)")
+    batch_synthetic: int = knob(0, low=0, high=1_000_000, help="synthetic images per step of the student; 0 is all")
+    batch_real: int = knob(
+        256, low=1, high=1_000_000, search=(16, 256), log=True, help="real images per class for an added term"
+    )
     lr: float = knob(0.0, low=0, search=(10, 1000), log=True, help="of the pixels (SGD); 0 follows ipc (100, 1000)")
     lr_rate: float = knob(0.0, low=0, help="of the student's learning rate (SGD); 0 follows ipc (1e-7, 1e-5, 1e-5)")
     rate: float = knob(0.0, low=0, help="the student's first learning rate; 0 follows ipc (0.01, 0.001, 0.001)")

@@ -79,8 +79,10 @@ class FullData(Selection):
 class Coreset(Selection):
     """Real images chosen by their embeddings: the last block of a network trained on the same training split."""
 
-    epochs: int = knob(50, low=1, help="of the network's training")
-    max_steps: int = knob(500, low=0, help="limit on the steps of 256 images, in whole epochs; 0 is no limit")
+    epochs: int = knob(50, low=1, high=1_000_000, help="of the network's training")
+    max_steps: int = knob(
+        500, low=0, high=1_000_000_000, help="limit on the steps of 256 images, in whole epochs; 0 is no limit"
+    )
 
     @property
     def preparation(self) -> TrainedNetwork:

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from mim4dd.data.standard import channel_statistics, standardise
-from mim4dd.errors import DataError, InputError, KnobError
-from mim4dd.methods.tails import TAILS
+from mim4dd.errors import DataError, KnobError
+from mim4dd.methods.tails import IPC, TAILS
 from mim4dd.networks import Network
 from mim4dd.networks.batchnorm import has_batch_norm, settle
 from mim4dd.networks.stacked import Params
 from mim4dd.records import Floats, ImageData, Integers
+from mim4dd.registry import check_value
 from mim4dd.seeding import generator, torch_generator
 
 # DC's public code fixes the statistics of batch norms with this many real images of each class.
@@ -67,7 +68,7 @@ class DistillationTask:
     tail: the policy for a class with fewer real images than a draw asks for, of the `ipc` first images or of a real
     batch: `repeat` draws with replacement, `cap` takes all its images (that class gets fewer synthetic ones),
     `error` refuses. A class without any image gets no synthetic one; `shortfall` lists the classes that are short.
-    Raises: InputError for an ipc below 1; KnobError for an unknown tail; DataError when fewer than two classes have
+    Raises: KnobError for an ipc out of range or an unknown tail; DataError when fewer than two classes have
     images, or when a class is short and `tail` is `error`.
     """
 
@@ -80,8 +81,7 @@ class DistillationTask:
     prepare: Prepare = prepare_here
 
     def __post_init__(self) -> None:
-        if self.ipc < 1:
-            raise InputError(f"ipc must be at least 1, got {self.ipc}")
+        check_value("ipc", IPC, self.ipc)
         if self.tail not in TAILS:
             raise KnobError(f"tail must be one of {', '.join(TAILS)}, got {self.tail}")
         if (self.train.counts > 0).sum() < 2:

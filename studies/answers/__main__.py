@@ -17,25 +17,27 @@ from typing import Any
 import studies
 from mim4dd.errors import InputError
 from mim4dd.registry import unknown
+from mim4dd_cli.command import exit_status
+from mim4dd_cli.parsing import Parser
 from studies.engine.folder import StudyFolder
 from studies.engine.report import write_report
 from studies.engine.study import Study
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m studies.answers",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("out", nargs="+", type=Path, help="a study's folder")
-    try:
+
+    def answer() -> int:
         for out in parser.parse_args(arguments).out:
             answer_again(out)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return exit_status(answer)
 
 
 def answer_again(out: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from cluster import resolve_address
 from mim4dd.data import load
-from mim4dd.errors import InputError
 from mim4dd.records import Splits
+from mim4dd_cli.command import exit_status
 from studies.engine.flags import F
 from studies.engine.journal import Journal
 from studies.engine.metadata import configuration_of, study_metadata
@@ -19,7 +19,6 @@ from studies.engine.plan import Plan
 from studies.engine.study import Study
 from studies.engine.tracking import address
 from studies.engine.tracking.server import shown
-from studies.engine.trial import StorageError
 
 
 def main(study: Study[F], arguments: Sequence[str] | None = None) -> int:
@@ -28,15 +27,11 @@ def main(study: Study[F], arguments: Sequence[str] | None = None) -> int:
     Returns: the exit status: 0 when complete, 2 for bad input, 1 when the study folder cannot be written, 130 after
     Ctrl-C, 143 after SIGTERM.
     """
-    try:
-        arguments = sys.argv[1:] if arguments is None else arguments
-        return run(study, parse_options(study.description, study.script, study.flags, arguments))
-    except (InputError, StorageError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to continue: finished trials are kept", file=sys.stderr)
-        return 130
+    arguments = sys.argv[1:] if arguments is None else arguments
+    return exit_status(
+        lambda: run(study, parse_options(study.description, study.script, study.flags, arguments)),
+        interrupted="interrupted; run the same command again to continue: finished trials are kept",
+    )
 
 
 def run(study: Study[F], options: Options[F]) -> int:

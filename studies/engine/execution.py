@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from mim4dd.errors import InputError
+from mim4dd.durable import STORAGE_ERRORS
+from mim4dd.errors import InputError, StorageError
 from mim4dd.records import Splits
 from studies.engine.dashboard import LiveDesign
 from studies.engine.design import Design
@@ -19,15 +19,12 @@ from studies.engine.runner import Callback, Runner
 from studies.engine.signals import Signals
 from studies.engine.study import Study
 from studies.engine.tracking import Tracker, Untracked, check
-from studies.engine.trial import Inputs, StorageError, Trial
+from studies.engine.trial import Inputs, Trial
 
 if TYPE_CHECKING:
     from cluster import Connection
     from studies.engine.answer import Answer
     from studies.engine.tuning import ExecutionContext
-
-# Errors of a file system that is full, over its quota, read-only, broken or gone.
-STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
 
 
 class Execution:
@@ -195,7 +192,7 @@ class Execution:
         path = self.journal.out / "inputs" / "reference.safetensors"
         if path.exists():
             try:
-                reference = Reference.load(path)
+                reference = Reference.load(path, self.splits)
                 self.journal.write_reference(reference.accuracy)
                 return reference
             except InputError as error:

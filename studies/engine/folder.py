@@ -11,10 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mim4dd.durable import read_json
 from mim4dd.errors import InputError
 from studies.engine.arms import Arm, Factor, Setting, with_controls
 from studies.engine.conditions import Condition, training_data
-from studies.engine.durable import read_json
 from studies.engine.legacy import axis_of, mode_names, setting_of
 from studies.engine.rows import Row, read_rows
 from studies.engine.space import Axis, Space, keys_of

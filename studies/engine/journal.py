@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
+from mim4dd.durable import durably, encoded, finite, read_json, write_all, write_json
 from mim4dd.errors import InputError
 from studies.engine.arms import Setting
-from studies.engine.durable import durably, finite, read_json, write_all, write_json
 from studies.engine.rows import Row, read_rows
 from studies.engine.trial import Outcome
 
@@ -51,7 +51,7 @@ class Journal:
         """
         try:
             (self.out / "trials").mkdir(parents=True, exist_ok=True)
-            lock = open(self.out / "lock", "a+")
+            lock = open(self.out / "lock", "a+", encoding="utf-8")
         except OSError as error:
             raise InputError(f"--out {self.out} cannot be written: {error.strerror}") from error
         try:
@@ -125,7 +125,7 @@ class Journal:
         record = finite(outcome.row)
         record["measured"]["retries"] = retries
         row = Row.read(record)
-        self._append((json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode())
+        self._append(encoded(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"))
         self.rows[row.trial] = row
         checkpoint_path(self.out, outcome.trial.hash).unlink(missing_ok=True)
         return row
@@ -147,7 +147,7 @@ class Journal:
     def write_settings(self, settings: Iterable[Setting]) -> None:
         """Write settings.jsonl: one line for each setting."""
         text = "".join(json.dumps(setting.json(), ensure_ascii=False) + "\n" for setting in settings)
-        durably(self.out / "settings.jsonl", text.encode())
+        durably(self.out / "settings.jsonl", encoded(text))
 
     def write_reference(self, accuracy: float) -> None:
         """Add the validation accuracy of the reference network to study.json."""

@@ -12,8 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mim4dd.durable import durably, encoded, finite, write_json
 from studies.engine.answer import Answer, Quantity, Table
-from studies.engine.durable import durably, finite, write_json
 from studies.engine.folder import StudyFolder
 from studies.engine.glossary import GLOSSARY
 from studies.engine.tables import LONG, csv_text, latex, numeric, shown
@@ -36,14 +36,14 @@ def write_report(answer: Answer, folder: StudyFolder) -> None:
     available = tuple(figure for figure in answer.figures if (out / "figures" / f"{figure.name}.png").exists())
     answer = replace(answer, figures=available)
     for table in answer.tables:
-        (out / "tables" / f"{table.name}.csv").write_text(csv_text(table), encoding="utf-8")
-        (out / "tables" / f"{table.name}.tex").write_text(latex(table, folder.study["command"]), encoding="utf-8")
+        durably(out / "tables" / f"{table.name}.csv", encoded(csv_text(table)))
+        durably(out / "tables" / f"{table.name}.tex", encoded(latex(table, folder.study["command"])))
     write_json(out / "summary.json", answer.summary)
     write_json(out / "failures.json", answer.failed)
     lines = [json.dumps(finite(line), ensure_ascii=False, allow_nan=False) for line in claims(answer, folder)]
-    durably(out / "claims.jsonl", "".join(f"{line}\n" for line in lines).encode())
-    (out / "answer.md").write_text(markdown(answer, folder), encoding="utf-8")
-    (out / "report.html").write_text(html(answer, folder), encoding="utf-8")
+    durably(out / "claims.jsonl", encoded("".join(f"{line}\n" for line in lines)))
+    durably(out / "answer.md", encoded(markdown(answer, folder)))
+    durably(out / "report.html", encoded(html(answer, folder)))
 
 
 def _drop_old(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> None:
@@ -57,11 +57,12 @@ def _draw(drawing: Drawing, path: Path) -> None:
     """Write PATH.png and PATH.svg."""
     from matplotlib import rc_context
 
-    drawing.savefig(f"{path}.png", dpi=150)
-    text = io.StringIO()
+    picture, text = io.BytesIO(), io.StringIO()
+    drawing.savefig(picture, format="png", dpi=150)
     with rc_context({"svg.hashsalt": "mim4dd", "svg.fonttype": "none"}):  # text as text
         drawing.savefig(text, format="svg", metadata={"Date": None})
-    Path(f"{path}.svg").write_text(_numbered(text.getvalue(), path.name), encoding="utf-8")
+    durably(path.with_name(f"{path.name}.png"), picture.getvalue())
+    durably(path.with_name(f"{path.name}.svg"), encoded(_numbered(text.getvalue(), path.name)))
 
 
 def _numbered(svg: str, name: str) -> str:

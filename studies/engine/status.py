@@ -5,7 +5,6 @@ The exit status: 0 when every planned trial has a row, 3 while a driver runs, 4 
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import sys
@@ -14,8 +13,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from mim4dd.errors import InputError
-from studies.engine.durable import read_json
+from mim4dd.durable import read_json
+from mim4dd_cli.command import exit_status
+from mim4dd_cli.parsing import Parser
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Row
 from studies.engine.wording import clock
@@ -25,16 +25,15 @@ RECENT = 12  # trials whose pace is measured
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m studies.engine.status", description=__doc__)
+    parser = Parser(prog="python -m studies.engine.status", description=__doc__)
     parser.add_argument("out", type=Path, help="the study's folder")
-    out = parser.parse_args(arguments).out.absolute()
-    try:
-        state, lines = study_status(out, time.time())
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print("\n".join(lines))
-    return state
+
+    def status() -> int:
+        state, lines = study_status(parser.parse_args(arguments).out.absolute(), time.time())
+        print("\n".join(lines))
+        return state
+
+    return exit_status(status)
 
 
 def study_status(out: Path, now: float) -> tuple[int, list[str]]:
@@ -70,7 +69,7 @@ def study_status(out: Path, now: float) -> tuple[int, list[str]]:
 
 def lock_holder(out: Path) -> str:
     """The process that has locked OUT, "" for none."""
-    with contextlib.suppress(FileNotFoundError), open(out / "lock") as lock:
+    with contextlib.suppress(FileNotFoundError), open(out / "lock", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -30,10 +30,6 @@ RUNG_NETWORKS = 2
 RUNG_IMAGES = 1_000
 
 
-class StorageError(RuntimeError):
-    """The study folder cannot be written. Rows are safe; once it is repaired, the same command runs the rest."""
-
-
 @dataclass(frozen=True)
 class Trial:
     """A distillation and its evaluation as flat scalars: data set, its digest, seed, method, network, recipe, rules."""

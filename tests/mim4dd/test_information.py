@@ -78,7 +78,7 @@ def test_reference_knows_digits_and_is_calibrated(reference: Reference, digits: 
 def test_reference_is_saved_and_loaded(reference: Reference, digits: Splits, tmp_path: Path) -> None:
     path = tmp_path / "deep" / "reference.safetensors"
     reference.save(path)
-    found = Reference.load(path)
+    found = Reference.load(path, digits)
     assert (found.network, found.temperature, found.accuracy) == (
         reference.network,
         reference.temperature,
@@ -87,15 +87,32 @@ def test_reference_is_saved_and_loaded(reference: Reference, digits: Splits, tmp
     np.testing.assert_array_equal(found.posteriors(digits.test.images), reference.posteriors(digits.test.images))
 
 
-def test_file_that_is_no_reference_is_refused(reference: Reference, tmp_path: Path) -> None:
+def test_file_that_is_no_reference_is_refused(reference: Reference, digits: Splits, tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
-    garbage, foreign = tmp_path / "garbage", tmp_path / "foreign"
+    garbage, foreign, tampered = (tmp_path / name for name in ("garbage", "foreign", "tampered"))
     garbage.write_text("nothing of the kind")
+    for changed, message in (
+        ({"temperature": -1.0}, "temperature must be above 0"),
+        ({"accuracy": math.nan}, "accuracy in [0, 1], got"),
+        ({"mean": np.zeros(3, np.float32)}, "mean must be float32 [1], got float32 [3]"),
+        ({"held_out": reference.held_out[1:]}, "held_out must be float64 [300, 10], got float64 [299, 10]"),
+        ({"held_out": np.full_like(reference.held_out, np.nan)}, "held_out must be finite"),
+        (
+            {"params": {"head.weight": np.zeros((2, 3))}},
+            "params/head.weight must be float32 [1, 3], got float64 [2, 3]",
+        ),
+        ({"data": "of another"}, "it was trained on other images than those of digits"),
+    ):
+        replace(reference, **changed).save(tampered)
+        with pytest.raises(InputError) as caught:
+            Reference.load(tampered, digits)
+        assert str(caught.value).startswith(f"{tampered} is no reference network written by mim4dd: ")
+        assert message in str(caught.value)
     save_file({"params/head.weight": np.zeros(2)}, foreign, metadata={"reference": '{"network": "convnet"}'})
     for path in (garbage, foreign, tmp_path / "missing"):
         with pytest.raises(InputError, match="is no reference network written by mim4dd"):
-            Reference.load(path)
+            Reference.load(path, digits)
 
 
 def test_real_images_tell_more_than_noise(reference: Reference, digits: Splits) -> None:

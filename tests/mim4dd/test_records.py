@@ -113,10 +113,63 @@ def test_pixels_undo_the_standardisation() -> None:
 
 
 def test_images_and_labels_must_match() -> None:
-    with pytest.raises(InputError, match=r"\[4, 3, 5, 6\] images do not fit 3 labels"):
+    with pytest.raises(InputError, match=r"labels must be int64 \[4\], got int64 \[3\]"):
         synthetic(labels=np.array([0, 0, 1]))
-    with pytest.raises(InputError, match="do not fit"):
+    with pytest.raises(InputError, match=r"images must be float32 \[M, channels, H, W\], got float32 \[4, 5, 6\]"):
         synthetic(images=np.zeros((4, 5, 6), np.float32))
+
+
+TENSORS = {
+    "images": np.zeros((2, 3, 2, 2), np.float32),
+    "labels": np.arange(2),
+    "mean": np.zeros(3, np.float32),
+    "std": np.ones(3, np.float32),
+}
+HEADER = {"classes": ["a", "b"], "config": {}, "protocol": "1"}
+TAMPERED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "config": ({}, {"config": [1]}, "config must be an object, got [1]"),
+    "classes": ({}, {"classes": None}, "classes must be a list, got None"),
+    "class names": ({}, {"classes": ["a", 1]}, "classes must be different names, got ('a', 1)"),
+    "a class twice": ({}, {"classes": ["a", "a"]}, "classes must be different names, got ('a', 'a')"),
+    "fewer classes": ({}, {"classes": ["a"]}, "labels must be in [0, 0], got 0 to 1"),
+    "protocol": ({}, {"protocol": 3}, "protocol must be text, got 3"),
+    "images' type": ({"images": np.zeros((2, 3, 2, 2))}, {}, "images must be float32 [M, channels, H, W], got float64"),
+    "images' shape": ({"images": np.zeros((2, 3, 4), np.float32)}, {}, "got float32 [2, 3, 4]"),
+    "no images": ({"images": np.zeros((0, 3, 2, 2), np.float32), "labels": np.arange(0)}, {}, "at least one"),
+    "labels' type": ({"labels": np.zeros(2)}, {}, "labels must be int64 [2], got float64 [2]"),
+    "labels": ({"labels": np.array([0, -1])}, {}, "labels must be in [0, 1], got -1 to 0"),
+    "mean": ({"mean": np.zeros(1, np.float32)}, {}, "mean must be float32 [3], got float32 [1]"),
+    "mean is NaN": ({"mean": np.full(3, np.nan, np.float32)}, {}, "mean must be finite, got [nan, nan, nan]"),
+    "std": ({"std": np.zeros(3, np.float32)}, {}, "std must be above 0, got [0.0, 0.0, 0.0]"),
+}
+
+
+@pytest.mark.parametrize("case", TAMPERED)
+def test_a_tampered_file_says_what_must_hold(case: str, tmp_path: Path) -> None:
+    from mim4dd.tensors import packed
+
+    tensors, header, message = TAMPERED[case]
+    path = tmp_path / "set.safetensors"
+    path.write_bytes(packed(TENSORS, "mim4dd", HEADER))
+    assert Synthetic.load(path).classes == ("a", "b")
+    path.write_bytes(packed(TENSORS | tensors, "mim4dd", HEADER | header))
+    with pytest.raises(InputError) as caught:
+        Synthetic.load(path)
+    assert str(caught.value).startswith(f"{path} is no synthetic set written by mim4dd: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_set_that_diverged_can_be_read_but_not_trained_on(tmp_path: Path) -> None:
+    from mim4dd.evaluate import train_on
+    from mim4dd.networks import ConvNet
+    from mim4dd.train import Recipe
+
+    images = synthetic().images.copy()
+    images[0, 0, 0, 0] = np.nan
+    synthetic(images=images).save(tmp_path / "set")
+    with pytest.raises(InputError, match="images must be finite to train on"):
+        train_on(Synthetic.load(tmp_path / "set"), ConvNet(width=4), Recipe(epochs=1))
 
 
 def test_file_that_is_no_set_is_refused(tmp_path: Path, refusal: Callable[[Callable[[], object]], str]) -> None:

@@ -11,7 +11,7 @@ from mim4dd.data import DATASETS
 from mim4dd.errors import InputError, KnobError, UnknownNameError
 from mim4dd.methods import DC, DM, METHODS, MTT, Mim
 from mim4dd.networks import NETWORKS, ConvNet
-from mim4dd.registry import Registry, default_of, flatten, knob, knobs, resolve, unflatten
+from mim4dd.registry import Registry, component_fields, default_of, flatten, knob, knobs, resolve, unflatten
 from mim4dd.train import RECIPES, Recipe
 
 REGISTRIES: dict[str, Registry[Any]] = {
@@ -64,6 +64,16 @@ def test_every_component_is_documented_and_says_what_each_knob_is(prefix: str, n
     assert written.strip()
     assert not written.startswith(f"{component.__name__}(")  # what dataclass writes where we wrote nothing
     assert all(declared.help for declared in knobs(component).values())
+
+
+@pytest.mark.parametrize(("prefix", "name"), COMPONENTS)
+def test_whole_numbers_that_can_only_be_nonsense_are_refused(prefix: str, name: str) -> None:
+    """A run of 10^12 iterations would hang, a batch of 10^12 images exhaust the memory."""
+    component = REGISTRIES[prefix].get(name)
+    whole = [item.name for item in component_fields(component) if type(default_of(item)) is int]
+    for knob_name in whole:
+        with pytest.raises(KnobError, match=rf"{name}\.{knob_name} must be in \[\d+, "):
+            REGISTRIES[prefix].build(name, {knob_name: 10**12})
 
 
 def test_nested_knobs_that_are_not_the_default_survive() -> None:

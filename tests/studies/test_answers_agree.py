@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from golden_answers import FOLDERS, LONG, RESULTS, answer_of, folder_of, numbers
 
+from mim4dd.durable import finite
 from studies.engine.answer import Claim
-from studies.engine.durable import finite
 from studies.engine.folder import StudyFolder
 from studies.engine.report import claims, write_report
 from studies.engine.statistics.contrasts import FEWEST_PAIRS

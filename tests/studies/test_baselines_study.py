@@ -18,6 +18,7 @@ import pytest
 from made_rows import lost, made_folder, made_row, replaced
 
 from mim4dd.data import load
+from mim4dd.durable import read_json
 from mim4dd.information import Reference, train_reference
 from mim4dd.methods import METHODS
 from mim4dd.networks import ConvNet
@@ -29,7 +30,6 @@ from studies.answers.stress.plan import FULL_NETWORKS, FULL_STEPS
 from studies.baselines import STUDY
 from studies.engine.answer import Answer, Table
 from studies.engine.command import main
-from studies.engine.durable import read_json
 from studies.engine.estimate import trial_seconds
 from studies.engine.folder import StudyFolder
 from studies.engine.journal import Journal

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mim4dd.errors import InputError
+from mim4dd_cli.command import exit_status
+from mim4dd_cli.parsing import Parser
 from studies.engine.folder import StudyFolder
 from studies.engine.tracking import address, sync
 from studies.engine.tracking.server import shown
@@ -14,19 +15,18 @@ from studies.engine.tracking.tracker import look
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m studies.engine.tracking", description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    parser = Parser(prog="python -m studies.engine.tracking", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=Parser)
     verb = verbs.add_parser("sync", help="send the trials, report and figures that MLflow lacks; may be repeated")
     verb.add_argument("out", type=Path, help="the study's folder")
     verb.add_argument("--tracking-uri", help="default: $MLFLOW_TRACKING_URI, else mlflow.db in the current folder")
-    options = parser.parse_args(arguments)
-    try:
-        uri = address(options.tracking_uri)
-        sent, folder = sync(options.out, uri), StudyFolder.read(options.out, unfinished=True)
-        hint = look(folder, uri)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_status(lambda: _sync(parser.parse_args(arguments)))
+
+
+def _sync(options: argparse.Namespace) -> int:
+    uri = address(options.tracking_uri)
+    sent, folder = sync(options.out, uri), StudyFolder.read(options.out, unfinished=True)
+    hint = look(folder, uri)
     rows, planned = len(folder.rows), len(folder.planned)
     print(f"{folder.path}: {sent} of {rows} finished trials sent, {rows - sent} were there; MLflow at {shown(uri)}")
     print(hint)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mim4dd.durable import read_json
 from studies.engine.arms import Setting
 from studies.engine.folder import StudyFolder, read_settings
 from studies.engine.rows import Row, read_rows
@@ -196,7 +197,7 @@ class View:
             ).info.run_id
         assert self.known is not None
         self.known[row.trial] = Child(run, content, False, modes)
-        history = json.loads((files / "history.json").read_text()) if (files / "history.json").is_file() else []
+        history = read_json(files / "history.json") or []
         metrics, parameters = (
             mlflow_fields.points(row, history),
             varied.parameters(row, setting, self.folder) | mlflow_fields.parameters(row, study.get("knobs") or {}),

@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from studies.engine.durable import read_signed, write_signed
+from mim4dd.durable import read_signed, write_signed
 
 # The limit for inputs kept for later trials; the object store keeps those in use as long as a trial refers to them.
 MAX_BYTES = 2 << 30

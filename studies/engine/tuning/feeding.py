@@ -13,7 +13,8 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from studies.engine.trial import Outcome, StorageError, Trial, error_outcome
+from mim4dd.errors import StorageError
+from studies.engine.trial import Outcome, Trial, error_outcome
 
 RETRIES = 3
 # Units in one run of Tune, which goes through all its trials at every step (decision 6).

@@ -16,7 +16,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from studies.engine.durable import read_signed, write_json, write_signed
+from mim4dd.durable import read_signed, write_json, write_signed
 from studies.engine.journal import checkpoint_path
 
 

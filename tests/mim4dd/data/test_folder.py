@@ -177,7 +177,7 @@ def test_different_sizes_are_refused(pets: Path) -> None:
 
 
 def test_a_negative_size_is_refused(pets: Path) -> None:
-    with pytest.raises(KnobError, match=r"folder\.size must be in \[0, inf\), got -1"):
+    with pytest.raises(KnobError, match=r"folder\.size must be in \[0, 10000\], got -1"):
         load(f"folder:{pets}", knobs={"size": -1})
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from mim4dd.errors import InputError
 
 SIGNATURE = 32  # bytes of the sha256 at the start of a signed file
+BLOCK = bytes(4096)  # more than a file system stores beside a file's name, where a full disk would still take it
+# Errors of a file system that is full, over its quota, read-only, broken or gone.
+STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
 
 
 def finite(value: Any) -> Any:
@@ -26,22 +32,55 @@ def finite(value: Any) -> Any:
     return value
 
 
+def encoded(text: str) -> bytes:
+    """UTF-8. A byte of a file name that is no UTF-8 is written as its escape, which JSON reads as the same byte."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically: readers see the old file or the new one."""
-    durably(path, (json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode())
+    durably(path, encoded(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"))
 
 
 def durably(path: Path, content: bytes) -> None:
     """Write a file atomically and flush it to disk; creates its folder.
 
-    Raises: OSError.
+    Raises: OSError; the file is then what it was before.
     """
+    with _part_of(path) as part:
+        _fill(part, content)
+        os.replace(part, path)
+
+
+def try_writing(path: Path) -> None:
+    """Write a block beside a file as `durably` would, and remove it; the file itself is not touched.
+
+    Raises: OSError when the file could not be written now.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    with _part_of(path) as part:
+        _fill(part, BLOCK)
+        part.unlink()
+
+
+@contextmanager
+def _part_of(path: Path) -> Iterator[Path]:
+    """Where a file is written before it bears its name; an error or an interruption removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def _fill(part: Path, content: bytes) -> None:
     with open(part, "wb", buffering=0) as file:
         write_all(file, content)
         os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def write_all(file: io.FileIO, content: bytes) -> None:
@@ -85,7 +124,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON file: {error}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error

@@ -69,13 +69,16 @@ MAY_IMPORT = {
     ],
     "studies/engine/tracking": [
         *("mim4dd.errors", "mim4dd.methods", "mim4dd.registry", "studies.engine.tracking"),
-        *(f"studies.engine.{name}" for name in ("arms", "folder", "rows", "wording")),
+        *(f"studies.engine.{name}" for name in ("arms", "durable", "folder", "reading", "rows", "wording")),
     ],
     "studies/engine/tuning": [
         *("mim4dd", "perturbations", "studies.engine.tuning"),
         *(f"studies.engine.{name}" for name in ("design", "durable", "journal", "running", "space", "trial")),
     ],
-    "studies/answers": ["mim4dd", "studies", *ANSWERING, "studies.engine.report", "studies.engine.study"],
+    "studies/answers": [
+        *("mim4dd", "studies", *ANSWERING),
+        *(f"studies.engine.{name}" for name in ("journal", "report", "study")),
+    ],
     "studies/answers/parts": [name for name in ANSWERING if name != "mim4dd"],
     "studies/answers/comparing": [*ANSWERING, *PLANNING, "studies.answers.comparing"],
     "studies/answers/sensitivity": [*ANSWERING, *PLANNING, "studies.answers.sensitivity"],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mim4dd.errors import InputError
 from mim4dd.records import Splits
 from studies.engine.dashboard import LiveDesign
 from studies.engine.design import Design
-from studies.engine.journal import Journal
+from studies.engine.journal import REMOVED, Journal, described
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.progress import Progress, say
@@ -60,18 +61,21 @@ class Execution:
         try:
             return self._run()
         except (StorageError, OSError) as error:
-            if isinstance(error, OSError) and error.errno not in STORAGE_ERRORS:
-                raise
+            out, reason = self.journal.out, str(error)
+            if isinstance(error, OSError):
+                if error.errno not in STORAGE_ERRORS and not Path(str(error.filename)).is_relative_to(out):
+                    raise
+                reason = described(error, out)
             done = sum(row.status != "error" for row in self.journal.rows.values())
-            reason = str(error) if isinstance(error, StorageError) else error.strerror
-            raise StorageError(
-                f"cannot write to {self.journal.out} ({reason}); {done} finished trials are saved there: free space or "
-                "repair the disk, then run the same command again"
-            ) from error
+            kept = f"{done} finished trials are saved there: free space or repair the disk"
+            if reason == REMOVED:
+                kept = f"{done} finished trials were saved there: put the folder back"
+            raise StorageError(f"cannot write to {out} ({reason}); {kept}, then run the same command again") from error
 
     def _run(self) -> int:
         for note in self.journal.notes:
             say(note)
+        self.journal.write_settings(self.plan.settings)
         pending, design = self._pending(), self.options.flags.adaptive_design
         if not pending and design is None:
             if not self.options.offline:
@@ -86,7 +90,6 @@ class Execution:
             say(connection.sentence)
             self._check_nodes(connection)
             with self._tracking() as tracker:
-                self.journal.write_settings(self.plan.settings)
                 tracker.start()
                 return self._answer(tracker, self._run_trials(pending, design, tracker))
         finally:
@@ -214,7 +217,8 @@ class Execution:
         journal = self.journal
         folder = StudyFolder(journal.out, journal.study, self.plan.settings, journal.rows, interrupted)
         answer = self.study.answer(folder)
-        write_report(answer, folder)
+        for note in write_report(answer, folder):
+            say(note)
         tracker.finish("killed" if interrupted else "finished")
         self._print_answer(answer, tracker.where())
         if interrupted:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mim4dd.errors import InputError
 from studies.engine.arms import Arm, Factor, Setting, with_controls
@@ -20,6 +20,7 @@ from studies.engine.rows import Row, read_rows
 from studies.engine.shapes import StudyRecord
 from studies.engine.space import Axis, Space, keys_of
 
+T = TypeVar("T")
 AGAIN = "run the study's own command again"
 
 
@@ -130,18 +131,28 @@ class StudyFolder:
         return (self.path / "answer.md").is_file() and "missing" not in self.status()
 
     def summary(self) -> dict[str, Any]:
-        """The answer's own numbers, as they were written; empty before the first answer."""
-        return self._written("summary.json")
+        """The answer's own numbers, as they were written; empty before the first answer.
+
+        Raises: InputError.
+        """
+        return self._written("summary.json", dict[str, Any])
 
     def failed(self) -> dict[str, list[str]]:
-        """The failure modes that only paired trials show, by trial, by today's names; none before an answer."""
-        return {trial: mode_names(modes) for trial, modes in self._written("failures.json").items()}
+        """The failure modes that only paired trials show, by trial, by today's names; none before an answer.
 
-    def _written(self, name: str) -> dict[str, Any]:
-        content = None
-        with contextlib.suppress(InputError):  # the next answer writes it again
+        Raises: InputError.
+        """
+        return {t: mode_names(modes) for t, modes in self._written("failures.json", dict[str, list[str]]).items()}
+
+    def _written(self, name: str, shape: type[T]) -> T:
+        try:
             content = read_json(self.path / name)
-        return content if isinstance(content, dict) else {}
+            return checked({} if content is None else content, shape)
+        except ValueError as error:
+            raise InputError(
+                f"{self.path / name} cannot be read ({reason(error)}); write it again: python -m studies.answers "
+                f"{shlex.quote(str(self.path))}"
+            ) from error
 
     def picture(self, trial: str) -> Path | None:
         """The path of a trial's picture, None if there is none."""

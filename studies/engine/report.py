@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -17,17 +17,24 @@ from studies.engine.durable import durably, finite, write_json
 from studies.engine.folder import StudyFolder
 from studies.engine.glossary import GLOSSARY
 from studies.engine.tables import LONG, csv_text, latex, numeric, shown
+from studies.engine.views import cleared
 from studies.engine.wording import images, plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 
-def write_report(answer: Answer, folder: StudyFolder) -> None:
-    """Write the answer into the study folder in every form; the files of an earlier answer are replaced or removed."""
+def write_report(answer: Answer, folder: StudyFolder) -> list[str]:
+    """Write the answer into the study folder in every form; the files of an earlier answer are replaced or removed.
+
+    Returns: a line for each thing that stood where a file or folder of the report belongs.
+    Raises: OSError.
+    """
     out = folder.path
+    notes = cleared(folders=[out / "figures", out / "tables"])
     for name in ("figures", "tables"):
         (out / name).mkdir(exist_ok=True)
+    notes += cleared(out / name for name in _names(answer))
     _drop_old(out / "figures", [figure.name for figure in answer.figures], (".png", ".svg"))
     _drop_old(out / "tables", [table.name for table in answer.tables], (".csv", ".tex"))
     for figure in answer.figures:
@@ -36,20 +43,30 @@ def write_report(answer: Answer, folder: StudyFolder) -> None:
     available = tuple(figure for figure in answer.figures if (out / "figures" / f"{figure.name}.png").exists())
     answer = replace(answer, figures=available)
     for table in answer.tables:
-        (out / "tables" / f"{table.name}.csv").write_text(csv_text(table), encoding="utf-8")
-        (out / "tables" / f"{table.name}.tex").write_text(latex(table, folder.study["command"]), encoding="utf-8")
+        durably(out / "tables" / f"{table.name}.csv", csv_text(table).encode())
+        durably(out / "tables" / f"{table.name}.tex", latex(table, folder.study["command"]).encode())
     write_json(out / "summary.json", answer.summary)
     write_json(out / "failures.json", answer.failed)
     lines = [json.dumps(finite(line), ensure_ascii=False, allow_nan=False) for line in claims(answer, folder)]
     durably(out / "claims.jsonl", "".join(f"{line}\n" for line in lines).encode())
-    (out / "answer.md").write_text(markdown(answer, folder), encoding="utf-8")
-    (out / "report.html").write_text(html(answer, folder), encoding="utf-8")
+    durably(out / "answer.md", markdown(answer, folder).encode())
+    durably(out / "report.html", html(answer, folder).encode())
+    return notes
+
+
+def _names(answer: Answer) -> Iterator[str]:
+    """The report's files, by their paths below OUT."""
+    yield from ("summary.json", "failures.json", "claims.jsonl", "answer.md", "report.html")
+    for figure in answer.figures:
+        yield from (f"figures/{figure.name}.png", f"figures/{figure.name}.svg")
+    for table in answer.tables:
+        yield from (f"tables/{table.name}.csv", f"tables/{table.name}.tex")
 
 
 def _drop_old(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> None:
     """Remove the files of an earlier answer that this one does not write: they would be mistaken for a part of it."""
     for path in folder.iterdir():
-        if path.suffix in suffixes and path.stem not in names:
+        if path.suffix in suffixes and path.stem not in names and not path.is_dir():
             path.unlink()
 
 

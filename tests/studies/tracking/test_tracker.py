@@ -242,3 +242,27 @@ def test_the_command(study: Study, uri: str, capsys: pytest.CaptureFixture[str],
     study.write("rows.jsonl", "no row\n")
     assert main(["sync", str(study.path), "--tracking-uri", uri]) == 2
     assert "rows.jsonl:1 is no row" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "remedy"),
+    [
+        ("trials/aaaa/history.json", "{", "restore it, or move it away"),
+        ("trials/aaaa/history.json", '[{"loss": "x"}]', "restore it, or move it away"),
+        ("summary.json", "[]", "write it again: python -m studies.answers"),
+        ("failures.json", '{"aaaa": 3}', "write it again: python -m studies.answers"),
+    ],
+)
+def test_a_damaged_file_of_the_folder_is_one_line_that_does_not_blame_mlflow(
+    name: str, content: str, remedy: str, study: Study, uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.plan(("design", ["aaaa"]))
+    study.add(row("aaaa"))
+    study.answer()
+    study.write(name, content)
+    assert main(["sync", str(study.path), "--tracking-uri", uri]) == 2
+    told = capsys.readouterr().err
+    assert f"{study.path / name} cannot be read" in told
+    assert remedy in told
+    assert "MLflow" not in told
+    assert told.count("\n") == 1

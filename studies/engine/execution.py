@@ -80,6 +80,7 @@ class Execution:
         if not pending and design is None:
             if not self.options.offline:
                 check(self.uri)
+            self._live_design()  # makes a lost one again
             with self._tracking() as tracker:
                 tracker.start()
                 return self._answer(tracker, "")
@@ -152,12 +153,15 @@ class Execution:
         progress = Progress(self.plan, self.journal.rows, suggested)
         callbacks: list[Callback] = [progress.add, tracker.trial]
         if design is None:
-            callbacks.append(LiveDesign(self.journal.out, self.study.name, self.plan, self.journal.rows).add)
+            callbacks.append(self._live_design().add)
         with self.signals as signals:
             runner = Runner(self._context(), self.journal, callbacks, lambda: bool(signals.received))
             if runner.run(pending) and design:
                 self._search(design, runner)
         return self._interrupted() if self._missing() or self.settings_left else ""
+
+    def _live_design(self) -> LiveDesign:
+        return LiveDesign(self.journal.out, self.study.name, self.plan, self.journal.rows)
 
     def _context(self) -> ExecutionContext:
         """The resources, inputs and actors that every trial needs on its worker."""

@@ -208,13 +208,13 @@ def execution(tmp_path: Path, plan: Plan, answer: Callable[[Any], object]) -> Ex
     journal = Journal(tmp_path / "out", {"hash": "abc", "dataset": "digits"})
     for trial in plan.trials:
         journal.add(Outcome(trial, {"status": "ok", "validation_accuracy": [0.5]}), 0)
-    study: Any = SimpleNamespace(answer=answer)
+    study: Any = SimpleNamespace(name="s", answer=answer)
     options: Any = SimpleNamespace(offline=True, flags=SimpleNamespace(adaptive_design=None))
     splits: Any = None
     return Execution(study, options, plan, splits, journal, "", "local")
 
 
-def test_the_settings_of_a_finished_study_are_written_again(tmp_path: Path) -> None:
+def test_the_settings_and_the_copy_of_a_finished_study_are_made_again(tmp_path: Path) -> None:
     plan = plan_of()
 
     class FarEnough(Exception): ...
@@ -225,5 +225,6 @@ def test_the_settings_of_a_finished_study_are_written_again(tmp_path: Path) -> N
     study = execution(tmp_path, plan, answer)
     with contextlib.closing(study.journal), pytest.raises(FarEnough):
         study.run()
+    assert len(open_storage(tmp_path / "out" / STORAGE, "s").trials) == 1
     (line,) = (tmp_path / "out" / "settings.jsonl").read_text().splitlines()
     assert Setting.read(json.loads(line)) == plan.settings[0]

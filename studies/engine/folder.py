@@ -17,7 +17,7 @@ from studies.engine.durable import read_json
 from studies.engine.legacy import axis_of, mode_names, setting_of
 from studies.engine.reading import checked, contents, parsed, reason
 from studies.engine.rows import Row, read_rows
-from studies.engine.shapes import StudyRecord
+from studies.engine.shapes import Shared, StudyRecord
 from studies.engine.space import Axis, Space, keys_of
 
 T = TypeVar("T")
@@ -169,9 +169,7 @@ def read_study(path: Path) -> dict[str, Any]:
     if study is None:
         raise InputError(f"{path} holds no study: there is no study.json")
     try:
-        images = checked(study, StudyRecord)["configuration"].get("ipc", 1)
-        if not isinstance(images, int):
-            raise ValueError(f"configuration.ipc: input should be a valid integer, got {images!r}")
+        checked(checked(study, StudyRecord)["configuration"], Shared)
     except ValueError as error:
         raise InputError(f"{path / 'study.json'} cannot be read ({error}); move it away, then {AGAIN}") from error
     return dict(study)

@@ -12,7 +12,7 @@ from typing import Any
 from mim4dd.methods import METHODS
 from mim4dd.registry import Flat, flatten, parse, resolve
 from studies.engine.arms import CEILING, FLOOR, TERM, Arm, Setting, base_arm, changed, default_arm, spec
-from studies.engine.conditions import TRAINING_DATA
+from studies.engine.conditions import CLEAN, TRAINING_DATA
 from studies.engine.reading import checked
 from studies.engine.shapes import SettingRecord
 from studies.engine.space import Axis
@@ -67,8 +67,9 @@ def setting_of(record: Mapping[str, Any], study: Mapping[str, Any]) -> Setting:
     Raises: ValueError or KeyError for a record of another shape.
     """
     checked(record, SettingRecord)
-    labels = {condition["text"]: condition["label"] for condition in study.get("conditions") or []}
-    levels = {TRAINING_DATA: labels[record.get("condition", "")]} if len(labels) > 1 else {}
+    labels = {"": CLEAN.label} | {record["text"]: record["label"] for record in study.get("conditions") or []}
+    label = labels[record.get("condition", "")]
+    levels = {TRAINING_DATA: label} if len(labels) > 1 else {}
     arm = _arm(record, study)
     return Setting(int(record["setting"]), arm, levels, tuple(record["trials"]), record.get("dummy"))
 

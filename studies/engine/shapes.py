@@ -62,6 +62,12 @@ class StudyRecord(TypedDict, total=False):
     reference_accuracy: float | None
 
 
+class Shared(TypedDict):
+    """What every study's shared configuration has, besides its other knobs."""
+
+    ipc: int
+
+
 class SettingRecord(TypedDict, total=False):
     """A line of an older settings.jsonl; a newer one is a `Setting`."""
 

@@ -230,7 +230,7 @@ def write(out: Path, study: object, settings: list[Any] | None = None) -> None:
 
 
 STUDY = dict.fromkeys(("study", "title", "question", "command", "hash", "created", "dataset", "protocol"), "x")
-STUDY |= {"rules": "1", "seeds": [0], "configuration": {}}  # type: ignore[dict-item]
+STUDY |= {"rules": "1", "seeds": [0], "configuration": {"ipc": 1}}  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,8 @@ STUDY |= {"rules": "1", "seeds": [0], "configuration": {}}  # type: ignore[dict-
         ({**STUDY, "seeds": 0}, "seeds: input should be a valid array, got 0"),
         ({**STUDY, "seeds": ["0"]}, 'seeds.0: input should be a valid integer, got "0"'),
         ({**STUDY, "configuration": {"ipc": []}}, r"configuration.ipc.str: .* got \[\]"),
-        ({**STUDY, "configuration": {"ipc": "abc"}}, "configuration.ipc: .* got 'abc'"),
+        ({**STUDY, "configuration": {"ipc": "abc"}}, 'ipc: .* got "abc"'),
+        ({**STUDY, "configuration": {}}, "ipc: field required"),
         ({**STUDY, "knobs": {"x": {"log": "yes"}}}, "knobs.x.log: "),
         ({**STUDY, "reference_accuracy": "abc"}, "reference_accuracy: "),
         ({**STUDY, "title": "x" * 99, "rules": ["x" * 99]}, r'rules: .* got \["x{35}\.\.\.\)'),
@@ -297,6 +298,7 @@ def test_a_study_that_is_no_json_or_no_folder_is_one_line(tmp_path: Path) -> Non
         {"setting": 0, "role": "dm (iterations=x)", "trials": []},
         {"setting": 0, "role": "design", "knobs": 3, "trials": []},
         {"setting": 0, "arm": {"key": "dm"}, "trials": []},
+        {"setting": 0, "role": "dm", "condition": "symmetric:rate=0.4", "trials": []},
         {"setting": 0, "arm": None, "trials": []},
     ],
 )

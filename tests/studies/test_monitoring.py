@@ -139,7 +139,7 @@ IDENTITY = {
     "protocol": "digits",
     "rules": "1",
     "seeds": [0, 1, 2, 3],
-    "configuration": {},
+    "configuration": {"ipc": 1},
 }
 
 

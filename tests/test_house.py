@@ -74,13 +74,16 @@ MAY_IMPORT = {
     ],
     "studies/engine/tracking": [
         *(*COMMANDS, "mim4dd.durable", "mim4dd.errors", "mim4dd.methods", "mim4dd.registry", "studies.engine.tracking"),
-        *(f"studies.engine.{name}" for name in ("arms", "folder", "rows", "wording")),
+        *(f"studies.engine.{name}" for name in ("arms", "folder", "reading", "rows", "wording")),
     ],
     "studies/engine/tuning": [
         *("mim4dd", "perturbations", "studies.engine.tuning"),
         *(f"studies.engine.{name}" for name in ("design", "journal", "running", "space", "trial")),
     ],
-    "studies/answers": ["mim4dd", *COMMANDS, "studies", *ANSWERING, "studies.engine.report", "studies.engine.study"],
+    "studies/answers": [
+        *("mim4dd", *COMMANDS, "studies", *ANSWERING),
+        *(f"studies.engine.{name}" for name in ("journal", "report", "study")),
+    ],
     "studies/answers/parts": [name for name in ANSWERING if name != "mim4dd"],
     "studies/answers/comparing": [*ANSWERING, *PLANNING, "studies.answers.comparing"],
     "studies/answers/sensitivity": [*ANSWERING, *PLANNING, "studies.answers.sensitivity"],
@@ -248,7 +251,7 @@ def test_library_is_imported_where_ray_optuna_and_mlflow_are_not() -> None:
 def test_no_study_bears_a_name_that_shadows_a_module() -> None:
     # a study is run as a file, so its folder is first on sys.path
     names = {path.stem for path in (HOUSE / "studies").iterdir() if path.suffix == ".py" or path.is_dir()}
-    taken = set(sys.stdlib_module_names) | HEAVY | {"numpy", "pandas", "jinja2", "psutil", "pytest", *OURS}
+    taken = set(sys.stdlib_module_names) | HEAVY | {"numpy", "pandas", "jinja2", "psutil", "pydantic", "pytest", *OURS}
     assert names & taken == set()
 
 

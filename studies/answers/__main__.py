@@ -20,6 +20,7 @@ from mim4dd.registry import unknown
 from mim4dd_cli.command import exit_status
 from mim4dd_cli.parsing import Parser
 from studies.engine.folder import StudyFolder
+from studies.engine.journal import described
 from studies.engine.report import write_report
 from studies.engine.study import Study
 
@@ -48,9 +49,11 @@ def answer_again(out: Path) -> None:
     folder = StudyFolder.read(out, unfinished=True)
     answer = study_of(folder).answer(folder)
     try:
-        write_report(answer, folder)
+        notes = write_report(answer, folder)
     except OSError as error:
-        raise InputError(f"{folder.path} cannot be written: {error.strerror}") from error
+        raise InputError(f"{folder.path} cannot be written: {described(error, folder.path)}") from error
+    for note in notes:
+        print(note)
     if folder.unfinished:
         print(f"Not complete: {folder.unfinished}.")
     for line in answer.lines:

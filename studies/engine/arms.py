@@ -9,6 +9,7 @@ from typing import Any
 
 from mim4dd.registry import Flat, Scalar
 from studies.engine.names import PLACEBOS, arm_name
+from studies.engine.reading import checked
 from studies.engine.trial import Trial
 
 FLOOR, CEILING, TERM = "random", "full", "mim"
@@ -200,9 +201,11 @@ class Factor:
 
     @staticmethod
     def read(record: Mapping[str, Any]) -> Factor:
-        """The inverse of `json`."""
-        levels = tuple(Level(**{**level, "parts": tuple(level["parts"])}) for level in record["levels"])
-        return Factor(record["name"], levels, tuple(Curve(**curve) for curve in record["curves"]))
+        """The inverse of `json`.
+
+        Raises: ValueError for a record of another shape.
+        """
+        return checked(record, Factor)
 
 
 @dataclass(frozen=True)
@@ -228,8 +231,11 @@ class Setting:
 
     @staticmethod
     def read(record: Mapping[str, Any]) -> Setting:
-        """The inverse of `json`."""
-        return Setting(**{**record, "arm": Arm(**record["arm"]), "trials": tuple(record["trials"])})
+        """The inverse of `json`.
+
+        Raises: ValueError for a record of another shape.
+        """
+        return checked(record, Setting)
 
 
 @dataclass(frozen=True)

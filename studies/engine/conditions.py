@@ -12,6 +12,8 @@ from mim4dd.registry import Flat, component_fields, default_of, name_of
 from perturbations import PERTURBATIONS, Perturbation, parse_chain, text_of
 from perturbations.catalogue import check_chain
 from studies.engine.arms import Curve, Factor, Level
+from studies.engine.reading import checked
+from studies.engine.shapes import ConditionRecord
 
 # Knobs that can be the x of a perturbation's curve; without one of them a perturbation is a single point.
 SEVERITIES = ("rate", "factor", "severity")
@@ -50,7 +52,11 @@ class Condition:
 
     @staticmethod
     def read(record: dict[str, Any]) -> Condition:
-        """The inverse of `json`, without the perturbations themselves."""
+        """The inverse of `json`, without the perturbations themselves.
+
+        Raises: ValueError for a record of another shape.
+        """
+        checked(record, ConditionRecord)
         stages = tuple(record["stages"])
         # Older folders have the parts in the label alone.
         parts = tuple(record.get("parts", record["label"].split(" + ") if len(stages) > 1 else ()))

@@ -44,7 +44,8 @@ def describe(plan: Plan, options: Options[Any], out: Path) -> str:
     if (design := options.flags.adaptive_design) is not None:
         suggested = design.settings * len(options.seeds)
         lines.append(f"then what {design.describe()} suggests, {plural(len(options.seeds), 'seed')} each")
-    measured = [row.measured["seconds"] for row in read_rows(out).values() if row.status == "ok"]
+    rows = read_rows(out).values()
+    measured = [row.measured["seconds"] for row in rows if row.status == "ok" and "seconds" in row.measured]
     if measured:
         seconds = statistics.fmean(measured) * (len(plan.trials) + suggested)
         basis = f"the {len(measured)} trials that have run"

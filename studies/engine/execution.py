@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mim4dd.durable import STORAGE_ERRORS
@@ -11,7 +12,7 @@ from mim4dd.errors import InputError, StorageError
 from mim4dd.records import Splits
 from studies.engine.dashboard import LiveDesign
 from studies.engine.design import Design
-from studies.engine.journal import Journal
+from studies.engine.journal import REMOVED, Journal, described
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.progress import Progress, say
@@ -57,22 +58,26 @@ class Execution:
         try:
             return self._run()
         except (StorageError, OSError) as error:
-            if isinstance(error, OSError) and error.errno not in STORAGE_ERRORS:
-                raise
+            out, reason = self.journal.out, str(error)
+            if isinstance(error, OSError):
+                if error.errno not in STORAGE_ERRORS and not Path(str(error.filename)).is_relative_to(out):
+                    raise
+                reason = described(error, out)
             done = sum(row.status != "error" for row in self.journal.rows.values())
-            reason = str(error) if isinstance(error, StorageError) else error.strerror
-            raise StorageError(
-                f"cannot write to {self.journal.out} ({reason}); {done} finished trials are saved there: free space or "
-                "repair the disk, then run the same command again"
-            ) from error
+            kept = f"{done} finished trials are saved there: free space or repair the disk"
+            if reason == REMOVED:
+                kept = f"{done} finished trials were saved there: put the folder back"
+            raise StorageError(f"cannot write to {out} ({reason}); {kept}, then run the same command again") from error
 
     def _run(self) -> int:
         for note in self.journal.notes:
             say(note)
+        self.journal.write_settings(self.plan.settings)
         pending, design = self._pending(), self.options.flags.adaptive_design
         if not pending and design is None:
             if not self.options.offline:
                 check(self.uri)
+            self._live_design()  # makes a lost one again
             with self._tracking() as tracker:
                 tracker.start()
                 return self._answer(tracker, "")
@@ -83,7 +88,6 @@ class Execution:
             say(connection.sentence)
             self._check_nodes(connection)
             with self._tracking() as tracker:
-                self.journal.write_settings(self.plan.settings)
                 tracker.start()
                 return self._answer(tracker, self._run_trials(pending, design, tracker))
         finally:
@@ -146,12 +150,15 @@ class Execution:
         progress = Progress(self.plan, self.journal.rows, suggested)
         callbacks: list[Callback] = [progress.add, tracker.trial]
         if design is None:
-            callbacks.append(LiveDesign(self.journal.out, self.study.name, self.plan, self.journal.rows).add)
+            callbacks.append(self._live_design().add)
         with self.signals as signals:
             runner = Runner(self._context(), self.journal, callbacks, lambda: bool(signals.received))
             if runner.run(pending) and design:
                 self._search(design, runner)
         return self._interrupted() if self._missing() or self.settings_left else ""
+
+    def _live_design(self) -> LiveDesign:
+        return LiveDesign(self.journal.out, self.study.name, self.plan, self.journal.rows)
 
     def _context(self) -> ExecutionContext:
         """The resources, inputs and actors that every trial needs on its worker."""
@@ -211,7 +218,8 @@ class Execution:
         journal = self.journal
         folder = StudyFolder(journal.out, journal.study, self.plan.settings, journal.rows, interrupted)
         answer = self.study.answer(folder)
-        write_report(answer, folder)
+        for note in write_report(answer, folder):
+            say(note)
         tracker.finish("killed" if interrupted else "finished")
         self._print_answer(answer, tracker.where())
         if interrupted:

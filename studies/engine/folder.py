@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mim4dd.durable import read_json
 from mim4dd.errors import InputError
 from studies.engine.arms import Arm, Factor, Setting, with_controls
 from studies.engine.conditions import Condition, training_data
 from studies.engine.legacy import axis_of, mode_names, setting_of
+from studies.engine.reading import checked, contents, parsed, reason
 from studies.engine.rows import Row, read_rows
+from studies.engine.shapes import Shared, StudyRecord
 from studies.engine.space import Axis, Space, keys_of
 
-NEEDED = ("study", "title", "question", "command", "hash", "created", "dataset", "protocol", "rules", "seeds")
+T = TypeVar("T")
+AGAIN = "run the study's own command again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,18 +131,28 @@ class StudyFolder:
         return (self.path / "answer.md").is_file() and "missing" not in self.status()
 
     def summary(self) -> dict[str, Any]:
-        """The answer's own numbers, as they were written; empty before the first answer."""
-        return self._written("summary.json")
+        """The answer's own numbers, as they were written; empty before the first answer.
+
+        Raises: InputError.
+        """
+        return self._written("summary.json", dict[str, Any])
 
     def failed(self) -> dict[str, list[str]]:
-        """The failure modes that only paired trials show, by trial, by today's names; none before an answer."""
-        return {trial: mode_names(modes) for trial, modes in self._written("failures.json").items()}
+        """The failure modes that only paired trials show, by trial, by today's names; none before an answer.
 
-    def _written(self, name: str) -> dict[str, Any]:
-        content = None
-        with contextlib.suppress(InputError):  # the next answer writes it again
+        Raises: InputError.
+        """
+        return {t: mode_names(modes) for t, modes in self._written("failures.json", dict[str, list[str]]).items()}
+
+    def _written(self, name: str, shape: type[T]) -> T:
+        try:
             content = read_json(self.path / name)
-        return content if isinstance(content, dict) else {}
+            return checked({} if content is None else content, shape)
+        except ValueError as error:
+            raise InputError(
+                f"{self.path / name} cannot be read ({reason(error)}); write it again: python -m studies.answers "
+                f"{shlex.quote(str(self.path))}"
+            ) from error
 
     def picture(self, trial: str) -> Path | None:
         """The path of a trial's picture, None if there is none."""
@@ -151,14 +163,15 @@ class StudyFolder:
 def read_study(path: Path) -> dict[str, Any]:
     """Read study.json.
 
-    Raises: InputError when there is none, or it lacks an entry.
+    Raises: InputError when there is none, or it has another shape.
     """
     study = read_json(path / "study.json")
     if study is None:
         raise InputError(f"{path} holds no study: there is no study.json")
-    lacks = [key for key in NEEDED if not isinstance(study, dict) or key not in study]
-    if lacks or not isinstance(study["seeds"], list) or not isinstance(study.get("configuration"), dict):
-        raise InputError(f"{path} holds no study: its study.json lacks {', '.join(lacks) or 'seeds or configuration'}")
+    try:
+        checked(checked(study, StudyRecord)["configuration"], Shared)
+    except ValueError as error:
+        raise InputError(f"{path / 'study.json'} cannot be read ({error}); move it away, then {AGAIN}") from error
     return dict(study)
 
 
@@ -167,35 +180,35 @@ def _require_whole(folder: StudyFolder) -> None:
     try:
         known = {factor.name: {level.label for level in factor.levels} for factor in folder.factors}
         _ = folder.space, folder.conditions, [factor.reference for factor in folder.factors]
-    except (ValueError, SyntaxError, KeyError, TypeError, AttributeError, IndexError) as error:
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+    except (ValueError, SyntaxError, TypeError, IndexError) as error:
         raise InputError(
-            f"the factors or knobs in {folder.path / 'study.json'} cannot be read ({reason}); run the study's own "
-            "command again"
+            f"the factors or knobs in {folder.path / 'study.json'} cannot be read ({reason(error)}); move it away, "
+            f"then {AGAIN}"
         ) from error
+    if folder.rows and not folder.settings:
+        raise InputError(f"{folder.path / 'settings.jsonl'} is missing or empty; {AGAIN}")
     for setting in folder.settings:
         levels = setting.levels
         fits = set(levels) == set(known) and all(label in known[name] for name, label in levels.items())
         if not fits or len(setting.trials) > len(folder.seeds):
             raise InputError(
                 f"{folder.path / 'settings.jsonl'} does not fit study.json: setting {setting.setting} has unknown "
-                "levels or more trials than seeds; run the study's own command again"
+                f"levels or more trials than seeds; {AGAIN}"
             )
 
 
 def read_settings(path: Path, study: dict[str, Any]) -> list[Setting]:
     """The settings of a study folder; none before the study has started.
 
-    Raises: InputError when a line is no setting.
+    Raises: InputError when a line is no setting, or the file cannot be read.
     """
     file = path / "settings.jsonl"
-    lines = file.read_bytes().splitlines() if file.exists() else []
     settings = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(contents(file).splitlines(), 1):
         try:
-            record = json.loads(line)
-            settings.append(Setting.read(record) if "arm" in record else setting_of(record, study))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-            raise InputError(f"{file}:{number} is no setting ({reason}); run the study's own command again") from error
+            record = parsed(line)
+            older = isinstance(record, dict) and "role" in record
+            settings.append(setting_of(record, study) if older else Setting.read(record))
+        except (ValueError, KeyError) as error:
+            raise InputError(f"{file}:{number} is no setting ({reason(error)}); {AGAIN}") from error
     return with_controls(settings)

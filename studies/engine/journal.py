@@ -7,6 +7,7 @@ and MLflow is a view that can be rebuilt from OUT alone.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -18,11 +19,13 @@ from typing import IO, Any
 from mim4dd.durable import durably, encoded, finite, read_json, write_all, write_json
 from mim4dd.errors import InputError
 from studies.engine.arms import Setting
+from studies.engine.reading import checked, contents, reason
 from studies.engine.rows import Row, read_rows
 from studies.engine.trial import Outcome
 
 # The entry of study.json that an execution measures, and later ones keep.
 REFERENCE_ACCURACY = "reference_accuracy"
+REMOVED = "it was removed or replaced while the study ran"
 
 
 class Journal:
@@ -39,7 +42,7 @@ class Journal:
             self._open(metadata)
         except OSError as error:
             self._lock.close()
-            raise InputError(f"--out {out} cannot be written: {error.strerror}") from error
+            raise InputError(f"--out {out} cannot be written: {described(error, out)}") from error
         except InputError:
             self._lock.close()
             raise
@@ -53,7 +56,7 @@ class Journal:
             (self.out / "trials").mkdir(parents=True, exist_ok=True)
             lock = open(self.out / "lock", "a+", encoding="utf-8")
         except OSError as error:
-            raise InputError(f"--out {self.out} cannot be written: {error.strerror}") from error
+            raise InputError(f"--out {self.out} cannot be written: {described(error, self.out)}") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -76,7 +79,7 @@ class Journal:
     def _open(self, metadata: dict[str, Any]) -> None:
         """Write study.json, read the rows, and open rows.jsonl."""
         out = self.out
-        earlier = read_json(out / "study.json")
+        earlier = _earlier(out / "study.json")
         if earlier is not None and earlier.get("hash") != metadata["hash"]:
             keys = [key for key in metadata if key in earlier and earlier[key] != metadata[key]]
             differs = ", ".join("results version" if key == "rules" else key for key in keys) or "its results version"
@@ -96,13 +99,7 @@ class Journal:
 
     def _repair(self) -> dict[str, Row]:
         """Read the rows, after truncating a last line that a crash left unfinished."""
-        path = self.out / "rows.jsonl"
-        data = path.read_bytes() if path.exists() else b""
-        complete = data[: data.rfind(b"\n") + 1]
-        if complete != data:
-            with open(path, "r+b") as file:
-                file.truncate(len(complete))
-                os.fsync(file.fileno())
+        if cut_unfinished(self.out / "rows.jsonl"):
             self.notes.append("rows.jsonl ended in an unfinished line, which was removed; its trial will run again")
         return read_rows(self.out)
 
@@ -114,8 +111,9 @@ class Journal:
         """Write a trial's files, then its row, flush both to disk, and delete its checkpoint.
 
         retries: how often the trial lost its worker.
-        Raises: OSError when they cannot be written; the trial then has no row.
+        Raises: OSError when they cannot be written, or OUT is another folder by now; the trial then has no row.
         """
+        self._require_same()
         folder = self.out / "trials" / outcome.trial.hash
         write_json(folder / "history.json", finite(outcome.history))
         if outcome.synthetic is not None:
@@ -126,9 +124,14 @@ class Journal:
         record["measured"]["retries"] = retries
         row = Row.read(record)
         self._append(encoded(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"))
+        self._require_same()
         self.rows[row.trial] = row
         checkpoint_path(self.out, outcome.trial.hash).unlink(missing_ok=True)
         return row
+
+    def _require_same(self) -> None:
+        """Raises: OSError when OUT/rows.jsonl is not the open file: its rows would be lost."""
+        require_same(self.out / "rows.jsonl", os.fstat(self._file.fileno()))
 
     def _append(self, line: bytes) -> None:
         """Add a line completely or not at all: a full disk may store a part of it.
@@ -159,6 +162,50 @@ class Journal:
         """Close rows.jsonl and unlock OUT."""
         self._file.close()
         self._lock.close()
+
+
+def cut_unfinished(path: Path) -> bool:
+    """Remove what stands after a file's last complete line, which a crash left there; returns whether it did.
+
+    Raises: InputError or OSError.
+    """
+    data = contents(path)
+    complete = data.rfind(b"\n") + 1
+    if complete == len(data):
+        return False
+    with open(path, "r+b") as file:
+        file.truncate(complete)
+        os.fsync(file.fileno())
+    return True
+
+
+def _earlier(path: Path) -> dict[str, Any] | None:
+    """What study.json holds; None when there is none.
+
+    Raises: InputError when it cannot be read.
+    """
+    try:
+        earlier = read_json(path)
+        return None if earlier is None else checked(earlier, dict[str, Any])
+    except ValueError as error:
+        raise InputError(
+            f"{path} cannot be read ({reason(error)}); move it away, then run the same command again: rows are kept"
+        ) from error
+
+
+def require_same(path: Path, opened: os.stat_result) -> None:
+    """Raises: OSError when a path is no longer the file or folder that it was. opened: its `stat` of then."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        if os.path.samestat(os.stat(path), opened):
+            return
+    raise OSError(errno.ESTALE, REMOVED)
+
+
+def described(error: OSError, out: Path) -> str:
+    """A file system's error, with the file below OUT that it is about."""
+    file = Path(str(error.filename)) if error.filename else out
+    place = f" ({file.relative_to(out)})" if file != out and file.is_relative_to(out) else ""
+    return f"{error.strerror or error}{place}"
 
 
 def checkpoint_path(out: Path, trial: str) -> Path:

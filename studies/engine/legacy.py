@@ -12,7 +12,9 @@ from typing import Any
 from mim4dd.methods import METHODS
 from mim4dd.registry import Flat, flatten, parse, resolve
 from studies.engine.arms import CEILING, FLOOR, TERM, Arm, Setting, base_arm, changed, default_arm, spec
-from studies.engine.conditions import TRAINING_DATA
+from studies.engine.conditions import CLEAN, TRAINING_DATA
+from studies.engine.reading import checked
+from studies.engine.shapes import SettingRecord
 from studies.engine.space import Axis
 
 # Former names of modes; and a mode that is two now, each with the former finding's side and its own threshold.
@@ -62,10 +64,12 @@ def label_agreement_of(result: Mapping[str, Any]) -> float | None:
 def setting_of(record: Mapping[str, Any], study: Mapping[str, Any]) -> Setting:
     """The setting of a record with a role and knobs instead of an arm.
 
-    Raises: KeyError, ValueError or TypeError for a record of another shape.
+    Raises: ValueError or KeyError for a record of another shape.
     """
-    labels = {condition["text"]: condition["label"] for condition in study.get("conditions") or []}
-    levels = {TRAINING_DATA: labels[record.get("condition", "")]} if len(labels) > 1 else {}
+    checked(record, SettingRecord)
+    labels = {"": CLEAN.label} | {record["text"]: record["label"] for record in study.get("conditions") or []}
+    label = labels[record.get("condition", "")]
+    levels = {TRAINING_DATA: label} if len(labels) > 1 else {}
     arm = _arm(record, study)
     return Setting(int(record["setting"]), arm, levels, tuple(record["trials"]), record.get("dummy"))
 

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -17,17 +17,24 @@ from studies.engine.answer import Answer, Quantity, Table
 from studies.engine.folder import StudyFolder
 from studies.engine.glossary import GLOSSARY
 from studies.engine.tables import LONG, csv_text, latex, numeric, shown
+from studies.engine.views import cleared
 from studies.engine.wording import images, plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 
-def write_report(answer: Answer, folder: StudyFolder) -> None:
-    """Write the answer into the study folder in every form; the files of an earlier answer are replaced or removed."""
+def write_report(answer: Answer, folder: StudyFolder) -> list[str]:
+    """Write the answer into the study folder in every form; the files of an earlier answer are replaced or removed.
+
+    Returns: a line for each thing that stood where a file or folder of the report belongs.
+    Raises: OSError.
+    """
     out = folder.path
+    notes = cleared(folders=[out / "figures", out / "tables"])
     for name in ("figures", "tables"):
         (out / name).mkdir(exist_ok=True)
+    notes += cleared(out / name for name in _names(answer))
     _drop_old(out / "figures", [figure.name for figure in answer.figures], (".png", ".svg"))
     _drop_old(out / "tables", [table.name for table in answer.tables], (".csv", ".tex"))
     for figure in answer.figures:
@@ -44,12 +51,22 @@ def write_report(answer: Answer, folder: StudyFolder) -> None:
     durably(out / "claims.jsonl", encoded("".join(f"{line}\n" for line in lines)))
     durably(out / "answer.md", encoded(markdown(answer, folder)))
     durably(out / "report.html", encoded(html(answer, folder)))
+    return notes
+
+
+def _names(answer: Answer) -> Iterator[str]:
+    """The report's files, by their paths below OUT."""
+    yield from ("summary.json", "failures.json", "claims.jsonl", "answer.md", "report.html")
+    for figure in answer.figures:
+        yield from (f"figures/{figure.name}.png", f"figures/{figure.name}.svg")
+    for table in answer.tables:
+        yield from (f"tables/{table.name}.csv", f"tables/{table.name}.tex")
 
 
 def _drop_old(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> None:
     """Remove the files of an earlier answer that this one does not write: they would be mistaken for a part of it."""
     for path in folder.iterdir():
-        if path.suffix in suffixes and path.stem not in names:
+        if path.suffix in suffixes and path.stem not in names and not path.is_dir():
             path.unlink()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +13,10 @@ import numpy.typing as npt
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from studies.engine.legacy import findings_of, label_agreement_of, measures_of
+from studies.engine.reading import checked, contents, parsed, reason
+from studies.engine.shapes import RowRecord
 
 Array = npt.NDArray[np.float64]
-STATUSES = ("ok", "diverged", "error")
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,10 @@ class Row:
     def read(record: Any) -> Row:
         """The row of a line's object.
 
-        Raises: ValueError, KeyError or TypeError for an object of another shape.
+        Raises: ValueError or KeyError for an object of another shape.
         """
-        result, report, measured = record["result"], record["report_only"], record["measured"]
-        if result["status"] not in STATUSES:
-            raise ValueError(f"status is {result['status']!r}")
-        trial, config = record["trial"], record["config"]
-        if not isinstance(trial, str) or not isinstance(config, dict) or not isinstance(measured, dict):
-            raise TypeError("trial, config or measured has another type")
+        checked(record, RowRecord)
+        result, report = record["result"], record["report_only"]
         failed_by, failures = findings_of(result)
         nats = {
             "label_agreement": label_agreement_of(result),
@@ -113,10 +109,10 @@ class Row:
             "entropy": result.get("entropy_nats"),
         }
         return Row(
-            trial=trial,
-            config=dict(config),
-            status=str(result["status"]),
-            reason=str(result.get("reason") or ""),
+            trial=record["trial"],
+            config=dict(record["config"]),
+            status=result["status"],
+            reason=result.get("reason") or "",
             selection="noisy" if result.get("selection") == "noisy" else "clean",
             clean_validation=_numbers(result.get("validation_accuracy")),
             noisy_validation=_numbers(result.get("noisy_validation_accuracy")),
@@ -133,7 +129,7 @@ class Row:
             measures=measures_of(result, failures),
             failed_by=tuple(failed_by),
             failures=failures,
-            measured=dict(measured),
+            measured=dict(record["measured"]),
             record=record,
         )
 
@@ -180,19 +176,18 @@ def read_rows(out: Path, *, unfinished: bool = False) -> dict[str, Row]:
     """The rows of a study folder by trial; of two rows of one trial, the later.
 
     unfinished: the study may be running, so a last line without a newline is still being written and is left out.
-    Raises: InputError for a line that is no row.
+    Raises: InputError for a line that is no row, or a file that cannot be read.
     """
     rows: dict[str, Row] = {}
     path = out / "rows.jsonl"
-    data = path.read_bytes() if path.exists() else b""
+    data = contents(path)
     if unfinished:
         data = data[: data.rfind(b"\n") + 1]
     # Only at newline bytes: str.splitlines would also split at other characters, which JSON strings may contain.
     for number, line in enumerate(data.removesuffix(b"\n").split(b"\n") if data else [], 1):
         try:
-            row = Row.read(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-            raise InputError(f"{path}:{number} is no row ({reason}); repair or remove that line") from error
+            row = Row.read(parsed(line))
+        except (ValueError, KeyError) as error:
+            raise InputError(f"{path}:{number} is no row ({reason(error)}); repair or remove that line") from error
         rows[row.trial] = row
     return rows

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mim4dd.registry import Flat
+from mim4dd.registry import Flat, Scalar
 from mim4dd.seeding import integer
 from studies.engine.arms import Setting, changed
-from studies.engine.dashboard import STORAGE, open_storage
+from studies.engine.dashboard import STORAGE, open_storage, restored_storage, tried_trial
 from studies.engine.design import Design
 from studies.engine.plan import Plan
+from studies.engine.rows import Row
 from studies.engine.runner import Runner
-from studies.engine.space import inside
+from studies.engine.space import inside, keys_of
 
 if TYPE_CHECKING:
     from studies.engine.tuning import Search
@@ -35,6 +36,7 @@ def search_settings(plan: Plan, design: Design, seeds: tuple[int, ...], runner: 
     template = next(trial.config for trial in plan.trials if trial.hash == default.trials[0])
     journal = runner.journal
     storage = journal.out / STORAGE
+    _restore(storage, design, plan, template, seeds, journal.rows)
     tried, first = _tried_params(storage, design), _default_params(plan, template)
     # The default is the first suggestion, in addition to the number of settings requested, if it lies in the space.
     wanted = design.settings + len(first)
@@ -70,6 +72,36 @@ def _with_tried(plan: Plan, search: Search, tried: Sequence[dict[str, Any]], row
         role = "search" if any(trial in rows for trial in trials) else "stopped"
         settings.append(Setting(len(settings), changed(default, role, knobs), trials=trials))
     return replace(plan, settings=tuple(settings))
+
+
+def _restore(
+    storage: Path, design: Design, plan: Plan, template: Flat, seeds: tuple[int, ...], rows: Mapping[str, Row]
+) -> None:
+    """Make a storage that cannot be read again, with the settings whose seeds all have rows."""
+    if not storage.exists():
+        return
+    study, was_damaged = restored_storage(storage, design.name)
+    if was_damaged:
+        for knobs, score in _settings_of(rows.values(), plan, template, seeds):
+            study.add_trial(tried_trial(plan.space, knobs, score, {}))
+
+
+def _settings_of(
+    rows: Iterable[Row], plan: Plan, template: Flat, seeds: tuple[int, ...]
+) -> Iterator[tuple[Flat, float]]:
+    """The knobs of the settings in the space whose seeds all have rows, each with its mean over the seeds."""
+    varied = keys_of(plan.space)
+    scores: dict[tuple[Scalar, ...], dict[Scalar, float]] = {}
+    for row in rows:
+        config = row.config
+        knobs = {key: config[key] for key in varied if key in config}
+        if config == {**template, **knobs, "seed": config.get("seed", "")} and inside(plan.space, config):
+            # As the search scores a trial without an accuracy.
+            score = 0.0 if math.isnan(row.validation_mean) else row.validation_mean
+            scores.setdefault(tuple(knobs.values()), {})[config["seed"]] = score
+    for values, of_seeds in scores.items():
+        if set(seeds) <= set(of_seeds):
+            yield dict(zip(varied, values, strict=True)), sum(of_seeds[seed] for seed in seeds) / len(seeds)
 
 
 def _default_params(plan: Plan, template: Flat) -> tuple[dict[str, float], ...]:

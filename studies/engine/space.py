@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim4dd.errors import InputError, KnobError
 from mim4dd.registry import Flat, Knob, Scalar, check_value, parse, resolve
+from studies.engine.reading import checked
 
 if TYPE_CHECKING:
     from optuna import Trial as OptunaTrial
@@ -57,9 +58,11 @@ class Axis:
 
     @staticmethod
     def read(record: Mapping[str, Any]) -> Axis:
-        """The axis of its `asdict`, as JSON holds it."""
-        given = tuple((str(key), value) for key, value in record.get("given", ()))
-        return Axis(**{**record, "values": tuple(record["values"]), "given": given})
+        """The axis of its `asdict`, as JSON holds it.
+
+        Raises: ValueError for a record of another shape.
+        """
+        return checked(record, Axis)
 
     def distribution(self) -> BaseDistribution:
         """The axis as Optuna samples it; ordered values by their rank."""

@@ -5,19 +5,20 @@ The exit status: 0 when every planned trial has a row, 3 while a driver runs, 4 
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from mim4dd.durable import read_json
+from mim4dd.errors import InputError
 from mim4dd_cli.command import exit_status
 from mim4dd_cli.parsing import Parser
 from studies.engine.folder import StudyFolder
+from studies.engine.reading import checked
 from studies.engine.rows import Row
+from studies.engine.shapes import Running, RunningTrial
 from studies.engine.wording import clock
 
 FINISHED, RUNNING, INCOMPLETE = 0, 3, 4
@@ -54,10 +55,9 @@ def study_status(out: Path, now: float) -> tuple[int, list[str]]:
     if retried:
         lines.append(f"trials restarted after losing their worker: {retried}")
     left = len(planned - set(rows))
-    running = read_json(out / "running.json") if holder else None
     if holder and left:
         lines += pace_lines(list(rows.values()), left)
-    lines += [running_line(attempt, now) for attempt in (running or {}).get("running", [])]
+    lines += running_lines(out / "running.json", now) if holder else []
     lines += [f"error: {row.trial} {row.reason[:160]}" for row in rows.values() if row.status == "error"][-5:]
     if left == 0 and planned:
         return (RUNNING if holder else FINISHED), lines
@@ -68,12 +68,20 @@ def study_status(out: Path, now: float) -> tuple[int, list[str]]:
 
 
 def lock_holder(out: Path) -> str:
-    """The process that has locked OUT, "" for none."""
-    with contextlib.suppress(FileNotFoundError), open(out / "lock", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return lock.read().strip() or "a process"
+    """The process that has locked OUT, "" for none.
+
+    Raises: InputError.
+    """
+    try:
+        with open(out / "lock", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return lock.read().strip() or "a process"
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise InputError(f"{out / 'lock'} cannot be read: {error.strerror}") from error
     return ""
 
 
@@ -86,7 +94,17 @@ def pace_lines(rows: list[Row], left: int) -> list[str]:
     return [f"pace: {pace:.1f} s per trial, {clock(left * pace)} left"]
 
 
-def running_line(attempt: dict[str, Any], now: float) -> str:
+def running_lines(path: Path, now: float) -> list[str]:
+    """A line for each trial in running.json; if it is damaged, one that says so: the driver writes it again."""
+    try:
+        record = read_json(path)
+        running = checked(record, Running)["running"] if record is not None else []
+    except ValueError as error:
+        return [f"running: unknown, {path.name} cannot be read ({error})"]
+    return [running_line(attempt, now) for attempt in running]
+
+
+def running_line(attempt: RunningTrial, now: float) -> str:
     """A line for a running trial, from its record in running.json."""
     number = f", attempt {attempt['attempt']}" if attempt["attempt"] > 1 else ""
     seconds, silent = now - attempt["began"], now - attempt["heard"]

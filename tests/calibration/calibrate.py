@@ -13,9 +13,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import choice_calibrated as choice
@@ -25,6 +23,7 @@ import pairs_calibrated as pairs
 from measured import HEADER, HOLDS, LITTLE, NOT, TOLERANCE, Row
 
 from mim4dd.seeding import generator
+from studies.engine.statistics.processes import process_pool
 
 HOUSE = Path(__file__).resolve().parents[2]
 OUT = HOUSE / "docs" / "results" / "calibration.md"
@@ -136,7 +135,7 @@ def main(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     runs = QUICK if arguments.quick else RUNS
     os.environ["OMP_NUM_THREADS"] = "1"  # of each process below, which imports numpy anew
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with process_pool(os.cpu_count() or 1) as pool:
         rows = [row for found in pool.map(measure, MEASUREMENTS, [runs] * len(MEASUREMENTS)) for row in found]
     text = page(rows)
     out = arguments.out or (None if arguments.quick else OUT)

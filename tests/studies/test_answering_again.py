@@ -143,7 +143,7 @@ def rename(out: Path) -> None:
     [
         (lambda out: (out / "study.json").unlink(), "holds no study: there is no study.json"),
         (lambda out: shutil.rmtree(out), "holds no study"),
-        (damage, "rows.jsonl:2 is no row (KeyError: 'report_only'); repair or remove that line"),
+        (damage, "rows.jsonl:2 is no row (report_only: field required); repair or remove that line"),
         (lambda out: (out / "rows.jsonl").write_text("no row\n"), "rows.jsonl:1 is no row"),
         (lambda out: (out / "settings.jsonl").write_text("{}\n"), "settings.jsonl:1 is no setting"),
         (rename, "unknown study 'fidelty'; did you mean 'fidelity'"),

@@ -230,15 +230,30 @@ def write(out: Path, study: object, settings: list[Any] | None = None) -> None:
 
 
 STUDY = dict.fromkeys(("study", "title", "question", "command", "hash", "created", "dataset", "protocol"), "x")
-STUDY |= {"rules": "1", "seeds": [0], "configuration": {}}  # type: ignore[dict-item]
+STUDY |= {"rules": "1", "seeds": [0], "configuration": {"ipc": 1}}  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(
-    "study", [None, [], 3, {}, {"study": "x"}, {**STUDY, "seeds": 0}, {**STUDY, "configuration": 0}]
+    ("study", "message"),
+    [
+        (None, "holds no study"),
+        ([], r"should be an object, got \[\]"),
+        (3, "should be an object, got 3"),
+        ({}, "study: field required"),
+        ({"study": "x"}, "title: field required"),
+        ({**STUDY, "seeds": 0}, "seeds: input should be a valid array, got 0"),
+        ({**STUDY, "seeds": ["0"]}, 'seeds.0: input should be a valid integer, got "0"'),
+        ({**STUDY, "configuration": {"ipc": []}}, r"configuration.ipc.str: .* got \[\]"),
+        ({**STUDY, "configuration": {"ipc": "abc"}}, 'ipc: .* got "abc"'),
+        ({**STUDY, "configuration": {}}, "ipc: field required"),
+        ({**STUDY, "knobs": {"x": {"log": "yes"}}}, "knobs.x.log: "),
+        ({**STUDY, "reference_accuracy": "abc"}, "reference_accuracy: "),
+        ({**STUDY, "title": "x" * 99, "rules": ["x" * 99]}, r'rules: .* got \["x{35}\.\.\.\)'),
+    ],
 )
-def test_what_is_no_study_is_one_line(study: object, tmp_path: Path) -> None:
+def test_what_is_no_study_is_one_line(study: object, message: str, tmp_path: Path) -> None:
     write(tmp_path, study)
-    refused(lambda: StudyFolder.read(tmp_path), "holds no study")
+    refused(lambda: StudyFolder.read(tmp_path), message)
 
 
 @pytest.mark.parametrize(
@@ -283,6 +298,7 @@ def test_a_study_that_is_no_json_or_no_folder_is_one_line(tmp_path: Path) -> Non
         {"setting": 0, "role": "dm (iterations=x)", "trials": []},
         {"setting": 0, "role": "design", "knobs": 3, "trials": []},
         {"setting": 0, "arm": {"key": "dm"}, "trials": []},
+        {"setting": 0, "role": "dm", "condition": "symmetric:rate=0.4", "trials": []},
         {"setting": 0, "arm": None, "trials": []},
     ],
 )
@@ -306,11 +322,44 @@ ROW: dict[str, Any] = {"trial": "a", "config": {}, "result": {"status": "ok"}, "
         {**ROW, "result": {"status": "ok", "validation_accuracy": ["x"]}},
         {**ROW, "result": {"status": "ok", "validation_recall": [0.5]}},
         {**ROW, "report_only": []},
+        {**ROW, "result": None},
+        {**ROW, "result": {"status": "ok", "validation_accuracy": "abc"}},
+        {**ROW, "result": {"status": "ok", "failures": {"class_collapse": 3}}},
+        {**ROW, "result": {"status": "ok", "perturbed": {"symmetric": {"rate": "x"}}}},
+        {**ROW, "result": {"status": "ok", "term_dominates": 1, "failed_by": ["term_dominates"]}},
+        {**ROW, "measured": {"ended": "today"}},
+        {**ROW, "config": {"seed": None}},
     ],
 )
 def test_a_line_that_is_no_row_is_one_line(line: object, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(f"{json.dumps(ROW)}\n{json.dumps(line)}\n")
     refused(lambda: read_rows(tmp_path), r"rows.jsonl:2 is no row")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [(b'"\xff"', "not UTF-8 at byte 1"), (b"[" * 99_999, "nested too deeply"), (b"\0" * 512, "Expecting value")],
+)
+def test_bytes_that_are_no_json_are_one_line(line: bytes, message: str, tmp_path: Path) -> None:
+    for name in ("study.json", "settings.jsonl", "rows.jsonl"):
+        write(tmp_path, STUDY)
+        (tmp_path / "rows.jsonl").unlink(missing_ok=True)
+        (tmp_path / name).write_bytes(line)
+        refused(lambda: StudyFolder.read(tmp_path), "no JSON file" if name == "study.json" else message)
+
+
+@pytest.mark.parametrize("name", ["study.json", "settings.jsonl", "rows.jsonl"])
+def test_a_folder_where_a_file_belongs_is_one_line(name: str, tmp_path: Path) -> None:
+    write(tmp_path, STUDY)
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).mkdir()
+    refused(lambda: StudyFolder.read(tmp_path), f"{name} cannot be read: Is a directory")
+
+
+def test_rows_without_their_settings_are_one_line(tmp_path: Path) -> None:
+    write(tmp_path, STUDY)
+    (tmp_path / "rows.jsonl").write_text(f"{json.dumps(ROW)}\n")
+    refused(lambda: StudyFolder.read(tmp_path), "settings.jsonl is missing or empty; run the study's own command")
 
 
 def test_of_two_rows_the_later_stands_and_one_that_is_being_written_is_left_out(tmp_path: Path) -> None:

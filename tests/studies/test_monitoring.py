@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mim4dd.errors import InputError
-from studies.engine.journal import Journal, checkpoint_path
+from studies.engine.journal import REMOVED, Journal, checkpoint_path
 from studies.engine.status import FINISHED, INCOMPLETE, RUNNING, study_status
 from studies.engine.trial import Outcome, Trial
 from studies.engine.tuning.feeding import CHUNK, RETRIES, Feed
@@ -19,7 +19,7 @@ ONE, OTHER = Worker("node", "host", 10, 1.0), Worker("node", "host", 11, 2.0)
 
 
 def test_a_state_is_kept_and_given_to_the_next_who_begins(tmp_path: Path) -> None:
-    monitor = TrialMonitor(str(tmp_path), 60)
+    monitor = TrialMonitor(str(tmp_path), tmp_path.stat(), 60)
     first = monitor.begin("t", ONE)
     assert (first.state, first.unreadable) == (None, "")
     monitor.save(first.ticket, b"state")
@@ -27,7 +27,7 @@ def test_a_state_is_kept_and_given_to_the_next_who_begins(tmp_path: Path) -> Non
 
 
 def test_who_has_been_replaced_is_told_to_stop_and_not_listened_to(tmp_path: Path) -> None:
-    monitor = TrialMonitor(str(tmp_path), 60)
+    monitor = TrialMonitor(str(tmp_path), tmp_path.stat(), 60)
     first = monitor.begin("t", ONE).ticket
     second = monitor.begin("t", OTHER).ticket
     monitor.save(second, b"new")
@@ -42,14 +42,14 @@ def test_who_has_been_replaced_is_told_to_stop_and_not_listened_to(tmp_path: Pat
 
 
 def test_a_monitor_that_was_started_again_learns_from_its_workers(tmp_path: Path) -> None:
-    ticket = TrialMonitor(str(tmp_path), 60).begin("t", ONE).ticket
-    again = TrialMonitor(str(tmp_path), 60)
+    ticket = TrialMonitor(str(tmp_path), tmp_path.stat(), 60).begin("t", ONE).ticket
+    again = TrialMonitor(str(tmp_path), tmp_path.stat(), 60)
     assert again.heartbeat([ticket], "distilling") is False
     assert again.running["t"].progress == "distilling"
 
 
 def test_damaged_states_are_not_used_and_told(tmp_path: Path) -> None:
-    monitor = TrialMonitor(str(tmp_path), 60)
+    monitor = TrialMonitor(str(tmp_path), tmp_path.stat(), 60)
     monitor.save(monitor.begin("t", ONE).ticket, b"a state of some length")
     path = checkpoint_path(tmp_path, "t")
     for damaged in (path.read_bytes()[:-1], b"", path.read_bytes() + b"x"):
@@ -58,7 +58,7 @@ def test_damaged_states_are_not_used_and_told(tmp_path: Path) -> None:
 
 
 def test_stopping_reaches_every_trial_and_counts_those_at_work(tmp_path: Path) -> None:
-    monitor = TrialMonitor(str(tmp_path), 60)
+    monitor = TrialMonitor(str(tmp_path), tmp_path.stat(), 60)
     one, two = monitor.begin("a", ONE).ticket, monitor.begin("b", OTHER).ticket
     assert monitor.check(False).working == 2
     assert monitor.check(True).working == 2
@@ -71,10 +71,20 @@ def test_stopping_reaches_every_trial_and_counts_those_at_work(tmp_path: Path) -
 
 
 def test_a_disk_that_refuses_is_told_and_kills_nothing(tmp_path: Path) -> None:
-    monitor = TrialMonitor(str(tmp_path / "file"), 60)
-    (tmp_path / "file").write_text("no folder")
+    monitor = TrialMonitor(str(tmp_path), tmp_path.stat(), 60)
+    (tmp_path / "checkpoints").write_text("no folder")
     monitor.save(monitor.begin("t", ONE).ticket, b"state")
-    assert monitor.check(False).storage_error
+    assert monitor.check(False).storage_error == "File exists (checkpoints)"
+
+
+def test_a_folder_that_was_removed_is_told_and_not_made_again(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    monitor = TrialMonitor(str(out), out.stat(), 60)
+    out.rmdir()
+    monitor.save(monitor.begin("t", ONE).ticket, b"state")
+    assert monitor.check(False).storage_error == REMOVED
+    assert not out.exists()
 
 
 def trials(count: int) -> list[Trial]:
@@ -129,7 +139,7 @@ IDENTITY = {
     "protocol": "digits",
     "rules": "1",
     "seeds": [0, 1, 2, 3],
-    "configuration": {},
+    "configuration": {"ipc": 1},
 }
 
 
@@ -147,7 +157,7 @@ def journal_with(out: Path, planned: int, done: int) -> Journal:
 
 def test_status_of_a_study_that_runs_stands_and_is_finished(tmp_path: Path) -> None:
     journal = journal_with(tmp_path, 4, 3)
-    monitor = TrialMonitor(str(tmp_path), 60)
+    monitor = TrialMonitor(str(tmp_path), tmp_path.stat(), 60)
     monitor.begin(trials(4)[3].hash, ONE)
     monitor.check(False)
     with open(tmp_path / "rows.jsonl", "ab") as file:
@@ -166,6 +176,24 @@ def test_status_of_a_study_that_runs_stands_and_is_finished(tmp_path: Path) -> N
     whole = journal_with(tmp_path / "whole", 2, 2)
     whole.close()
     assert study_status(tmp_path / "whole", time.time())[0] == FINISHED
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"running": [{"trial": 3}]}', "\0" * 99])
+def test_status_says_that_running_json_is_damaged(text: str, tmp_path: Path) -> None:
+    journal = journal_with(tmp_path, 4, 3)
+    (tmp_path / "running.json").write_text(text)
+    state, lines = study_status(tmp_path, time.time())
+    journal.close()
+    assert state == RUNNING
+    assert [line for line in lines if line.startswith("running: unknown, running.json cannot be read (")]
+
+
+def test_status_of_files_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    journal_with(tmp_path, 1, 1).close()
+    (tmp_path / "lock").unlink()
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(InputError, match="lock cannot be read: Is a directory"):
+        study_status(tmp_path, 0.0)
 
 
 def test_status_of_no_study_is_refused(tmp_path: Path) -> None:

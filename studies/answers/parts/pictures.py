@@ -15,6 +15,7 @@ from studies.engine.answer import Figure
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Array
 
+UNREADABLE = " The pictures of {} cannot be read."
 KEPT = " Drawn earlier, when the pictures of the trials were available."
 
 
@@ -23,9 +24,10 @@ def picture_figure(
 ) -> Figure | None:
     """Pictures in a grid of (title, trial), `width` inches wide; without any picture, the earlier figure or None."""
     letters = int(width / max(1, len(grid[0])) / INCHES_A_LETTER)
-    shown = [
-        [(_wrapped(panel_title, letters), _read(folder.picture(trial))) for panel_title, trial in row] for row in grid
-    ]
+    pictures = {trial: _read(folder.picture(trial)) for row in grid for _, trial in row}
+    shown = [[(_wrapped(panel_title, letters), pictures[trial]) for panel_title, trial in row] for row in grid]
+    damaged = [trial for trial, pixels in pictures.items() if pixels is None and folder.picture(trial)]
+    caption += UNREADABLE.format(", ".join(damaged)) if damaged else ""
     sizes = [pixels.shape for row in shown for _, pixels in row if pixels is not None]
     if not sizes:
         return kept(folder, name, title, caption)
@@ -64,9 +66,13 @@ def _ratio(pixels: Array) -> float:
 
 
 def _read(path: Path | None) -> Array | None:
+    """The pixels of a picture; None if there is none, or it is damaged."""
     if path is None:
         return None
     from PIL import Image
 
-    with Image.open(path, formats=["PNG"]) as image:
-        return np.asarray(image)
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return np.asarray(image)
+    except (OSError, SyntaxError):  # as Pillow raises them for what is no PNG, or half of one
+        return None

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +17,7 @@ from mim4dd.seeding import generator, integer
 from .design import checked_design
 from .evaluators import fanova, ped_anova, ped_quantile
 from .means import Array, setting_means
+from .processes import process_pool
 
 EVALUATORS = ("fANOVA", "PED-ANOVA")
 ABOVE, BELOW, UNDECIDED = "decided above the noise", "below the noise", "not decided"
@@ -150,7 +149,7 @@ def _evaluate(x: Array, y: Array, tasks: list[_Draw], processes: int) -> Array:
     xs, ys = [x] * len(tasks), [y] * len(tasks)
     if processes == 1 or len(tasks) == 1:
         return np.array(list(map(_draw, xs, ys, tasks)))
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with process_pool(processes) as pool:
         return np.array(list(pool.map(_draw, xs, ys, tasks, chunksize=8)))
 
 

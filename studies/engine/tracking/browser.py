@@ -7,13 +7,15 @@ MLflow may ignore them and show their default view. The page loads 100 trials at
 from __future__ import annotations
 
 import json
+from shlex import quote
 from typing import Any
 
 from mim4dd.methods import METHODS
 from studies.engine.folder import StudyFolder
 from studies.engine.tracking import varied
+from studies.engine.tracking.database import database
 from studies.engine.tracking.mlflow_fields import parameter
-from studies.engine.tracking.server import SQLITE, shown
+from studies.engine.tracking.server import shown
 
 PREFIX, ALL = "mlflow.sharedViewState.", "trials"
 LOADED = 100
@@ -36,8 +38,8 @@ def link(experiment: str, view: str, *, charts: bool = False) -> str:
 def where(uri: str, experiment: str, folder: StudyFolder) -> str:
     """How to open a study's trials, in one or two lines; a browser without history needs the whole link."""
     at = link(experiment, key(folder))
-    if uri.startswith(SQLITE):
-        return f"runs, curves and pictures: mlflow ui --backend-store-uri {uri}\nthen open http://127.0.0.1:5000/{at}"
+    if database(uri):
+        return f"runs, curves and pictures: mlflow ui --backend-store-uri {quote(uri)}\nthen open http://127.0.0.1:5000/{at}"
     return f"runs, curves and pictures: {shown(uri).rstrip('/')}/{at}"
 
 

@@ -175,14 +175,14 @@ def final(row: Row) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if usable(value)}
 
 
-def points(row: Row, history: list[dict[str, float]]) -> list[Point]:
+def points(row: Row, history: list[dict[str, float | None]]) -> list[Point]:
     """All metrics: final ones at step 0 (MLflow draws those as bars), losses, norms and interim scores by iteration.
 
     Values that are not finite are left out, because they would distort the charts; tags mark a diverged trial.
     """
     started, ended = times(row)
-    recorded = [int(record["iteration"]) for record in history if usable(record.get("iteration"))]
-    last = max([*recorded, *(iteration for iteration, _ in row.rungs), iterations(row)])
+    recorded = [(int(step), record) for record in history if usable(step := record.get("iteration"))]
+    last = max([*(step for step, _ in recorded), *(iteration for iteration, _ in row.rungs), iterations(row)])
     distilled = started + int(1000 * float(row.measured.get("distil_seconds") or 0.0))
 
     def time(step: int) -> int:
@@ -190,8 +190,7 @@ def points(row: Row, history: list[dict[str, float]]) -> list[Point]:
 
     numbers = final(row)
     listed = [Point(name, value, ended, 0) for name, value in numbers.items()]
-    for record in history:
-        step = int(record["iteration"])
+    for step, record in recorded:
         listed += [Point(k, float(v), time(step), step) for k, v in record.items() if k != "iteration" and usable(v)]
     curve = dict(row.rungs)
     listed += [Point("by_iteration/validation_accuracy", v, time(k), k) for k, v in curve.items() if usable(v)]

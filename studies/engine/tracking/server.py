@@ -6,22 +6,21 @@ import http.client
 import logging
 import os
 import re
-import sqlite3
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mim4dd.errors import InputError
+from studies.engine.tracking.database import ANSWER_SECONDS, check_file, damage, database, make, uri_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SQLITE = "sqlite:///"
 KNOWN = "sqlite:////ABSOLUTE/FILE.db, http://HOST:PORT"
 # Retries would block for minutes and may create a run twice; rows are sent again by us.
 ENVIRONMENT = {
@@ -30,9 +29,9 @@ ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-ANSWER_SECONDS = 3.0
 USE_SECONDS = 6.0
-CREATE_SECONDS = 60.0
+OPEN_SECONDS = 60.0
+MAKE_SECONDS = 180.0  # with several new studies on a busy machine, all wait for the one that makes the file
 
 
 def address(uri: str | None = None) -> str:
@@ -40,23 +39,23 @@ def address(uri: str | None = None) -> str:
 
     Raises: InputError for a URI that MLflow has no store for.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    scheme = urlsplit(uri).scheme
-    if scheme == "sqlite":
-        if not uri.startswith(SQLITE) or not database(uri).name:
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        return uri_of(Path.cwd() / "mlflow.db")
+    try:
+        scheme, host = urlsplit(uri).scheme, urlsplit(uri).hostname
+    except ValueError as error:
+        raise InputError(f"tracking URI '{shown(uri)}' is none ({error}); known are {KNOWN}") from error
+    if scheme.partition("+")[0] == "sqlite":
+        path = database(uri)
+        if path is None or not path.name:
             raise InputError(f"tracking URI '{uri}' names no file; known are {KNOWN}")
-        query = uri.partition("?")[1:]
-        return f"{SQLITE}{os.path.abspath(database(uri))}{''.join(query)}"
+        return uri_of(Path(os.path.abspath(path)), "".join(uri.partition("?")[1:]))
     if scheme in ("", "file"):
         raise InputError(f"MLflow keeps no runs in a folder any more, got '{uri}'; known are {KNOWN}")
-    if scheme in ("http", "https") and not urlsplit(uri).hostname:
+    if scheme in ("http", "https") and not host:
         raise InputError(f"tracking URI '{uri}' names no host; known are {KNOWN}")
     return uri
-
-
-def database(uri: str) -> Path:
-    """The file of a sqlite URI."""
-    return Path(uri.removeprefix(SQLITE).partition("?")[0])
 
 
 def shown(uri: str) -> str:
@@ -65,30 +64,37 @@ def shown(uri: str) -> str:
 
 
 def check(uri: str | None = None) -> None:
-    """Check within 10 seconds that MLflow can be used at a URI; creates a missing SQLite file.
+    """Check within 10 seconds that MLflow can be used at a URI; makes a missing SQLite file, in 2 to 8 seconds more.
 
-    Creating one takes MLflow 2 to 8 seconds besides its import; one process must do it, once.
     Raises: InputError with one line.
     """
     uri = address(uri)
-    scheme, safe_uri = urlsplit(uri).scheme, shown(uri)
+    scheme, safe_uri, path = urlsplit(uri).scheme, shown(uri), database(uri)
+    failure = None
     seconds = USE_SECONDS
-    if scheme == "sqlite":
-        _check_file(database(uri))
-        seconds = CREATE_SECONDS  # the file is usable, so only a busy machine can be slow
+    if path is not None:
+        check_file(path)
+        failure = within(MAKE_SECONDS, lambda: make(path, use))
+        seconds = OPEN_SECONDS  # the file is usable, so only a busy machine can be slow
     elif scheme in ("http", "https"):
         _check_answer(uri)
     # Importing MLflow takes seconds that must not count against the server.
-    failure = within(CREATE_SECONDS, lambda: client(uri))
-    failure = failure or within(seconds, lambda: client(uri).search_experiments(max_results=1))
+    failure = failure or within(OPEN_SECONDS, lambda: client(uri)) or within(seconds, lambda: use(uri))
     if failure is None:
         return
+    if path is not None and (damaged := damage(path, failure)):
+        raise InputError(damaged)
     if "out-of-date database schema" in str(failure):
-        upgrade = f"mlflow db upgrade {safe_uri}"
+        upgrade = f"mlflow db upgrade {quote(safe_uri)}"
         raise InputError(f"{safe_uri} was made by another version of MLflow; back it up and run: {upgrade}")
     if scheme in ("http", "https") and ("error code 404" in str(failure) or "valid JSON" in str(failure)):
         raise InputError(f"what answers at {safe_uri} is no MLflow tracking server")
     raise InputError(f"MLflow cannot be used at {safe_uri}: {one_line(failure)}")
+
+
+def use(uri: str) -> None:
+    """Ask MLflow for something; makes the tables of an empty database."""
+    client(uri).search_experiments(max_results=1)
 
 
 def client(uri: str) -> MlflowClient:
@@ -121,27 +127,6 @@ def within(seconds: float, work: Callable[[], object]) -> Exception | None:
     if thread.is_alive():
         return TimeoutError(f"no answer within {seconds:.0f} s")
     return failure[0] if failure else None
-
-
-def _check_file(path: Path) -> None:
-    """Require that a SQLite file can be written or created.
-
-    Raises: InputError.
-    """
-    if not path.parent.is_dir():
-        raise InputError(f"the tracking database {path} cannot be made: {path.parent} is no folder")
-    if not path.exists():
-        if not os.access(path.parent, os.W_OK):
-            raise InputError(f"the tracking database {path} cannot be made: the folder is not writable")
-        return
-    try:
-        with closing(sqlite3.connect(path, timeout=ANSWER_SECONDS, isolation_level=None)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
-    except sqlite3.Error as error:
-        raise InputError(f"the tracking database {path} cannot be written: {error}") from error
-    if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
-        raise InputError(f"the tracking database {path} cannot be written: it or its folder is read-only")
 
 
 def _check_answer(uri: str) -> None:

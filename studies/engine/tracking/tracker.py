@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from mim4dd.errors import InputError
@@ -37,7 +38,7 @@ class Tracker:
         self._changed = threading.Condition()
         self._closing = self._warned = self._reported = False
         self._thread: threading.Thread | None = None
-        self._last: tuple[str, Mapping[str, Any]] | None = None
+        self._last: tuple[str, Mapping[str, Any] | None] | None = None
         self._experiment = ""
 
     def start(self) -> None:
@@ -68,12 +69,12 @@ class Tracker:
 
         status: finished, failed or killed. summary: the parent's metrics, by default those in OUT/summary.json.
         """
-        self._last = (status.upper(), self.folder.summary() if summary is None else summary)
+        self._last = (status.upper(), summary)
         if not self._stop(within_seconds) or self._waiting or not self._reported:
             missing = f"{len(self._waiting)} finished trials" if self._waiting else "The report"
             self.say(
                 f"{missing} did not reach MLflow; they are safe on disk. Send them with: python -m "
-                f"studies.engine.tracking sync {self.folder.path} --tracking-uri {shown(self.uri)}"
+                f"studies.engine.tracking sync {quote(str(self.folder.path))} --tracking-uri {quote(shown(self.uri))}"
             )
 
     def where(self) -> str:
@@ -120,7 +121,9 @@ class Tracker:
                 pause = min(LONGEST_PAUSE, 2 * pause)
         if self._last is not None:
             status, summary = self._last
-            self._reported = failures < 2 and self._tried(lambda: view.finish(status, summary))
+            self._reported = failures < 2 and self._tried(
+                lambda: view.finish(status, self.folder.summary() if summary is None else summary)
+            )
 
     def _tried(self, send: Callable[[], object]) -> bool:
         """Whether sending succeeded; the first failure is reported."""
@@ -148,7 +151,9 @@ class Untracked:
 
     def finish(self, status: str = "finished") -> None:
         """Report the command that sends the rows."""
-        self.say(f"MLflow has not been told; send it with: python -m studies.engine.tracking sync {self.out}")
+        self.say(
+            f"MLflow has not been told; send it with: python -m studies.engine.tracking sync {quote(str(self.out))}"
+        )
 
     def where(self) -> str:
         """No hint: MLflow has no runs."""
@@ -181,6 +186,8 @@ def sync(out: Path, uri: str | None = None) -> int:
             sent += view.send(row)
         if folder.answered:
             view.finish("FINISHED", folder.summary())
+    except InputError:
+        raise  # of the folder, not of MLflow
     except Exception as error:
         raise InputError(
             f"MLflow at {shown(uri)} stopped taking rows after {sent} of {len(rows)}: {reason(error)}; "

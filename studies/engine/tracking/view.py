@@ -11,14 +11,18 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mim4dd.durable import read_json
+from mim4dd.errors import InputError
 from studies.engine.arms import Setting
 from studies.engine.folder import StudyFolder, read_settings
+from studies.engine.reading import checked, reason
 from studies.engine.rows import Row, read_rows
 from studies.engine.tracking import browser, describe, mlflow_fields, varied
-from studies.engine.tracking.server import SQLITE, client, database
+from studies.engine.tracking.database import database
+from studies.engine.tracking.server import client
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -129,7 +133,8 @@ class View:
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
             # Artifacts lie beside the SQLite file, wherever the study was started; a server has a location of its own.
-            artifacts = str(database(uri).parent / "mlruns" / name) if uri.startswith(SQLITE) else None
+            path = database(uri)
+            artifacts = (path.parent / "mlruns" / name).as_uri() if path else None
             try:
                 created = str(self.client.create_experiment(name, artifacts, {"mlflow.experimentKind": KIND}))
                 note = describe.experiment(self.folder.study).replace("\n\n", f"\n\n{describe.look(created)}", 1)
@@ -197,7 +202,7 @@ class View:
             ).info.run_id
         assert self.known is not None
         self.known[row.trial] = Child(run, content, False, modes)
-        history = read_json(files / "history.json") or []
+        history = _history(files / "history.json")
         metrics, parameters = (
             mlflow_fields.points(row, history),
             varied.parameters(row, setting, self.folder) | mlflow_fields.parameters(row, study.get("knobs") or {}),
@@ -225,6 +230,17 @@ class View:
         if row.trial not in self.folder.planned:
             self.folder = replace(self.folder, settings=read_settings(self.folder.path, self.folder.study))
         return self.folder.planned.get(row.trial) or mlflow_fields.suggested(row, self.folder)
+
+
+def _history(path: Path) -> list[dict[str, float | None]]:
+    """What history.json holds; none when there is no such file.
+
+    Raises: InputError.
+    """
+    try:
+        return checked(read_json(path) or [], list[dict[str, float | None]])
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read ({reason(error)}); restore it, or move it away") from error
 
 
 def experiment_name(folder: StudyFolder) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from studies.engine.tuning.cache import start_cache
 from studies.engine.tuning.context import METRIC, ExecutionContext, Resources
 from studies.engine.tuning.feeding import RETRIES, Collector, Feed, Feeder, InterruptedFit, Sink
 from studies.engine.tuning.monitor import start_monitor
+from studies.engine.tuning.scratch import scratch_folder
 from studies.engine.tuning.search import Search
 from studies.engine.tuning.units import fixed_unit, search_unit, trial_of
 
@@ -94,25 +93,23 @@ def _fit(work: Any, config: Any, collector: Collector, resources: Resources, *, 
     # Let as many trials wait for a worker as there can be workers; by default Tune starts a searcher's one by one.
     slots = max(1, int(ray.cluster_resources().get("CPU", 1) / resources.cpus))
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(slots, resources.max_concurrent or slots))
-    storage = tempfile.mkdtemp(prefix="mim4dd-tune-")
-    tuner = tune.Tuner(
-        tune.with_resources(work, {"cpu": resources.cpus, "gpu": resources.gpus}),
-        tune_config=config,
-        run_config=tune.RunConfig(
-            name="trials",
-            storage_path=storage,
-            verbose=0,
-            callbacks=[collector],
-            failure_config=tune.FailureConfig(max_failures=retries),
-        ),
-    )
-    try:
-        tuner.fit()
-        collector.raise_storage_error()
-    except InterruptedFit:
-        return False
-    finally:
-        shutil.rmtree(storage, ignore_errors=True)
+    with scratch_folder() as storage:
+        tuner = tune.Tuner(
+            tune.with_resources(work, {"cpu": resources.cpus, "gpu": resources.gpus}),
+            tune_config=config,
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=str(storage),
+                verbose=0,
+                callbacks=[collector],
+                failure_config=tune.FailureConfig(max_failures=retries),
+            ),
+        )
+        try:
+            tuner.fit()
+            collector.raise_storage_error()
+        except InterruptedFit:
+            return False
     return True
 
 

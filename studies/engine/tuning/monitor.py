@@ -7,8 +7,9 @@ dies continues elsewhere from the last state that arrived. The actor dies with t
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mim4dd.durable import read_signed, write_json, write_signed
-from studies.engine.journal import checkpoint_path
+from studies.engine.journal import checkpoint_path, described, require_same
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,9 @@ class MonitorReport:
 class TrialMonitor:
     """Writes checkpoints to OUT/checkpoints, records heartbeats, and kills workers without one for too long."""
 
-    def __init__(self, out: str, silence_seconds: float) -> None:
-        self.out, self.silence_seconds = Path(out), silence_seconds
+    def __init__(self, out: str, opened: os.stat_result, silence_seconds: float) -> None:
+        """opened: the `stat` of OUT when the study began."""
+        self.out, self.opened, self.silence_seconds = Path(out), opened, silence_seconds
         self.running: dict[str, Attempt] = {}
         self.attempts: dict[str, int] = {}
         self.kill_reasons: dict[str, str] = {}  # by trial
@@ -111,10 +113,15 @@ class TrialMonitor:
         """Write a trial's state to disk, atomically."""
         if (attempt := self._current_attempt(ticket)) is not None:
             attempt.last_heartbeat = time.time()
-            try:
-                write_signed(checkpoint_path(self.out, ticket.trial), state)
-            except OSError as error:
-                self.storage_error = error.strerror or str(error)
+            self._write(lambda: write_signed(checkpoint_path(self.out, ticket.trial), state))
+
+    def _write(self, write: Callable[[], None]) -> None:
+        """Write a file of OUT; an error is reported by the next `check`."""
+        try:
+            require_same(self.out, self.opened)
+            write()
+        except OSError as error:
+            self.storage_error = described(error, self.out)
 
     def pause(self, tickets: Sequence[Ticket]) -> None:
         """Record that trials have been saved and wait for their worker to be killed."""
@@ -141,10 +148,7 @@ class TrialMonitor:
                 del self.running[trial]
                 kill_worker(attempt.ticket.worker)
         running = [record_of(attempt) for attempt in self.running.values()]
-        try:
-            write_json(self.out / "running.json", {"at": now, "running": running})
-        except OSError as error:
-            self.storage_error = error.strerror or str(error)
+        self._write(lambda: write_json(self.out / "running.json", {"at": now, "running": running}))
         working = sum(not attempt.paused for attempt in self.running.values())
         if stopping and not working:
             for attempt in self.running.values():  # Tune would wait ten seconds for each to end by itself
@@ -210,4 +214,4 @@ def start_monitor(out: Path, silence_seconds: float) -> Any:
     this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor: Any = ray.remote(TrialMonitor)
     options = actor.options(num_cpus=0, scheduling_strategy=this_node, max_restarts=-1, max_task_retries=-1)
-    return options.remote(str(out), silence_seconds)
+    return options.remote(str(out), os.stat(out), silence_seconds)

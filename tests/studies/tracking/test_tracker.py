@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pytest
@@ -83,8 +84,9 @@ def test_a_study(study: Study, uri: str) -> None:
     history = MlflowClient(uri).get_metric_history(good.info.run_id, "loss/dm")
     assert [(m.step, m.value) for m in history] == [(0, 3.0), (4, 0.6), (99, 0.03)]
     assert files(uri, good) == {"synthetic.png", "synthetic.safetensors", "history.json"}
-    database = Path(uri.removeprefix("sqlite:///"))
-    assert good.info.artifact_uri.startswith(str(database.parent / "mlruns" / "mim4dd-sensitivity"))
+    held = Path(uri.removeprefix("sqlite:///")).parent / "mlruns" / "mim4dd-sensitivity"
+    assert good.info.artifact_uri.startswith(held.as_uri())
+    assert (held / good.info.run_id / "artifacts" / "synthetic.png").is_file()
 
     assert bad.info.status == "FAILED"
     assert bad.data.tags["reason"] == "not finite"
@@ -180,7 +182,7 @@ def test_a_failing_server_is_said_and_made_good(study: Study, uri: str, monkeypa
     assert len(said) == 2
     assert "server gone" in said[0]
     assert "2 finished trials did not reach MLflow" in said[1]
-    assert f"python -m studies.engine.tracking sync {study.path} --tracking-uri {uri}" in said[1]
+    assert f"python -m studies.engine.tracking sync {study.path} --tracking-uri {quote(uri)}" in said[1]
     assert sync(study.path, uri) == 2
     assert runs(uri)[0].info.status == "FINISHED"
 
@@ -216,6 +218,7 @@ def test_doubled_runs_become_one(study: Study, uri: str) -> None:
 
 
 def test_a_deleted_experiment_comes_back(study: Study, uri: str) -> None:
+    study.plan(("design", ["aaaa"]))
     study.add(row("aaaa"))
     sync(study.path, uri)
     client = MlflowClient(uri)
@@ -239,3 +242,27 @@ def test_the_command(study: Study, uri: str, capsys: pytest.CaptureFixture[str],
     study.write("rows.jsonl", "no row\n")
     assert main(["sync", str(study.path), "--tracking-uri", uri]) == 2
     assert "rows.jsonl:1 is no row" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "remedy"),
+    [
+        ("trials/aaaa/history.json", "{", "restore it, or move it away"),
+        ("trials/aaaa/history.json", '[{"loss": "x"}]', "restore it, or move it away"),
+        ("summary.json", "[]", "write it again: python -m studies.answers"),
+        ("failures.json", '{"aaaa": 3}', "write it again: python -m studies.answers"),
+    ],
+)
+def test_a_damaged_file_of_the_folder_is_one_line_that_does_not_blame_mlflow(
+    name: str, content: str, remedy: str, study: Study, uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.plan(("design", ["aaaa"]))
+    study.add(row("aaaa"))
+    study.answer()
+    study.write(name, content)
+    assert main(["sync", str(study.path), "--tracking-uri", uri]) == 2
+    told = capsys.readouterr().err
+    assert f"{study.path / name} cannot be read" in told
+    assert remedy in told
+    assert "MLflow" not in told
+    assert told.count("\n") == 1

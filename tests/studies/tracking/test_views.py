@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pytest
@@ -167,7 +168,7 @@ def test_the_link_to_the_view(study: Study, uri: str, capsys: pytest.CaptureFixt
     tracker.close()
     place = f"#/experiments/1/runs?viewStateShareKey={browser.key(tracker.folder)}&workflowType=machine_learning"
     assert tracker.where().splitlines() == [
-        f"runs, curves and pictures: mlflow ui --backend-store-uri {uri}",
+        f"runs, curves and pictures: mlflow ui --backend-store-uri {quote(uri)}",
         f"then open http://127.0.0.1:5000/{place}",
     ]
     experiment = MlflowClient(uri).get_experiment("1")

@@ -15,6 +15,7 @@ import pytest
 from made_rows import made_folder, made_row
 from PIL import Image
 
+from mim4dd.errors import StorageError
 from studies.answers.__main__ import main
 from studies.answers.parts.pictures import picture_figure
 from studies.engine.arms import Arm, Setting, changed
@@ -25,7 +26,7 @@ from studies.engine.plan import Plan
 from studies.engine.rows import Row
 from studies.engine.searching import search_settings
 from studies.engine.space import Axis
-from studies.engine.trial import Outcome, StorageError, Trial
+from studies.engine.trial import Outcome, Trial
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 with io.BytesIO() as made:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import sys
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from mim4dd.errors import InputError
 
@@ -11,5 +14,25 @@ from mim4dd.errors import InputError
 class Parser(argparse.ArgumentParser):
     """argparse that raises InputError instead of printing its usage and exiting."""
 
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse a command line whose words are printable and not empty.
+
+        Raises: InputError.
+        """
+        words = sys.argv[1:] if args is None else list(args)
+        for word in words:
+            require_printable("a word of the command line", word)
+            if not word or (word.startswith("--") and word.find("=") == len(word) - 1):
+                raise InputError(f"the words of the command line must not be empty, got {word!r}; leave the flag out")
+        return super().parse_known_args(words, namespace)
+
     def error(self, message: str) -> NoReturn:
         raise InputError(message)
+
+
+def require_printable(name: str, text: str) -> None:
+    """Raises: InputError for a text with line breaks, other control characters, or bytes that are no text."""
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
+        raise InputError(f"{name} must be text without control characters, got {text!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,13 +40,13 @@ def read_content(knob: str, file: str, suffixes: tuple[str, ...]) -> Content:
     listed = " or ".join((", ".join(suffixes[:-1]), suffixes[-1]))
     if not file:
         raise KnobError(f"{knob} must name a {listed} file, got none; give file=PATH")
-    recorded = None if Path(file).expanduser().is_file() else RECORDED.fullmatch(file)
-    path = Path(recorded[1] if recorded else file).expanduser()
+    recorded = None if os.path.isfile(os.path.expanduser(file)) else RECORDED.fullmatch(file)
+    path = Path(os.path.expanduser(recorded[1] if recorded else file))
     if path.suffix not in suffixes:
         raise KnobError(f"{knob} must name a {listed} file, got '{file}'")
     if "," in path.name or " + " in path.name:
         raise KnobError(f"{knob} must name a file without ',' and ' + ' in its name, got '{path.name}'; rename it")
-    if recorded and not path.is_file():
+    if recorded and not os.path.isfile(path):
         raise DataError(f"{knob} '{file}' identifies a file without its path; give the path of {path.name}")
     try:
         content = Content(path.name, path.suffix, path.read_bytes())

@@ -60,7 +60,10 @@ MAY_IMPORT = {
     "mim4dd_cli": ["mim4dd", "mim4dd_cli", "perturbations"],
     "perturbations": [*BASICS, "perturbations"],
     "cluster": [*BASICS, "mim4dd.data", "cluster"],
-    "studies": ["studies.answers", "studies.engine.command", "studies.engine.configuring", "studies.engine.study"],
+    "studies": [
+        *("studies.answers", "studies.engine.command", "studies.engine.configuring", "studies.engine.study"),
+        "studies.engine.door",
+    ],
     "studies/engine": ["mim4dd", "mim4dd_cli.parsing", "perturbations", "cluster", "studies.engine"],
     "studies/engine/statistics": ["mim4dd.seeding", "studies.engine.statistics"],
     "studies/engine/failures": [
@@ -68,11 +71,11 @@ MAY_IMPORT = {
         "studies.engine.wording",
     ],
     "studies/engine/tracking": [
-        *("mim4dd.errors", "mim4dd.methods", "mim4dd.registry", "studies.engine.tracking"),
+        *("mim4dd.errors", "mim4dd.methods", "mim4dd.registry", "mim4dd_cli.parsing", "studies.engine.tracking"),
         *(f"studies.engine.{name}" for name in ("arms", "folder", "rows", "wording")),
     ],
     "studies/engine/tuning": [
-        *("mim4dd", "perturbations", "studies.engine.tuning"),
+        *("cluster", "mim4dd", "perturbations", "studies.engine.tuning"),
         *(f"studies.engine.{name}" for name in ("design", "durable", "journal", "running", "space", "trial")),
     ],
     "studies/answers": ["mim4dd", "studies", *ANSWERING, "studies.engine.report", "studies.engine.study"],

@@ -4,7 +4,7 @@ from mim4dd.data.catalogue import DATASETS, DataSet
 from mim4dd.data.cuts import cut
 from mim4dd.data.digits import Digits
 from mim4dd.data.folder import Folder
-from mim4dd.data.loading import load, source_digest
+from mim4dd.data.loading import load, require_used, source_digest
 from mim4dd.data.npz import Npz
 from mim4dd.data.published import CIFAR10, CIFAR100, MNIST, SVHN, FashionMNIST
 from mim4dd.data.standard import channel_statistics, standardise
@@ -23,6 +23,7 @@ __all__ = [
     "channel_statistics",
     "cut",
     "load",
+    "require_used",
     "source_digest",
     "standardise",
 ]

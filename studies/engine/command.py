@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cluster import resolve_address
+from cluster import ClusterLost, resolve_address
 from mim4dd.data import load
 from mim4dd.errors import InputError
 from mim4dd.records import Splits
@@ -16,6 +16,7 @@ from studies.engine.journal import Journal
 from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import Options, parse_options
 from studies.engine.plan import Plan
+from studies.engine.signals import LOST
 from studies.engine.study import Study
 from studies.engine.tracking import address
 from studies.engine.tracking.server import shown
@@ -25,15 +26,15 @@ from studies.engine.trial import StorageError
 def main(study: Study[F], arguments: Sequence[str] | None = None) -> int:
     """Run a study from its command line.
 
-    Returns: the exit status: 0 when complete, 2 for bad input, 1 when the study folder cannot be written, 130 after
-    Ctrl-C, 143 after SIGTERM.
+    Returns: the exit status: 0 when complete, 2 for bad input, 1 when the study folder cannot be written, 5 when trials
+    ended in errors, 6 when Ray was lost, 130 after Ctrl-C, 143 after SIGTERM.
     """
     try:
         arguments = sys.argv[1:] if arguments is None else arguments
         return run(study, parse_options(study.description, study.script, study.flags, arguments))
-    except (InputError, StorageError) as error:
+    except (InputError, StorageError, ClusterLost) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
+        return 2 if isinstance(error, InputError) else 1 if isinstance(error, StorageError) else LOST
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue: finished trials are kept", file=sys.stderr)
         return 130
@@ -45,8 +46,11 @@ def run(study: Study[F], options: Options[F]) -> int:
     Raises: InputError, before any trial starts, for a flag, data set, folder, cluster or server that cannot be used.
     """
     cluster_address = resolve_address(options.address)
+    uri = "" if options.offline else address(options.tracking_uri)
     configuration = configuration_of(study, options)
     plan = study.plan(options, configuration)
+    if options.selection == "noisy" and not any(condition.noisy for condition in plan.conditions):
+        raise InputError("--selection noisy needs label noise in the training data, and no condition here has any")
     metadata = study_metadata(study, options, configuration, plan)
     out = options.out or Path.cwd() / "runs" / f"{study.name}-{metadata['hash']}"
     if options.dry_run:
@@ -54,7 +58,6 @@ def run(study: Study[F], options: Options[F]) -> int:
 
         print(describe(plan, options, out))
         return 0
-    uri = address(options.tracking_uri)
     from studies.engine.execution import Execution
     from studies.engine.progress import say
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import signal
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.progress import Progress, say
 from studies.engine.runner import Callback, Runner
-from studies.engine.signals import Signals
+from studies.engine.signals import LOST, WITH_ERRORS, Signals
 from studies.engine.study import Study
 from studies.engine.tracking import Tracker, Untracked, check
 from studies.engine.trial import Inputs, StorageError, Trial
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from studies.engine.answer import Answer
     from studies.engine.tuning import ExecutionContext
 
+# What Ray itself says while trials run: a file of OUT.
+MESSAGES = "ray.log"
 # Errors of a file system that is full, over its quota, read-only, broken or gone.
 STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
 
@@ -49,12 +53,14 @@ class Execution:
         self.study, self.options, self.plan = study, options, plan
         self.splits, self.journal, self.uri, self.address = splits, journal, uri, address
         self.settings_left = 0  # that a search has not tried yet
+        self.lost = ""  # why Ray can be used no longer
         self.signals = Signals()
 
     def run(self) -> int:
         """Run the trials that have no row, then write the answer.
 
-        Returns: the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM.
+        Returns: the exit status: 0, WITH_ERRORS when trials ended in errors, LOST when Ray was lost, 130 after Ctrl-C,
+        143 after SIGTERM.
         Raises: StorageError when OUT cannot be written.
         """
         try:
@@ -79,18 +85,37 @@ class Execution:
             with self._tracking() as tracker:
                 tracker.start()
                 return self._answer(tracker, "")
-        from cluster import disconnect
-
-        connection = self._connect()
-        try:
-            say(connection.sentence)
+        with contextlib.ExitStack() as on_ray:
+            connection = on_ray.enter_context(self._joined())
             self._check_nodes(connection)
             with self._tracking() as tracker:
                 self.journal.write_settings(self.plan.settings)
                 tracker.start()
-                return self._answer(tracker, self._run_trials(pending, design, tracker))
-        finally:
-            disconnect()
+                stopped = self._run_trials(pending, design, tracker)
+                on_ray.close()  # an answer needs no workers, and Ray may be lost
+                return self._answer(tracker, stopped)
+
+    @contextlib.contextmanager
+    def _joined(self) -> Iterator[Connection]:
+        """Ray as a context, in which its own messages go to OUT/ray.log.
+
+        Raises: ClusterLost when Ray is lost while no trial runs.
+        """
+        from cluster import ClusterLost, Watch, disconnect, messages_to
+
+        connection = self._connect()
+        say(connection.sentence)
+        with messages_to(self.journal.out / MESSAGES):
+            self.watch = Watch(self.signals.abandon, LOST)
+            try:
+                with self.watch:
+                    yield connection
+            except KeyboardInterrupt:
+                if not self.watch.lost:
+                    raise
+                raise ClusterLost(f"{self.watch.lost}; run the same command again to continue") from None
+            finally:
+                disconnect()
 
     def _pending(self) -> list[Trial]:
         """The planned trials that have no row, or a row with status `error`."""
@@ -134,7 +159,13 @@ class Execution:
         from cluster.preflight import examine
 
         options = self.options
-        report = examine(connection, cpus=options.cpus_per_trial, gpus=options.gpus_per_trial, out=self.journal.out)
+        report = examine(
+            connection,
+            cpus=options.cpus_per_trial,
+            gpus=options.gpus_per_trial,
+            out=self.journal.out,
+            seconds=options.preflight_seconds,
+        )
         if report.problems or (report.warnings and connection.address != "local"):
             say(report.table())
         for warning in report.warnings:
@@ -150,10 +181,19 @@ class Execution:
         callbacks: list[Callback] = [progress.add, tracker.trial]
         if design is None:
             callbacks.append(LiveDesign(self.journal.out, self.study.name, self.plan, self.journal.rows).add)
-        with self.signals as signals:
-            runner = Runner(self._context(), self.journal, callbacks, lambda: bool(signals.received))
-            if runner.run(pending) and design:
-                self._search(design, runner)
+        from cluster import ClusterLost
+
+        try:
+            with self.signals as signals:
+                runner = Runner(self._context(), self.journal, callbacks, progress.lost, lambda: bool(signals.received))
+                if runner.run(pending) and design:
+                    self._search(design, runner)
+        except ClusterLost as error:
+            self.lost = str(error)
+        except KeyboardInterrupt:
+            if not self.watch.lost:
+                raise
+        self.lost = self.watch.lost or self.lost
         return self._interrupted() if self._missing() or self.settings_left else ""
 
     def _context(self) -> ExecutionContext:
@@ -184,7 +224,8 @@ class Execution:
 
     def _interrupted(self) -> str:
         left = f"{self._missing()} planned trials" if self._missing() else f"{self.settings_left} settings"
-        return f"interrupted with {left} left to run; run the same command again to continue"
+        why = f"{self.lost} (its messages: {self.journal.out / MESSAGES});" if self.lost else "interrupted with"
+        return f"{why} {left} left to run; run the same command again to continue"
 
     def _reference(self, device: str) -> Any:
         """The reference network, which measures information: read from OUT, or trained on a worker and saved there."""
@@ -219,7 +260,11 @@ class Execution:
         self._print_answer(answer, tracker.where())
         if interrupted:
             say(interrupted)
-        return 128 + (self.signals.received or signal.SIGINT) if interrupted else 0
+            return LOST if self.lost else 128 + (self.signals.received or signal.SIGINT)
+        errors = folder.status().get("error", 0)
+        if errors:
+            say(f"{errors} of {len(folder.planned)} planned trials ended in an error; the same command runs them again")
+        return WITH_ERRORS if errors else 0
 
     def _print_answer(self, answer: Answer, mlflow_hint: str) -> None:
         """Print the answer's sentences and the paths of its report. mlflow_hint: how to open its runs, or ""."""

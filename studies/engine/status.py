@@ -1,11 +1,11 @@
 """The status of a study, from another shell: `python -m studies.engine.status OUT`. It only reads.
 
-The exit status: 0 when every planned trial has a row, 3 while a driver runs, 4 when none runs and trials are missing.
+The exit status: 0 when every planned trial has a row, 5 when some of these say that it ended in an error, 3 while a
+driver runs, 4 when none runs and trials are missing.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import sys
@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from mim4dd.errors import InputError
+from mim4dd_cli.parsing import Parser
 from studies.engine.durable import read_json
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Row
+from studies.engine.signals import WITH_ERRORS
 from studies.engine.wording import clock
 
 FINISHED, RUNNING, INCOMPLETE = 0, 3, 4
@@ -25,10 +27,10 @@ RECENT = 12  # trials whose pace is measured
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m studies.engine.status", description=__doc__)
+    parser = Parser(prog="python -m studies.engine.status", description=__doc__)
     parser.add_argument("out", type=Path, help="the study's folder")
-    out = parser.parse_args(arguments).out.absolute()
     try:
+        out = parser.parse_args(arguments).out.absolute()
         state, lines = study_status(out, time.time())
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -60,10 +62,13 @@ def study_status(out: Path, now: float) -> tuple[int, list[str]]:
         lines += pace_lines(list(rows.values()), left)
     lines += [running_line(attempt, now) for attempt in (running or {}).get("running", [])]
     lines += [f"error: {row.trial} {row.reason[:160]}" for row in rows.values() if row.status == "error"][-5:]
-    if left == 0 and planned:
-        return (RUNNING if holder else FINISHED), lines
     if holder:
         return RUNNING, lines
+    if left == 0 and planned:
+        errors = folder.status().get("error", 0)
+        if errors:
+            lines.append(f"finished, {errors} in an error: the same command runs them again")
+        return (WITH_ERRORS if errors else FINISHED), lines
     lines.append("run the same command again to continue")
     return INCOMPLETE, lines
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mim4dd.errors import InputError
+from mim4dd_cli.parsing import require_printable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,17 +41,28 @@ def address(uri: str | None = None) -> str:
 
     Raises: InputError for a URI that MLflow has no store for.
     """
+    source = "--tracking-uri" if uri else "MLFLOW_TRACKING_URI"
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    scheme = urlsplit(uri).scheme
+    require_printable(source, uri)
+    safe_uri = shown(uri)
+    try:
+        scheme, host, _ = urlsplit(uri).scheme, urlsplit(uri).hostname, urlsplit(uri).port
+    except ValueError as error:
+        raise InputError(f"{source} must be a URI, got '{safe_uri}' ({error}); known are {KNOWN}") from error
     if scheme == "sqlite":
         if not uri.startswith(SQLITE) or not database(uri).name:
-            raise InputError(f"tracking URI '{uri}' names no file; known are {KNOWN}")
+            raise InputError(f"{source} must name a file, got '{safe_uri}'; known are {KNOWN}")
         query = uri.partition("?")[1:]
         return f"{SQLITE}{os.path.abspath(database(uri))}{''.join(query)}"
+    if (scheme or uri).startswith("databricks"):
+        raise InputError(
+            f"{source} cannot be Databricks, got '{safe_uri}': its experiments need workspace paths, which studies do "
+            f"not have; known are {KNOWN}"
+        )
     if scheme in ("", "file"):
-        raise InputError(f"MLflow keeps no runs in a folder any more, got '{uri}'; known are {KNOWN}")
-    if scheme in ("http", "https") and not urlsplit(uri).hostname:
-        raise InputError(f"tracking URI '{uri}' names no host; known are {KNOWN}")
+        raise InputError(f"{source} must not be a folder, where MLflow keeps no runs, got '{uri}'; known are {KNOWN}")
+    if scheme in ("http", "https") and not host:
+        raise InputError(f"{source} must name a host, got '{safe_uri}'; known are {KNOWN}")
     return uri
 
 

@@ -27,6 +27,8 @@ GRACE_SECONDS = 60.0
 
 Sink = Callable[[Outcome, int], None]
 """Receives each finished trial and its number of retries, on the driver."""
+Losses = Callable[[Trial, str], None]
+"""Receives each trial that begins again because its worker was lost, and why it was, on the driver."""
 
 
 class InterruptedFit(Exception):
@@ -118,12 +120,13 @@ class Collector(tune.Callback):
         self,
         monitor: Any,
         sink: Sink,
+        losses: Losses,
         interrupted: Callable[[], bool],
         trials_of: Callable[[dict[str, Any]], list[Trial]],
         feed: Feed | None = None,
     ) -> None:
         """trials_of: returns the trials of a unit from its config; feed: None when Tune itself retries (a search)."""
-        self.monitor, self.sink, self.interrupted = monitor, sink, interrupted
+        self.monitor, self.sink, self.losses, self.interrupted = monitor, sink, losses, interrupted
         self.trials_of, self.feed = trials_of, feed
         self.last_check = self.stopping_since = 0.0
         self.pending_report: Any = None
@@ -143,13 +146,28 @@ class Collector(tune.Callback):
             self._sink(outcome, retries)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        lost_trials = self.trials_of(trial.config)
-        reasons = list(filter(None, ray.get([self.monitor.forget.remote(lost.hash) for lost in lost_trials])))
+        lost_trials, reason = self._forget(trial)
         if self.feed is not None and self.feed.record_loss(self.feed.running.pop(trial.trial_id)):
+            self._tell(lost_trials, reason)
             return
-        reason = f"its worker was lost {RETRIES + 1} times, at last: {reasons[0] if reasons else error_line(trial)}"
+        reason = f"its worker was lost {RETRIES + 1} times, at last: {reason}"
         for lost in lost_trials:
             self._sink(error_outcome(lost, reason, time.time()), RETRIES)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """In a search, Tune itself begins a lost trial again."""
+        self._tell(*self._forget(trial))
+
+    def _forget(self, trial: Any) -> tuple[list[Trial], str]:
+        """The trials of a lost unit, which the monitor forgets, and why its worker was lost."""
+        lost_trials = self.trials_of(trial.config)
+        reasons = ray.get([self.monitor.forget.remote(lost.hash) for lost in lost_trials])
+        return lost_trials, next(filter(None, reasons), error_line(trial))
+
+    def _tell(self, lost_trials: list[Trial], reason: str) -> None:
+        if not self.interrupted():  # then the workers are ended on purpose
+            for lost in lost_trials:
+                self.losses(lost, reason)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.raise_storage_error()

@@ -18,9 +18,16 @@ LEAST_PYTHON = (3, 11)
 
 
 def package_folders() -> list[Path]:
-    """The folder of each package as this process would import it."""
-    specs = {name: find_spec(name) for name in PACKAGES}
-    return [Path((spec.submodule_search_locations or [])[0]) for spec in specs.values() if spec is not None]
+    """The folder of each package as this process would import it.
+
+    Raises: InputError for another module of that name.
+    """
+    folders = []
+    for spec in filter(None, map(find_spec, PACKAGES)):
+        if spec.submodule_search_locations is None:
+            raise InputError(f"{spec.origin} hides our package {spec.name}; rename it, or start elsewhere")
+        folders.append(Path(spec.submodule_search_locations[0]))
+    return folders
 
 
 def require_installed() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import os
+import signal
 import socket
 import sys
 import threading
@@ -33,19 +33,18 @@ class Watch:
     lost: why Ray can be used no longer, "" while it can.
     """
 
-    def __init__(self, before: Callable[[], None], status: int) -> None:
-        """before: called before the main thread is interrupted. status: of the exit if it does not react."""
+    def __init__(
+        self, raylet: psutil.Process | None, head: str, patience: float, before: Callable[[], None], status: int
+    ) -> None:
+        """raylet: of this machine, None where it cannot be seen; head: HOST:PORT of the GCS, which may be silent for
+        `patience` seconds; before: called before the main thread is interrupted; status: of the exit if it does not
+        react.
+        """
+        self.raylet, self.head, self.patience = raylet, head, patience
         self.before, self.status, self.lost = before, status, ""
-        self._left = threading.Event()
-        self._raylet: psutil.Process | None = None
-        self._head, self._silent_since, self._patience = "", 0.0, LOCAL_SECONDS
+        self._left, self._silent_since = threading.Event(), 0.0
 
     def __enter__(self) -> Watch:
-        from ray._private.worker import global_worker
-
-        node = global_worker.node
-        self._head, self._raylet = node.gcs_address, _process_with(node.raylet_socket_name)
-        self._patience = LOCAL_SECONDS if node.head else REMOTE_SECONDS
         threading.Thread(target=self._run, name="ray-watch", daemon=True).start()
         return self
 
@@ -60,25 +59,35 @@ class Watch:
 
     def _reason(self) -> str:
         """Why Ray can be used no longer, "" if it can."""
-        if self._raylet is not None and not _runs(self._raylet):
-            return f"Ray was lost: its raylet on this machine (process {self._raylet.pid}) has ended"
-        if _listens(self._head):
+        if self.raylet is not None and not _runs(self.raylet):
+            return f"Ray was lost: its raylet on this machine (process {self.raylet.pid}) has ended"
+        if _listens(self.head):
             self._silent_since = 0.0
             return ""
         self._silent_since = self._silent_since or time.monotonic()
         silent = time.monotonic() - self._silent_since
-        return f"Ray was lost: its head (GCS) at {self._head} does not answer" if silent >= self._patience else ""
+        return f"Ray was lost: its head (GCS) at {self.head} does not answer" if silent >= self.patience else ""
 
     def _interrupt(self, reason: str) -> None:
         self.lost = reason
         self.before()
-        _thread.interrupt_main()
+        # A real signal: it also ends what waits in the system. Ray's own waits look for it every second.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         if not self._left.wait(REACT_SECONDS):
             print(f"error: {reason}; run the same command again to continue", file=sys.stderr, flush=True)
             os._exit(self.status)
 
 
-def _process_with(word: str) -> psutil.Process | None:
+def watch(before: Callable[[], None], status: int) -> Watch:
+    """A watch of the cluster that this process has joined; the arguments as for `Watch`."""
+    from ray._private.worker import global_worker
+
+    node = global_worker.node
+    patience = LOCAL_SECONDS if node.head else REMOTE_SECONDS
+    return Watch(_raylet_with(node.raylet_socket_name), node.gcs_address, patience, before, status)
+
+
+def _raylet_with(word: str) -> psutil.Process | None:
     """The raylet with a word in its command line; None where this user may not see it."""
     import psutil
 

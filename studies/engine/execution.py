@@ -101,12 +101,12 @@ class Execution:
 
         Raises: ClusterLost when Ray is lost while no trial runs.
         """
-        from cluster import ClusterLost, Watch, disconnect, messages_to
+        from cluster import ClusterLost, disconnect, messages_to, watch
 
         connection = self._connect()
         say(connection.sentence)
         with messages_to(self.journal.out / MESSAGES):
-            self.watch = Watch(self.signals.abandon, LOST)
+            self.watch = watch(self.signals.abandon, LOST)
             try:
                 with self.watch:
                     yield connection

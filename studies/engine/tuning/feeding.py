@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -200,7 +202,12 @@ class Collector(tune.Callback):
 
 
 def error_line(trial: Any) -> str:
-    """The first line of Tune's error for a trial that it lost."""
-    error = trial.get_error()
-    lines = str(error).splitlines() if error is not None else []
-    return next((line.strip() for line in lines if line.strip()), "unknown")[:300]
+    """Why Tune lost a trial, in Ray's words, from the file in which Tune keeps the error."""
+    try:
+        text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+    except (OSError, TypeError):  # none was written
+        return "for an unknown reason"
+    if cause := re.search(r"is dead because (its [^.\n]*)", text):
+        return cause[1]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Failure #")]
+    return lines[0][:300] if lines else "for an unknown reason"

@@ -8,6 +8,6 @@ if sys.argv[:1] == ["-m"]:  # as `python -m cluster.preflight`: our packages com
 
 from cluster.connect import Connection, connect, disconnect, resolve_address
 from cluster.messages import messages_to
-from cluster.watch import ClusterLost, watch
+from cluster.watch import ClusterLost, Watch, watch
 
-__all__ = ["ClusterLost", "Connection", "connect", "disconnect", "messages_to", "resolve_address", "watch"]
+__all__ = ["ClusterLost", "Connection", "Watch", "connect", "disconnect", "messages_to", "resolve_address", "watch"]

@@ -105,6 +105,9 @@ def connect(address: str) -> Connection:
             else:
                 with _empty_folder():
                     ray.init(address=_listening(address), runtime_env=_shipped_code(), **quiet)
+        except InputError:
+            ray.shutdown()
+            raise
         except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
             ray.shutdown()
             raise InputError(_explain(address, f"{error} {read_stderr()}")) from error
@@ -188,7 +191,7 @@ def _listening(address: str) -> str:
     except (OSError, OverflowError) as error:
         raise InputError(f"no Ray cluster answers at {where}: {error}; start one with `ray start --head`") from error
     if not speaks:
-        raise InputError(f"the server at {where} is not a Ray cluster; --address needs the port of `ray start --head`")
+        raise InputError(f"the server at {where} is not a Ray cluster; the port must be that of `ray start --head`")
     return canonical
 
 
@@ -231,7 +234,7 @@ def _explain(address: str, output: str) -> str:
         there, here = (f"Ray {ray} on Python {python}" for ray, python in versions)
         return f"the cluster at {address} runs {there}, this process {here}; they must be the same"
     if "Could not find any running" in text:
-        return f"no Ray cluster runs on this machine for --address {address}; start one with `ray start --head`"
+        return f"no Ray cluster runs on this machine for the address '{address}'; start one with `ray start --head`"
     if "uthentication token" in text or "AuthToken" in text:
         return f"the Ray cluster at {address} refused this process: {refusal()}"
     if "No node info" in text or "node IP" in text:

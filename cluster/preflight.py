@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,17 @@ from cluster.connect import Connection, connect, disconnect, resolve_address
 from cluster.nodes import ABSENT, LIBRARIES, DataSpec, Node, probe
 from cluster.packages import require_installed
 from mim4dd.errors import InputError
+from mim4dd.registry import Knob, Scalar, check_value
 
 # How long a node may take to answer: a local one starts its workers beside whatever else this machine does.
 REMOTE_SECONDS, LOCAL_SECONDS = 30.0, 300.0
 CLOCK_SECONDS = 5.0
+# What a command line may ask for, here and in a study.
+LIMITS = {
+    "--cpus-per-trial": Knob(low=0.01, high=1_024),
+    "--gpus-per-trial": Knob(low=0, high=64),
+    "--preflight-limit": Knob(above=0, high=7 * 24 * 3_600),
+}
 LITTLE_MEMORY = 2.0  # GiB for each trial at once; a worker that has imported torch holds 0.7
 
 
@@ -190,6 +197,17 @@ def _completed(node: dict[str, Any], answer: Node | None, seconds: float) -> Nod
     )
 
 
+def require_within(limits: Mapping[str, Knob], arguments: argparse.Namespace) -> None:
+    """Require that each number of a command line is inside its limits, by flag.
+
+    Raises: KnobError.
+    """
+    for flag, declared in limits.items():
+        value: Scalar | None = getattr(arguments, flag.strip("-").replace("-", "_"), None)
+        if value is not None:
+            check_value(flag, declared, value)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cluster.preflight", description=__doc__)
     parser.add_argument("--address", help="local, auto or HOST:PORT (default: $RAY_ADDRESS, else local)")
@@ -204,6 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         require_installed()
+        require_within(LIMITS, arguments)
         connection = connect(resolve_address(arguments.address))
         try:
             data = None

@@ -64,11 +64,11 @@ def require_used(spec: str, *, data_root: Path | str | None, download: bool, cla
         if given and not dataset.in_root:
             others = ", ".join(name for name in DATASETS.names() if DATASETS.get(name).in_root)
             raise InputError(f"{flag} is for {others}; '{spec}' does not use it: leave it out")
-    if classes_as and not dataset.takes_path:
-        raise InputError(f"--classes-as says what a file or folder holds; '{spec}' is a named set: leave it out")
     named = [name for name in DATASETS.names() if not DATASETS.get(name).takes_path]
     if classes_as and classes_as not in named:
         raise unknown("data set", classes_as, named)
+    if classes_as and not dataset.takes_path:
+        raise InputError(f"--classes-as says what a file or folder holds; '{spec}' is a named set: leave it out")
 
 
 def _published(part: ImageData, name: str, split: str) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import signal
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from mim4dd.errors import InputError
 from mim4dd.records import Splits
 from studies.engine.dashboard import LiveDesign
 from studies.engine.design import Design
+from studies.engine.joining import MESSAGES, joined
 from studies.engine.journal import Journal
 from studies.engine.options import Options
 from studies.engine.plan import Plan
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from studies.engine.answer import Answer
     from studies.engine.tuning import ExecutionContext
 
-# What Ray itself says while trials run: a file of OUT.
-MESSAGES = "ray.log"
 # Errors of a file system that is full, over its quota, read-only, broken or gone.
 STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
 
@@ -37,7 +34,7 @@ STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTA
 class Execution:
     """Executes a study whose OUT is locked: joins a cluster, runs and tracks trials, writes the answer.
 
-    uri: of the MLflow server; address: of the Ray cluster.
+    uri: of the MLflow server, "" for none; address: of the Ray cluster.
     """
 
     def __init__(
@@ -86,7 +83,9 @@ class Execution:
                 tracker.start()
                 return self._answer(tracker, "")
         with contextlib.ExitStack() as on_ray:
-            connection = on_ray.enter_context(self._joined())
+            ray = joined(self.address, self.uri, self.journal.out, self.signals)
+            connection, self.watch = on_ray.enter_context(ray)
+            say(connection.sentence)
             self._check_nodes(connection)
             with self._tracking() as tracker:
                 self.journal.write_settings(self.plan.settings)
@@ -94,28 +93,6 @@ class Execution:
                 stopped = self._run_trials(pending, design, tracker)
                 on_ray.close()  # an answer needs no workers, and Ray may be lost
                 return self._answer(tracker, stopped)
-
-    @contextlib.contextmanager
-    def _joined(self) -> Iterator[Connection]:
-        """Ray as a context, in which its own messages go to OUT/ray.log.
-
-        Raises: ClusterLost when Ray is lost while no trial runs.
-        """
-        from cluster import ClusterLost, disconnect, messages_to, watch
-
-        connection = self._connect()
-        say(connection.sentence)
-        with messages_to(self.journal.out / MESSAGES):
-            self.watch = watch(self.signals.abandon, LOST)
-            try:
-                with self.watch:
-                    yield connection
-            except KeyboardInterrupt:
-                if not self.watch.lost:
-                    raise
-                raise ClusterLost(f"{self.watch.lost}; run the same command again to continue") from None
-            finally:
-                disconnect()
 
     def _pending(self) -> list[Trial]:
         """The planned trials that have no row, or a row with status `error`."""
@@ -131,25 +108,6 @@ class Execution:
         """The tracker as a context; with `--offline`, one that sends nothing."""
         offline = self.options.offline
         return Tracking(Untracked(self.journal.out) if offline else Tracker(self.uri, self.journal.out))
-
-    def _connect(self) -> Connection:
-        """Check that MLflow can be used, and join or start Ray.
-
-        Raises: InputError when one of them cannot be used.
-        """
-        from cluster import connect
-
-        if self.options.offline:
-            return connect(self.address)
-        if self.address != "local" or not self.uri.startswith("sqlite"):
-            check(self.uri)
-            return connect(self.address)
-        # A new database and a local Ray cluster both start slowly: start them at the same time.
-        with ThreadPoolExecutor(1) as pool:
-            checked = pool.submit(check, self.uri)
-            connection = connect(self.address)
-        checked.result()
-        return connection
 
     def _check_nodes(self, connection: Connection) -> None:
         """Examine every node before the first trial, and print warnings.

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic
 
-from cluster.preflight import LOCAL_SECONDS, REMOTE_SECONDS
+from cluster import preflight
 from mim4dd.configuration import assignments
 from mim4dd.data import require_used
 from mim4dd.errors import InputError
 from mim4dd.methods.tails import TAILS
 from mim4dd.protocol import PROTOCOLS
-from mim4dd.registry import Knob, check_value
+from mim4dd.registry import Knob
 from mim4dd_cli.parsing import Parser
 from studies.engine.flags import F
 from studies.engine.tracking.server import shown
@@ -24,14 +24,12 @@ from studies.engine.tracking.server import shown
 WEEK = 7 * 24 * 3600.0
 # What a study's numbers may be: above these limits planning would not end, or no machine has as much.
 LIMITS = {
+    **preflight.LIMITS,
     "--ipc": Knob(low=1, high=10_000),
     "--split-seed": Knob(low=0, high=2**32 - 1),
-    "--cpus-per-trial": Knob(low=0.01, high=1_024),
-    "--gpus-per-trial": Knob(low=0, high=64),
     "--max-concurrent": Knob(low=0, high=100_000),
     "--checkpoint-seconds": Knob(above=0, high=WEEK),
     "--silence-limit": Knob(above=0, high=WEEK),
-    "--preflight-limit": Knob(above=0, high=WEEK),
 }
 MOST_SEEDS = 1_000
 SEEDS = re.compile(r"([0-9]{1,12})(?:-([0-9]{1,12}))?")
@@ -179,7 +177,7 @@ def _add_run_flags(parser: Parser) -> None:
         type=float,
         metavar="SECONDS",
         help="a node that does not answer for this long before the first trial is refused (default: "
-        f"{REMOTE_SECONDS:g}, on this machine {LOCAL_SECONDS:g})",
+        f"{preflight.REMOTE_SECONDS:g}, on this machine {preflight.LOCAL_SECONDS:g})",
     )
     add("--out", type=Path, help="study folder; an existing one is resumed (default: runs/STUDY-HASH)")
     add("--tracking-uri", help="of MLflow (default: $MLFLOW_TRACKING_URI, else mlflow.db in this folder)")
@@ -193,10 +191,7 @@ def _add_run_flags(parser: Parser) -> None:
 
 def _check(parsed: argparse.Namespace, flags: type[F]) -> None:
     """Raises: InputError for values that no study can use, and for flags that have no meaning here."""
-    for flag, declared in LIMITS.items():
-        value = getattr(parsed, flag.strip("-").replace("-", "_"), None)
-        if value is not None:
-            check_value(flag, declared, value)
+    preflight.require_within(LIMITS, parsed)
     if parsed.gpus_per_trial > 1 and parsed.gpus_per_trial % 1:
         raise InputError(f"--gpus-per-trial must be whole above 1, got {parsed.gpus_per_trial:g}")
     if parsed.offline and parsed.tracking_uri:

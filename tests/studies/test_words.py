@@ -123,7 +123,7 @@ def test_a_name_or_address_that_cannot_be_one(
         ("fidelity", ["--set", "temperature=3"], "unknown knob"),
         ("noisy_labels", ["--set", "seed=3"], "unknown knob 'seed'"),
         ("sensitivity", ["--set", "dataset=mnist"], "unknown knob 'dataset'"),
-        ("sensitivity", ["--classes-as", "zz"], "--classes-as says what a file or folder holds"),
+        ("sensitivity", ["--classes-as", "zz"], "unknown data set 'zz'"),
         ("sensitivity", ["--classes-as", "cifar10"], "--classes-as says what a file or folder holds"),
         ("sensitivity", ["--dataset", "npz:x.npz", "--classes-as", "cifar1"], "did you mean 'cifar10'"),
         ("sensitivity", ["--download"], "'digits' does not use it"),

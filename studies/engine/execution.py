@@ -90,9 +90,9 @@ class Execution:
             with self._tracking() as tracker:
                 self.journal.write_settings(self.plan.settings)
                 tracker.start()
-                stopped = self._run_trials(pending, design, tracker)
+                self._run_trials(pending, design, tracker)
                 on_ray.close()  # an answer needs no workers, and Ray may be lost
-                return self._answer(tracker, stopped)
+                return self._answer(tracker, self._interrupted())
 
     def _pending(self) -> list[Trial]:
         """The planned trials that have no row, or a row with status `error`."""
@@ -131,8 +131,8 @@ class Execution:
         if report.problems:
             raise InputError("; ".join(report.problems))
 
-    def _run_trials(self, pending: list[Trial], design: Design | None, tracker: Tracker | Untracked) -> str:
-        """Run the pending trials, then those that a search suggests; returns why it was interrupted, or ""."""
+    def _run_trials(self, pending: list[Trial], design: Design | None, tracker: Tracker | Untracked) -> None:
+        """Run the pending trials, then those that a search suggests, unless a signal or the loss of Ray ends it."""
         # A search suggests the default first, which is among the planned trials.
         suggested = design.settings * len(self.options.seeds) if design else 0
         progress = Progress(self.plan, self.journal.rows, suggested)
@@ -152,7 +152,6 @@ class Execution:
             if not self.watch.lost:
                 raise
         self.lost = self.watch.lost or self.lost
-        return self._interrupted() if self._missing() or self.settings_left else ""
 
     def _context(self) -> ExecutionContext:
         """The resources, inputs and actors that every trial needs on its worker."""
@@ -181,8 +180,12 @@ class Execution:
         return sum(trial.hash not in self.journal.rows for trial in self.plan.trials)
 
     def _interrupted(self) -> str:
+        """Why trials are left to run, "" if none are."""
+        if not self._missing() and not self.settings_left:
+            return ""
         left = f"{self._missing()} planned trials" if self._missing() else f"{self.settings_left} settings"
-        why = f"{self.lost} (its messages: {self.journal.out / MESSAGES});" if self.lost else "interrupted with"
+        log = self.journal.out / MESSAGES
+        why = f"{self.lost}{f' (its messages: {log})' if log.exists() else ''};" if self.lost else "interrupted with"
         return f"{why} {left} left to run; run the same command again to continue"
 
     def _reference(self, device: str) -> Any:

@@ -7,15 +7,23 @@ import logging
 import os
 import re
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster.authentication import authenticate, refusal, restore
 from cluster.packages import package_folders
 from mim4dd.errors import InputError
 
+if TYPE_CHECKING:
+    import psutil
+
+ADDRESS = "RAY_ADDRESS"
+# How often a local cluster is started: on a busy machine Ray gives up after a fixed 30 s.
+STARTS = 2
+SLOW_START = "timed out during startup"
 # The environment of every worker, on the nodes of a cluster too; a value that the user has set is kept.
 WORKERS = {
     # Idle OpenMP threads that spin take the cores from the other trials.
@@ -67,10 +75,14 @@ def resolve_address(address: str | None) -> str:
 
     Raises: InputError when it is none of local, auto and HOST:PORT.
     """
-    resolved = address or os.environ.get("RAY_ADDRESS") or "local"
+    source = "--address" if address else ADDRESS
+    resolved = address or os.environ.get(ADDRESS) or "local"
+    if resolved.startswith("ray://"):
+        raise InputError(f"{source} must be the HOST:PORT of `ray start --head`, not a Ray Client's, got {resolved!r}")
     host, _, port = resolved.rpartition(":")
-    if resolved not in ("local", "auto") and not (host and port.isdigit()):
-        raise InputError(f"--address must be local, auto or HOST:PORT, got '{resolved}'")
+    known = host and re.fullmatch("[0-9]{1,5}", port) and re.fullmatch(r"[\w.:\-\[\]]+", host)
+    if resolved not in ("local", "auto") and not (known and 0 < int(port) < 2**16):
+        raise InputError(f"{source} must be local, auto or HOST:PORT, got {resolved!r}")
     return resolved
 
 
@@ -89,9 +101,13 @@ def connect(address: str) -> Connection:
     with _captured_stderr() as read_stderr:
         try:
             if address == "local":
-                ray.init(address="local", include_dashboard=False, **quiet)
+                _start_here(quiet)
             else:
-                ray.init(address=_listening(address), runtime_env=_shipped_code(), **quiet)
+                with _empty_folder():
+                    ray.init(address=_listening(address), runtime_env=_shipped_code(), **quiet)
+        except InputError:
+            ray.shutdown()
+            raise
         except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
             ray.shutdown()
             raise InputError(_explain(address, f"{error} {read_stderr()}")) from error
@@ -108,6 +124,55 @@ def disconnect() -> None:
     restore()
 
 
+def _start_here(quiet: dict[str, Any]) -> None:
+    """Start a local cluster, once more if this machine is too busy for the first.
+
+    Raises: InputError when it is too busy twice.
+    """
+    import psutil
+    import ray
+    from ray.job_config import JobConfig
+
+    others = set(psutil.Process().children(recursive=True))
+    for _ in range(STARTS):
+        # Workers look for modules where this process does: Ray would put the working folder first, whatever it holds.
+        paths = [path for path in reversed(sys.path) if os.path.isdir(path)]
+        job = JobConfig(_client_job=True, _py_driver_sys_path=paths)
+        try:
+            ray.init(address="local", include_dashboard=False, job_config=job, **quiet)
+            return
+        except Exception as error:
+            if SLOW_START not in str(error):  # which Ray raises as a bare Exception
+                raise
+            ray.shutdown()
+            _end(set(psutil.Process().children(recursive=True)) - others)
+    raise InputError(
+        f"Ray did not start on this machine within 30 s, {STARTS} times: it is too busy or short of memory; end other "
+        "programs, then run the same command again"
+    )
+
+
+def _end(processes: set[psutil.Process]) -> None:
+    """Kill what a start that failed has left."""
+    import psutil
+
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+@contextlib.contextmanager
+def _empty_folder() -> Iterator[None]:
+    """Work in an empty folder: Ray has workers look for modules in this one, before those that it ships."""
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+
+
 def _listening(address: str) -> str:
     """Return HOST:PORT in Ray's form after checking that Ray answers there: Ray's own attempts last 41 seconds.
 
@@ -117,7 +182,7 @@ def _listening(address: str) -> str:
 
     canonical = services.canonicalize_bootstrap_address(address)
     if canonical is None:
-        raise InputError(f"--address auto needs a running cluster, RAY_ADDRESS is '{os.environ.get('RAY_ADDRESS')}'")
+        raise InputError(f"--address auto needs a running cluster, {ADDRESS} is '{os.environ.get(ADDRESS)}'")
     host, _, port = canonical.rpartition(":")
     where = canonical if address in ("auto", canonical) else f"{address} (for Ray {canonical})"
     try:
@@ -126,7 +191,7 @@ def _listening(address: str) -> str:
     except (OSError, OverflowError) as error:
         raise InputError(f"no Ray cluster answers at {where}: {error}; start one with `ray start --head`") from error
     if not speaks:
-        raise InputError(f"the server at {where} is not a Ray cluster; --address needs the port of `ray start --head`")
+        raise InputError(f"the server at {where} is not a Ray cluster; the port must be that of `ray start --head`")
     return canonical
 
 
@@ -169,7 +234,7 @@ def _explain(address: str, output: str) -> str:
         there, here = (f"Ray {ray} on Python {python}" for ray, python in versions)
         return f"the cluster at {address} runs {there}, this process {here}; they must be the same"
     if "Could not find any running" in text:
-        return f"no Ray cluster runs on this machine for --address {address}; start one with `ray start --head`"
+        return f"no Ray cluster runs on this machine for the address '{address}'; start one with `ray start --head`"
     if "uthentication token" in text or "AuthToken" in text:
         return f"the Ray cluster at {address} refused this process: {refusal()}"
     if "No node info" in text or "node IP" in text:

@@ -10,18 +10,27 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cluster.connect import Connection, connect, disconnect, resolve_address
 from cluster.nodes import ABSENT, LIBRARIES, DataSpec, Node, probe
+from cluster.packages import require_installed
+from mim4dd.registry import Knob, Scalar, check_value
 from mim4dd_cli.command import exit_status
 from mim4dd_cli.parsing import Parser
 
-ANSWER_SECONDS = 30.0
+# How long a node may take to answer: a local one starts its workers beside whatever else this machine does.
+REMOTE_SECONDS, LOCAL_SECONDS = 30.0, 300.0
 CLOCK_SECONDS = 5.0
+# What a command line may ask for, here and in a study.
+LIMITS = {
+    "--cpus-per-trial": Knob(low=0.01, high=1_024),
+    "--gpus-per-trial": Knob(low=0, high=64),
+    "--preflight-limit": Knob(above=0, high=7 * 24 * 3_600),
+}
 LITTLE_MEMORY = 2.0  # GiB for each trial at once; a worker that has imported torch holds 0.7
 
 
@@ -58,8 +67,12 @@ def examine(
     gpus: float = 0.0,
     out: Path | None = None,
     data: DataSpec | None = None,
+    seconds: float | None = None,
 ) -> PreflightReport:
-    """Probe every node of the cluster that this process has joined, all at once."""
+    """Probe every node of the cluster that this process has joined, all at once.
+
+    seconds: how long a node may take to answer; None for LOCAL_SECONDS on this machine, REMOTE_SECONDS elsewhere.
+    """
     import ray
 
     here = probe(None, data)
@@ -67,7 +80,8 @@ def examine(
     try:
         # A node reads what it has; only the driver downloads.
         local_data = replace(data, download=False) if data else None
-        nodes = _probed([node for node in ray.nodes() if node["Alive"]], token, local_data)
+        limit = seconds or (LOCAL_SECONDS if connection.address == "local" else REMOTE_SECONDS)
+        nodes = _probed([node for node in ray.nodes() if node["Alive"]], token, local_data, limit)
     finally:
         if token is not None:
             token.unlink(missing_ok=True)
@@ -131,8 +145,10 @@ def _token(out: Path | None) -> tuple[Path | None, str]:
     return path, ""
 
 
-def _probed(alive: Sequence[dict[str, Any]], token: Path | None, data: DataSpec | None) -> tuple[Node, ...]:
-    """Probe all nodes at once; returns their answers in order."""
+def _probed(
+    alive: Sequence[dict[str, Any]], token: Path | None, data: DataSpec | None, seconds: float
+) -> tuple[Node, ...]:
+    """Probe all nodes at once, for so many seconds; returns their answers in order."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -143,14 +159,14 @@ def _probed(alive: Sequence[dict[str, Any]], token: Path | None, data: DataSpec 
         ref = work.options(num_cpus=0, scheduling_strategy=affinity, max_retries=1).remote(token, data)
         pending[ref] = node["NodeID"]
     answers: dict[str, Node] = {}
-    waiting, deadline = list(pending), time.monotonic() + ANSWER_SECONDS
+    waiting, deadline = list(pending), time.monotonic() + seconds
     while waiting and (left := deadline - time.monotonic()) > 0:
         done, waiting = ray.wait(waiting, timeout=left)
         for ref in done:
             answers[pending[ref]] = _answer(ref)
     for ref in waiting:
         ray.cancel(ref)
-    return tuple(_completed(node, answers.get(node["NodeID"])) for node in alive)
+    return tuple(_completed(node, answers.get(node["NodeID"]), seconds) for node in alive)
 
 
 def _answer(ref: Any) -> Node:
@@ -165,11 +181,13 @@ def _answer(ref: Any) -> Node:
     return replace(answer, clock=answer.clock - time.time())
 
 
-def _completed(node: dict[str, Any], answer: Node | None) -> Node:
-    """Complete a node's answer with what Ray knows of the node."""
+def _completed(node: dict[str, Any], answer: Node | None, seconds: float) -> Node:
+    """Complete a node's answer with what Ray knows of the node. seconds: how long it was waited for."""
     host, address, resources = node["NodeManagerHostname"], node["NodeManagerAddress"], node["Resources"]
     if answer is None:
-        return Node(host, address, failure=f"did not answer within {ANSWER_SECONDS:.0f} s")
+        return Node(
+            host, address, failure=f"did not answer within {seconds:g} s; raise --preflight-limit if it is busy"
+        )
     if answer.failure:
         return replace(answer, host=host, address=address)
     # The memory that Ray measured at its start respects a container's limit, the free memory does not.
@@ -178,6 +196,17 @@ def _completed(node: dict[str, Any], answer: Node | None) -> Node:
     return replace(
         answer, address=address, cpus=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0), memory=memory
     )
+
+
+def require_within(limits: Mapping[str, Knob], arguments: argparse.Namespace) -> None:
+    """Require that each number of a command line is inside its limits, by flag.
+
+    Raises: KnobError.
+    """
+    for flag, declared in limits.items():
+        value: Scalar | None = getattr(arguments, flag.strip("-").replace("-", "_"), None)
+        if value is not None:
+            check_value(flag, declared, value)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -190,11 +219,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--nodes", type=int, default=1, help="the least number of nodes (default: 1)")
     parser.add_argument("--cpus-per-trial", type=float, default=1.0, help="as for studies (default: 1)")
     parser.add_argument("--gpus-per-trial", type=float, default=0.0, help="as for studies (default: 0)")
+    parser.add_argument("--preflight-limit", type=float, metavar="SECONDS", help="as for studies")
     return exit_status(lambda: _examined(parser.parse_args(argv)))
 
 
 def _examined(arguments: argparse.Namespace) -> int:
     """Join the cluster, examine it and print what was found; returns the exit status."""
+    require_installed()
+    require_within(LIMITS, arguments)
     connection = connect(resolve_address(arguments.address))
     try:
         data = None
@@ -203,7 +235,8 @@ def _examined(arguments: argparse.Namespace) -> int:
             data = DataSpec(arguments.dataset, root, arguments.download)
         out = arguments.out.absolute() if arguments.out else None
         cpus, gpus = arguments.cpus_per_trial, arguments.gpus_per_trial
-        report = examine(connection, cpus=cpus, gpus=gpus, out=out, data=data)
+        limit = arguments.preflight_limit
+        report = examine(connection, cpus=cpus, gpus=gpus, out=out, data=data, seconds=limit)
     finally:
         disconnect()
     print(f"{connection.sentence}\n\n{report.table()}\n")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from mim4dd.errors import DataError
+from mim4dd.errors import DataError, InputError
 
 KINDS = {
     stat.S_IFDIR: "a folder",
@@ -31,10 +31,10 @@ def unprintable(letter: str) -> bool:
     return unicodedata.category(letter) in ("Cc", "Cs")
 
 
-def require_printable(name: str) -> None:
-    """Raises: DataError for a name that results, which are text, cannot hold."""
-    if any(unprintable(letter) for letter in name):
-        raise DataError(f"a name that results hold must be printable UTF-8, got '{shown(name)}'; rename it")
+def require_printable(text: str, what: str = "a name that results hold") -> None:
+    """Raises: InputError for a text that cannot be shown or stored: control characters, bytes that are no UTF-8."""
+    if any(unprintable(letter) for letter in text):
+        raise InputError(f"{what} must be printable UTF-8, got '{shown(text)}'")
 
 
 @contextmanager

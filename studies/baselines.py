@@ -14,6 +14,10 @@ with their critical difference: each `--add-study OUT` adds a finished study as 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # this checkout's packages come before others of their names
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from studies.answers.baselines.flags import BaselinesFlags
 from studies.answers.baselines.plan import plan_baselines

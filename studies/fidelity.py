@@ -12,6 +12,10 @@ accuracy, ours with its interval over synthetic sets, time and memory, and accur
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # this checkout's packages come before others of their names
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from studies.answers.comparing.plan import shared_configuration
 from studies.answers.fidelity.flags import FidelityFlags

@@ -17,6 +17,10 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from pathlib import Path
+
+if __name__ == "__main__":  # this checkout's packages come before others of their names
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from studies.answers.stress.flags import SuiteFlags
 from studies.answers.stress.plan import Sweep, plan_stress

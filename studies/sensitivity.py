@@ -16,6 +16,10 @@ settings and more it has the importance of each knob with a noise floor, respons
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # this checkout's packages come before others of their names
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from studies.answers.sensitivity.flags import DesignFlags
 from studies.answers.sensitivity.plan import plan_sensitivity

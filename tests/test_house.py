@@ -65,7 +65,10 @@ MAY_IMPORT = {
     "mim4dd_cli": ["mim4dd", "mim4dd_cli", "perturbations"],
     "perturbations": [*BASICS, "perturbations"],
     "cluster": [*BASICS, *COMMANDS, "mim4dd.data", "cluster"],
-    "studies": ["studies.answers", "studies.engine.command", "studies.engine.configuring", "studies.engine.study"],
+    "studies": [
+        *("studies.answers", "studies.engine.command", "studies.engine.configuring", "studies.engine.study"),
+        "studies.engine.door",
+    ],
     "studies/engine": ["mim4dd", *COMMANDS, "perturbations", "cluster", "studies.engine"],
     "studies/engine/statistics": ["mim4dd.seeding", "studies.engine.statistics"],
     "studies/engine/failures": [
@@ -73,11 +76,12 @@ MAY_IMPORT = {
         "studies.engine.wording",
     ],
     "studies/engine/tracking": [
-        *(*COMMANDS, "mim4dd.durable", "mim4dd.errors", "mim4dd.methods", "mim4dd.registry", "studies.engine.tracking"),
+        *(*COMMANDS, "studies.engine.tracking"),
+        *(f"mim4dd.{name}" for name in ("durable", "errors", "files", "methods", "registry")),
         *(f"studies.engine.{name}" for name in ("arms", "folder", "reading", "rows", "wording")),
     ],
     "studies/engine/tuning": [
-        *("mim4dd", "perturbations", "studies.engine.tuning"),
+        *("cluster", "mim4dd", "perturbations", "studies.engine.tuning"),
         *(f"studies.engine.{name}" for name in ("design", "journal", "running", "space", "trial")),
     ],
     "studies/answers": [

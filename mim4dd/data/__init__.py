@@ -4,7 +4,7 @@ from mim4dd.data.catalogue import DATASETS, Contents, DataSet
 from mim4dd.data.cuts import cut
 from mim4dd.data.digits import Digits
 from mim4dd.data.folder import Folder
-from mim4dd.data.loading import load, located, source_digest
+from mim4dd.data.loading import load, located, require_used, source_digest
 from mim4dd.data.npz import Npz
 from mim4dd.data.published import CIFAR10, CIFAR100, MNIST, SVHN, FashionMNIST
 from mim4dd.data.standard import channel_statistics, standardise
@@ -25,6 +25,7 @@ __all__ = [
     "cut",
     "load",
     "located",
+    "require_used",
     "source_digest",
     "standardise",
 ]

@@ -30,11 +30,13 @@ class DataSet(Protocol):
     """A source of labelled images, and what each has in common.
 
     `where` is the data root for a named set, and the file or folder itself for a set that `takes_path`.
+    in_root: whether it lies in the data root, where it can be downloaded to; no other set reads these arguments.
     validation_rate: the fraction of the images outside the test set that validation is cut from. `load` resizes what
     `read` returns to `size`.
     """
 
     takes_path: ClassVar[bool] = False
+    in_root: ClassVar[bool] = False
     validation_rate: ClassVar[float] = 0.1
     size: int = knob(0, low=0, high=LARGEST_SIZE, help=SIZE_HELP, tacit=True)
 

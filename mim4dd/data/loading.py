@@ -12,10 +12,13 @@ from mim4dd.data.catalogue import DATASETS
 from mim4dd.data.cuts import cut
 from mim4dd.data.overlap import overlap_notes
 from mim4dd.data.resizing import resized
-from mim4dd.errors import DataError
+from mim4dd.errors import DataError, InputError
 from mim4dd.files import require_printable
 from mim4dd.records import ImageData, Splits
 from mim4dd.registry import Scalar, unknown
+
+# The environment variable of the data root.
+ROOT = "MIM4DD_DATA"
 
 
 def load(
@@ -37,10 +40,17 @@ def load(
     Units: data_root holds the named sets; by default $MIM4DD_DATA, otherwise ./data.
     Raises: UnknownNameError for a name or knob that does not exist; DataError when the data cannot be used.
     """
+    require_used(spec, data_root=data_root, download=download, classes_as=classes_as)
     kind, where, name = _parse(spec, data_root)
     dataset = DATASETS.build(kind, knobs)
+    try:
+        with within_capacity(name):
+            contents = dataset.read(where, download=download)
+    except DataError as error:
+        if dataset.in_root and not data_root and ROOT in os.environ:
+            raise DataError(f"{error} (the data root is {ROOT}'s)") from error
+        raise
     with within_capacity(name):
-        contents = dataset.read(where, download=download)
         whole, test = (resized(part, dataset.size) for part in (contents.train, contents.test))
         if len(whole.classes) < 2:
             raise DataError(f"{name} must have at least two classes, got {', '.join(whole.classes)}")
@@ -52,11 +62,26 @@ def load(
         return Splits(name, train, validation, test, (*contents.notes, *overlap_notes(whole, test)))
 
 
+def require_used(spec: str, *, data_root: Path | str | None, download: bool, classes_as: str) -> None:
+    """Require that the data set reads what is given with it, without reading the data.
+
+    Raises: InputError for a data root, a download or `classes_as` that this data set has no use for;
+    UnknownNameError for a name that does not exist.
+    """
+    dataset = DATASETS.get(spec.partition(":")[0])
+    for flag, given in (("--data-root", data_root), ("--download", download)):
+        if given and not dataset.in_root:
+            others = ", ".join(name for name in DATASETS.names() if DATASETS.get(name).in_root)
+            raise InputError(f"{flag} is for {others}; '{spec}' does not use it: leave it out")
+    named = [name for name in DATASETS.names() if not DATASETS.get(name).takes_path]
+    if classes_as and classes_as not in named:
+        raise unknown("data set", classes_as, named)
+    if classes_as and not dataset.takes_path:
+        raise InputError(f"--classes-as says what a file or folder holds; '{spec}' is a named set: leave it out")
+
+
 def _published(part: ImageData, name: str, split: str) -> str:
     """The `source` of a named set's images."""
-    if name not in DATASETS or DATASETS.get(name).takes_path:
-        named = [known for known in DATASETS.names() if not DATASETS.get(known).takes_path]
-        raise unknown("data set", name, named)
     wanted = 100 if name == "cifar100" else 10
     if len(part.classes) != wanted:
         raise DataError(f"--classes-as {name} needs {wanted} classes, {part.source} has {len(part.classes)}")
@@ -99,7 +124,7 @@ def _parse(spec: str, data_root: Path | str | None) -> tuple[str, Path, str]:
 
 
 def _root(data_root: Path | str | None) -> Path:
-    return _absolute(data_root or os.environ.get("MIM4DD_DATA") or "data")
+    return _absolute(data_root or os.environ.get(ROOT) or "data")
 
 
 def _absolute(path: Path | str) -> Path:

@@ -7,7 +7,7 @@ import pickle
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ IDX = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("i
 class MNIST(DataSet):
     """Handwritten digits, grey 28x28: 60,000 and 10,000. Source: LeCun et al. 1998."""
 
+    in_root: ClassVar[bool] = True
+
     def read(self, where: Path, *, download: bool = False) -> Contents:
         return _read("mnist", "MNIST", [f"MNIST/raw/{file}" for file in IDX], where, download, DIGITS)
 
@@ -36,6 +38,8 @@ class MNIST(DataSet):
 @dataclass(frozen=True, kw_only=True)
 class FashionMNIST(DataSet):
     """Articles of clothing, grey 28x28: 60,000 and 10,000. Source: Xiao et al. 2017."""
+
+    in_root: ClassVar[bool] = True
 
     def read(self, where: Path, *, download: bool = False) -> Contents:
         return _read("fashion_mnist", "FashionMNIST", [f"FashionMNIST/raw/{file}" for file in IDX], where, download)
@@ -46,6 +50,8 @@ class FashionMNIST(DataSet):
 class SVHN(DataSet):
     """House numbers, RGB 32x32: 73,257 and 26,032, without the extra part. Source: Netzer et al. 2011."""
 
+    in_root: ClassVar[bool] = True
+
     def read(self, where: Path, *, download: bool = False) -> Contents:
         return _read("svhn", "SVHN", ["train_32x32.mat", "test_32x32.mat"], where, download, DIGITS)
 
@@ -54,6 +60,8 @@ class SVHN(DataSet):
 @dataclass(frozen=True, kw_only=True)
 class CIFAR10(DataSet):
     """Small photographs, RGB 32x32: 50,000 and 10,000 in 10 classes. Source: Krizhevsky 2009."""
+
+    in_root: ClassVar[bool] = True
 
     def read(self, where: Path, *, download: bool = False) -> Contents:
         names = [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch", "batches.meta"]
@@ -64,6 +72,8 @@ class CIFAR10(DataSet):
 @dataclass(frozen=True, kw_only=True)
 class CIFAR100(DataSet):
     """Small photographs, RGB 32x32: 50,000 and 10,000 in 100 classes. Source: Krizhevsky 2009."""
+
+    in_root: ClassVar[bool] = True
 
     def read(self, where: Path, *, download: bool = False) -> Contents:
         files = [f"cifar-100-python/{name}" for name in ("train", "test", "meta")]

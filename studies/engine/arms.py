@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
 
+from mim4dd.errors import InputError
 from mim4dd.registry import Flat, Scalar
 from studies.engine.names import PLACEBOS, arm_name
 from studies.engine.reading import checked
 from studies.engine.trial import Trial
 
+# About as many rows have been written and answered (`make scale`: 5,000).
+MOST_TRIALS = 20_000
 FLOOR, CEILING, TERM = "random", "full", "mim"
 # The MI term as a suite compares it: its gradient as large as its base's, whatever the scale of the base's loss.
 EQUAL_STRENGTH: Flat = {"method.balance": "gradnorm", "method.weight": 1.0}
@@ -256,7 +260,11 @@ class Planned:
 def cross(
     planned: Sequence[Planned], factors: Sequence[Factor], seeds: Sequence[int]
 ) -> tuple[tuple[Setting, ...], tuple[Trial, ...]]:
-    """Every arm at every combination of levels for every seed; a trial that several settings share is listed once."""
+    """Every arm at every combination of levels for every seed; a trial that several settings share is listed once.
+
+    Raises: InputError for more than MOST_TRIALS.
+    """
+    require_few(math.prod(len(factor.levels) for factor in factors) * len(planned) * len(seeds))
     settings: list[Setting] = []
     trials: dict[str, Trial] = {}
     for levels in combinations(factors):
@@ -270,6 +278,12 @@ def cross(
             settings.append(Setting(len(settings), item.arm, labels, hashes, item.dummy))
             trials |= {trial.hash: trial for trial in arm_trials}
     return tuple(settings), tuple(trials.values())
+
+
+def require_few(trials: int) -> None:
+    """Raises: InputError for more trials than a study may have."""
+    if trials > MOST_TRIALS:
+        raise InputError(f"a study must have at most {MOST_TRIALS:,} trials, got about {trials:,}; ask for fewer")
 
 
 def combinations(factors: Sequence[Factor]) -> Iterator[dict[str, Level]]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cluster import resolve_address
+from cluster import ClusterLost, resolve_address
 from mim4dd.data import load
+from mim4dd.errors import InputError
 from mim4dd.records import Splits
 from mim4dd_cli.command import exit_status
 from studies.engine.flags import F
@@ -16,6 +17,7 @@ from studies.engine.journal import Journal
 from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import Options, parse_options
 from studies.engine.plan import Plan
+from studies.engine.signals import LOST
 from studies.engine.study import Study
 from studies.engine.tracking import address
 from studies.engine.tracking.server import shown
@@ -24,14 +26,20 @@ from studies.engine.tracking.server import shown
 def main(study: Study[F], arguments: Sequence[str] | None = None) -> int:
     """Run a study from its command line.
 
-    Returns: the exit status: 0 when complete, 2 for bad input, 1 when the study folder cannot be written, 130 after
-    Ctrl-C, 143 after SIGTERM.
+    Returns: the exit status: 0 when complete, 2 for bad input, 1 when the study folder cannot be written, 5 when trials
+    ended in errors, 6 when Ray was lost, 130 after Ctrl-C, 143 after SIGTERM.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    return exit_status(
-        lambda: run(study, parse_options(study.description, study.script, study.flags, arguments)),
-        interrupted="interrupted; run the same command again to continue: finished trials are kept",
-    )
+
+    def work() -> int:
+        try:
+            return run(study, parse_options(study.description, study.script, study.flags, arguments))
+        except ClusterLost as error:
+            print(f"error: {error}", file=sys.stderr)
+            return LOST
+
+    kept = "interrupted; run the same command again to continue: finished trials are kept"
+    return exit_status(work, interrupted=kept)
 
 
 def run(study: Study[F], options: Options[F]) -> int:
@@ -40,8 +48,11 @@ def run(study: Study[F], options: Options[F]) -> int:
     Raises: InputError, before any trial starts, for a flag, data set, folder, cluster or server that cannot be used.
     """
     cluster_address = resolve_address(options.address)
+    uri = "" if options.offline else address(options.tracking_uri)
     configuration = configuration_of(study, options)
     plan = study.plan(options, configuration)
+    if options.selection == "noisy" and not any(condition.noisy for condition in plan.conditions):
+        raise InputError("--selection noisy needs label noise in the training data, and no condition here has any")
     metadata = study_metadata(study, options, configuration, plan)
     out = options.out or Path.cwd() / "runs" / f"{study.name}-{metadata['hash']}"
     if options.dry_run:
@@ -49,7 +60,6 @@ def run(study: Study[F], options: Options[F]) -> int:
 
         print(describe(plan, options, out))
         return 0
-    uri = address(options.tracking_uri)
     from studies.engine.execution import Execution
     from studies.engine.progress import say
 

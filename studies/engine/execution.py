@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,13 @@ from mim4dd.errors import InputError, StorageError
 from mim4dd.records import Splits
 from studies.engine.dashboard import LiveDesign
 from studies.engine.design import Design
+from studies.engine.joining import MESSAGES, joined
 from studies.engine.journal import REMOVED, Journal, described
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.progress import Progress, say
 from studies.engine.runner import Callback, Runner
-from studies.engine.signals import Signals
+from studies.engine.signals import LOST, WITH_ERRORS, Signals
 from studies.engine.study import Study
 from studies.engine.tracking import Tracker, Untracked, check
 from studies.engine.trial import Inputs, Trial
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 class Execution:
     """Executes a study whose OUT is locked: joins a cluster, runs and tracks trials, writes the answer.
 
-    uri: of the MLflow server; address: of the Ray cluster.
+    uri: of the MLflow server, "" for none; address: of the Ray cluster.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Execution:
         self.study, self.options, self.plan = study, options, plan
         self.splits, self.journal, self.uri, self.address = splits, journal, uri, address
         self.settings_left = 0  # that a search has not tried yet
+        self.lost = ""  # why Ray can be used no longer
         self.signals = Signals()
 
     def run(self) -> int:
         """Run the trials that have no row, then write the answer.
 
-        Returns: the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM.
+        Returns: the exit status: 0, WITH_ERRORS when trials ended in errors, LOST when Ray was lost, 130 after Ctrl-C,
+        143 after SIGTERM.
         Raises: StorageError when OUT cannot be written.
         """
         try:
@@ -81,17 +84,16 @@ class Execution:
             with self._tracking() as tracker:
                 tracker.start()
                 return self._answer(tracker, "")
-        from cluster import disconnect
-
-        connection = self._connect()
-        try:
+        with contextlib.ExitStack() as on_ray:
+            ray = joined(self.address, self.uri, self.journal.out, self.signals)
+            connection, self.watch = on_ray.enter_context(ray)
             say(connection.sentence)
             self._check_nodes(connection)
             with self._tracking() as tracker:
                 tracker.start()
-                return self._answer(tracker, self._run_trials(pending, design, tracker))
-        finally:
-            disconnect()
+                self._run_trials(pending, design, tracker)
+                on_ray.close()  # an answer needs no workers, and Ray may be lost
+                return self._answer(tracker, self._interrupted())
 
     def _pending(self) -> list[Trial]:
         """The planned trials that have no row, or a row with status `error`."""
@@ -108,25 +110,6 @@ class Execution:
         offline = self.options.offline
         return Tracking(Untracked(self.journal.out) if offline else Tracker(self.uri, self.journal.out))
 
-    def _connect(self) -> Connection:
-        """Check that MLflow can be used, and join or start Ray.
-
-        Raises: InputError when one of them cannot be used.
-        """
-        from cluster import connect
-
-        if self.options.offline:
-            return connect(self.address)
-        if self.address != "local" or not self.uri.startswith("sqlite"):
-            check(self.uri)
-            return connect(self.address)
-        # A new database and a local Ray cluster both start slowly: start them at the same time.
-        with ThreadPoolExecutor(1) as pool:
-            checked = pool.submit(check, self.uri)
-            connection = connect(self.address)
-        checked.result()
-        return connection
-
     def _check_nodes(self, connection: Connection) -> None:
         """Examine every node before the first trial, and print warnings.
 
@@ -135,7 +118,13 @@ class Execution:
         from cluster.preflight import examine
 
         options = self.options
-        report = examine(connection, cpus=options.cpus_per_trial, gpus=options.gpus_per_trial, out=self.journal.out)
+        report = examine(
+            connection,
+            cpus=options.cpus_per_trial,
+            gpus=options.gpus_per_trial,
+            out=self.journal.out,
+            seconds=options.preflight_seconds,
+        )
         if report.problems or (report.warnings and connection.address != "local"):
             say(report.table())
         for warning in report.warnings:
@@ -143,19 +132,27 @@ class Execution:
         if report.problems:
             raise InputError("; ".join(report.problems))
 
-    def _run_trials(self, pending: list[Trial], design: Design | None, tracker: Tracker | Untracked) -> str:
-        """Run the pending trials, then those that a search suggests; returns why it was interrupted, or ""."""
+    def _run_trials(self, pending: list[Trial], design: Design | None, tracker: Tracker | Untracked) -> None:
+        """Run the pending trials, then those that a search suggests, unless a signal or the loss of Ray ends it."""
         # A search suggests the default first, which is among the planned trials.
         suggested = design.settings * len(self.options.seeds) if design else 0
         progress = Progress(self.plan, self.journal.rows, suggested)
         callbacks: list[Callback] = [progress.add, tracker.trial]
         if design is None:
             callbacks.append(self._live_design().add)
-        with self.signals as signals:
-            runner = Runner(self._context(), self.journal, callbacks, lambda: bool(signals.received))
-            if runner.run(pending) and design:
-                self._search(design, runner)
-        return self._interrupted() if self._missing() or self.settings_left else ""
+        from cluster import ClusterLost
+
+        try:
+            with self.signals as signals:
+                runner = Runner(self._context(), self.journal, callbacks, progress.lost, lambda: bool(signals.received))
+                if runner.run(pending) and design:
+                    self._search(design, runner)
+        except ClusterLost as error:
+            self.lost = str(error)
+        except KeyboardInterrupt:
+            if not self.watch.lost:
+                raise
+        self.lost = self.watch.lost or self.lost
 
     def _live_design(self) -> LiveDesign:
         return LiveDesign(self.journal.out, self.study.name, self.plan, self.journal.rows)
@@ -187,8 +184,13 @@ class Execution:
         return sum(trial.hash not in self.journal.rows for trial in self.plan.trials)
 
     def _interrupted(self) -> str:
+        """Why trials are left to run, "" if none are."""
+        if not self._missing() and not self.settings_left:
+            return ""
         left = f"{self._missing()} planned trials" if self._missing() else f"{self.settings_left} settings"
-        return f"interrupted with {left} left to run; run the same command again to continue"
+        log = self.journal.out / MESSAGES
+        why = f"{self.lost}{f' (its messages: {log})' if log.exists() else ''};" if self.lost else "interrupted with"
+        return f"{why} {left} left to run; run the same command again to continue"
 
     def _reference(self, device: str) -> Any:
         """The reference network, which measures information: read from OUT, or trained on a worker and saved there."""
@@ -224,7 +226,11 @@ class Execution:
         self._print_answer(answer, tracker.where())
         if interrupted:
             say(interrupted)
-        return 128 + (self.signals.received or signal.SIGINT) if interrupted else 0
+            return LOST if self.lost else 128 + (self.signals.received or signal.SIGINT)
+        errors = folder.status().get("error", 0)
+        if errors:
+            say(f"{errors} of {len(folder.planned)} planned trials ended in an error; the same command runs them again")
+        return WITH_ERRORS if errors else 0
 
     def _print_answer(self, answer: Answer, mlflow_hint: str) -> None:
         """Print the answer's sentences and the paths of its report. mlflow_hint: how to open its runs, or ""."""

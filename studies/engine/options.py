@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic
 
+from cluster import preflight
 from mim4dd.configuration import assignments
+from mim4dd.data import require_used
 from mim4dd.errors import InputError
 from mim4dd.methods.tails import TAILS
 from mim4dd.protocol import PROTOCOLS
+from mim4dd.registry import Knob
 from mim4dd_cli.parsing import Parser
 from studies.engine.flags import F
 from studies.engine.tracking.server import shown
+
+WEEK = 7 * 24 * 3600.0
+# What a study's numbers may be: above these limits planning would not end, or no machine has as much.
+LIMITS = {
+    **preflight.LIMITS,
+    "--ipc": Knob(low=1, high=10_000),
+    "--split-seed": Knob(low=0, high=2**32 - 1),
+    "--max-concurrent": Knob(low=0, high=100_000),
+    "--checkpoint-seconds": Knob(above=0, high=WEEK),
+    "--silence-limit": Knob(above=0, high=WEEK),
+}
+MOST_SEEDS = 1_000
+SEEDS = re.compile(r"([0-9]{1,12})(?:-([0-9]{1,12}))?")
 
 
 @dataclass(frozen=True)
@@ -42,6 +59,7 @@ class Options(Generic[F]):
     max_concurrent: int
     checkpoint_seconds: float
     silence_seconds: float
+    preflight_seconds: float | None
     offline: bool
     out: Path | None
     tracking_uri: str | None
@@ -57,11 +75,11 @@ def parse_options(description: str, script: str, flags: type[F], arguments: Sequ
     parser = Parser(
         prog=f"python {script}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    _add_study_flags(parser, flags.seeds)
+    _add_study_flags(parser, flags)
     flags.add_to(parser)
     _add_run_flags(parser)
     parsed = parser.parse_args(arguments)
-    _check(parsed)
+    _check(parsed, flags)
     own = flags.parse(parsed)
     return Options(
         flags=own,
@@ -71,7 +89,7 @@ def parse_options(description: str, script: str, flags: type[F], arguments: Sequ
         download=parsed.download,
         classes_as=parsed.classes_as,
         ipc=parsed.ipc,
-        base=parsed.base,
+        base=parsed.base or "dm",
         seeds=parse_seeds(parsed.seeds or flags.seeds[parsed.quick]),
         split_seed=parsed.split_seed,
         protocol="quick" if parsed.quick else parsed.protocol or ("digits" if parsed.dataset == "digits" else "paper"),
@@ -84,6 +102,7 @@ def parse_options(description: str, script: str, flags: type[F], arguments: Sequ
         max_concurrent=parsed.max_concurrent,
         checkpoint_seconds=parsed.checkpoint_seconds,
         silence_seconds=parsed.silence_limit,
+        preflight_seconds=parsed.preflight_limit,
         offline=parsed.offline,
         out=parsed.out.absolute() if parsed.out else None,
         tracking_uri=parsed.tracking_uri,
@@ -92,8 +111,8 @@ def parse_options(description: str, script: str, flags: type[F], arguments: Sequ
     )
 
 
-def _add_study_flags(parser: Parser, seeds: tuple[str, str]) -> None:
-    """Add the flags that decide the trials. seeds: the default of --seeds, without and with --quick."""
+def _add_study_flags(parser: Parser, flags: type[F]) -> None:
+    """Add the flags that decide the trials. flags: the class of the study's own, for what depends on the study."""
     group = parser.add_argument_group("what is studied")
     add = group.add_argument
     add(
@@ -105,7 +124,7 @@ def _add_study_flags(parser: Parser, seeds: tuple[str, str]) -> None:
     add("--download", action="store_true", help="download a named data set that is missing")
     add("--classes-as", default="", help="the named set whose images a file or folder holds, e.g. cifar10")
     add("--ipc", type=int, default=1, help="synthetic images per class (default: 1)")
-    add("--base", default="dm", help="the method that the MI term is added to (default: dm)")
+    add("--base", help="the method that the MI term is added to (default: dm)" if flags.one_base else argparse.SUPPRESS)
     add("--protocol", help=f"named defaults: {', '.join(PROTOCOLS)} (default: digits for digits, else paper)")
     add(
         "--set",
@@ -115,7 +134,7 @@ def _add_study_flags(parser: Parser, seeds: tuple[str, str]) -> None:
         dest="assigned",
         help="fix a knob, e.g. temperature=0.5 (see `mim4dd list methods`)",
     )
-    add("--seeds", help=f"synthetic sets, as 0-4 or 0,1,2 (default: {seeds[0]}; quick: {seeds[1]})")
+    add("--seeds", help=f"synthetic sets, as 0-4 or 0,1,2 (default: {flags.seeds[0]}; quick: {flags.seeds[1]})")
     add("--split-seed", type=int, default=0, help="seed of the split into training and validation images (default: 0)")
     add("--quick", action="store_true", help="a short run: protocol quick, few settings and seeds")
     add(
@@ -153,6 +172,13 @@ def _add_run_flags(parser: Parser) -> None:
         metavar="SECONDS",
         help="a trial without a heartbeat for this long is ended and started on another worker (default: 600)",
     )
+    add(
+        "--preflight-limit",
+        type=float,
+        metavar="SECONDS",
+        help="a node that does not answer for this long before the first trial is refused (default: "
+        f"{preflight.REMOTE_SECONDS:g}, on this machine {preflight.LOCAL_SECONDS:g})",
+    )
     add("--out", type=Path, help="study folder; an existing one is resumed (default: runs/STUDY-HASH)")
     add("--tracking-uri", help="of MLflow (default: $MLFLOW_TRACKING_URI, else mlflow.db in this folder)")
     add(
@@ -163,31 +189,47 @@ def _add_run_flags(parser: Parser) -> None:
     add("--dry-run", action="store_true", help="print the trials and an estimate of the time, run nothing")
 
 
-def _check(parsed: argparse.Namespace) -> None:
-    """Raises: InputError for values that no study can use."""
-    if parsed.cpus_per_trial <= 0 or parsed.gpus_per_trial < 0 or parsed.max_concurrent < 0:
-        raise InputError("--cpus-per-trial must be above 0, --gpus-per-trial and --max-concurrent at least 0")
-    if parsed.checkpoint_seconds <= 0 or parsed.silence_limit <= 0:
-        raise InputError("--checkpoint-seconds and --silence-limit must be above 0")
+def _check(parsed: argparse.Namespace, flags: type[F]) -> None:
+    """Raises: InputError for values that no study can use, and for flags that have no meaning here."""
+    preflight.require_within(LIMITS, parsed)
+    if parsed.gpus_per_trial > 1 and parsed.gpus_per_trial % 1:
+        raise InputError(f"--gpus-per-trial must be whole above 1, got {parsed.gpus_per_trial:g}")
     if parsed.offline and parsed.tracking_uri:
         raise InputError("--offline uses no MLflow and --tracking-uri names one; give only one of them")
-    if parsed.ipc < 1:
-        raise InputError(f"--ipc must be at least 1, got {parsed.ipc}")
     if parsed.quick and parsed.protocol:
         raise InputError("--quick already means --protocol quick; give only one of them")
+    if parsed.base and not flags.one_base:
+        raise InputError(f"--base is for studies of one base, got {parsed.base}; give --method mim:base={parsed.base}")
+    require_used(parsed.dataset, data_root=parsed.data_root, download=parsed.download, classes_as=parsed.classes_as)
+    if parsed.out is not None:
+        _require_name(parsed.out)
+
+
+def _require_name(out: Path) -> None:
+    """Raises: InputError for a path that no file system here can have, or a file."""
+    try:
+        if out.exists() and not out.is_dir():
+            raise InputError(f"--out must be a folder, {out} is a file")
+    except OSError as error:
+        raise InputError(f"--out cannot be used ({error.strerror}): {str(out)[:80]}") from error
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """`0-4`, `0,1,2` or a mixture, as distinct seeds in order.
 
-    Raises: InputError for anything else.
+    Raises: InputError for anything else, a seed of 2^32 or above, or more than MOST_SEEDS.
     """
     seeds: list[int] = []
     for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        if not low.isdigit() or (dash and not high.isdigit()) or (dash and int(high) < int(low)):
-            raise InputError(f"--seeds must be like 0-4 or 0,1,2, got '{text}'")
-        seeds += range(int(low), int(high or low) + 1)
+        found = SEEDS.fullmatch(part.strip())
+        if found is None or int(found[2] or found[1]) < int(found[1]):
+            raise InputError(f"--seeds must be like 0-4 or 0,1,2, got '{text[:80]}'")
+        low, high = int(found[1]), int(found[2] or found[1])
+        if high >= 2**32:
+            raise InputError(f"--seeds must be below 2^32, got {high}")
+        if len(seeds) + high - low >= MOST_SEEDS:
+            raise InputError(f"--seeds must name at most {MOST_SEEDS} seeds, got '{text[:80]}'")
+        seeds += range(low, high + 1)
     if len(set(seeds)) < len(seeds):
-        raise InputError(f"--seeds names a seed twice: '{text}'")
+        raise InputError(f"--seeds names a seed twice: '{text[:80]}'")
     return tuple(seeds)

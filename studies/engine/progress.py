@@ -6,10 +6,12 @@ import math
 import time
 from collections import deque
 
+from mim4dd.registry import Flat
 from studies.engine.arms import Setting, unplanned
 from studies.engine.plan import Plan
 from studies.engine.rows import Row
 from studies.engine.space import keys_of
+from studies.engine.trial import Trial
 from studies.engine.wording import clock
 
 
@@ -41,7 +43,7 @@ class Progress:
         score = row.status if math.isnan(row.validation_mean) else f"{row.validation_mean:.1%}"
         if row.status == "error":
             score += f" ({row.reason[:120]})"
-        parts = [f"[{done:>{len(str(self.total))}}/{self.total}] {score} {self.describe(row)}"]
+        parts = [f"[{done:>{len(str(self.total))}}/{self.total}] {score} {self.describe(row.trial, row.config)}"]
         parts += [f"failed by {', '.join(row.failed_by)}"] if row.failed_by else []
         # With several levels of a factor, the best setting would only be the one at the easiest level.
         if not self.plan.factors:
@@ -49,13 +51,17 @@ class Progress:
             parts.append(f"best {self.best:.1%} ({self.best_name})" if self.best_name else "no setting complete yet")
         say("; ".join([*parts, f"{clock(seconds_left)} left"]))
 
-    def describe(self, row: Row) -> str:
-        """`DM + MIM4DD (default) · seed 0`."""
-        setting = self.setting_of_trial.get(row.trial)
+    def lost(self, trial: Trial, reason: str) -> None:
+        """Print the line of a trial that begins again because its worker was lost."""
+        say(f"the worker of {self.describe(trial.hash, trial.config)} was lost ({reason}); another goes on with it")
+
+    def describe(self, trial: str, config: Flat) -> str:
+        """`DM + MIM4DD (default) · seed 0`. trial: its hash."""
+        setting = self.setting_of_trial.get(trial)
         if setting is None:
             arms, varied = (planned.arm for planned in self.plan.settings), keys_of(self.plan.space)
-            return f"{unplanned(arms, row.config, varied).name} · seed {row.config['seed']}"
-        return f"{setting.name} · seed {row.config['seed']}"
+            return f"{unplanned(arms, config, varied).name} · seed {config['seed']}"
+        return f"{setting.name} · seed {config['seed']}"
 
     def _compare(self, setting: Setting | None) -> None:
         """Update the best setting so far, if all seeds of this one have rows; a mean of NaN is never the best."""

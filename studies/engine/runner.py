@@ -24,28 +24,33 @@ class Runner:
         context: ExecutionContext,
         journal: Journal,
         callbacks: Sequence[Callback],
+        losses: Callable[[Trial, str], None],
         stopping: Callable[[], bool],
     ) -> None:
-        """stopping: returns whether the study has received a signal to stop."""
-        self.context, self.journal, self.callbacks, self.stopping = context, journal, callbacks, stopping
+        """losses: receives each trial that begins again after its worker was lost, and why.
+
+        stopping: returns whether the study has received a signal to stop.
+        """
+        self.context, self.journal, self.callbacks = context, journal, callbacks
+        self.losses, self.stopping = losses, stopping
 
     def run(self, trials: Sequence[Trial]) -> bool:
         """Run each trial once; returns False if interrupted.
 
-        Raises: StorageError when the study folder cannot be written.
+        Raises: StorageError when the study folder cannot be written; ClusterLost when Ray is lost.
         """
         from studies.engine.tuning import run_fixed
 
-        return not trials or run_fixed(trials, self.context, self._finished, self.stopping)
+        return not trials or run_fixed(trials, self.context, self._finished, self.losses, self.stopping)
 
     def search(self, search: Search) -> bool:
         """Run the trials that Optuna suggests; returns False if interrupted.
 
-        Raises: StorageError when the study folder cannot be written.
+        Raises: StorageError when the study folder cannot be written; ClusterLost when Ray is lost.
         """
         from studies.engine.tuning import run_search
 
-        return run_search(search, self.context, self._finished, self.stopping)
+        return run_search(search, self.context, self._finished, self.losses, self.stopping)
 
     def _finished(self, outcome: Outcome, retries: int) -> None:
         row = self.journal.add(outcome, retries)

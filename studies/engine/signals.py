@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 from types import FrameType, TracebackType
 
+# Exit statuses besides 0, 1, 2 and those of signals: trials that ended in an error, and Ray lost (docs/reliability.md).
+WITH_ERRORS, LOST = 5, 6
 MESSAGE = b"\nstopping: saving the running trials, within a minute; interrupt again to end at once\n"
 
 
@@ -16,10 +20,12 @@ class Signals:
     """
 
     def __init__(self) -> None:
-        self.received = 0
+        self.received, self._terminal = 0, 2
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Signals:
+        with contextlib.suppress(OSError, ValueError):  # a stream without a file, as in tests
+            self._terminal = sys.stderr.fileno()
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._receive)
         return self
@@ -28,8 +34,12 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    def abandon(self) -> None:
+        """Let the next signal, which this process sends itself, end what waits: there is nothing left to be saved."""
+        self.received = self.received or signal.SIGINT
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received:
             raise KeyboardInterrupt
         self.received = number
-        os.write(2, MESSAGE)  # print is not reentrant: the signal may have interrupted one
+        os.write(self._terminal, MESSAGE)  # print is not reentrant: the signal may have interrupted one

@@ -1,6 +1,7 @@
 """The status of a study, from another shell: `python -m studies.engine.status OUT`. It only reads.
 
-The exit status: 0 when every planned trial has a row, 3 while a driver runs, 4 when none runs and trials are missing.
+The exit status: 0 when every planned trial has a row, 5 when some of these say that it ended in an error, 3 while a
+driver runs, 4 when none runs and trials are missing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from studies.engine.folder import StudyFolder
 from studies.engine.reading import checked
 from studies.engine.rows import Row
 from studies.engine.shapes import Running, RunningTrial
+from studies.engine.signals import WITH_ERRORS
 from studies.engine.wording import clock
 
 FINISHED, RUNNING, INCOMPLETE = 0, 3, 4
@@ -59,10 +61,13 @@ def study_status(out: Path, now: float) -> tuple[int, list[str]]:
         lines += pace_lines(list(rows.values()), left)
     lines += running_lines(out / "running.json", now) if holder else []
     lines += [f"error: {row.trial} {row.reason[:160]}" for row in rows.values() if row.status == "error"][-5:]
-    if left == 0 and planned:
-        return (RUNNING if holder else FINISHED), lines
     if holder:
         return RUNNING, lines
+    if left == 0 and planned:
+        errors = folder.status().get("error", 0)
+        if errors:
+            lines.append(f"finished, {errors} in an error: the same command runs them again")
+        return (WITH_ERRORS if errors else FINISHED), lines
     lines.append("run the same command again to continue")
     return INCOMPLETE, lines
 

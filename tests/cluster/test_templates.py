@@ -22,6 +22,8 @@ from typing import Any
 
 import pytest
 
+from studies.engine.folder import StudyFolder
+
 HOUSE = Path(__file__).resolve().parents[2]
 PLACE = HOUSE / "cluster" / "templates"
 TEMPLATES = sorted(path.name for path in PLACE.iterdir())
@@ -327,7 +329,9 @@ def test_the_slurm_script_runs_a_study_on_two_nodes_and_ends_them(tmp_path: Path
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
         assert "2 nodes can run studies" in ran.stdout
-        assert len((home / "runs" / "sensitivity" / "rows.jsonl").read_text().splitlines()) == 5
+        folder = StudyFolder.read(home / "runs" / "sensitivity")
+        assert set(folder.rows) == set(folder.planned)
+        assert folder.status() == {"ok": len(folder.planned)}
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", port), timeout=3)
     finally:

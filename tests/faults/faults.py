@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -14,11 +15,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from harness import FAULTY, HOUSE, PLANNED, Rows, Run, interrupt, raw_rows, retries, rows, run_of
 
 sys.path.insert(0, str(HOUSE / "tests" / "cluster"))
 
 from local_cluster import can, local_cluster
+
+# What Ray, Tune and Python's traces put at the beginning of their lines.
+FOREIGN = re.compile(r"Traceback|\(raylet\)|ERROR tune|^\[\d{4}-|^\d{4}-\d\d-\d\d |ray\.exceptions|\x1b")
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,44 @@ def worker_killed(folder: Path, wanted: Rows) -> Found:
         os.kill(worker["pid"], signal.SIGKILL)
         assert run.finish() == 0, run.log
         assert retries(run.out) == 1
-        return judged(run, before, wanted, "nothing; the row counts the retry")
+        assert_quiet(run)
+        return judged(run, before, wanted, said(run, "was lost ("))
+
+
+def assert_quiet(run: Run) -> None:
+    """The terminal has no line of Ray's or Tune's; what they say of a worker is in OUT/ray.log."""
+    assert not [line for line in run.log.splitlines() if FOREIGN.search(line)], run.log
+    if "was lost (" in run.log:
+        assert (run.out / "ray.log").stat().st_size
+
+
+def raylet_killed(folder: Path, wanted: Rows) -> Found:
+    """SIGKILL of the raylet of this machine, which starts the workers, in the middle of trials."""
+    return ray_killed(folder, wanted, "raylet", "its raylet on this machine")
+
+
+def head_killed(folder: Path, wanted: Rows) -> Found:
+    """SIGKILL of the GCS, the head of the cluster, in the middle of trials."""
+    return ray_killed(folder, wanted, "gcs_server", "its head (GCS)")
+
+
+def ray_killed(folder: Path, wanted: Rows, process: str, told: str) -> Found:
+    """SIGKILL of a process that Ray cannot do without: one line, status 6, a report; the same command goes on."""
+    with run_of(folder) as run:
+        driver = run.start()
+        run.busy_worker()
+        before = rows(run.out)
+        started = psutil.Process(driver.pid).children(recursive=True)
+        next(child for child in started if child.name() == process).kill()
+        assert run.finish(120) == 6, run.log
+        assert "Not complete" in (run.out / "report.html").read_text()
+        assert_quiet(run)
+        line = said(run, told)
+        assert ("ray.log" in line) == (run.out / "ray.log").exists(), "a file that is named is there"
+        psutil.wait_procs(started, timeout=10)
+        assert not [child.name() for child in started if child.is_running()], "processes of Ray are left"
+        assert run.finish() == 0, run.log
+        return judged(run, before, wanted, line)
 
 
 def worker_stopped(folder: Path, wanted: Rows) -> Found:
@@ -117,7 +159,8 @@ def worker_stopped(folder: Path, wanted: Rows) -> Found:
         os.kill(worker["pid"], signal.SIGSTOP)
         assert run.finish() == 0, run.log
         assert retries(run.out) == 1
-        return judged(run, before, wanted, "nothing; ended after --silence-limit, the row counts the retry")
+        assert_quiet(run)
+        return judged(run, before, wanted, said(run, "no heartbeat for"))
 
 
 def node_killed(folder: Path, wanted: Rows) -> Found:
@@ -129,7 +172,8 @@ def node_killed(folder: Path, wanted: Rows) -> Found:
         cluster.kill_node(1)
         assert run.finish() == 0, run.log
         assert retries(run.out) >= 1
-        return judged(run, before, wanted, "nothing; the row counts the retry")
+        assert_quiet(run)
+        return judged(run, before, wanted, said(run, "was lost ("))
 
 
 def node_killed_across_namespaces(folder: Path, wanted: Rows) -> Found:
@@ -142,7 +186,8 @@ def node_killed_across_namespaces(folder: Path, wanted: Rows) -> Found:
             cluster.kill_node(1)
             assert run.finish() == 0, run.log
             assert retries(run.out) >= 1
-            return judged(run, before, wanted, "nothing; the row counts the retry")
+            assert_quiet(run)
+            return judged(run, before, wanted, said(run, "was lost ("))
 
 
 @contextlib.contextmanager
@@ -258,11 +303,14 @@ def faulty(folder: Path, fault: str, times: int) -> dict[str, str]:
 def trial_raises(folder: Path, wanted: Rows) -> Found:
     """A trial that raises the first time it is run: a row that says so, and the same command runs it alone."""
     with run_of(folder, script=FAULTY, env=faulty(folder, "raise", 1)) as run:
-        assert run.finish() == 0, run.log
+        assert run.finish() == 5, run.log
+        assert status(run.out) == 5
         told = said(run, "a fault that was asked for")
+        said(run, f"1 of {PLANNED} planned trials ended in an error")
         before = {trial: row for trial, row in rows(run.out).items() if row["result"]["status"] == "ok"}
         assert len(before) == PLANNED - 1
         assert run.finish() == 0, run.log
+        assert status(run.out) == 0
         said(run, "1 that ended in an error will run again")
         # The later of its two rows stands.
         after = {row["trial"]: {k: v for k, v in row.items() if k != "measured"} for row in raw_rows(run.out)}
@@ -276,21 +324,40 @@ def trial_hangs(folder: Path, wanted: Rows) -> Found:
     with run_of(folder, "--silence-limit", "8", script=FAULTY, env=faulty(folder, "hang", 1)) as run:
         assert run.finish() == 0, run.log
         assert retries(run.out) == 1
-        return judged(run, rows(run.out), wanted, "nothing; ended after --silence-limit, the row counts the retry")
+        assert_quiet(run)
+        return judged(run, rows(run.out), wanted, said(run, "no heartbeat for"))
 
 
 def trial_hangs_always(folder: Path, wanted: Rows) -> Found:
     """A trial that hangs each time: after four attempts a row that says so; the study ends, and a run repairs it."""
     env = faulty(folder, "hang", 4)
     with run_of(folder, "--silence-limit", "5", script=FAULTY, env=env) as run:
-        assert run.finish() == 0, run.log
-        told = said(run, "no heartbeat")
+        assert run.finish() == 5, run.log
+        told = said(run, "at last: no heartbeat")
         before = {trial: row for trial, row in rows(run.out).items() if row["result"]["status"] == "ok"}
         assert len(before) == PLANNED - 1
         assert run.finish() == 0, run.log
         after = {row["trial"]: {k: v for k, v in row.items() if k != "measured"} for row in raw_rows(run.out)}
         lost = sum(after.get(trial) != row for trial, row in before.items())
         return Found(len(before), lost, retries(run.out), after == wanted, told)
+
+
+def every_trial_raises(folder: Path, wanted: Rows) -> Found:
+    """Every trial raises the first time: a row for each, an answer that says so, and the same command runs them all."""
+    with run_of(folder, script=FAULTY, env=faulty(folder, "raise all", PLANNED)) as run:
+        assert run.finish() == 5, run.log
+        assert status(run.out) == 5
+        told = said(run, f"{PLANNED} of {PLANNED} planned trials ended in an error")
+        assert "Traceback" not in run.log
+        assert run.finish() == 0, run.log
+        after = {row["trial"]: {k: v for k, v in row.items() if k != "measured"} for row in raw_rows(run.out)}
+        return Found(0, 0, retries(run.out), after == wanted, told)
+
+
+def status(out: Path) -> int:
+    """The exit status of `python -m studies.engine.status OUT`."""
+    words = [sys.executable, "-m", "studies.engine.status", str(out)]
+    return subprocess.run(words, cwd=HOUSE, capture_output=True, check=False).returncode
 
 
 def checkpoint_damaged(folder: Path, wanted: Rows) -> Found:
@@ -385,12 +452,15 @@ FAULTS = (
     Fault("SIGTERM to the driver", preempted),
     Fault("worker killed (SIGKILL)", worker_killed),
     Fault("worker stopped (SIGSTOP)", worker_stopped),
+    Fault("raylet killed (SIGKILL)", raylet_killed),
+    Fault("GCS killed (SIGKILL)", head_killed),
     Fault("a whole node killed", node_killed),
     Fault("a whole node killed, across network namespaces", node_killed_across_namespaces, needs=DIVIDE),
     Fault("MLflow server killed, later back", tracking_server_killed),
     Fault("disk full", disk_full, needs=MOUNT),
     Fault("storage read-only", disk_read_only, needs=MOUNT),
     Fault("a trial raises", trial_raises),
+    Fault("every trial raises", every_trial_raises),
     Fault("a trial hangs once", trial_hangs),
     Fault("a trial hangs always", trial_hangs_always),
     Fault("a checkpoint damaged", checkpoint_damaged),

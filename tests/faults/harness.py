@@ -58,7 +58,7 @@ class Run:
             )
         return self.driver
 
-    def finish(self, seconds: float = 200) -> int:
+    def finish(self, seconds: float = 600) -> int:
         """Start it if need be, and wait for its end; the exit status."""
         driver = self.driver if self.driver is not None and self.driver.poll() is None else self.start()
         return driver.wait(seconds)
@@ -79,7 +79,7 @@ class Run:
         path = self.out / "running.json"
         return json.loads(path.read_text())["running"] if path.exists() else []
 
-    def until(self, holds: Callable[[], Any], seconds: float = 120) -> Any:
+    def until(self, holds: Callable[[], Any], seconds: float = 300) -> Any:
         """Wait until something holds, and return it."""
         deadline = time.monotonic() + seconds
         while not (found := holds()):

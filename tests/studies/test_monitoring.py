@@ -10,8 +10,9 @@ import pytest
 
 from mim4dd.errors import InputError
 from studies.engine.journal import REMOVED, Journal, checkpoint_path
+from studies.engine.signals import WITH_ERRORS
 from studies.engine.status import FINISHED, INCOMPLETE, RUNNING, study_status
-from studies.engine.trial import Outcome, Trial
+from studies.engine.trial import Outcome, Trial, error_outcome
 from studies.engine.tuning.feeding import CHUNK, RETRIES, Feed
 from studies.engine.tuning.monitor import TrialMonitor, Worker, read_checkpoint
 
@@ -194,6 +195,17 @@ def test_status_of_files_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with pytest.raises(InputError, match="lock cannot be read: Is a directory"):
         study_status(tmp_path, 0.0)
+
+
+def test_status_of_a_study_with_trials_in_error_is_not_that_of_a_finished_one(tmp_path: Path) -> None:
+    journal = journal_with(tmp_path, 2, 1)
+    journal.add(error_outcome(trials(2)[1], "ValueError: no", 1.0), 0)
+    assert study_status(tmp_path, time.time())[0] == RUNNING
+    journal.close()
+    state, lines = study_status(tmp_path, time.time())
+    assert state == WITH_ERRORS
+    assert lines[-2].endswith("ValueError: no")
+    assert lines[-1] == "finished, 1 in an error: the same command runs them again"
 
 
 def test_status_of_no_study_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from studies.answers.comparing.flags import ComparisonFlags
 from studies.engine.flags import Flags
@@ -21,6 +21,8 @@ class BaselinesFlags(Flags):
     methods: tuple[str, ...] = ()
     quick: bool = False
     added: tuple[Path, ...] = ()
+
+    one_base: ClassVar[bool] = False
 
     def describe(self) -> str:
         """The comparison in words; without the added studies, which change no trial."""

@@ -21,11 +21,9 @@ CAPPED = {"evaluation.networks": str(FULL_NETWORKS), "evaluation.max_steps": str
 def plan_baselines(options: Options[BaselinesFlags], configuration: Configuration) -> Plan:
     """Every method for every seed, with the same data, network and recipe; full data alone is CAPPED.
 
-    Raises: InputError for `--base`, two methods with the same knobs, and an added study that does not fit as a block.
+    Raises: InputError for two methods with the same knobs, and an added study that does not fit as a block.
     """
     flags = options.flags
-    if options.base != "dm":
-        raise InputError(f"every base is compared; name one as --method mim:base={options.base} instead of --base")
     planned, plan = plan_arms(options, flags.methods or registered_methods(), cap=_cap)
     _require_different(planned)
     read_added(flags.added, [item.arm.key for item in planned], str(configuration.flat["dataset"]), options.ipc)

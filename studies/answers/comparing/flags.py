@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 from mim4dd.errors import InputError
 from studies.engine.flags import Flags, add_method_flag
@@ -16,6 +16,8 @@ class ComparisonFlags(Flags):
 
     methods: tuple[str, ...] = ()
     quick: bool = False
+
+    one_base: ClassVar[bool] = False
 
     def describe(self) -> str:
         """The comparison in words, for study.json and the report."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mim4dd.configuration import Configuration, assignments, settable
+from mim4dd.configuration import PARTS, Configuration, apply, assignments, settable
 from mim4dd.errors import InputError, KnobError
 from mim4dd.methods import METHODS, Mim
 from mim4dd.registry import Flat, matching, resolve, unknown
@@ -72,9 +72,8 @@ def plan_arms(
     repeated = [key for key, count in Counter(item.arm.key for item in planned).items() if count > 1]
     if repeated:
         raise InputError(f"{repeated[0]} is given twice; give one of them")
-    for key in options.assigned:
-        if not any(_set_knob(key, item.config) for item in planned):
-            raise unknown("knob", key, [name for item in planned for name in settable(item.config)])
+    for key, text in options.assigned.items():
+        _require_read(options, key, text, planned)
     settings, trials = cross(planned, (), options.seeds)
     return planned, Plan((), tuple(with_controls(settings)), trials)
 
@@ -100,6 +99,23 @@ def arm_of(options: Options[Any], text: str, extra: Extra | None = None, cap: Ex
     distinguishing |= placebo_knobs(config)
     role = name if name in (FLOOR, CEILING) and not distinguishing else "method"
     return Planned(Arm(spec(name, distinguishing), name, distinguishing, role=role), config)
+
+
+def _require_read(options: Options[Any], key: str, text: str, planned: Sequence[Planned]) -> None:
+    """Require that a value of `--set` is one of its knob, and that an arm has it, whatever the arms' own specs say.
+
+    Raises: InputError, UnknownNameError or KnobError.
+    """
+    components = [{k: v for k, v in item.config.items() if k.partition(".")[0] in PARTS} for item in planned]
+    named = [(knob, config) for config in components if (knob := _set_knob(key, config))]
+    if not named:
+        raise unknown("knob", key, sorted({name for config in components for name in settable(config)}))
+    if not any(apply(config, {knob: text})[knob] == config[knob] for knob, config in named):
+        (knob, config), *_ = named
+        raise InputError(
+            f"--set {key}={text} is read by no method of this study, whose own specs set it: "
+            f"give it as --method {config['method']}:{knob.removeprefix('method.')}={text}"
+        )
 
 
 def _method_knob(key: str, config: Flat) -> str:

@@ -8,9 +8,12 @@ from typing import ClassVar, Self
 
 from mim4dd.configuration import assignments
 from mim4dd.errors import InputError
-from mim4dd.registry import unknown
+from mim4dd.registry import Knob, check_value, unknown
 from studies.engine.design import FIXED, LATIN, SEARCHES, Design
 from studies.engine.flags import Flags
+
+# A thousand settings and their trials are planned in about six seconds.
+MOST_SETTINGS = 1_000
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ class DesignFlags(Flags):
             raise InputError(f"--asha stops settings of a search; --design {name} runs them all: use tpe or gp")
         if arguments.perturb and name in SEARCHES:
             raise InputError("--perturb compares one fixed design on two kinds of data: use --design qmc, random, grid")
-        if settings < 1:
-            raise InputError(f"--settings must be at least 1, got {settings}")
+        check_value("--settings", Knob(low=1, high=MOST_SETTINGS), settings)
+        check_value("--design-seed", Knob(low=0, high=2**32 - 1), arguments.design_seed)
+        if arguments.design_seed and name == "grid":
+            raise InputError("--design-seed draws a design and --design grid has no draw; give only one of them")
         design = Design(name, settings, arguments.design_seed, arguments.asha)
         return cls(design, assignments(arguments.ranges, "--range"), tuple(arguments.perturb))

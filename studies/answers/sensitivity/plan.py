@@ -18,6 +18,7 @@ from studies.engine.arms import (
     changed,
     cross,
     default_arm,
+    require_few,
     with_controls,
 )
 from studies.engine.conditions import CLEAN, condition, training_data
@@ -40,11 +41,13 @@ def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration
     With `--perturb` everything runs twice, on clean and on perturbed training data, so that settings are paired.
     """
     flags, design = options.flags, options.flags.design
+    require_few(design.settings * len(options.seeds))  # before a large design is drawn
     space = _space(flags.ranges, configuration)
     if configuration.flat["method.weight"] == 0:
         raise InputError("--set weight=0 is the base alone, where no other knob does anything; leave the weight free")
-    # A perturbation that changes nothing is the clean condition.
-    conditions = tuple(dict.fromkeys([CLEAN, condition(*flags.perturb)] if flags.perturb else [CLEAN]))
+    conditions = (CLEAN, condition(*flags.perturb)) if flags.perturb else (CLEAN,)
+    if conditions[1:] == (CLEAN,):
+        raise InputError(f"--perturb must change the training data, {' '.join(flags.perturb)} does not; leave it out")
     factors = (training_data(conditions),) if len(conditions) > 1 else ()
     default = default_arm(configuration.flat, configuration.fixed)
     few = max(FEWEST_PAIRS, len(options.seeds) // 2)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mim4dd.errors import InputError
+from mim4dd.files import require_printable
 from studies.engine.tracking.database import ANSWER_SECONDS, check_file, damage, database, make, uri_of
 
 if TYPE_CHECKING:
@@ -39,22 +40,30 @@ def address(uri: str | None = None) -> str:
 
     Raises: InputError for a URI that MLflow has no store for.
     """
+    source = "--tracking-uri" if uri else "MLFLOW_TRACKING_URI"
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         return uri_of(Path.cwd() / "mlflow.db")
+    require_printable(uri, source)
+    safe_uri = shown(uri)
     try:
-        scheme, host = urlsplit(uri).scheme, urlsplit(uri).hostname
+        scheme, host, _ = urlsplit(uri).scheme, urlsplit(uri).hostname, urlsplit(uri).port
     except ValueError as error:
-        raise InputError(f"tracking URI '{shown(uri)}' is none ({error}); known are {KNOWN}") from error
+        raise InputError(f"{source} must be a URI, got '{safe_uri}' ({error}); known are {KNOWN}") from error
     if scheme.partition("+")[0] == "sqlite":
         path = database(uri)
         if path is None or not path.name:
-            raise InputError(f"tracking URI '{uri}' names no file; known are {KNOWN}")
+            raise InputError(f"{source} must name a file, got '{safe_uri}'; known are {KNOWN}")
         return uri_of(Path(os.path.abspath(path)), "".join(uri.partition("?")[1:]))
+    if (scheme or uri).startswith("databricks"):
+        raise InputError(
+            f"{source} cannot be Databricks, got '{safe_uri}': its experiments need workspace paths, which studies do "
+            f"not have; known are {KNOWN}"
+        )
     if scheme in ("", "file"):
-        raise InputError(f"MLflow keeps no runs in a folder any more, got '{uri}'; known are {KNOWN}")
+        raise InputError(f"{source} must not be a folder, where MLflow keeps no runs, got '{uri}'; known are {KNOWN}")
     if scheme in ("http", "https") and not host:
-        raise InputError(f"tracking URI '{uri}' names no host; known are {KNOWN}")
+        raise InputError(f"{source} must name a host, got '{safe_uri}'; known are {KNOWN}")
     return uri
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -28,6 +30,8 @@ GRACE_SECONDS = 60.0
 
 Sink = Callable[[Outcome, int], None]
 """Receives each finished trial and its number of retries, on the driver."""
+Losses = Callable[[Trial, str], None]
+"""Receives each trial that begins again because its worker was lost, and why it was, on the driver."""
 
 
 class InterruptedFit(Exception):
@@ -119,12 +123,13 @@ class Collector(tune.Callback):
         self,
         monitor: Any,
         sink: Sink,
+        losses: Losses,
         interrupted: Callable[[], bool],
         trials_of: Callable[[dict[str, Any]], list[Trial]],
         feed: Feed | None = None,
     ) -> None:
         """trials_of: returns the trials of a unit from its config; feed: None when Tune itself retries (a search)."""
-        self.monitor, self.sink, self.interrupted = monitor, sink, interrupted
+        self.monitor, self.sink, self.losses, self.interrupted = monitor, sink, losses, interrupted
         self.trials_of, self.feed = trials_of, feed
         self.last_check = self.stopping_since = 0.0
         self.pending_report: Any = None
@@ -144,13 +149,28 @@ class Collector(tune.Callback):
             self._sink(outcome, retries)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        lost_trials = self.trials_of(trial.config)
-        reasons = list(filter(None, ray.get([self.monitor.forget.remote(lost.hash) for lost in lost_trials])))
+        lost_trials, reason = self._forget(trial)
         if self.feed is not None and self.feed.record_loss(self.feed.running.pop(trial.trial_id)):
+            self._tell(lost_trials, reason)
             return
-        reason = f"its worker was lost {RETRIES + 1} times, at last: {reasons[0] if reasons else error_line(trial)}"
+        reason = f"its worker was lost {RETRIES + 1} times, at last: {reason}"
         for lost in lost_trials:
             self._sink(error_outcome(lost, reason, time.time()), RETRIES)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """In a search, Tune itself begins a lost trial again."""
+        self._tell(*self._forget(trial))
+
+    def _forget(self, trial: Any) -> tuple[list[Trial], str]:
+        """The trials of a lost unit, which the monitor forgets, and why its worker was lost."""
+        lost_trials = self.trials_of(trial.config)
+        reasons = ray.get([self.monitor.forget.remote(lost.hash) for lost in lost_trials])
+        return lost_trials, next(filter(None, reasons), error_line(trial))
+
+    def _tell(self, lost_trials: list[Trial], reason: str) -> None:
+        if not self.interrupted():  # then the workers are ended on purpose
+            for lost in lost_trials:
+                self.losses(lost, reason)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.raise_storage_error()
@@ -183,7 +203,12 @@ class Collector(tune.Callback):
 
 
 def error_line(trial: Any) -> str:
-    """The first line of Tune's error for a trial that it lost."""
-    error = trial.get_error()
-    lines = str(error).splitlines() if error is not None else []
-    return next((line.strip() for line in lines if line.strip()), "unknown")[:300]
+    """Why Tune lost a trial, in Ray's words, from the file in which Tune keeps the error."""
+    try:
+        text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+    except (OSError, TypeError):  # none was written
+        return "for an unknown reason"
+    if cause := re.search(r"is dead because (its [^.\n]*)", text):
+        return cause[1]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Failure #")]
+    return lines[0][:300] if lines else "for an unknown reason"

@@ -11,6 +11,7 @@ import ray
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
+from cluster import ClusterLost
 from mim4dd.information import Reference, train_reference
 from mim4dd.networks import Network
 from mim4dd.records import Splits
@@ -20,7 +21,7 @@ from studies.engine.space import Suggest
 from studies.engine.trial import Inputs, Trial
 from studies.engine.tuning.cache import start_cache
 from studies.engine.tuning.context import METRIC, ExecutionContext, Resources
-from studies.engine.tuning.feeding import RETRIES, Collector, Feed, Feeder, InterruptedFit, Sink
+from studies.engine.tuning.feeding import RETRIES, Collector, Feed, Feeder, InterruptedFit, Losses, Sink
 from studies.engine.tuning.monitor import start_monitor
 from studies.engine.tuning.scratch import scratch_folder
 from studies.engine.tuning.search import Search
@@ -35,11 +36,13 @@ def open_context(
     return ExecutionContext(resources, ray.put(inputs), monitor, cache, checkpoint_seconds, work)
 
 
-def run_fixed(trials: Sequence[Trial], context: ExecutionContext, sink: Sink, interrupted: Callable[[], bool]) -> bool:
+def run_fixed(
+    trials: Sequence[Trial], context: ExecutionContext, sink: Sink, losses: Losses, interrupted: Callable[[], bool]
+) -> bool:
     """Run each trial once, started in this order as workers become free; returns False if interrupted.
 
     interrupted: returns whether the study has received a signal to stop.
-    Raises: StorageError when the study folder cannot be written.
+    Raises: StorageError when the study folder cannot be written; ClusterLost when Ray is lost.
     """
     feed = Feed(trials, context.resources.max_concurrent)
     work = tune.with_parameters(fixed_unit, context=context)
@@ -47,15 +50,17 @@ def run_fixed(trials: Sequence[Trial], context: ExecutionContext, sink: Sink, in
     while feed.waiting and completed:
         feed.start_chunk()
         config = tune.TuneConfig(search_alg=Feeder(feed), num_samples=-1)
-        collector = Collector(context.monitor, sink, interrupted, lambda config: [trial_of(config)], feed)
+        collector = Collector(context.monitor, sink, losses, interrupted, lambda config: [trial_of(config)], feed)
         completed = _fit(work, config, collector, context.resources, retries=0)
     return completed
 
 
-def run_search(search: Search, context: ExecutionContext, sink: Sink, interrupted: Callable[[], bool]) -> bool:
+def run_search(
+    search: Search, context: ExecutionContext, sink: Sink, losses: Losses, interrupted: Callable[[], bool]
+) -> bool:
     """Let Optuna suggest `count` settings, each scored by its mean over the seeds; returns False if interrupted.
 
-    Raises: StorageError when the study folder cannot be written.
+    Raises: StorageError when the study folder cannot be written; ClusterLost when Ray is lost.
     """
     import optuna
     from optuna.storages import JournalStorage
@@ -83,7 +88,7 @@ def run_search(search: Search, context: ExecutionContext, sink: Sink, interrupte
         max_concurrent_trials=context.resources.max_concurrent or None,
     )
     work = tune.with_parameters(search_unit, search=search, context=context)
-    collector = Collector(context.monitor, sink, interrupted, search.unknown)
+    collector = Collector(context.monitor, sink, losses, interrupted, search.unknown)
     return _fit(work, config, collector, context.resources, retries=RETRIES)
 
 
@@ -110,6 +115,8 @@ def _fit(work: Any, config: Any, collector: Collector, resources: Resources, *, 
             collector.raise_storage_error()
         except InterruptedFit:
             return False
+        except ray.exceptions.RayError as error:
+            raise lost_by(error) from error
     return True
 
 
@@ -120,5 +127,16 @@ def _directory_name(trial: Any) -> str:
 def reference_on_cluster(splits: Splits, network: Network, device: str) -> Reference:
     """Train the study's reference network on a worker, so that the driver needs no torch."""
     work: Any = ray.remote(num_cpus=1, num_gpus=1 if device == "cuda" else 0)(train_reference)
-    reference: Reference = ray.get(work.remote(splits, network, device=device))
+    try:
+        reference: Reference = ray.get(work.remote(splits, network, device=device))
+    except ray.exceptions.RayTaskError:
+        raise  # what the training raised, which is no loss
+    except ray.exceptions.RayError as error:
+        raise lost_by(error) from error
     return reference
+
+
+def lost_by(error: Exception) -> ClusterLost:
+    """Ray's error in what every trial needs as one line."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return ClusterLost(f"Ray was lost: {first[:200]}")

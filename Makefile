@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Idle OpenMP threads that spin take the cores from the other trials.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: study test check docs calibrate design bench scale faults test-slow clean
+.PHONY: study test check docs calibrate design bench scale faults hostile test-slow clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mim4dd needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -44,6 +44,9 @@ design: .venv/installed ## which default design decides most a second: docs/resu
 
 faults: .venv/installed ## every fault against a running study, as a table (about 15 minutes)
 	$(BIN)/python tests/faults/matrix.py $(ARGS)
+
+hostile: .venv/installed ## every hostile input of docs/reliability.md, tried, and the fuzz, as a table (about ten minutes)
+	$(BIN)/python tests/hostile/hostile_table.py $(ARGS)
 
 clean: ## what the commands above made, results included
 	rm -rf .venv runs mlflow.db mlruns

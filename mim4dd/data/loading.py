@@ -91,12 +91,13 @@ def _published(part: ImageData, name: str, split: str) -> str:
 def located(spec: str, data_root: Path | str | None = None) -> tuple[str, str]:
     """(spec, data root) by absolute paths, which mean the same data set in every working folder.
 
+    A data set that reads no data root keeps what is given for one, so that `load` refuses it.
     Raises: UnknownNameError or DataError for a spec that `load` refuses.
     """
     kind, where, _ = _parse(spec, data_root)
-    if DATASETS.get(kind).takes_path:
-        return f"{kind}:{where}", str(_root(data_root))
-    return kind, str(where)
+    dataset = DATASETS.get(kind)
+    root = str(where) if dataset.in_root else str(data_root or "")
+    return (f"{kind}:{where}" if dataset.takes_path else kind), root
 
 
 def source_digest(spec: str) -> str:
@@ -114,17 +115,13 @@ def _parse(spec: str, data_root: Path | str | None) -> tuple[str, Path, str]:
     if not DATASETS.get(kind).takes_path:
         if colon:
             raise DataError(f"{kind} takes no path, got '{spec}'; the folder of the named sets is --data-root")
-        return kind, _root(data_root), kind
+        return kind, _absolute(data_root or os.environ.get(ROOT) or "data"), kind
     if not path:
         raise DataError(f"{kind} needs a path, as in {kind}:PATH, got '{spec}'")
     where = _absolute(path)
     name = where.stem if kind == "npz" else where.name
     require_printable(name)
     return kind, where, name
-
-
-def _root(data_root: Path | str | None) -> Path:
-    return _absolute(data_root or os.environ.get(ROOT) or "data")
 
 
 def _absolute(path: Path | str) -> Path:

@@ -14,7 +14,7 @@ from cluster import preflight
 from mim4dd.configuration import assignments
 from mim4dd.data import require_used
 from mim4dd.errors import InputError
-from mim4dd.methods.tails import TAILS
+from mim4dd.methods.tails import IPC, TAILS
 from mim4dd.protocol import PROTOCOLS
 from mim4dd.registry import Knob
 from mim4dd_cli.parsing import Parser
@@ -25,7 +25,7 @@ WEEK = 7 * 24 * 3600.0
 # What a study's numbers may be: above these limits planning would not end, or no machine has as much.
 LIMITS = {
     **preflight.LIMITS,
-    "--ipc": Knob(low=1, high=10_000),
+    "--ipc": IPC,
     "--split-seed": Knob(low=0, high=2**32 - 1),
     "--max-concurrent": Knob(low=0, high=100_000),
     "--checkpoint-seconds": Knob(above=0, high=WEEK),

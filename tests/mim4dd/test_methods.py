@@ -297,7 +297,7 @@ def test_ipc_must_fit_the_smallest_class(method: str, digits: Splits) -> None:
     with pytest.raises(DataError, match="class '8' has 106, ipc is 107"):
         distill(digits.train, method=method_of(method), network=ConvNet(width=8), ipc=107, tail="error")
     for ipc in (0, -1):
-        with pytest.raises(InputError, match=rf"ipc must be in \[1, 1e\+06\], got {ipc}"):
+        with pytest.raises(InputError, match=rf"ipc must be in \[1, 1000000\], got {ipc}"):
             distill(digits.train, method=method_of(method), network=ConvNet(width=8), ipc=ipc)
 
 

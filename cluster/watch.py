@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CHECK_SECONDS = 1.0
 # How long the head may be silent: a local one never comes back, another may be restarted with what it had stored.
 LOCAL_SECONDS, REMOTE_SECONDS = 2.0, 40.0
-# How long the main thread may take to react to a lost raylet, and until when to a lost head: before Ray ends the process.
+# How long the main thread may take to leave after the loss of a raylet, and of a head: later, Ray ends the process.
 RAYLET_SECONDS, HEAD_SECONDS = 6.0, 50.0
 # Between two interrupts of a main thread that does not react.
 AGAIN_SECONDS = 5.0

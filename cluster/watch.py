@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 CHECK_SECONDS = 1.0
 # How long the head may be silent: a local one never comes back, another may be restarted with what it had stored.
 LOCAL_SECONDS, REMOTE_SECONDS = 2.0, 40.0
-# How long the main thread may take to react.
-REACT_SECONDS = 6.0
+# How long the main thread may take to leave after the loss of a raylet, and of a head: later, Ray ends the process.
+RAYLET_SECONDS, HEAD_SECONDS = 6.0, 50.0
+# Between two interrupts of a main thread that does not react.
+AGAIN_SECONDS = 5.0
 
 
 class ClusterLost(RuntimeError):
@@ -53,29 +55,32 @@ class Watch:
 
     def _run(self) -> None:
         while not self._left.wait(CHECK_SECONDS):
-            if reason := self._reason():
-                self._interrupt(reason)
-                return
+            if self.raylet is not None and not _runs(self.raylet):
+                reason = f"its raylet on this machine (process {self.raylet.pid}) has ended"
+                return self._interrupt(f"Ray was lost: {reason}", RAYLET_SECONDS)
+            if self._head_is_lost():
+                reason = f"its head (GCS) at {self.head} does not answer"
+                return self._interrupt(f"Ray was lost: {reason}", HEAD_SECONDS - self.patience)
 
-    def _reason(self) -> str:
-        """Why Ray can be used no longer, "" if it can."""
-        if self.raylet is not None and not _runs(self.raylet):
-            return f"Ray was lost: its raylet on this machine (process {self.raylet.pid}) has ended"
+    def _head_is_lost(self) -> bool:
         if _listens(self.head):
             self._silent_since = 0.0
-            return ""
+            return False
         self._silent_since = self._silent_since or time.monotonic()
-        silent = time.monotonic() - self._silent_since
-        return f"Ray was lost: its head (GCS) at {self.head} does not answer" if silent >= self.patience else ""
+        return time.monotonic() - self._silent_since >= self.patience
 
-    def _interrupt(self, reason: str) -> None:
+    def _interrupt(self, reason: str, seconds: float) -> None:
+        """Interrupt the main thread until it leaves the context; end the process if it has not in so many seconds."""
         self.lost = reason
         self.before()
-        # A real signal: it also ends what waits in the system. Ray's own waits look for it every second.
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        if not self._left.wait(REACT_SECONDS):
-            print(f"error: {reason}; run the same command again to continue", file=sys.stderr, flush=True)
-            os._exit(self.status)
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            # A real signal: it also ends what waits in the system. Ray's own waits look for it every second.
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            if self._left.wait(min(left, AGAIN_SECONDS)):
+                return
+        print(f"error: {reason}; run the same command again to continue", file=sys.stderr, flush=True)
+        os._exit(self.status)
 
 
 def watch(before: Callable[[], None], status: int) -> Watch:

@@ -122,7 +122,7 @@ STUCK = """
 import sys, time
 from cluster.watch import Watch
 import cluster.watch
-cluster.watch.REACT_SECONDS = 1
+cluster.watch.HEAD_SECONDS = 1
 with Watch(None, "127.0.0.1:1", 0.0, lambda: None, 6):
     while True:
         try:

@@ -144,10 +144,19 @@ def ray_killed(folder: Path, wanted: Rows, process: str, told: str) -> Found:
         assert_quiet(run)
         line = said(run, told)
         assert ("ray.log" in line) == (run.out / "ray.log").exists(), "a file that is named is there"
-        psutil.wait_procs(started, timeout=10)
-        assert not [child.name() for child in started if child.is_running()], "processes of Ray are left"
+        deadline = time.monotonic() + 60
+        while left := [name for child in started if (name := running_name(child))]:
+            assert time.monotonic() < deadline, f"processes of Ray are left: {left}"
+            time.sleep(0.5)
         assert run.finish() == 0, run.log
         return judged(run, before, wanted, line)
+
+
+def running_name(process: psutil.Process) -> str:
+    """The name of a process that runs, "" for one that has ended, whether or not its parent has noticed."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.name() if process.status() != psutil.STATUS_ZOMBIE else ""
+    return ""
 
 
 def worker_stopped(folder: Path, wanted: Rows) -> Found:

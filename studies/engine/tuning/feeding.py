@@ -210,5 +210,7 @@ def error_line(trial: Any) -> str:
         return "for an unknown reason"
     if cause := re.search(r"is dead because (its [^.\n]*)", text):
         return cause[1]
+    if "temporarily unavailable" in text:
+        return "it does not answer"
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Failure #")]
     return lines[0][:300] if lines else "for an unknown reason"

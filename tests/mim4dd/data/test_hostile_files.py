@@ -133,7 +133,7 @@ def test_file_names_that_are_no_utf8_are_read_and_classes_refused(pets: Path, re
             assert "must be printable UTF-8, got '" in refusal(lambda read=read: read(f"folder:{pets}"))
         os.rename(os.fsencode(pets) + b"/" + name, pets / "dog")
     os.rename(pets, os.fsencode(pets) + b"\xff")
-    assert r"got 'pets\udcff'; rename it" in refusal(lambda: source_digest(f"folder:{pets}\udcff"))
+    assert r"got 'pets\udcff'" in refusal(lambda: source_digest(f"folder:{pets}\udcff"))
 
 
 def test_only_promised_formats_are_opened(pets: Path, monkeypatch: pytest.MonkeyPatch, refusal: Refusal) -> None:

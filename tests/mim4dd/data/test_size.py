@@ -22,7 +22,7 @@ def test_every_data_set_has_it(name: str) -> None:
     assert unflatten(DATASETS, flatten(resized, "source"), "source") == resized
     default = {"source": name, "source.size": 0} if name == "folder" else {"source": name}
     assert flatten(DATASETS.build(name), "source") == default
-    with pytest.raises(KnobError, match=rf"{name}\.size must be in \[0, inf\), got -1"):
+    with pytest.raises(KnobError, match=rf"{name}\.size must be in \[0, 10000\], got -1"):
         DATASETS.build(name, {"size": -1})
 
 

@@ -118,8 +118,8 @@ class _Walk:
         beside = [path for path in self.unread if _is_image(path.name)]
         if beside:
             lines.append(f"files left out: {len(beside)} outside the class folders ({self._named(beside)})")
-        if files := sum(self.nested.values()):
-            folders = self._named([folder for folder, count in self.nested.items() if count])
+        if self.nested:
+            files, folders = sum(self.nested.values()), self._named(list(self.nested))
             lines.append(f"files left out: {files} in folders inside class folders ({folders})")
         others = [*self.others, *(path for path in self.unread if not _is_image(path.name))]
         if others:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import mim4dd.durable
+from mim4dd.data import located
 from mim4dd.records import Synthetic
 from mim4dd_cli.main import main
 
@@ -81,9 +82,10 @@ def test_data_that_has_moved_is_pointed_to(place: Path) -> None:
 
 
 def test_a_data_root_is_recorded(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran = shell("distill", "--quick", "--set", "iterations=1", "--data-root", "sets", "--out", "digits")
-    assert ran.returncode == 0
-    assert Synthetic.load(place / "digits" / SET).config["data_root"] == str(place / "sets")
+    monkeypatch.chdir(place)
+    assert located("mnist", "sets") == ("mnist", str(place / "sets"))
+    assert located("npz:toy.npz") == (f"npz:{place / 'toy.npz'}", "")
+    assert "'digits' does not use it" in refused("distill", "--quick", "--data-root", "sets", "--out", "digits")
 
 
 def test_other_images_under_the_same_name_are_refused(place: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -72,8 +72,7 @@ def processes(count: int, place: Path, *, seed: int = 2) -> Iterator[Case]:
         rng = np.random.default_rng([seed, number])
         name = list(STUDIES)[number % len(STUDIES)]
         line = [word.replace("\x00", "\\0") for word in mutated(STUDIES[name].split(), rng)]
-        words = [word.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape") for word in line]
-        ended = run([str(ROOT / "studies" / f"{name}.py"), *words, "--dry-run"], place)
+        ended = run([str(ROOT / "studies" / f"{name}.py"), *line, "--dry-run"], place)
         yield Case(f"{name} {line}", ended, ended.broken)
 
 
@@ -142,6 +141,15 @@ def tiny_run(place: Path) -> Path:
     return place
 
 
-def broken(cases: Iterator[Case]) -> list[str]:
+FUZZ: dict[str, Callable[[Path], Iterator[Case]]] = {
+    "mutated command lines of studies": lambda place: command_lines(900, place),
+    "mutated command lines of mim4dd": lambda place: library_lines(200, tiny_run(place / "run")),
+    "mutated command lines of studies, a process each": lambda place: processes(50, place),
+    "tampered study folders": lambda place: study_folders(250, place),
+    "tampered run folders": lambda place: run_folders(100, tiny_run(place / "run"), place / "tampered"),
+}
+
+
+def broken(cases: Iterable[Case]) -> list[str]:
     """What did not hold, and where."""
     return [f"{case.tried}: {case.broken}" for case in cases if case.broken]

@@ -10,25 +10,17 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import fuzz
-from invariant import Ended
+from invariant import VARIABLES, Ended
 from kinds import KINDS
-
-FUZZ: dict[str, Callable[[Path], Iterator[fuzz.Case]]] = {
-    "mutated command lines of studies": lambda place: fuzz.command_lines(900, place),
-    "mutated command lines of mim4dd": lambda place: fuzz.library_lines(200, fuzz.tiny_run(place / "run")),
-    "the same, a process each": lambda place: fuzz.processes(50, place),
-    "tampered study folders": lambda place: fuzz.study_folders(250, place),
-    "tampered run folders": lambda place: fuzz.run_folders(100, fuzz.tiny_run(place / "run"), place / "tampered"),
-}
 
 
 def main(words: list[str]) -> int:
     """Print the table; returns 1 when something does not hold."""
-    for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "MIM4DD_DATA"):
+    for name in VARIABLES:
         os.environ.pop(name, None)
     red = 0
     print("| kind | tried | before | now | s |\n|---|---|---|---|---|")
@@ -39,12 +31,12 @@ def main(words: list[str]) -> int:
             ended = kind.tries(folder)
             red += any(one.broken for one in ended)
             row(kind.name, kind.tried, kind.before, *now(ended, str(folder)))
-        for name, cases in FUZZ.items() if not words else ():
+        for name, cases in fuzz.FUZZ.items() if not words else ():
             folder = Path(place) / name.replace(" ", "-")
             folder.mkdir()
             os.chdir(folder)
             tried = list(cases(folder))
-            bad = [f"{case.tried}: {case.broken}" for case in tried if case.broken]
+            bad = fuzz.broken(tried)
             red += bool(bad)
             print("\n".join(bad), file=sys.stderr)
             counts = Counter(case.ended.status for case in tried)

@@ -24,6 +24,8 @@ from typing import IO
 ROOT = Path(__file__).parents[2]
 SECONDS, LINES, BYTES = 10, 3, 2 << 30
 PATIENCE = 120  # seconds until a command is ended, which on a busy machine waits more than it computes
+# Of the environment, read by our commands.
+VARIABLES = ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "MIM4DD_DATA")
 Command = Callable[[list[str]], int]
 
 

@@ -196,11 +196,7 @@ def intruders(folder: Path) -> list[Ended]:
 
 def words(*lines: tuple[str, ...]) -> Callable[[Path], Sequence[Ended]]:
     """Command lines of studies: the study's name, then its arguments."""
-    return each_of(*(partial(_line, line=line) for line in lines))
-
-
-def _line(folder: Path, *, line: tuple[str, ...]) -> list[Ended]:
-    return [study(folder, line[0], *line[1:])]
+    return lambda folder: [study(folder, *line) for line in lines]
 
 
 KINDS = (

@@ -36,9 +36,7 @@ READ = ("study.json", "settings.jsonl", "rows.jsonl", "synthetic.safetensors")
 
 def tampered(source: Path, copy: Path, rng: np.random.Generator) -> str:
     """Copy a folder and change one to two of its files; returns what was changed."""
-    if copy.exists():
-        shutil.rmtree(copy)
-    shutil.copytree(source, copy)
+    _copy(source, copy)
     said = []
     for _ in range(rng.integers(1, 3)):
         files = sorted(path for path in copy.iterdir() if path.is_file())
@@ -51,6 +49,12 @@ def tampered(source: Path, copy: Path, rng: np.random.Generator) -> str:
         change(file, rng)
         said.append(f"{change.__name__} {file.name}")
     return ", ".join(said)
+
+
+def _copy(source: Path, copy: Path) -> None:
+    if copy.exists():
+        shutil.rmtree(copy)
+    shutil.copytree(source, copy)
 
 
 def _remove(file: Path, rng: np.random.Generator) -> None:
@@ -127,9 +131,7 @@ def tampered_set(source: Path, copy: Path, rng: np.random.Generator) -> str:
     """Copy a run folder and change its synthetic set: its tensors, its JSON header, or the bytes of its file."""
     if not rng.integers(3):
         return tampered(source, copy, rng)
-    if copy.exists():
-        shutil.rmtree(copy)
-    shutil.copytree(source, copy)
+    _copy(source, copy)
     file = copy / "synthetic.safetensors"
     with safe_open(file, framework="numpy") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     import psutil
@@ -19,10 +16,6 @@ if TYPE_CHECKING:
 CHECK_SECONDS = 1.0
 # How long the head may be silent: a local one never comes back, another may be restarted with what it had stored.
 LOCAL_SECONDS, REMOTE_SECONDS = 2.0, 40.0
-# How long the main thread may take to leave after the loss of a raylet, and of a head: later, Ray ends the process.
-RAYLET_SECONDS, HEAD_SECONDS = 6.0, 50.0
-# Between two interrupts of a main thread that does not react.
-AGAIN_SECONDS = 5.0
 
 
 class ClusterLost(RuntimeError):
@@ -30,20 +23,15 @@ class ClusterLost(RuntimeError):
 
 
 class Watch:
-    """A context in which a loss of Ray raises KeyboardInterrupt in the main thread, which nothing of Ray's holds up.
-
-    lost: why Ray can be used no longer, "" while it can.
-    """
+    """A context in which a loss of Ray is noticed, whatever the main thread waits for."""
 
     def __init__(
-        self, raylet: psutil.Process | None, head: str, patience: float, before: Callable[[], None], status: int
+        self, raylet: psutil.Process | None, head: str, patience: float, lost: Callable[[str], NoReturn]
     ) -> None:
         """raylet: of this machine, None where it cannot be seen; head: HOST:PORT of the GCS, which may be silent for
-        `patience` seconds; before: called before the main thread is interrupted; status: of the exit if it does not
-        react.
+        `patience` seconds; lost: called with the reason in a thread of its own.
         """
-        self.raylet, self.head, self.patience = raylet, head, patience
-        self.before, self.status, self.lost = before, status, ""
+        self.raylet, self.head, self.patience, self.lost = raylet, head, patience, lost
         self._left, self._silent_since = threading.Event(), 0.0
 
     def __enter__(self) -> Watch:
@@ -56,11 +44,9 @@ class Watch:
     def _run(self) -> None:
         while not self._left.wait(CHECK_SECONDS):
             if self.raylet is not None and not _runs(self.raylet):
-                reason = f"its raylet on this machine (process {self.raylet.pid}) has ended"
-                return self._interrupt(f"Ray was lost: {reason}", RAYLET_SECONDS)
+                self.lost(f"Ray was lost: its raylet on this machine (process {self.raylet.pid}) has ended")
             if self._head_is_lost():
-                reason = f"its head (GCS) at {self.head} does not answer"
-                return self._interrupt(f"Ray was lost: {reason}", HEAD_SECONDS - self.patience)
+                self.lost(f"Ray was lost: its head (GCS) at {self.head} does not answer")
 
     def _head_is_lost(self) -> bool:
         if _listens(self.head):
@@ -69,27 +55,14 @@ class Watch:
         self._silent_since = self._silent_since or time.monotonic()
         return time.monotonic() - self._silent_since >= self.patience
 
-    def _interrupt(self, reason: str, seconds: float) -> None:
-        """Interrupt the main thread until it leaves the context; end the process if it has not in so many seconds."""
-        self.lost = reason
-        self.before()
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            # A real signal: it also ends what waits in the system. Ray's own waits look for it every second.
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            if self._left.wait(min(left, AGAIN_SECONDS)):
-                return
-        print(f"error: {reason}; run the same command again to continue", file=sys.stderr, flush=True)
-        os._exit(self.status)
 
-
-def watch(before: Callable[[], None], status: int) -> Watch:
-    """A watch of the cluster that this process has joined; the arguments as for `Watch`."""
+def watch(lost: Callable[[str], NoReturn]) -> Watch:
+    """A watch of the cluster that this process has joined. lost: called with the reason in a thread of its own."""
     from ray._private.worker import global_worker
 
     node = global_worker.node
     patience = LOCAL_SECONDS if node.head else REMOTE_SECONDS
-    return Watch(_raylet_with(node.raylet_socket_name), node.gcs_address, patience, before, status)
+    return Watch(_raylet_with(node.raylet_socket_name), node.gcs_address, patience, lost)
 
 
 def _raylet_with(word: str) -> psutil.Process | None:

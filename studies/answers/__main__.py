@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
-from typing import Any
 
-import studies
 from mim4dd.errors import InputError
-from mim4dd.registry import unknown
 from mim4dd_cli.command import exit_status
 from mim4dd_cli.parsing import Parser
 from studies.engine.folder import StudyFolder
 from studies.engine.journal import described
 from studies.engine.report import write_report
-from studies.engine.study import Study
+from studies.engine.study import study_of
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,20 +54,6 @@ def answer_again(out: Path) -> None:
     for line in answer.lines:
         print(line)
     print(f"\nreport: {folder.path / 'report.html'}   numbers: {folder.path / 'answer.md'}")
-
-
-def study_of(folder: StudyFolder) -> Study[Any]:
-    """The study to which a folder belongs.
-
-    Raises: UnknownNameError.
-    """
-    known = [module.name for module in iter_modules(studies.__path__) if not module.ispkg]
-    if folder.name not in known:
-        raise unknown("study", folder.name, known)
-    study = import_module(f"studies.{folder.name}").STUDY
-    if not isinstance(study, Study):
-        raise TypeError(f"studies.{folder.name}.STUDY is {type(study).__name__}")
-    return study
 
 
 if __name__ == "__main__":

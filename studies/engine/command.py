@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cluster import ClusterLost, resolve_address
+from cluster import resolve_address
 from mim4dd.data import load
 from mim4dd.errors import InputError
 from mim4dd.records import Splits
@@ -17,7 +17,6 @@ from studies.engine.journal import Journal
 from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import Options, parse_options
 from studies.engine.plan import Plan
-from studies.engine.signals import LOST
 from studies.engine.study import Study
 from studies.engine.tracking import address
 from studies.engine.tracking.server import shown
@@ -32,11 +31,7 @@ def main(study: Study[F], arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
 
     def work() -> int:
-        try:
-            return run(study, parse_options(study.description, study.script, study.flags, arguments))
-        except ClusterLost as error:
-            print(f"error: {error}", file=sys.stderr)
-            return LOST
+        return run(study, parse_options(study.description, study.script, study.flags, arguments))
 
     kept = "interrupted; run the same command again to continue: finished trials are kept"
     return exit_status(work, interrupted=kept)

@@ -5,27 +5,29 @@ from __future__ import annotations
 import contextlib
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mim4dd.durable import STORAGE_ERRORS
 from mim4dd.errors import InputError, StorageError
 from mim4dd.records import Splits
 from studies.engine.dashboard import LiveDesign
 from studies.engine.design import Design
-from studies.engine.joining import MESSAGES, joined
+from studies.engine.ending import Tracking, end, end_without_ray, left_to_run
+from studies.engine.folder import StudyFolder
+from studies.engine.joining import joined
 from studies.engine.journal import REMOVED, Journal, described
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.progress import Progress, say
 from studies.engine.runner import Callback, Runner
-from studies.engine.signals import LOST, WITH_ERRORS, Signals
+from studies.engine.signals import Signals
 from studies.engine.study import Study
 from studies.engine.tracking import Tracker, Untracked, check
 from studies.engine.trial import Inputs, Trial
 
 if TYPE_CHECKING:
     from cluster import Connection
-    from studies.engine.answer import Answer
     from studies.engine.tuning import ExecutionContext
 
 
@@ -48,14 +50,14 @@ class Execution:
         self.study, self.options, self.plan = study, options, plan
         self.splits, self.journal, self.uri, self.address = splits, journal, uri, address
         self.settings_left = 0  # that a search has not tried yet
-        self.lost = ""  # why Ray can be used no longer
+        self._leaving = Lock()  # held for ever by the thread that leaves Ray
         self.signals = Signals()
 
     def run(self) -> int:
         """Run the trials that have no row, then write the answer.
 
-        Returns: the exit status: 0, WITH_ERRORS when trials ended in errors, LOST when Ray was lost, 130 after Ctrl-C,
-        143 after SIGTERM.
+        Returns: the exit status: 0, WITH_ERRORS when trials ended in errors, 130 after Ctrl-C, 143 after SIGTERM. When
+        Ray is lost, this process ends the study without it, with LOST.
         Raises: StorageError when OUT cannot be written.
         """
         try:
@@ -81,18 +83,15 @@ class Execution:
             if not self.options.offline:
                 check(self.uri)
             self._live_design()  # makes a lost one again
-            with self._tracking() as tracker:
-                tracker.start()
+            with Tracking(self.uri, self.journal.out) as tracker:
                 return self._answer(tracker, "")
         with contextlib.ExitStack() as on_ray:
-            ray = joined(self.address, self.uri, self.journal.out, self.signals)
-            connection, self.watch = on_ray.enter_context(ray)
+            connection = on_ray.enter_context(joined(self.address, self.uri, self.journal.out, self._leave))
             say(connection.sentence)
             self._check_nodes(connection)
-            with self._tracking() as tracker:
-                tracker.start()
+            with Tracking(self.uri, self.journal.out) as tracker:
                 self._run_trials(pending, design, tracker)
-                on_ray.close()  # an answer needs no workers, and Ray may be lost
+                on_ray.close()  # an answer needs no workers
                 return self._answer(tracker, self._interrupted())
 
     def _pending(self) -> list[Trial]:
@@ -104,11 +103,6 @@ class Execution:
             again = f"; {failed} that ended in an error will run again" if failed else ""
             say(f"{len(done)} trials have a row already{again}")
         return pending
-
-    def _tracking(self) -> Tracking:
-        """The tracker as a context; with `--offline`, one that sends nothing."""
-        offline = self.options.offline
-        return Tracking(Untracked(self.journal.out) if offline else Tracker(self.uri, self.journal.out))
 
     def _check_nodes(self, connection: Connection) -> None:
         """Examine every node before the first trial, and print warnings.
@@ -148,11 +142,12 @@ class Execution:
                 if runner.run(pending) and design:
                     self._search(design, runner)
         except ClusterLost as error:
-            self.lost = str(error)
-        except KeyboardInterrupt:
-            if not self.watch.lost:
-                raise
-        self.lost = self.watch.lost or self.lost
+            self._leave(str(error))
+
+    def _leave(self, lost: str) -> NoReturn:
+        """End this execution in a process without Ray, once. lost: why Ray can be used no longer."""
+        self._leaving.acquire()
+        end_without_ray(self.journal.keep_lock(), self.uri, lost, self.settings_left)
 
     def _live_design(self) -> LiveDesign:
         return LiveDesign(self.journal.out, self.study.name, self.plan, self.journal.rows)
@@ -185,12 +180,8 @@ class Execution:
 
     def _interrupted(self) -> str:
         """Why trials are left to run, "" if none are."""
-        if not self._missing() and not self.settings_left:
-            return ""
-        left = f"{self._missing()} planned trials" if self._missing() else f"{self.settings_left} settings"
-        log = self.journal.out / MESSAGES
-        why = f"{self.lost}{f' (its messages: {log})' if log.exists() else ''};" if self.lost else "interrupted with"
-        return f"{why} {left} left to run; run the same command again to continue"
+        left = left_to_run(self._missing(), self.settings_left)
+        return left and f"interrupted with {left}"
 
     def _reference(self, device: str) -> Any:
         """The reference network, which measures information: read from OUT, or trained on a worker and saved there."""
@@ -214,44 +205,6 @@ class Execution:
 
     def _answer(self, tracker: Tracker | Untracked, interrupted: str) -> int:
         """Write the answer, end tracking and print the answer; returns the exit status."""
-        from studies.engine.folder import StudyFolder
-        from studies.engine.report import write_report
-
         journal = self.journal
         folder = StudyFolder(journal.out, journal.study, self.plan.settings, journal.rows, interrupted)
-        answer = self.study.answer(folder)
-        for note in write_report(answer, folder):
-            say(note)
-        tracker.finish("killed" if interrupted else "finished")
-        self._print_answer(answer, tracker.where())
-        if interrupted:
-            say(interrupted)
-            return LOST if self.lost else 128 + (self.signals.received or signal.SIGINT)
-        errors = folder.status().get("error", 0)
-        if errors:
-            say(f"{errors} of {len(folder.planned)} planned trials ended in an error; the same command runs them again")
-        return WITH_ERRORS if errors else 0
-
-    def _print_answer(self, answer: Answer, mlflow_hint: str) -> None:
-        """Print the answer's sentences and the paths of its report. mlflow_hint: how to open its runs, or ""."""
-        say("")
-        for line in answer.lines:
-            say(line)
-        say(f"\nreport: {self.journal.out / 'report.html'}   numbers: {self.journal.out / 'answer.md'}")
-        if mlflow_hint:
-            say(mlflow_hint)
-
-
-class Tracking:
-    """Closes a tracker on exit; an exception first marks the study's run in MLflow as failed."""
-
-    def __init__(self, tracker: Tracker | Untracked) -> None:
-        self.tracker = tracker
-
-    def __enter__(self) -> Tracker | Untracked:
-        return self.tracker
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
-            self.tracker.finish("failed")
-        self.tracker.close()
+        return end(self.study, folder, tracker, 128 + (self.signals.received or signal.SIGINT))

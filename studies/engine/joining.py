@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from studies.engine.signals import LOST, Signals
 from studies.engine.tracking import check
 
 if TYPE_CHECKING:
-    from cluster import Connection, Watch
+    from cluster import Connection
 
 # What Ray itself says while trials run: a file of OUT.
 MESSAGES = "ray.log"
 
 
 @contextlib.contextmanager
-def joined(address: str, uri: str, out: Path, signals: Signals) -> Iterator[tuple[Connection, Watch]]:
-    """The cluster at an address, and its watch; the messages of Ray go to OUT/ray.log.
+def joined(address: str, uri: str, out: Path, lost: Callable[[str], NoReturn]) -> Iterator[Connection]:
+    """The cluster at an address, which is watched; the messages of Ray go to OUT/ray.log.
 
-    uri: of MLflow, "" for none. signals: those that end the wait of the trials when Ray is lost.
-    Raises: InputError when Ray or MLflow cannot be used; ClusterLost when Ray is lost.
+    uri: of MLflow, "" for none. lost: called with the reason, in any thread, when Ray is lost.
+    Raises: InputError when Ray or MLflow cannot be used.
     """
-    from cluster import ClusterLost, disconnect, messages_to, watch
+    from cluster import disconnect, messages_to, watch
 
     connection = _connect(address, uri)
     with messages_to(out / MESSAGES):
-        watched = watch(signals.abandon, LOST)
         try:
-            with watched:
-                yield connection, watched
-        except KeyboardInterrupt:
-            if not watched.lost:
-                raise
-            raise ClusterLost(f"{watched.lost}; run the same command again to continue") from None
+            with watch(lost):
+                yield connection
         finally:
             disconnect()
 

@@ -76,6 +76,11 @@ class Journal:
             lock.flush()
         return lock
 
+    def keep_lock(self) -> Path:
+        """Let the program that this process becomes keep the lock; returns OUT."""
+        os.set_inheritable(self._lock.fileno(), True)
+        return self.out
+
     def _open(self, metadata: dict[str, Any]) -> None:
         """Write study.json, read the rows, and open rows.jsonl."""
         out = self.out

@@ -34,10 +34,6 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def abandon(self) -> None:
-        """Let the next signal, which this process sends itself, end what waits: there is nothing left to be saved."""
-        self.received = self.received or signal.SIGINT
-
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received:
             raise KeyboardInterrupt

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Generic
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, Generic
 
+import studies
 from mim4dd.configuration import Configuration
+from mim4dd.registry import unknown
 from studies.engine.flags import F
 from studies.engine.options import Options
 from studies.engine.plan import Plan
@@ -49,3 +52,17 @@ def written_by(module: str) -> Callable[[StudyFolder], Answer]:
         return result
 
     return answer
+
+
+def study_of(folder: StudyFolder) -> Study[Any]:
+    """The study to which a folder belongs.
+
+    Raises: UnknownNameError.
+    """
+    known = [module.name for module in iter_modules(studies.__path__) if not module.ispkg]
+    if folder.name not in known:
+        raise unknown("study", folder.name, known)
+    study = import_module(f"studies.{folder.name}").STUDY
+    if not isinstance(study, Study):
+        raise TypeError(f"studies.{folder.name}.STUDY is {type(study).__name__}")
+    return study

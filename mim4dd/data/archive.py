@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,10 @@ ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
-def plain_arrays(path: Path, known: Collection[str]) -> dict[str, Array]:
+def plain_arrays(path: Path, known: Collection[str], check: Callable[[dict[str, Array]], None]) -> dict[str, Array]:
     """Read every array of the archive, whose keys must all be known.
 
+    check: called before any array is read, with arrays of the same shapes and dtypes that take no memory.
     Raises: DataError when the file is missing, damaged or no numpy archive, holds another key or Python objects, or
     would not fit in memory.
     """
@@ -42,17 +42,19 @@ def plain_arrays(path: Path, known: Collection[str]) -> dict[str, Array]:
             for key in archive.files:
                 if key not in known:
                     raise DataError(f"{name}: {unknown('key', shown(key), known)}")
-            require_capacity(f"{name}, unpacked,", sum(_array_bytes(name, members, key) for key in archive.files))
+            headers = {key: _header(name, members, key) for key in archive.files}
+            require_capacity(f"{name}, unpacked,", sum(header.nbytes for header in headers.values()))
+            check(headers)
             return {key: _array(name, archive, key) for key in archive.files}
 
 
-def _array_bytes(name: str, members: zipfile.ZipFile, key: str) -> int:
-    """The bytes of an array by its header."""
+def _header(name: str, members: zipfile.ZipFile, key: str) -> Array:
+    """An array of the same shape and dtype that takes no memory."""
     with _reading(name, key), members.open(key if key in members.namelist() else f"{key}.npy") as member:
         version, _ = np.lib.format.read_magic(member)
         read = np.lib.format.read_array_header_1_0 if version == 1 else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(member)
-        return prod(shape) * dtype.itemsize
+        return np.broadcast_to(np.empty((), dtype), shape)
 
 
 def _array(name: str, archive: np.lib.npyio.NpzFile, key: str) -> Array:

@@ -41,10 +41,13 @@ class Npz(DataSet):
     takes_path: ClassVar[bool] = True
 
     def read(self, where: Path, *, download: bool = False) -> Contents:
-        arrays = plain_arrays(where, TRAIN + TEST + OPTIONAL)
         path = shown(where)
-        _check_present(path, arrays)
-        _check_shapes(path, arrays, self.size)
+
+        def check(headers: dict[str, Array]) -> None:
+            _check_present(path, headers)
+            _check_shapes(path, headers, self.size)
+
+        arrays = plain_arrays(where, TRAIN + TEST + OPTIONAL, check)
         images, labels = _labelled(path, arrays, TRAIN)
         test = _labelled(path, arrays, TEST) if TEST[0] in arrays else None
         largest = max(int(part.max()) for part in ([labels] if test is None else [labels, test[1]]))

@@ -141,6 +141,8 @@ class Training:
             lr=recipe.lr,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
+            # One kernel for all tensors: the same numbers, a twentieth of an epoch of small networks sooner.
+            fused=True,
         )
 
     @property

@@ -1,14 +1,15 @@
 """How sensitive is MIM4DD to its temperature, weight, layer decay and embedding size?
 
-    python studies/sensitivity.py                      # digits, 9 settings x 8 seeds, on this machine
+    python studies/sensitivity.py                      # digits, 9 settings, 18 seeds, on this machine
     python studies/sensitivity.py --quick              # the smallest honest run
     python studies/sensitivity.py --address auto       # on the Ray cluster of this machine
     python studies/sensitivity.py --dataset fashion_mnist --data-root DATA_ROOT --set iterations=100
 
 Each trial distils and evaluates one synthetic set; settings vary the strength of the MI term (the norm of its pixel
 gradient over that of its base's), its temperature, layer decay and embedding size. The answer stands in OUT/report.html
-and OUT/answer.md. Declared contrasts are decided: the default against the base, the strength, the best region (chosen
-on some seeds, judged on the others), each other knob, and the term against a longer step of the base alone. With 32
+and OUT/answer.md. Every setting runs on the first seeds (--choose-on), and the best of them, with the default, the base
+and the term at equal strength, on the others, which judge it. Declared contrasts are decided: the default against the
+base, the strength, the best setting, each other knob, and the term against a longer step of the base alone. With 32
 settings and more it has the importance of each knob with a noise floor, response curves, and interaction maps.
 --range weight=LOW:HIGH searches the weight without balance instead of the strength.
 """

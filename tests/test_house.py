@@ -90,7 +90,9 @@ MAY_IMPORT = {
     ],
     "studies/answers/parts": [name for name in ANSWERING if name != "mim4dd"],
     "studies/answers/comparing": [*ANSWERING, *PLANNING, "studies.answers.comparing"],
-    "studies/answers/sensitivity": [*ANSWERING, *PLANNING, "studies.answers.sensitivity"],
+    "studies/answers/sensitivity": [
+        *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.sensitivity"),
+    ],
     "studies/answers/stress": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.stress"),
     ],

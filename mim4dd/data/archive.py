@@ -6,7 +6,9 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,17 +45,23 @@ def plain_arrays(path: Path, known: Collection[str], check: Callable[[dict[str, 
                 if key not in known:
                     raise DataError(f"{name}: {unknown('key', shown(key), known)}")
             headers = {key: _header(name, members, key) for key in archive.files}
-            require_capacity(f"{name}, unpacked,", sum(header.nbytes for header in headers.values()))
-            check(headers)
+            unpacked = sum(prod(shape) * dtype.itemsize for shape, dtype in headers.values())
+            require_capacity(f"{name}, unpacked,", unpacked)
+            check({key: _without_memory(name, key, *header) for key, header in headers.items()})
             return {key: _array(name, archive, key) for key in archive.files}
 
 
-def _header(name: str, members: zipfile.ZipFile, key: str) -> Array:
-    """An array of the same shape and dtype that takes no memory."""
+def _header(name: str, members: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape and dtype of an array."""
     with _reading(name, key), members.open(key if key in members.namelist() else f"{key}.npy") as member:
         version, _ = np.lib.format.read_magic(member)
         read = np.lib.format.read_array_header_1_0 if version == 1 else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(member)
+        return shape, dtype
+
+
+def _without_memory(name: str, key: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    with _reading(name, key):
         return np.broadcast_to(np.empty((), dtype), shape)
 
 

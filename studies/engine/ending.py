@@ -23,6 +23,7 @@ from studies.engine.progress import say
 from studies.engine.signals import LOST, WITH_ERRORS
 from studies.engine.study import Study, study_of
 from studies.engine.tracking import Tracker, Untracked, address
+from studies.engine.wording import plural
 
 
 class Tracking:
@@ -74,7 +75,7 @@ def left_to_run(missing: int, settings: int) -> str:
     """What an interrupted execution leaves, "" if nothing. missing: planned trials; settings: of a search."""
     if not missing and not settings:
         return ""
-    left = f"{missing} planned trials" if missing else f"{settings} settings"
+    left = plural(missing, "planned trial") if missing else plural(settings, "setting")
     return f"{left} left to run; run the same command again to continue"
 
 

@@ -40,7 +40,9 @@ def describe(plan: Plan, options: Options[Any], out: Path) -> str:
     for setting in plan.settings:
         seeds = len(setting.trials)
         lines.append(f"{setting.setting:>4} {plural(seeds, 'seed')}  {setting.name}")
-    suggested = 0
+    suggested = plan.growth
+    if suggested:
+        lines.append(f"then the best setting on {plural(suggested, 'more trial')}")
     if (design := options.flags.adaptive_design) is not None:
         suggested = design.settings * len(options.seeds)
         lines.append(f"then what {design.describe()} suggests, {plural(len(options.seeds), 'seed')} each")

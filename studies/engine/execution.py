@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -47,9 +48,9 @@ class Execution:
         uri: str,
         address: str,
     ) -> None:
-        self.study, self.options, self.plan = study, options, plan
+        self.study, self.options, self.plan = study, options, plan.grown(journal.rows)
         self.splits, self.journal, self.uri, self.address = splits, journal, uri, address
-        self.settings_left = 0  # that a search has not tried yet
+        self._untried = 0  # settings that a search has not tried yet
         self._leaving = Lock()  # held for ever by the thread that leaves Ray
         self.signals = Signals()
 
@@ -78,7 +79,7 @@ class Execution:
         for note in self.journal.notes:
             say(note)
         self.journal.write_settings(self.plan.settings)
-        pending, design = self._pending(), self.options.flags.adaptive_design
+        pending, design = self._pending(self.plan.trials), self.options.flags.adaptive_design
         if not pending and design is None:
             if not self.options.offline:
                 check(self.uri)
@@ -94,10 +95,11 @@ class Execution:
                 on_ray.close()  # an answer needs no workers
                 return self._answer(tracker, self._interrupted())
 
-    def _pending(self) -> list[Trial]:
-        """The planned trials that have no row, or a row with status `error`."""
-        done = self.journal.finished(trial.hash for trial in self.plan.trials)
-        pending = [trial for trial in self.plan.trials if trial.hash not in done]
+    def _pending(self, planned: Iterable[Trial]) -> list[Trial]:
+        """Those of planned trials that have no row, or a row with status `error`."""
+        planned = list(planned)
+        done = self.journal.finished(trial.hash for trial in planned)
+        pending = [trial for trial in planned if trial.hash not in done]
         failed = sum(trial.hash in self.journal.rows for trial in pending)
         if done or failed:
             again = f"; {failed} that ended in an error will run again" if failed else ""
@@ -128,26 +130,40 @@ class Execution:
 
     def _run_trials(self, pending: list[Trial], design: Design | None, tracker: Tracker | Untracked) -> None:
         """Run the pending trials, then those that a search suggests, unless a signal or the loss of Ray ends it."""
-        # A search suggests the default first, which is among the planned trials.
-        suggested = design.settings * len(self.options.seeds) if design else 0
-        progress = Progress(self.plan, self.journal.rows, suggested)
-        callbacks: list[Callback] = [progress.add, tracker.trial]
-        if design is None:
-            callbacks.append(self._live_design().add)
         from cluster import ClusterLost
 
         try:
-            with self.signals as signals:
-                runner = Runner(self._context(), self.journal, callbacks, progress.lost, lambda: bool(signals.received))
-                if runner.run(pending) and design:
+            with self.signals:
+                context = self._context()
+                runner = self._runner(context, design, tracker)
+                completed = runner.run(pending)
+                while more := self._second_stage():
+                    completed = completed and self._runner(context, design, tracker).run(more)
+                if completed and design:
                     self._search(design, runner)
         except ClusterLost as error:
             self._leave(str(error))
 
+    def _runner(self, context: ExecutionContext, design: Design | None, tracker: Tracker | Untracked) -> Runner:
+        """A runner of today's plan."""
+        # A search suggests the default first, which is among the planned trials.
+        suggested = design.settings * len(self.options.seeds) if design else self.plan.growth
+        progress = Progress(self.plan, self.journal.rows, suggested)
+        callbacks: list[Callback] = [progress.add, tracker.trial]
+        if design is None:
+            callbacks.append(self._live_design().add)
+        return Runner(context, self.journal, callbacks, progress.lost, lambda: bool(self.signals.received))
+
+    def _second_stage(self) -> list[Trial]:
+        """What is left to run of the trials that the rows of the others have added to the plan."""
+        before, self.plan = {trial.hash for trial in self.plan.trials}, self.plan.grown(self.journal.rows)
+        self.journal.write_settings(self.plan.settings)
+        return self._pending(trial for trial in self.plan.trials if trial.hash not in before)
+
     def _leave(self, lost: str) -> NoReturn:
         """End this execution in a process without Ray, once. lost: why Ray can be used no longer."""
         self._leaving.acquire()
-        end_without_ray(self.journal.keep_lock(), self.uri, lost, self.settings_left)
+        end_without_ray(self.journal.keep_lock(), self.uri, lost, self._settings_left)
 
     def _live_design(self) -> LiveDesign:
         return LiveDesign(self.journal.out, self.study.name, self.plan, self.journal.rows)
@@ -171,8 +187,13 @@ class Execution:
     def _search(self, design: Design, runner: Runner) -> None:
         from studies.engine.searching import search_settings
 
-        self.plan, self.settings_left = search_settings(self.plan, design, self.options.seeds, runner)
+        self.plan, self._untried = search_settings(self.plan, design, self.options.seeds, runner)
         self.journal.write_settings(self.plan.settings)
+
+    @property
+    def _settings_left(self) -> int:
+        """The settings that are not planned yet: of a search, or the one that goes on in a second stage."""
+        return self._untried or int(self.plan.second_stage is not None)
 
     def _missing(self) -> int:
         """The number of planned trials without a row."""
@@ -180,7 +201,7 @@ class Execution:
 
     def _interrupted(self) -> str:
         """Why trials are left to run, "" if none are."""
-        left = left_to_run(self._missing(), self.settings_left)
+        left = left_to_run(self._missing(), self._settings_left)
         return left and f"interrupted with {left}"
 
     def _reference(self, device: str) -> Any:

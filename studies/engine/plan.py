@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from studies.engine.arms import Factor, Setting
 from studies.engine.conditions import CLEAN, Condition
+from studies.engine.rows import Row
 from studies.engine.space import Space
 from studies.engine.trial import Trial
 
@@ -16,6 +18,8 @@ class Plan:
 
     conditions: the kinds of training data, the clean data first; factors: what varies besides the arms, training data
     included. notes: lines to print when the study starts, such as perturbations that were left out.
+    second_stage: the whole plan by the rows of these trials, None while some are missing; a plan without it is whole.
+    growth: the trials that the second stage will add.
     """
 
     space: Space
@@ -24,3 +28,22 @@ class Plan:
     conditions: tuple[Condition, ...] = (CLEAN,)
     factors: tuple[Factor, ...] = ()
     notes: tuple[str, ...] = ()
+    second_stage: Callable[[Mapping[str, Row]], Plan | None] | None = None
+    growth: int = 0
+
+    def grown(self, rows: Mapping[str, Row]) -> Plan:
+        """The whole plan, or this one while rows are missing that decide what else runs."""
+        return (self.second_stage and self.second_stage(rows)) or self
+
+    def on_seeds(self, arms: Container[str], seeds: Sequence[int]) -> Plan:
+        """The plan with these arms, by their keys, on all of these seeds, of which they have the first ones."""
+        trials = {trial.hash: trial for trial in self.trials}
+        settings = []
+        for setting in self.settings:
+            if setting.arm.key in arms:
+                config = trials[setting.trials[0]].config
+                added = [Trial.of({**config, "seed": seed}) for seed in seeds[len(setting.trials) :]]
+                trials |= {trial.hash: trial for trial in added}
+                setting = replace(setting, trials=(*setting.trials, *(trial.hash for trial in added)))
+            settings.append(setting)
+        return replace(self, settings=tuple(settings), trials=tuple(trials.values()))

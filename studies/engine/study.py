@@ -8,9 +8,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Generic
 
-import studies
 from mim4dd.configuration import Configuration
 from mim4dd.registry import unknown
+from studies.engine.door import ROOT
 from studies.engine.flags import F
 from studies.engine.options import Options
 from studies.engine.plan import Plan
@@ -59,7 +59,7 @@ def study_of(folder: StudyFolder) -> Study[Any]:
 
     Raises: UnknownNameError.
     """
-    known = [module.name for module in iter_modules(studies.__path__) if not module.ispkg]
+    known = [module.name for module in iter_modules([str(ROOT / "studies")]) if not module.ispkg]
     if folder.name not in known:
         raise unknown("study", folder.name, known)
     study = import_module(f"studies.{folder.name}").STUDY

@@ -8,14 +8,16 @@ import numpy as np
 from measured import Row, covers, row
 from noise import NETWORKS, NOISES, NORMAL, Array, Noise
 
+from studies.answers.sensitivity.flags import DesignFlags
 from studies.answers.sensitivity.questions import split_seeds
-from studies.engine.statistics import best_third, crossed_components, mean_interval, set_components
+from studies.engine.statistics import best_setting, crossed_components, mean_interval, set_components
 from studies.engine.statistics.intervals import Interval
 
 SENSITIVITY = "sensitivity"
 SETTINGS_SD = 0.2
 TABLES = ((8, 3, 3), (16, 3, 5), (32, 5, 5), (64, 5, 5), (64, 10, 10))  # settings, seeds, networks
-STUDIES = ((11, 6), (11, 8), (11, 10), (18, 8), (66, 10))  # settings, the default among them; seeds
+STUDIES = ((11, 6), (11, 8), (11, 18), (18, 8), (66, 18))  # settings, the default among them; seeds
+JUDGED = "best on the first seeds, judged on the others"
 Noises = Sequence[Noise]
 
 
@@ -73,15 +75,15 @@ def choices(
     for noise in noises:
         for S, R in sizes:
             wrong: dict[str, list[bool]] = {"best on the same seeds": [], "best on the seeds but one, for each": []}
-            wrong["best third on the first seeds, judged on the others"] = []
+            wrong[JUDGED] = []
             for _ in range(runs):
                 cells = noise.scores(rng, np.zeros(S), R, 5).mean(axis=2)
                 naive = mean_interval(cells[cells.mean(1).argmax()] - cells[0])
-                for name, one in zip(wrong, (naive, _left_out(cells), _third(cells)), strict=True):
+                for name, one in zip(wrong, (naive, _left_out(cells), _judged(cells)), strict=True):
                     wrong[name].append(bool(one.mean) and not covers(one.low, 0.0, one.high))
             for name, values in wrong.items():
                 what, many = f"gain of the {name}, where all are equal", f"{S} settings × {R} seeds"
-                reports = SENSITIVITY if "third" in name else "none"
+                reports = SENSITIVITY if name == JUDGED else "none"
                 rows.append(row("choices", what, many, noise.name, "error", values, reports))
     return rows
 
@@ -92,25 +94,27 @@ def _left_out(cells: Array) -> Interval:
     return mean_interval([cells[np.delete(cells, r, axis=1).mean(1).argmax(), r] - cells[0, r] for r in seeds])
 
 
-def _third(cells: Array) -> Interval:
-    """The gain of the best third over the first, on the seeds that the choice did not read."""
-    choosing, judging = map(list, split_seeds(range(cells.shape[1])))
-    third = list(best_third(cells[:, choosing, None]))
-    return mean_interval(cells[third][:, judging].mean(axis=0) - cells[0, judging])
+def _judged(cells: Array) -> Interval:
+    """The gain of the best setting over the first, on the seeds that the choice did not read."""
+    seeds = cells.shape[1]
+    choosing, judging = map(list, split_seeds(range(seeds), DesignFlags().choosing(seeds) or seeds))
+    best = best_setting(cells[:, choosing, None])
+    assert best is not None
+    return mean_interval(cells[best, judging] - cells[0, judging])
 
 
 def powers_of_choices(rng: np.random.Generator, runs: int) -> list[Row]:
     """The settings differ, and the default is in their middle."""
     rows = []
-    for S, R in ((11, 8), (11, 10)):
+    for S, R in ((11, 8), (11, 18)):
         for sd in (0.3, 0.6):
             found = []
             for _ in range(runs):
                 effects = sd * rng.normal(size=S)
                 effects[0] = 0.0
-                one = _third(NETWORKS.scores(rng, effects, R, 5).mean(axis=2))
+                one = _judged(NETWORKS.scores(rng, effects, R, 5).mean(axis=2))
                 found.append(one.low is not None and one.low > 0)
-            what = f"gain of the best third over a middling default, settings' sd {sd:g} points"
+            what = f"gain of the best setting over a middling default, settings' sd {sd:g} points"
             many = f"{S} settings × {R} seeds"
             rows.append(row("choices", what, many, NETWORKS.name, "power", found, SENSITIVITY))
     return rows

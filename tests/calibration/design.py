@@ -1,19 +1,19 @@
-"""Which design of the sensitivity study decides most a second: simulated on noise fitted to a study's rows.
+"""Which design of the sensitivity study decides most a second: simulated on the moments of a study with many seeds.
 
-    python tests/calibration/design.py                 # simulate, and write docs/results/design.md
-    python tests/calibration/design.py --blocks OUT    # OUT: the default study with many seeds, cut into blocks
+    python tests/calibration/design.py                    # simulate, and write docs/results/design.md
+    python tests/calibration/design.py --fit OUT          # from OUT: sensitivity.py --seeds 0-84 --choose-on 80
+    python tests/calibration/design.py --blocks OUT OUT   # each OUT: the default study on seeds of its own
 
-A candidate's true gains are those of the response surface of the fitted study; its noise is drawn from that study's
-crossed components. Every candidate is decided by the code that decides a report.
+A candidate's accuracies are drawn with the means and covariances of the fitted study's arms, of synthetic sets and of
+networks, and decided by the code that decides a report.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -24,168 +24,140 @@ from numpy.typing import NDArray
 from studies.answers.results import Cell, Results
 from studies.answers.sensitivity.analysis import having
 from studies.answers.sensitivity.questions import split_seeds
-from studies.engine.design import fixed_design
 from studies.engine.folder import StudyFolder
-from studies.engine.space import Space
-from studies.engine.statistics import (
-    CrossedComponents,
-    Surface,
-    best_third,
-    crossed_components,
-    fit_surface,
-    set_components,
-)
-from studies.engine.statistics.contrasts import Judged, judge, three_tests
+from studies.engine.statistics import best_setting
+from studies.engine.statistics.contrasts import FEWEST_PAIRS, Judged, judge, three_tests
 from studies.sensitivity import STUDY
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
-FITTED, BLOCKS, PAGE = RESULTS / "sensitivity-digits-64x5", RESULTS / "design-blocks.jsonl", RESULTS / "design.md"
+MOMENTS, BLOCKS, PAGE = (RESULTS / f"design{end}" for end in ("-moments.json", "-blocks.jsonl", ".md"))
+MAIN = "the main questions"
+METRICS = ("test", "validation")
+# Seeds, networks, and the seeds that every setting runs on: all of them, or as many as choose.
 CANDIDATES = (
-    *(("latin", 9, R, E) for R, E in ((5, 5), (6, 5), (7, 5), (8, 5), (10, 5), (5, 10), (6, 10), (8, 10), (12, 5))),
-    *(("qmc", 16, R, E) for R, E in ((3, 5), (5, 5), (8, 5), (10, 5))),
+    *((seeds, 5, seeds) for seeds in (8, 10, 12, 16)),
+    *((seeds, 5, 5) for seeds in (14, 16, 18, 20, 24)),
+    *((seeds, 10, 5) for seeds in (12, 14, 16, 18)),
 )
-BLOCK = 8  # seeds, those of the default study
-# Besides the settings: default, base, equal strength; on half of the seeds random and the longer step.
-FULL_ARMS, HALF_ARMS = 3, 2
-STATEMENTS = ("the default", "strength", "the best third")
+# Seconds of another network that evaluates, beside five of width 32, on one core.
+NETWORK_SECONDS = 0.09
+STATEMENTS = ("the default", "strength", "the best")
 Array = NDArray[np.float64]
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Noise:
-    """Standard deviations of a set and of a network, less what all settings share. Units: fractions of accuracy."""
+class Moments:
+    """The joint distribution of the arms' accuracies: on test, then on validation, of each arm.
 
-    of_set: float
-    of_network: float
-
-    def draw(self, rng: np.random.Generator, *shape: int, networks: int) -> Array:
-        """Noise of sets that are means over networks."""
-        return rng.normal(0, np.sqrt(self.of_set**2 + self.of_network**2 / networks), shape)
-
-
-@dataclass(frozen=True)
-class World:
-    """What a candidate is simulated in: surfaces of gains on test and on validation, noise, and seconds.
-
-    default_gain, equal_gain: over the base; noise_default: of the default less the base; noise_equal: of the term at
-    equal strength less the default.
+    arms: the settings of the design, then the default, equal strength and the base. mean: [2 arms]; of_set, of_network:
+    covariances of a synthetic set and of a network that evaluates it, [2 arms, 2 arms]. Units: fractions of accuracy.
+    seeds: of the sets; networks: of each set; distil_seconds, evaluate_seconds: medians of a trial.
     """
 
-    space: Space
-    test: Surface
-    validation: Surface
-    noise_test: Noise
-    noise_validation: Noise
-    default_gain: float
-    equal_gain: float
-    noise_default: Noise
-    noise_equal: Noise
+    arms: tuple[str, ...]
+    mean: list[float]
+    of_set: list[list[float]]
+    of_network: list[list[float]]
+    seeds: list[int]
+    networks: int
     distil_seconds: float
-    network_seconds: float
+    evaluate_seconds: float
+
+    @staticmethod
+    def fitted(folder: StudyFolder) -> Moments:
+        """Those of a study, on the seeds that every setting has."""
+        results = Results(folder)
+        arms = [arm for role in ("design", "default", "variant", "base") for arm in having(results, role)]
+        shared = min(len(results.trials(Cell(arm.key))) for arm in arms)
+        scores = np.stack(
+            [results.networks_of(Cell(arm.key), metric)[:shared] for metric in METRICS for arm in arms], -1
+        )
+        seeds, networks, _ = scores.shape
+        sets = scores.mean(axis=1)
+        within = scores - sets[:, None]
+        of_network = np.einsum("rei,rej->ij", within, within) / (seeds * (networks - 1))
+        of_set = np.cov(sets.T) - of_network / networks
+        measured = [row.measured for row in folder.rows.values() if row.config["method"] == "mim"]
+        return Moments(
+            tuple(arm.name for arm in arms),
+            sets.mean(axis=0).round(7).tolist(),
+            of_set.round(9).tolist(),
+            of_network.round(9).tolist(),
+            list(folder.seeds[:shared]),
+            networks,
+            float(np.median([one["distil_seconds"] for one in measured])),
+            float(np.median([one["evaluate_seconds"] for one in measured])),
+        )
+
+    def draw(self, rng: np.random.Generator, seeds: int, networks: int) -> tuple[Array, Array]:
+        """Accuracies of sets on test and on validation, each [seeds, arms]."""
+        size = len(self.mean)
+        sets = rng.normal(size=(seeds, size)) @ root(self.of_set).T
+        judges = rng.normal(size=(seeds, size)) @ root(self.of_network).T / np.sqrt(networks)
+        drawn = np.asarray(self.mean) + sets + judges
+        return drawn[:, : size // 2], drawn[:, size // 2 :]
+
+    def seconds(self, networks: int) -> float:
+        """Of a trial whose set so many networks evaluate."""
+        return self.distil_seconds + self.evaluate_seconds + NETWORK_SECONDS * (networks - self.networks)
 
 
-def fitted(folder: StudyFolder) -> World:
-    """The world of a study with a large design."""
-    results = Results(folder)
-    (default,), (base,), (equal,) = (having(results, role) for role in ("default", "base", "variant"))
-    cells = [Cell(arm.key) for arm in having(results, "design")]
-    units = np.array([[axis.unit(results.arms[cell.arm].knobs[axis.key]) for axis in folder.space] for cell in cells])
-    names = [axis.symbol for axis in folder.space]
-    surfaces: dict[str, Surface] = {}
-    noises: dict[str, Noise] = {}
-    for metric in ("test", "validation"):
-        accuracy = np.array([results.networks_of(cell, metric) for cell in cells])
-        surface = fit_surface(units, accuracy - results.networks_of(Cell(base.key), metric), names)
-        assert surface is not None
-        surfaces[metric], noises[metric] = surface, noise_of(crossed_components(accuracy))
-    of_base, of_default, of_equal = (results.networks_of(Cell(arm.key)) for arm in (base, default, equal))
-    measured = [row.measured for row in folder.rows.values() if row.config["method"] == "mim"]
-    networks = results.networks
-    return World(
-        folder.space,
-        surfaces["test"],
-        surfaces["validation"],
-        noises["test"],
-        noises["validation"],
-        float(np.nanmean(of_default - of_base)),
-        float(np.nanmean(of_equal - of_base)),
-        noise_between(of_default - of_base),
-        noise_between(of_equal - of_default),
-        float(np.median([one["distil_seconds"] for one in measured])),
-        float(np.median([one["evaluate_seconds"] for one in measured])) / networks,
-    )
+def root(covariance: Sequence[Sequence[float]]) -> Array:
+    """A matrix whose product with its transpose is the covariance, without its negative eigenvalues."""
+    values, vectors = np.linalg.eigh(np.asarray(covariance))
+    return np.asarray(vectors * np.sqrt(np.clip(values, 0, None)))
 
 
-def noise_of(found: CrossedComponents) -> Noise:
-    """The components that do not cancel between settings."""
-    assert found.setting_by_seed is not None
-    assert found.setting_by_network is not None
-    return Noise(found.setting_by_seed.value, found.setting_by_network.value)
-
-
-def noise_between(differences: Array) -> Noise:
-    """The components of the differences of two arms, [R, E]."""
-    own = set_components(differences)
-    return Noise(own.sets.value if own.sets else 0.0, own.networks.value if own.networks else 0.0)
-
-
-def gains_at(surface: Surface, units: Array) -> Array:
-    """The surface's gains at these points, [n]."""
-    return np.asarray(surface.centre + surface.scale * (surface.prior(units, surface.x) @ surface.weights))
-
-
-def simulate(world: World, name: str, settings: int, seeds: int, networks: int, runs: int) -> list[list[Judged]]:
-    """The decisions of the main questions in every run."""
-    points = [knobs for knobs, _ in fixed_design(name, world.space, settings)]
-    units = np.array([[axis.unit(knobs[axis.key]) for axis in world.space] for knobs in points])
-    known = [world.default_gain, world.equal_gain]
-    of_test, of_validation = (np.append(gains_at(surface, units), known) for surface in (world.test, world.validation))
-    tried = len(of_test)
-    choosing, _ = split_seeds(range(seeds))
-    rng = np.random.default_rng([settings, seeds, networks])
-    decided = []
+def simulate(moments: Moments, seeds: int, networks: int, shared: int, runs: int) -> tuple[list[list[Judged]], float]:
+    """The decisions of the main questions in every run, and the mean number of trials."""
+    rng, settings = np.random.default_rng([seeds, networks, shared]), len(moments.arms) - 3
+    choosing, judging = map(list, split_seeds(range(seeds), shared))
+    decided, trials = [], 0.0
     for _ in range(runs):
-        test = of_test[:, None] + world.noise_test.draw(rng, tried, seeds, networks=networks)
-        validation = of_validation[:, None] + world.noise_validation.draw(rng, tried, seeds, networks=networks)
-        base = world.noise_test.draw(rng, seeds, networks=networks)
-        default = world.default_gain + world.noise_default.draw(rng, seeds, networks=networks)
-        equal = world.equal_gain - world.default_gain + world.noise_equal.draw(rng, seeds, networks=networks)
-        region = list(best_third(validation[:, list(choosing), None]))
-        asked = [default, equal, (test[region].mean(0) - base)[len(choosing) :]]
-        decided.append(judge("the main questions", [three_tests(differences) for differences in asked]))
-    return decided
+        test, validation = moments.draw(rng, seeds, networks)
+        default, equal, base = test[:, settings:].T
+        best = best_setting(validation[choosing, :-1].T[:, :, None])
+        assert best is not None
+        asked = [default - base, equal - default, (test[:, best] - base)[judging]]
+        decided.append(judge(MAIN, [three_tests(differences) for differences in asked]))
+        goes_on = len(judging) if best < settings and shared < seeds else 0
+        # Besides: random images, the longer step and full data.
+        trials += settings * shared + goes_on + 3 * seeds + FEWEST_PAIRS + max(FEWEST_PAIRS, seeds // 2) + 1
+    return decided, trials / runs
 
 
-def candidates(world: World, runs: int) -> list[str]:
+def candidates(moments: Moments, runs: int) -> list[str]:
     """The table of the candidates."""
-    columns = ("design", "settings × seeds × networks", "CPU seconds", "statements decided", *STATEMENTS)
+    columns = (
+        "seeds",
+        "networks",
+        "seeds of every setting",
+        "trials",
+        "CPU seconds",
+        "statements decided",
+        *STATEMENTS,
+    )
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for name, settings, seeds, networks in CANDIDATES:
-        decided = simulate(world, name, settings, seeds, networks, runs)
+    for seeds, networks, shared in CANDIDATES:
+        decided, trials = simulate(moments, seeds, networks, shared, runs)
         share = np.array([[one.decided for one in run] for run in decided]).mean(0)
-        trials = (settings + FULL_ARMS) * seeds + HALF_ARMS * max(5, seeds // 2)
-        seconds = trials * (world.distil_seconds + networks * world.network_seconds)
         cells = " | ".join(f"{one:.2f}" for one in share)
-        size = f"{settings} × {seeds} × {networks}"
-        lines.append(f"| {name} | {size} | {seconds:.0f} | {share.sum():.2f} | {cells} |")
+        seconds = trials * moments.seconds(networks)
+        lines.append(
+            f"| {seeds} | {networks} | {shared} | {trials:.0f} | {seconds:.0f} | {share.sum():.2f} | {cells} |"
+        )
     return lines
 
 
-def block_claims(folder: StudyFolder, size: int = BLOCK) -> list[Record]:
-    """The claims of the main questions in each block of seeds, decided as a report of that block alone would be."""
-    claims: list[Record] = []
-    for first in range(0, len(folder.seeds), size):
-        seeds = folder.seeds[first : first + size]
-        settings = tuple(
-            replace(one, trials=one.trials[first : first + size] if len(one.trials) > 1 else one.trials)
-            for one in folder.settings
-        )
-        block = StudyFolder(folder.path, {**folder.study, "seeds": list(seeds)}, settings, folder.rows)
-        answer = STUDY.answer(block)
-        kept = [claim for claim in answer.claims if claim.family == "the main questions"]
-        claims += [{"block": first // size, **claim.json(), "seeds": list(claim.seeds or seeds)} for claim in kept]
-    return claims
+def block_claims(folders: Sequence[StudyFolder]) -> list[Record]:
+    """The claims of the main questions of each study."""
+    return [
+        {"block": block, **claim.json(), "seeds": list(claim.seeds or folder.seeds)}
+        for block, folder in enumerate(folders)
+        for claim in STUDY.answer(folder).claims
+        if claim.family == MAIN
+    ]
 
 
 def contradict(one: Record, other: Record) -> bool:
@@ -201,12 +173,12 @@ def blocks(records: Sequence[Record]) -> list[str]:
     by_block: dict[int, dict[str, Record]] = {}
     for record in records:
         by_block.setdefault(record["block"], {})[record["id"]] = record
-    lines = ["| seeds | " + " | ".join(ids) + " | statements decided |", "|---" * (len(ids) + 2) + "|"]
+    lines = [f"| seeds | {' | '.join(STATEMENTS)} | statements decided |", "|---" * (len(ids) + 2) + "|"]
     totals = []
     for of_block in by_block.values():
         ordered = [of_block[id] for id in ids]
         totals.append(sum(record["decision"] != "undecided" for record in ordered))
-        seeds = of_block[ids[0]]["seeds"]
+        seeds = sorted({seed for record in ordered for seed in record["seeds"]})
         cells = [entry(record) for record in ordered]
         lines.append(f"| {seeds[0]} to {seeds[-1]} | {' | '.join(cells)} | {totals[-1]} |")
     pairs = [pair for id in ids for pair in combinations([of_block[id] for of_block in by_block.values()], 2)]
@@ -230,45 +202,41 @@ def entry(record: Record) -> str:
     return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}], {word}{size}"
 
 
-def page(world: World, folder: StudyFolder, runs: int) -> str:
+def page(moments: Moments, runs: int) -> str:
     """The text of docs/results/design.md."""
-    records = [json.loads(line) for line in BLOCKS.read_text(encoding="utf-8").splitlines()] if BLOCKS.exists() else []
-    noise, own = world.noise_test, world.noise_default
     text = [
         "# The design of the default sensitivity study",
         "",
-        "Made by `python tests/calibration/design.py`, from the rows of "
-        f"[{folder.path.name}]({folder.path.name}/answer.md).",
-        "",
         "Three statements, one family: does the default differ from the base, does the same term differ from the "
-        "default when it is as strong as the base, and does the best third of the settings, chosen on the first fifth "
-        "of the seeds, differ from the base on the others?",
+        "default when it is as strong as the base, and does the best setting, chosen on some seeds, differ from the "
+        "base on the others?",
         "",
         "## Candidates, simulated",
         "",
-        f"True gains: the Gaussian process of the {folder.path.name} study (R² {world.test.fit.r_squared:.2f}). Noise "
-        f"that does not cancel between settings: {100 * noise.of_set:.2f} points a set, {100 * noise.of_network:.2f} a "
-        f"network; of the default less the base: {100 * own.of_set:.2f} and {100 * own.of_network:.2f}. "
-        f"{runs} runs each, decided by the rule of every report. CPU seconds: {world.distil_seconds:.2f} to distil and "
-        f"{world.network_seconds:.2f} for each network that evaluates, as measured in that study (two trials at "
-        "a time, each slower for it: compare designs only). Columns after the total: the share of runs in which a "
-        "statement is decided.",
+        f"Made by `python tests/calibration/design.py`: accuracies drawn with the means and covariances that "
+        f"{len(moments.arms)} arms had on seeds {moments.seeds[0]} to {moments.seeds[-1]} (digits, DM, "
+        f"{moments.networks} networks a set; [{MOMENTS.name}]({MOMENTS.name})), {runs} runs each, decided by the rule "
+        "of every report. The nine settings are a Latin "
+        "hypercube in which any two knobs meet in all nine pairs of thirds. Where every setting runs on all seeds, the "
+        "first fifth of them choose; else the seeds that every setting has choose, and the best setting alone runs on "
+        f"the others. CPU seconds: {moments.seconds(5):.2f} a trial with five networks, as measured in that study, two "
+        f"trials at a time, and {NETWORK_SECONDS} for each further network. The last columns: the share of runs in "
+        "which a statement is decided.",
         "",
-        *candidates(world, runs),
+        *candidates(moments, runs),
         "",
-        "A Sobol design of 8 settings is no candidate for contrasts of single knobs: for four knobs, the halves of the "
-        "third and the fourth are the same. In a Latin hypercube on an orthogonal array of 9 settings any two knobs "
-        "meet in all nine pairs of thirds.",
+        f"With fewer than {FEWEST_PAIRS} seeds of every setting no contrast of a single knob could be decided.",
     ]
-    if records:
-        counts = Counter(record["block"] for record in records)
+    if BLOCKS.exists():
+        records = [json.loads(line) for line in BLOCKS.read_text(encoding="utf-8").splitlines()]
+        count = len({record["block"] for record in records})
         text += [
             "",
-            f"## The chosen design on {len(counts)} blocks of seeds",
+            f"## The chosen design on {count} blocks of seeds",
             "",
-            f"`python studies/sensitivity.py --seeds 100-179` (digits, DM), cut into blocks of {BLOCK} seeds, each "
-            "decided as a study of its own. None of these seeds was used to choose the design. Claims: "
-            f"[{BLOCKS.name}]({BLOCKS.name}). Differences in test accuracy, points, with 95% t intervals.",
+            "`python studies/sensitivity.py --seeds FIRST-LAST` (digits, DM), a study for each block; the design was "
+            f"chosen on other seeds. Claims: [{BLOCKS.name}]({BLOCKS.name}). Differences in test accuracy, points, "
+            "with 95% t intervals.",
             "",
             *blocks(records),
         ]
@@ -278,15 +246,17 @@ def page(world: World, folder: StudyFolder, runs: int) -> str:
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--study", type=Path, default=FITTED, help="the study whose rows are fitted")
-    parser.add_argument("--blocks", type=Path, help="a study folder whose seeds are cut into blocks")
-    parser.add_argument("--runs", type=int, default=300, help="of each candidate (default: 300)")
+    parser.add_argument("--fit", type=Path, help="a study whose settings have many seeds")
+    parser.add_argument("--blocks", type=Path, nargs="+", help="studies of the default design, each on its own seeds")
+    parser.add_argument("--runs", type=int, default=1000, help="of each candidate (default: 1000)")
     given = parser.parse_args()
+    if given.fit is not None:
+        fitted = Moments.fitted(StudyFolder.read(given.fit))
+        MOMENTS.write_text(json.dumps(asdict(fitted)) + "\n", encoding="utf-8")
     if given.blocks is not None:
-        claims = block_claims(StudyFolder.read(given.blocks))
+        claims = block_claims([StudyFolder.read(path) for path in given.blocks])
         BLOCKS.write_text("".join(f"{json.dumps(claim)}\n" for claim in claims), encoding="utf-8")
-    folder = StudyFolder.read(given.study)
-    PAGE.write_text(page(fitted(folder), folder, given.runs), encoding="utf-8")
+    PAGE.write_text(page(Moments(**json.loads(MOMENTS.read_text(encoding="utf-8"))), given.runs), encoding="utf-8")
 
 
 if __name__ == "__main__":

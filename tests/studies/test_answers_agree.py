@@ -33,7 +33,11 @@ def test_each_contrast_has_one_family_and_one_decision(name: str) -> None:
     claims = contrasts_of(name)
     assert len({claim.id for claim in answer_of(name).claims}) == len(answer_of(name).claims)
     keys = [
-        (claim.metric, min(cells_of(claim), frozenset((-w, a, at) for w, a, at in claim.terms), key=sorted))
+        (
+            claim.metric,
+            tuple(claim.seeds or ()),
+            min(cells_of(claim), frozenset((-w, a, at) for w, a, at in claim.terms), key=sorted),
+        )
         for claim in claims
         if claim.terms
     ]

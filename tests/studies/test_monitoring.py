@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +15,7 @@ from studies.engine.journal import REMOVED, Journal, checkpoint_path
 from studies.engine.signals import WITH_ERRORS
 from studies.engine.status import FINISHED, INCOMPLETE, RUNNING, study_status
 from studies.engine.trial import Outcome, Trial, error_outcome
-from studies.engine.tuning.feeding import CHUNK, RETRIES, Feed
+from studies.engine.tuning.feeding import CHUNK, RETRIES, Collector, Feed
 from studies.engine.tuning.monitor import TrialMonitor, Worker, read_checkpoint
 
 ONE, OTHER = Worker("node", "host", 10, 1.0), Worker("node", "host", 11, 2.0)
@@ -119,6 +121,30 @@ def test_a_loss_among_short_trials_ends_the_chunk_and_among_long_ones_does_not()
         feed.seconds.append(seconds)
         feed.record_loss(0)
         assert feed.drained is drained
+
+
+def test_a_worker_that_is_lost_after_its_outcome_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed, stored, told = Feed(trials(2), 0), [], []
+    collector = Collector(
+        None,
+        lambda outcome, retries: stored.append((outcome.trial, retries)),
+        lambda lost, reason: told.append(lost),
+        lambda: False,
+        lambda config: trials(1),
+        feed,
+    )
+    monkeypatch.setattr(collector, "_forget", lambda trial: (trials(1), "it does not answer"))
+    of_tune = SimpleNamespace(trial_id="a", num_failures=0)
+    feed.running["a"] = feed.next()
+    outcome = replace(error_outcome(trials(1)[0], "", 0.0), measured={"seconds": 1.0})
+    collector.on_trial_result(1, [], of_tune, {"outcomes": [outcome]})
+    collector.on_trial_error(2, [], of_tune)
+    assert (stored, told) == ([(outcome.trial, 0)], [])
+    assert (list(feed.waiting), feed.lost_workers) == ([1], 1)
+    feed.start_chunk()
+    feed.running["b"] = feed.next()
+    collector.on_trial_error(3, [], SimpleNamespace(trial_id="b", num_failures=0))
+    assert (list(feed.waiting), feed.losses, told) == ([1], [0, 1], trials(1))
 
 
 def test_a_chunk_ends_and_the_next_goes_on() -> None:

@@ -1,4 +1,4 @@
-"""The declared contrasts of the sensitivity study: thirds, the region on other seeds, families, and the plan's arms."""
+"""The declared contrasts of the sensitivity study: thirds, the best on other seeds, families, and the plan's arms."""
 
 from __future__ import annotations
 
@@ -74,9 +74,13 @@ def test_thirds_of_continuous_and_listed_axes() -> None:
 
 @pytest.mark.parametrize(("n", "choosing"), [(1, 0), (2, 1), (5, 1), (6, 1), (8, 2), (10, 2), (20, 4)])
 def test_a_choice_leaves_seeds_enough_to_decide(n: int, choosing: int) -> None:
-    chosen, judged = split_seeds(range(n))
+    chosen, judged = split_seeds(range(n), n)
     assert len(chosen) == choosing
     assert (*chosen, *judged) == tuple(range(n))
+
+
+def test_the_seeds_that_every_setting_has_are_those_to_choose_on() -> None:
+    assert split_seeds(range(3, 15), 5) == ((3, 4, 5, 6, 7), (8, 9, 10, 11, 12, 13, 14))
 
 
 def test_every_contrast_is_that_of_its_cells(tmp_path: Path) -> None:
@@ -86,8 +90,8 @@ def test_every_contrast_is_that_of_its_cells(tmp_path: Path) -> None:
     assert questions.strength is not None
     assert questions.strength.contrast.differences == pytest.approx(test[1] - test[0])
     assert (questions.strength.decision, questions.strength.judged.size) == (Decision.GAIN, "beyond")
-    assert questions.region is not None
-    main = (questions.default, questions.strength, questions.region)
+    assert questions.best is not None
+    main = (questions.default, questions.strength, questions.best)
     assert {(ruling.judged.family, ruling.judged.family_size) for ruling in main} == {("the main questions", 3)}
     by_members = {step.members: ruling for step, ruling in questions.knobs if step.thirds.axis == RHO}
     assert list(by_members) == [((2, 3, 4), (5, 6, 7)), ((5, 6, 7), (8, 9, 10))]
@@ -101,28 +105,28 @@ def test_every_contrast_is_that_of_its_cells(tmp_path: Path) -> None:
     assert (knob.judged.family, knob.judged.family_size) == ("the knobs over their ranges", 3)
 
 
-def test_the_region_is_judged_on_seeds_that_its_choice_did_not_read(tmp_path: Path) -> None:
+def test_the_best_setting_is_judged_on_seeds_that_its_choice_did_not_read(tmp_path: Path) -> None:
     analysis = analysis_of(folder_of(tmp_path, 10))
     questions, test = analysis.questions, analysis.test.mean(axis=2)
     assert (questions.choosing, questions.judging) == ((0, 1), (2, 3, 4, 5, 6, 7, 8, 9))
-    assert questions.chosen == (1, 5, 6, 7)
-    assert questions.region is not None
-    expected = test[list(questions.chosen), 2:].mean(0) - analysis.base_sets[2:]
-    assert questions.region.contrast.differences == pytest.approx(expected)
-    assert questions.region.claim.seeds == questions.judging
-    assert questions.region.claim.planned == 8
-    assert {trial[8:] for trial in questions.region.claim.trials} == {f"{seed:08d}" for seed in range(2, 10)}
-    assert questions.region.decision is Decision.GAIN
+    assert questions.chosen in (5, 6, 7)
+    assert questions.best is not None
+    expected = test[questions.chosen, 2:] - analysis.base_sets[2:]
+    assert questions.best.contrast.differences == pytest.approx(expected)
+    assert questions.best.claim.seeds == questions.judging
+    assert questions.best.claim.planned == 8
+    assert {trial[8:] for trial in questions.best.claim.trials} == {f"{seed:08d}" for seed in range(2, 10)}
+    assert questions.best.decision is Decision.GAIN
     assert questions.regret is not None
     assert questions.regret.decision is Decision.GAIN
 
 
 def test_few_seeds_decide_nothing(tmp_path: Path) -> None:
     questions = analysis_of(folder_of(tmp_path, 3)).questions
-    assert questions.region is not None
-    assert questions.region.interval.n == 2
+    assert questions.best is not None
+    assert questions.best.interval.n == 2
     assert questions.strength is not None
-    rulings = [questions.default, questions.strength, questions.region, *(ruling for _, ruling in questions.knobs)]
+    rulings = [questions.default, questions.strength, questions.best, *(ruling for _, ruling in questions.knobs)]
     assert {ruling.decision for ruling in rulings} == {Decision.UNDECIDED}
 
 
@@ -175,11 +179,64 @@ def test_the_default_design_is_over_strength_with_its_control() -> None:
     assert not any("interim" in trial.config for trial in plan.trials)
 
 
-def test_the_floor_and_the_control_run_on_half_of_the_seeds_but_on_enough_to_decide() -> None:
-    for seeds, few in (("0-9", 5), ("0-5", 5), ("0-2", 3), ("0-19", 10)):
+def test_the_floor_and_the_control_run_on_some_of_the_seeds_but_on_enough_to_decide() -> None:
+    for seeds, few, first in (("0-9", 5, 5), ("0-5", 5, 6), ("0-2", 3, 3), ("0-19", 10, 5)):
         sizes = {one.arm.role: len(one.trials) for one in plan_of("--seeds", seeds).settings}
-        assert {sizes[role] for role in ("random", "placebo")} == {few}
-        assert sizes["default"] == sizes["base"] == sizes["variant"] == sizes["design"]
+        assert (sizes["random"], sizes["placebo"]) == (min(few, 5), few)
+        assert sizes["default"] == sizes["base"] == sizes["variant"]
+        assert sizes["design"] == first
+
+
+def rows_of(plan: Plan, best: int, seeds: int) -> Any:
+    """Rows of the first seeds of every setting; the design's setting of that number is the best on them."""
+    designed = [one for one in plan.settings if one.arm.role == "design"]
+    return {
+        trial: made_row(trial, {"method": "mim"}, [0.9 if one is designed[best] else 0.8])
+        for one in plan.settings
+        for trial in one.trials[:seeds]
+    }
+
+
+def test_the_best_setting_goes_on_to_the_seeds_that_judge_it() -> None:
+    plan = plan_of("--seeds", "3-12")
+    assert (plan.growth, plan.grown({})) == (5, plan)
+    rows = rows_of(plan, 4, 5)
+    grown = plan.grown(rows)
+    assert (grown.second_stage, grown.growth) == (None, 0)
+    sizes = [len(one.trials) for one in grown.settings if one.arm.role == "design"]
+    assert sizes == [5, 5, 5, 5, 10, 5, 5, 5, 5]
+    added = [trial for trial in grown.trials if trial not in plan.trials]
+    before = {trial.hash: trial.config for trial in plan.trials}
+    best = next(one for one in grown.settings if len(one.trials) == 10 and one.arm.role == "design")
+    assert [trial.config for trial in added] == [{**before[best.trials[0]], "seed": seed} for seed in range(8, 13)]
+    assert best.trials[5:] == tuple(trial.hash for trial in added)
+    del rows[best.trials[0]]
+    assert plan.grown(rows) is plan
+
+
+def test_with_perturbed_data_each_kind_chooses_and_the_chosen_run_on_both() -> None:
+    plan = plan_of("--seeds", "0-9", "--perturb", "symmetric:rate=0.4")
+    rows = rows_of(plan, 2, 5)
+    noisy = [one for one in plan.settings if one.arm.role == "design" and one.levels != plan.settings[0].levels]
+    rows |= {trial: made_row(trial, {"method": "mim"}, [0.95]) for trial in noisy[6].trials}
+    grown = plan.grown(rows)
+    sizes = [len(one.trials) for one in grown.settings if one.arm.role == "design"]
+    assert sizes == 2 * [5, 5, 10, 5, 5, 5, 10, 5, 5]
+    assert plan.growth == 10
+
+
+def test_the_seeds_to_choose_on_are_given_or_are_five_of_ten() -> None:
+    def first(*words: str) -> set[int]:
+        return {len(one.trials) for one in plan_of(*words).settings if one.arm.role == "design"}
+
+    assert [first("--seeds", seeds) for seeds in ("0-8", "0-9")] == [{9}, {5}]
+    assert first("--seeds", "0-8", "--choose-on", "3") == {3}
+    with pytest.raises(
+        InputError, match="--choose-on must leave 5 of the seeds, which judge the best setting, got 4 of 8"
+    ):
+        plan_of("--seeds", "0-7", "--choose-on", "4")
+    with pytest.raises(InputError, match="--choose-on is for a fixed design"):
+        plan_of("--design", "tpe", "--choose-on", "4")
 
 
 def test_a_contrast_is_judged_on_the_seeds_that_are_planned_for_all_of_its_cells(tmp_path: Path) -> None:

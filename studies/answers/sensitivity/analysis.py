@@ -11,6 +11,7 @@ from mim4dd.registry import Scalar
 from studies.answers.ledger import Ledger, Ruling
 from studies.answers.results import Cell, Results, slug
 from studies.answers.sensitivity.questions import Judge
+from studies.answers.sensitivity.staging import CHOSEN_BY
 from studies.engine import statistics
 from studies.engine.answer import Claim
 from studies.engine.arms import Arm
@@ -19,7 +20,6 @@ from studies.engine.rows import Array
 from studies.engine.space import DUMMY, Axis
 from studies.engine.statistics.agreement import Agreement
 
-CHOSEN_BY = "validation"  # the metric that all choices read; what is stated is measured on test
 # Importances, surfaces and maps of fewer settings are mostly noise (docs/results/calibration.md).
 ENOUGH_SETTINGS = 32
 Estimated = statistics.Estimate | statistics.Importance | Agreement
@@ -44,7 +44,8 @@ class Analysis:
     the design's. validation, test: accuracies, [tried, R, E] for R sets and E networks; differences: of test accuracy
     from the base's, network by network, [tried, R, E]; base_sets: test accuracy of the base alone, [R]; rho: measured
     strengths, [tried]; units: each tried arm's position on each of the d axes, in [0, 1] inside the range, [tried, d];
-    best: the index of the best tried arm on validation.
+    shared: the number of seeds, from the first on, that all tried arms have; best: the index of the best tried arm on
+    their validation accuracies.
     importances, surface, curves, maps and shares are None or empty below ENOUGH_SETTINGS settings of a design.
     questions: the declared contrasts; gains: each tried arm less the base; over_random: less random real images, empty
     where these did not run.
@@ -62,14 +63,15 @@ class Analysis:
         self.validation = np.array([results.networks_of(cell, CHOSEN_BY) for cell in cells])
         self.test = np.array([results.networks_of(cell) for cell in cells])
         self.differences = self.test - results.networks_of(alone)
+        shared = self.shared = min((len(results.trials(cell)) for cell in cells), default=0)
         self.base_sets = results.sets(alone)
         strengths = [statistics.mean_interval(results.sets(cell, "rho")).mean for cell in cells]
         self.rho = np.array([np.nan if strength is None else strength for strength in strengths])
         self.units = np.array([[self._unit(i, axis) for axis in self.space] for i in range(len(cells))])
         self.designed = [i for i, arm in enumerate(self.tried) if arm.role == "design"]
-        self.best = statistics.best_setting(self.validation) or 0
+        self.best = statistics.best_setting(self.validation[:, :shared]) or 0
         self._fit_surface()
-        self.variance = statistics.crossed_components(self.test)
+        self.variance = statistics.crossed_components(self.test[:, :shared])
         judge = Judge(ledger, cells, alone, self.space, self.units, self.validation)
         self.questions = judge.answer(self.designed, Cell(equal[0].key, levels) if equal else None)
         contrasts = [results.gain(arm.key, levels) for arm in self.tried[1:]]
@@ -135,7 +137,7 @@ class Analysis:
         if len(self.designed) < ENOUGH_SETTINGS:
             return
         symbols = [axis.symbol for axis in self.space]
-        units, gains = self.units[self.designed], self.differences[self.designed]
+        units, gains = self.units[self.designed], self.differences[self.designed, : self.shared]
         self.surface = statistics.fit_surface(units, gains, symbols)
         self.importances = self._importances(symbols)
         if self.surface is not None:
@@ -153,7 +155,8 @@ class Analysis:
             return None
         points, names = np.column_stack([self.units[self.designed], dummies]), [*symbols, DUMMY]
         workers = min(8, os.cpu_count() or 1)
-        return statistics.knob_importance(points, self.test[self.designed], names, dummy=DUMMY, processes=workers)
+        test = self.test[self.designed, : self.shared]
+        return statistics.knob_importance(points, test, names, dummy=DUMMY, processes=workers)
 
     def _over_random(self) -> list[Ruling]:
         """The gains of all tried arms over random real images."""

@@ -12,10 +12,11 @@ from studies.answers.parts.overview import ended, losses, more_seeds
 from studies.answers.parts.step_control import Controlled, controlled, step_control
 from studies.answers.results import Cell, Results
 from studies.answers.sensitivity import breaking, stress
-from studies.answers.sensitivity.analysis import CHOSEN_BY, Analysis, default_name, having
-from studies.answers.sensitivity.asked import asked, values_of
+from studies.answers.sensitivity.analysis import Analysis, default_name, having
+from studies.answers.sensitivity.asked import asked, seeds_in_words, values_of
 from studies.answers.sensitivity.figures import draw_figures
 from studies.answers.sensitivity.plain import plain
+from studies.answers.sensitivity.staging import CHOSEN_BY
 from studies.answers.sensitivity.tables import span, tables
 from studies.engine.answer import Answer, Sentence, percent
 from studies.engine.folder import StudyFolder
@@ -85,7 +86,7 @@ def _controls(ledger: Ledger, step: Sequence[Controlled]) -> Part:
 
 def _range(analysis: Analysis) -> Sentence:
     """The lowest and the highest accuracy of the settings."""
-    folder, means = analysis.folder, set_means(analysis.test).mean(1)
+    folder, means = analysis.folder, set_means(analysis.test[:, : analysis.shared]).mean(1)
     means = means[np.isfinite(means)]
     middle = Estimate(float(means.mean()), float(means.min()), float(means.max()))
     what = "test accuracy of the settings: mean, lowest, highest"
@@ -93,7 +94,7 @@ def _range(analysis: Analysis) -> Sentence:
     text = (
         f"On {folder.study['dataset']}, with {images(folder.configuration['ipc'])} (protocol "
         f"{folder.study['protocol']}), {plural(len(means), 'setting')} reach {100 * means.min():.1f}% to "
-        f"{100 * means.max():.1f}% on test (mean over {plural(len(analysis.base_sets), 'synthetic set')} each)"
+        f"{100 * means.max():.1f}% on test (mean over {plural(analysis.shared, 'synthetic set')} each)"
     )
     if having(analysis.results, "search"):
         text += "; an optimizer chose them, so their spread does not show how much the knobs matter"
@@ -182,22 +183,24 @@ def _best_gain(analysis: Analysis) -> Sentence:
 
 
 def _one_standard_error(analysis: Analysis) -> Sentence | None:
-    """The settings that the validation accuracies of all seeds cannot tell from the best."""
-    inside = one_standard_error_region(analysis.validation)
+    """The settings that validation accuracies cannot tell from the best, on the seeds that every setting has."""
+    inside = one_standard_error_region(analysis.validation[:, : analysis.shared])
     if not inside or len(analysis.base_sets) < 2:
         return None
     size, what = Estimate(float(len(inside)), None, None), "settings within one paired standard error of the best"
     claim = analysis.estimate("region/settings", what, size, len(analysis.tried), "settings")
     default = "is one" if 0 in inside else "is not one"
     return Sentence(
-        f"Settings within one paired standard error of the best, on the validation accuracies of all seeds: "
+        f"Settings within one paired standard error of the best, on the validation accuracies of "
+        f"{seeds_in_words(analysis.results.seeds[: analysis.shared])}: "
         f"{len(inside)} of {len(analysis.tried)} ({values_of(analysis, inside)}); the default {default} of them.",
         (claim,),
     )
 
 
 def _notes(analysis: Analysis) -> list[str]:
-    leak = selection_leak(analysis.validation, analysis.test).leak
+    shared = slice(analysis.shared)
+    leak = selection_leak(analysis.validation[:, shared], analysis.test[:, shared]).leak
     notes = [
         "All choices are made on validation accuracy; what is stated is measured on test.",
         "MIM4DD here is a reconstruction: neither the paper's method section nor its code was available, and no "
@@ -227,13 +230,13 @@ def _notes(analysis: Analysis) -> list[str]:
 
 def _summary(analysis: Analysis) -> dict[str, float | None]:
     questions = analysis.questions
-    region, regret, strength = questions.region, questions.regret, questions.strength
+    best, regret, strength = questions.best, questions.regret, questions.strength
     return {
         "default_test_accuracy": float(np.nanmean(analysis.test[0])),
         "base_test_accuracy": float(np.nanmean(analysis.base_sets)),
         "default_gain_over_base": questions.default.interval.mean,
         "strength_effect": strength.interval.mean if strength else None,
-        "best_region_gain": region.interval.mean if region else None,
+        "best_setting_gain": best.interval.mean if best else None,
         "regret_of_default": regret.interval.mean if regret else None,
         "settings_sd": analysis.variance.settings.value if analysis.variance.settings else None,
         "paired_sd": analysis.variance.paired.value if analysis.variance.paired else None,

@@ -20,7 +20,7 @@ def asked(analysis: Analysis) -> list[Sentence | None]:
     return [
         _default(analysis),
         _strength(analysis),
-        *_region(analysis),
+        *_best(analysis),
         *(_step(*asked) for asked in questions.knobs),
         _no_steps(analysis),
     ]
@@ -76,14 +76,14 @@ def _step(step: Step, ruling: Ruling) -> Sentence:
     return Sentence(f"{text}: {ruling.statement}.", (ruling.claim,))
 
 
-def _region(analysis: Analysis) -> list[Sentence]:
+def _best(analysis: Analysis) -> list[Sentence]:
     questions = analysis.questions
-    if questions.region is None:
+    if questions.best is None or questions.chosen is None:
         return []
-    ruling, spans, tried = questions.region, region_values(analysis), plural(len(analysis.tried), "setting")
+    ruling, tried = questions.best, plural(len(analysis.tried), "setting")
     text = (
-        f"The best third on the validation accuracies of {seeds_in_words(questions.choosing)}, "
-        f"{len(questions.chosen)} of {tried} ({spans}), is {ruling.points} over {analysis.base.name} on "
+        f"The best of {tried} on the validation accuracies of {seeds_in_words(questions.choosing)}, "
+        f"{values_of(analysis, [questions.chosen])}, is {ruling.points} over {analysis.base.name} on "
         f"{seeds_in_words(questions.judging)}: {ruling.statement}."
     )
     sentences = [Sentence(text, (ruling.claim,))]
@@ -92,11 +92,6 @@ def _region(analysis: Analysis) -> list[Sentence]:
         text = f"Its gain over {analysis.tried[0].name} on those seeds, the regret of the default, is {regret.points}"
         sentences.append(Sentence(f"{text}: {regret.statement}.", (regret.claim,)))
     return sentences
-
-
-def region_values(analysis: Analysis) -> str:
-    """The spans of the knobs over the best third."""
-    return values_of(analysis, analysis.questions.chosen)
 
 
 def values_of(analysis: Analysis, settings: Sequence[int]) -> str:

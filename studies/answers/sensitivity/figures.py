@@ -103,7 +103,9 @@ def _responses(analysis: Analysis) -> Figure:
         if k % columns == 0:
             axes.set_ylabel(f"gain over {analysis.base.name} (points)")
     legend(drawing, grid[0], f"Gaussian process, {trust(surface.fit)}" if surface is not None else "")
-    seeds = plural(len(analysis.results.seeds), "seed")
+    seeds = plural(analysis.shared, "seed")
+    if analysis.shared < len(analysis.results.seeds):
+        seeds += f" ({len(analysis.results.seeds)} of what is compared on all: equal strength and the best)"
     caption = (
         f"Gain in test accuracy over {analysis.base.name} on the same seeds: dots are the {len(analysis.tried) - 1} "
         f"settings, each the mean over {seeds}"
@@ -160,9 +162,8 @@ def _noise(analysis: Analysis) -> Figure:
     _base_line(axes, analysis)
     marks, x = "osv^Dph*X<>", range(len(order))
     for place, i in enumerate(order):
-        if i in chosen:
-            name = "the best third" if i == next(j for j in order if j in chosen) else None
-            axes.axvspan(place - 0.5, place + 0.5, color=OURS, alpha=0.1, lw=0, label=name)
+        if i == chosen:
+            axes.axvspan(place - 0.5, place + 0.5, color=OURS, alpha=0.1, lw=0, label="the best setting")
     for k, seed in enumerate(analysis.results.seeds):
         axes.plot(x, gains[order, k], marks[k % len(marks)], ms=4, color=FAINT, label=f"seed {seed}")
     axes.plot(x, means[order], "_", ms=14, mew=2.5, color=OURS, label="mean over seeds")
@@ -172,13 +173,13 @@ def _noise(analysis: Analysis) -> Figure:
     points_axis(axes)
     legend(drawing, axes)
     read = seeds_in_words(analysis.questions.choosing)
-    region = f" Blue columns: the best third, chosen on the validation accuracies of {read}." if chosen else ""
+    best = "" if chosen is None else f" Blue column: the best, chosen on the validation accuracies of {read}."
     return Figure(
         "noise",
         "Effect of the knobs and noise of the seeds",
         f"Each grey mark is the gain in test accuracy of one synthetic set over {analysis.base.name} on the same seed "
         "(mean over the evaluation networks, which are the same for both); the spread within a column is paired noise, "
-        f"the rise of the bars from left to right is the effect of the knobs.{region} Diamond: "
+        f"the rise of the bars from left to right is the effect of the knobs.{best} Diamond: "
         f"{default_name(analysis.folder)}.",
         drawing,
     )

@@ -11,9 +11,12 @@ from mim4dd.errors import InputError
 from mim4dd.registry import Knob, check_value, unknown
 from studies.engine.design import FIXED, LATIN, SEARCHES, Design
 from studies.engine.flags import Flags
+from studies.engine.statistics.contrasts import FEWEST_PAIRS
 
 # A thousand settings and their trials are planned in about six seconds.
 MOST_SETTINGS = 1_000
+# As many as decide anything, so that the contrasts of single knobs may be decided on them.
+CHOOSE_ON = FEWEST_PAIRS
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,10 @@ class DesignFlags(Flags):
     design: Design = field(default_factory=Design)
     ranges: dict[str, str] = field(default_factory=dict)
     perturb: tuple[str, ...] = ()
+    choose_on: int | None = None
 
     # The design that decides most a second (docs/results/design.md).
-    seeds: ClassVar[tuple[str, str]] = ("0-7", "0-1")
+    seeds: ClassVar[tuple[str, str]] = ("0-17", "0-1")
 
     @property
     def interim(self) -> bool:
@@ -34,6 +38,20 @@ class DesignFlags(Flags):
     @property
     def adaptive_design(self) -> Design | None:
         return self.design if self.design.adaptive else None
+
+    def choosing(self, seeds: int) -> int | None:
+        """The number of seeds, from the first on, that every setting runs on; None for all.
+
+        Raises: InputError for a number that leaves too few of the seeds to judge the best setting on.
+        """
+        if self.choose_on is None:
+            return CHOOSE_ON if seeds >= CHOOSE_ON + FEWEST_PAIRS and not self.design.adaptive else None
+        if self.choose_on > seeds - FEWEST_PAIRS:
+            raise InputError(
+                f"--choose-on must leave {FEWEST_PAIRS} of the seeds, which judge the best setting, got "
+                f"{self.choose_on} of {seeds}"
+            )
+        return self.choose_on
 
     def describe(self) -> str:
         """The design in words."""
@@ -61,6 +79,13 @@ class DesignFlags(Flags):
             dest="ranges",
             help="search a knob over low:high or a,b,c instead of its own range",
         )
+        how.add_argument(
+            "--choose-on",
+            type=int,
+            metavar="N",
+            help="run every setting on the first N seeds, and the best of them on the others, which judge it (default: "
+            f"{CHOOSE_ON} of {CHOOSE_ON + FEWEST_PAIRS} seeds and more; of fewer, every setting runs on all)",
+        )
         how.add_argument("--asha", action="store_true", help="stop poor settings of a search early")
         how.add_argument("--design-seed", type=int, default=0, help="another draw of the design (default: 0)")
         how.add_argument(
@@ -86,8 +111,13 @@ class DesignFlags(Flags):
         if arguments.perturb and name in SEARCHES:
             raise InputError("--perturb compares one fixed design on two kinds of data: use --design qmc, random, grid")
         check_value("--settings", Knob(low=1, high=MOST_SETTINGS), settings)
+        if arguments.choose_on is not None:
+            if name in SEARCHES:
+                raise InputError("--choose-on is for a fixed design: use --design latin, qmc, random or grid")
+            check_value("--choose-on", Knob(low=1), arguments.choose_on)
         check_value("--design-seed", Knob(low=0, high=2**32 - 1), arguments.design_seed)
         if arguments.design_seed and name == "grid":
             raise InputError("--design-seed draws a design and --design grid has no draw; give only one of them")
         design = Design(name, settings, arguments.design_seed, arguments.asha)
-        return cls(design, assignments(arguments.ranges, "--range"), tuple(arguments.perturb))
+        ranges = assignments(arguments.ranges, "--range")
+        return cls(design, ranges, tuple(arguments.perturb), arguments.choose_on)

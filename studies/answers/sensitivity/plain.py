@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from studies.answers.parts.plain import compared, too_few
 from studies.answers.parts.step_control import Controlled
 from studies.answers.sensitivity.analysis import Analysis
-from studies.answers.sensitivity.asked import region_values, seeds_in_words, strength_of_default
+from studies.answers.sensitivity.asked import seeds_in_words, strength_of_default, values_of
 from studies.engine.answer import Sentence, percent
 from studies.engine.conditions import CLEAN
 from studies.engine.wording import images, plural
 
 
 def plain(analyses: Sequence[Analysis], step: Sequence[Controlled]) -> list[Sentence | None]:
-    """The main questions: the default, the strength with its control, and the best third of the settings.
+    """The main questions: the default, the strength with its control, and the best setting.
 
     analyses: one for each kind of training data, clean data first; the sentences are about the last one. step: the term
     against a longer step of its base.
@@ -22,7 +22,7 @@ def plain(analyses: Sequence[Analysis], step: Sequence[Controlled]) -> list[Sent
     last = analyses[-1]
     why = too_few(last.gains)
     few = Sentence(why, tuple(gain.claim for gain in last.gains[1:])) if why else None
-    return [_default(last), _strength(last, step), few or _third(last)]
+    return [_default(last), _strength(last, step), few or _best(last)]
 
 
 def _default(analysis: Analysis) -> Sentence:
@@ -54,12 +54,13 @@ def _strength(analysis: Analysis, step: Sequence[Controlled]) -> Sentence | None
     return Sentence(f"{text}.", tuple(claims))
 
 
-def _third(analysis: Analysis) -> Sentence | None:
+def _best(analysis: Analysis) -> Sentence | None:
     questions = analysis.questions
-    if questions.region is None:
+    if questions.best is None or questions.chosen is None:
         return None
     text = (
-        f"The best third of the settings, chosen on {seeds_in_words(questions.choosing)} ({region_values(analysis)}), "
-        f"{compared(questions.region, analysis.base.name)} on {seeds_in_words(questions.judging)}"
+        f"The best of {plural(len(analysis.tried), 'setting')}, chosen on {seeds_in_words(questions.choosing)} "
+        f"({values_of(analysis, [questions.chosen])}), {compared(questions.best, analysis.base.name)} on "
+        f"{seeds_in_words(questions.judging)}"
     )
-    return Sentence(f"{text}.", (questions.region.claim,))
+    return Sentence(f"{text}.", (questions.best.claim,))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 from mim4dd.configuration import Configuration, apply
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat, matching
+from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS
 from studies.answers.sensitivity.flags import DesignFlags
+from studies.answers.sensitivity.staging import best_on_all_seeds
 from studies.answers.sensitivity.strength import STRENGTH, WEIGHT, strength_axis
 from studies.engine.arms import (
     EQUAL_STRENGTH,
@@ -26,21 +30,19 @@ from studies.engine.design import fixed_design
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.space import Space, make_space
+from studies.engine.statistics.contrasts import FEWEST_PAIRS
 
 KNOBS = ("method.temperature", "method.weight", "method.layer_decay", "method.embedding")
-# The ceiling trains on the whole data set: the recipe's epochs, limited to these steps and networks.
-FULL_STEPS = 1_500
-FULL_NETWORKS = 2
-# The floor and the base with longer steps run on half of the seeds, but not on fewer than a decision takes.
-FEWEST_PAIRS = 5
 
 
 def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration) -> Plan:
-    """Every setting runs on the same seeds; the floor and the base with longer steps on half, full data on one of them.
+    """Every setting runs on the seeds to choose on, the best of them and what it is compared with on all.
+
+    The base with longer steps runs on half of them, the floor on as few as decide, full data on one.
 
     With `--perturb` everything runs twice, on clean and on perturbed training data, so that settings are paired.
     """
-    flags, design = options.flags, options.flags.design
+    flags, design, first = options.flags, options.flags.design, options.flags.choosing(len(options.seeds))
     require_few(design.settings * len(options.seeds))  # before a large design is drawn
     space = _space(flags.ranges, configuration)
     if configuration.flat["method.weight"] == 0:
@@ -50,20 +52,25 @@ def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration
         raise InputError(f"--perturb must change the training data, {' '.join(flags.perturb)} does not; leave it out")
     factors = (training_data(conditions),) if len(conditions) > 1 else ()
     default = default_arm(configuration.flat, configuration.fixed)
-    few = max(FEWEST_PAIRS, len(options.seeds) // 2)
+    half = max(FEWEST_PAIRS, len(options.seeds) // 2)
     planned = [
         # The ceiling on clean data does not depend on the seed.
         Planned(Arm("full", "full", role="full"), _full(configuration), once=options.seeds[:1]),
         Planned(default, configuration.flat),
         Planned(base_arm(default.base), apply(configuration.flat, {"method.weight": 0.0})),
-        Planned(Arm("random", "random", role="random"), configuration.with_method("random"), first=few),
-        *_step_control(default, configuration, few),
+        Planned(Arm("random", "random", role="random"), configuration.with_method("random"), first=FEWEST_PAIRS),
+        *_step_control(default, configuration, half),
     ]
     if not design.adaptive:
         for knobs, dummy in fixed_design(design.name, space, design.settings, design.seed):
-            planned.append(Planned(changed(default, "design", knobs), apply(configuration.flat, knobs), dummy))
+            flat = apply(configuration.flat, knobs)
+            planned.append(Planned(changed(default, "design", knobs), flat, dummy, first=first))
     settings, trials = cross(planned, factors, options.seeds)
-    return Plan(space, tuple(with_controls(settings)), trials, conditions, factors)
+    plan = Plan(space, tuple(with_controls(settings)), trials, conditions, factors)
+    if first is None:
+        return plan
+    growth = (len(options.seeds) - first) * len(conditions)
+    return replace(plan, second_stage=partial(best_on_all_seeds, plan, options.seeds, first), growth=growth)
 
 
 def _step_control(default: Arm, configuration: Configuration, first: int) -> list[Planned]:

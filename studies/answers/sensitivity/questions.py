@@ -1,8 +1,8 @@
 """The declared contrasts of a sensitivity study, on test accuracy.
 
 The main questions are one family: does the default differ from the base; does the same term differ from the default
-when it is as strong as the base; and does the best region (the best third of the settings, chosen on some seeds) differ
-from the base on the others? The knobs over their ranges are a family of their own, and so is the regret of the default.
+when it is as strong as the base; and does the best setting, chosen on some seeds, differ from the base on the others?
+The knobs over their ranges are a family of their own, and so is the regret of the default.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from studies.answers.sensitivity.strength import WEIGHT
 from studies.engine.rows import Array
 from studies.engine.space import Axis, Space
 from studies.engine.statistics.contrasts import FEWEST_PAIRS
-from studies.engine.statistics.selection import best_third
+from studies.engine.statistics.selection import best_setting
 
 THIRDS = ("lower", "middle", "upper")
 
@@ -97,22 +97,28 @@ class Questions:
     (or weight) over its lower and of its upper over its middle, and of the upper third of each other axis over its
     lower. Empty or None where the design cannot answer.
 
-    chosen: the region, as indices of tried arms; choosing, judging: the seeds that it is chosen and judged on.
+    chosen: the best setting, as an index of tried arms; choosing, judging: the seeds that it is chosen and judged on.
     """
 
     default: Ruling
     strength: Ruling | None
-    region: Ruling | None
+    best: Ruling | None
     regret: Ruling | None
     knobs: tuple[tuple[Step, Ruling], ...]
-    chosen: tuple[int, ...]
+    chosen: int | None
     choosing: tuple[int, ...]
     judging: tuple[int, ...]
 
 
-def split_seeds(seeds: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The seeds to choose on and those to judge on: the first fifth, while the others are enough to decide."""
-    choosing = max(1, min(round(0.2 * len(seeds)), len(seeds) - FEWEST_PAIRS)) if len(seeds) > 1 else 0
+def split_seeds(seeds: Sequence[int], shared: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The seeds to choose on and those to judge on.
+
+    shared: the number of seeds, from the first on, that every setting has. Where these are all, the first fifth of them
+    choose, while the others are enough to decide.
+    """
+    choosing = shared
+    if shared >= len(seeds):
+        choosing = max(1, min(round(0.2 * len(seeds)), len(seeds) - FEWEST_PAIRS)) if len(seeds) > 1 else 0
     return tuple(seeds[:choosing]), tuple(seeds[choosing:])
 
 
@@ -138,18 +144,19 @@ class Judge:
         """
         finite = [i for i in designed if np.isfinite(self.results.sets(self.tried[i])).any()]
         steps = [step for step in self._steps(finite) if all(step.members)]
-        choosing, judging = split_seeds(self.results.seeds) if designed else ((), ())
-        chosen = self._region(choosing) if choosing else ()
+        shared = min((len(self.results.trials(self.tried[i])) for i in designed), default=0)
+        choosing, judging = split_seeds(self.results.seeds, shared) if designed else ((), ())
+        chosen = self._best(choosing) if choosing else None
         asked = [self.results.gain(self.tried[0].arm, self.base.levels)]
         asked += [self._strength(equal)] if equal is not None else []
-        asked += [self._chosen(chosen, judging, self.base, "region")] if chosen else []
+        asked += [self._chosen(chosen, judging, self.base, "best")] if chosen is not None else []
         ruled = self.ledger.family(f"the main questions{self.at}", asked)
         knobs = self.ledger.family(f"the knobs over their ranges{self.at}", map(self._step, steps))
         return Questions(
             default=ruled[0],
             strength=ruled[1] if equal is not None else None,
-            region=ruled[-1] if chosen else None,
-            regret=self._regret(chosen, judging) if chosen else None,
+            best=ruled[-1] if chosen is not None else None,
+            regret=self._regret(chosen, judging) if chosen else None,  # none where it is the default
             knobs=tuple(zip(steps, knobs, strict=True)),
             chosen=chosen,
             choosing=choosing,
@@ -178,9 +185,9 @@ class Judge:
         """The term at equal strength less the default, all other knobs being the same."""
         return self.results.against(equal.arm, self.tried[0].arm, self.base.levels, kind="strength")
 
-    def _region(self, choosing: Sequence[int]) -> tuple[int, ...]:
-        """The best region on the validation accuracies of the seeds to choose on."""
-        return best_third(self.validation[:, [self.results.seeds.index(seed) for seed in choosing]])
+    def _best(self, choosing: Sequence[int]) -> int | None:
+        """The best setting on the validation accuracies of the seeds to choose on."""
+        return best_setting(self.validation[:, [self.results.seeds.index(seed) for seed in choosing]])
 
     def _step(self, step: Step) -> Contrast:
         """The mean of the settings in one third of an axis less that of those in another."""
@@ -191,16 +198,14 @@ class Judge:
         what += f", {step.where}{self.at}" if step.where else self.at
         return self.results.contrast(slug("third", name, THIRDS[step.to], *self.base.levels), what, *terms)
 
-    def _chosen(self, chosen: Sequence[int], judging: Sequence[int], other: Cell, id: str) -> Contrast:
-        """The mean of the chosen settings less another cell, on the seeds that the choice did not read."""
-        terms = [(1.0 / len(chosen), self.tried[i]) for i in chosen]
+    def _chosen(self, chosen: int, judging: Sequence[int], other: Cell, id: str) -> Contrast:
+        """The chosen setting less another cell, on the seeds that the choice did not read."""
         name = self.results.arms[other.arm].name
-        what = f"the region chosen on the other seeds less {name}{self.at}"
-        return self.results.contrast(slug(id, *other.levels), what, *terms, (-1.0, other), among=judging)
+        what = f"the best setting on the other seeds less {name}{self.at}"
+        terms = ((1.0, self.tried[chosen]), (-1.0, other))
+        return self.results.contrast(slug(id, *other.levels), what, *terms, among=judging)
 
-    def _regret(self, chosen: Sequence[int], judging: Sequence[int]) -> Ruling | None:
-        """The region less the default; None where the region is the default."""
-        if tuple(chosen) == (0,):
-            return None
+    def _regret(self, chosen: int, judging: Sequence[int]) -> Ruling:
+        """The best setting less the default."""
         contrast = self._chosen(chosen, judging, self.tried[0], "regret")
         return self.ledger.family(f"the regret of the default{self.at}", [contrast])[0]

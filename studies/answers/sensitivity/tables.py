@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from studies.answers.comparing.plan import FULL_STEPS
 from studies.answers.results import Cell
-from studies.answers.sensitivity.analysis import CHOSEN_BY, Analysis, having
+from studies.answers.sensitivity.analysis import Analysis, having
+from studies.answers.sensitivity.staging import CHOSEN_BY
 from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Quantity, Table
 from studies.engine.arms import Arm
@@ -31,7 +33,7 @@ def _methods(analysis: Analysis) -> Table:
         "Mean over synthetic sets with a 95% t interval over sets; the gain, on test, is paired by seed. "
         f"{STARRED} its family. ρ: the norm of the term's pixel gradient over that of its base's, the median over the "
         "iterations; λ: the weight that the term has in effect, which for a balanced one varies. Full data is trained "
-        "with the same recipe, for at most 1,500 steps, on one seed.",
+        f"with the same recipe, for at most {FULL_STEPS} steps, on one seed.",
     )
 
 
@@ -125,7 +127,7 @@ def _settings(analysis: Analysis) -> Table:
                 **strength(analysis, analysis.cells[i]),
                 "validation accuracy": Quantity.of(analysis.ledger.mean(analysis.cells[i], CHOSEN_BY), "percent"),
                 "paired gain over the base": analysis.gains[i].starred,
-                "in the best third": "yes" if i in analysis.questions.chosen else "",
+                "chosen as the best": "yes" if i == analysis.questions.chosen else "",
                 "pairs lost": analysis.gains[i].lost,
             }
         )
@@ -134,6 +136,6 @@ def _settings(analysis: Analysis) -> Table:
         "Every setting, best first",
         rows,
         f"Intervals are pointwise: with this many settings, some look better by chance. {STARRED} the "
-        f"{plural(len(rows) - 1, 'setting')} (the default: within the main questions). The gain of the best third "
+        f"{plural(len(rows) - 1, 'setting')} (the default: within the main questions). The gain of the best setting "
         "that is stated above is measured on seeds that the choice did not read.",
     )

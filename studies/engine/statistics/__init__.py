@@ -18,7 +18,6 @@ from .response import ResponseCurve, ResponseMap, response_curves, response_maps
 from .selection import (
     Leak,
     best_setting,
-    best_third,
     one_standard_error_region,
     selection_leak,
 )
@@ -43,7 +42,6 @@ __all__ = [
     "Surface",
     "SurfaceFit",
     "best_setting",
-    "best_third",
     "crossed_components",
     "fit_surface",
     "holm",

@@ -61,19 +61,6 @@ def _argbest(cells: Array, eligible: NDArray[np.bool_]) -> int | None:
     return int(np.argmax(np.where(eligible, cells.mean(axis=1), -np.inf)))
 
 
-def best_third(y: ArrayLike) -> tuple[int, ...]:
-    """The third of the settings with the highest means (rounded up), of those that lost no set; ascending indices.
-
-    What a choice on few seeds should return: a single best setting is mostly the luckiest, and the standard error by
-    which others might be as good is hardly known.
-    Shapes: y [S, R, E] on the seeds to choose on.
-    """
-    cells = set_means(y)
-    eligible = np.flatnonzero(_complete(cells))
-    order = eligible[np.argsort(-cells[eligible].mean(axis=1), kind="stable")]
-    return tuple(sorted(int(i) for i in order[: -(-len(cells) // 3)]))
-
-
 def one_standard_error_region(y: ArrayLike) -> tuple[int, ...]:
     """The eligible settings whose mean is within one paired standard error of the best.
 

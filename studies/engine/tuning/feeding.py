@@ -150,9 +150,14 @@ class Collector(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         lost_trials, reason = self._forget(trial)
-        if self.feed is not None and self.feed.record_loss(self.feed.running.pop(trial.trial_id)):
-            self._tell(lost_trials, reason)
-            return
+        if self.feed is not None:
+            unit = self.feed.running.pop(trial.trial_id, None)
+            if unit is None:
+                self.feed.lost_workers += 1  # after its outcome had arrived
+                return
+            if self.feed.record_loss(unit):
+                self._tell(lost_trials, reason)
+                return
         reason = f"its worker was lost {RETRIES + 1} times, at last: {reason}"
         for lost in lost_trials:
             self._sink(error_outcome(lost, reason, time.time()), RETRIES)

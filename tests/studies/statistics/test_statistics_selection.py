@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from studies.engine.statistics import best_setting, best_third, one_standard_error_region, selection_leak
+from studies.engine.statistics import best_setting, one_standard_error_region, selection_leak
 
 Y = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [5.5, 4.5, 3.5], [9.0, 9.0, np.nan]])[:, :, None]
 
@@ -31,13 +31,6 @@ def test_with_one_seed_only_ties_are_in_the_region_and_lost_settings_never_are()
     assert one_standard_error_region(np.array([2.0, 1.0, 2.0])[:, None, None]) == (0, 2)
     assert 3 not in one_standard_error_region(Y)
     assert one_standard_error_region(np.full((3, 2, 2), np.nan)) == ()
-
-
-def test_the_best_third_is_rounded_up_and_has_all_its_sets() -> None:
-    assert best_third(Y) == (1, 2)
-    assert best_third(Y[:, :2]) == (2, 3)
-    assert best_third(Y[:3]) == (1,)
-    assert best_third(np.full((3, 2, 2), np.nan)) == ()
 
 
 def test_the_leak_of_choosing_on_test() -> None:

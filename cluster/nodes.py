@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cluster.packages import package_folders
 from mim4dd.errors import InputError, UnknownNameError
+from mim4dd.memory import free_memory
 
 # Libraries of which another version changes results or breaks messages between processes.
 LIBRARIES = ("ray", "torch", "numpy", "scipy", "safetensors", "Pillow")
@@ -53,15 +54,13 @@ class Node:
 
 def probe(token: Path | None, data: DataSpec | None) -> Node:
     """Examine this process's node, its clock in seconds since 1970; runs on the node."""
-    import psutil
-
     return Node(
         host=platform.node(),
         address="",
         python=platform.python_version(),
         versions={name: _version(name) for name in LIBRARIES},
         code=code_digest(),
-        memory=psutil.virtual_memory().available / 2**30,
+        memory=free_memory() / 2**30,
         processor=processor(),
         data=_data_digest(data) if data else "",
         shares=token is not None and token.exists() and os.access(token.parent, os.W_OK),

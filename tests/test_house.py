@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "mim4dd/coresets.py": ["mim4dd.records"],
     "mim4dd/cost.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],
     "mim4dd/picture.py": BASICS,
-    "mim4dd/data": [*BASICS, "mim4dd.data"],
+    "mim4dd/data": [*BASICS, "mim4dd.data", "mim4dd.memory"],
     "mim4dd/networks": [*BASICS, "mim4dd.networks"],
     "mim4dd/train.py": [*BASICS, *DATA_AND_NETWORKS],
     "mim4dd/methods": [

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from math import prod
 
 from mim4dd.errors import DataError
+from mim4dd.memory import free_memory
 
 # As float32: the images as they are read, those of the three splits, and the standardised ones of a trial.
 COPIES = 3
@@ -17,10 +18,8 @@ REMEDY = "give fewer or smaller images, shrink them with the knob size, or use a
 
 
 def require_capacity(what: str, needed_bytes: int, remedy: str = REMEDY) -> None:
-    """Raises: DataError, with both sizes, when this machine has less free memory."""
-    import psutil
-
-    free = psutil.virtual_memory().available
+    """Raises: DataError, with both sizes, when less memory is free."""
+    free = free_memory()
     if needed_bytes > free:
         raise DataError(f"{what} would take {megabytes(needed_bytes)} of memory, {megabytes(free)} are free; {remedy}")
 

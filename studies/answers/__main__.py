@@ -2,7 +2,7 @@
 
 Reads study.json, settings.jsonl, rows.jsonl and the trials' pictures if they are there, and writes answer.md,
 report.html, tables/, figures/, claims.jsonl, summary.json and failures.json anew. No Ray, MLflow or data set is needed.
-The exit status: 2 when a folder cannot be read or written.
+The exit status: 2 when a folder cannot be read or written, 1 when its disk is full or read-only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mim4dd.errors import InputError
+from mim4dd.durable import STORAGE_ERRORS
+from mim4dd.errors import InputError, StorageError
 from mim4dd_cli.command import exit_status
 from mim4dd_cli.parsing import Parser
 from studies.engine.folder import StudyFolder
@@ -39,14 +40,16 @@ def main(arguments: list[str] | None = None) -> int:
 def answer_again(out: Path) -> None:
     """Write a folder's answer anew, and print it.
 
-    Raises: InputError when the folder holds no known study, or cannot be written.
+    Raises: InputError when the folder holds no known study, or cannot be written; StorageError when its disk is full or
+    read-only.
     """
     folder = StudyFolder.read(out, unfinished=True)
     answer = study_of(folder).answer(folder)
     try:
         notes = write_report(answer, folder)
     except OSError as error:
-        raise InputError(f"{folder.path} cannot be written: {described(error, folder.path)}") from error
+        kind = StorageError if error.errno in STORAGE_ERRORS else InputError
+        raise kind(f"{folder.path} cannot be written: {described(error, folder.path)}") from error
     for note in notes:
         print(note)
     if folder.unfinished:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from studies.answers.comparing.plan import FULL_STEPS
-from studies.answers.results import Cell
+from studies.answers.results import Cell, Results
 from studies.answers.sensitivity.analysis import Analysis, having
 from studies.answers.sensitivity.staging import CHOSEN_BY
 from studies.engine.answer import Cell as Entry
@@ -32,9 +31,16 @@ def _methods(analysis: Analysis) -> Table:
         rows,
         "Mean over synthetic sets with a 95% t interval over sets; the gain, on test, is paired by seed. "
         f"{STARRED} its family. ρ: the norm of the term's pixel gradient over that of its base's, the median over the "
-        "iterations; λ: the weight that the term has in effect, which for a balanced one varies. Full data is trained "
-        f"with the same recipe, for at most {FULL_STEPS} steps, on one seed.",
+        f"iterations; λ: the weight that the term has in effect, which for a balanced one varies.{_ceiling(results)}",
     )
+
+
+def _ceiling(results: Results) -> str:
+    """How the full data were trained on; "" before they were."""
+    steps = [results.config(arm.key).get("evaluation.max_steps") for arm in having(results, "full")]
+    if not any(steps):
+        return ""
+    return f" Full data is trained with the same recipe, for at most {steps[0]:,} steps, on one seed."
 
 
 def _method(analysis: Analysis, arm: Arm) -> dict[str, Entry]:

@@ -64,7 +64,7 @@ MAY_IMPORT = {
     "mim4dd/__init__.py": ["mim4dd"],
     "mim4dd_cli": ["mim4dd", "mim4dd_cli", "perturbations"],
     "perturbations": [*BASICS, "perturbations"],
-    "cluster": [*BASICS, *COMMANDS, "mim4dd.data", "cluster"],
+    "cluster": [*BASICS, *COMMANDS, "mim4dd.data", "mim4dd.memory", "cluster"],
     "studies": [
         *("studies.answers", "studies.engine.command", "studies.engine.configuring", "studies.engine.study"),
         "studies.engine.door",

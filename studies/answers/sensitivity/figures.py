@@ -164,8 +164,13 @@ def _noise(analysis: Analysis) -> Figure:
     for place, i in enumerate(order):
         if i == chosen:
             axes.axvspan(place - 0.5, place + 0.5, color=OURS, alpha=0.1, lw=0, label="the best setting")
-    for k, seed in enumerate(analysis.results.seeds):
-        axes.plot(x, gains[order, k], marks[k % len(marks)], ms=4, color=FAINT, label=f"seed {seed}")
+    seeds = analysis.results.seeds
+    for k, seed in enumerate(seeds):
+        if len(seeds) <= len(marks):
+            mark, name = marks[k], f"seed {seed}"
+        else:
+            mark, name = "o", "" if k else "one seed"
+        axes.plot(x, gains[order, k], mark, ms=4, color=FAINT, label=name or None)
     axes.plot(x, means[order], "_", ms=14, mew=2.5, color=OURS, label="mean over seeds")
     axes.plot(order.index(0), means[0], "D", ms=8, color=DEFAULT, mec=INK, label="the default", zorder=4)
     _name_settings(axes, [analysis.label(i) for i in order], order.index(0))

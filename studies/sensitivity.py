@@ -1,6 +1,6 @@
 """How sensitive is MIM4DD to its temperature, weight, layer decay and embedding size?
 
-    python studies/sensitivity.py                      # digits, 9 settings, 18 seeds, on this machine
+    python studies/sensitivity.py                      # digits, 9 settings, 14 seeds, on this machine
     python studies/sensitivity.py --quick              # the smallest honest run
     python studies/sensitivity.py --address auto       # on the Ray cluster of this machine
     python studies/sensitivity.py --dataset fashion_mnist --data-root DATA_ROOT --set iterations=100

@@ -29,7 +29,7 @@ class DesignFlags(Flags):
     choose_on: int | None = None
 
     # The design that decides most a second (docs/results/design.md).
-    seeds: ClassVar[tuple[str, str]] = ("0-17", "0-1")
+    seeds: ClassVar[tuple[str, str]] = ("0-13", "0-1")
 
     @property
     def interim(self) -> bool:

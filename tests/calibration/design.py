@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ METRICS = ("test", "validation")
 # Seeds, networks, and the seeds that every setting runs on: all of them, or as many as choose.
 CANDIDATES = (
     *((seeds, 5, seeds) for seeds in (8, 10, 12, 16)),
-    *((seeds, 5, 5) for seeds in (14, 16, 18, 20, 24)),
+    *((seeds, 5, 5) for seeds in (12, 14, 16, 18, 20, 24)),
     *((seeds, 10, 5) for seeds in (12, 14, 16, 18)),
 )
 # Seconds of another network that evaluates, beside five of width 32, on one core.
@@ -150,14 +150,20 @@ def candidates(moments: Moments, runs: int) -> list[str]:
     return lines
 
 
-def block_claims(folders: Sequence[StudyFolder]) -> list[Record]:
-    """The claims of the main questions of each study."""
+def block_claims(folders: Sequence[StudyFolder], first: int | None = None) -> list[Record]:
+    """The claims of the main questions of each study, on its first seeds; by default on all."""
     return [
-        {"block": block, **claim.json(), "seeds": list(claim.seeds or folder.seeds)}
+        {"block": block, **claim.json(), "seeds": list(claim.seeds or folder.seeds[:first])}
         for block, folder in enumerate(folders)
-        for claim in STUDY.answer(folder).claims
+        for claim in STUDY.answer(on_first(folder, first)).claims
         if claim.family == MAIN
     ]
+
+
+def on_first(folder: StudyFolder, first: int | None) -> StudyFolder:
+    """The study as it is with its first seeds alone."""
+    settings = tuple(replace(one, trials=one.trials[:first]) for one in folder.settings)
+    return replace(folder, study={**folder.study, "seeds": list(folder.seeds[:first])}, settings=settings)
 
 
 def contradict(one: Record, other: Record) -> bool:
@@ -234,9 +240,10 @@ def page(moments: Moments, runs: int) -> str:
             "",
             f"## The chosen design on {count} blocks of seeds",
             "",
-            "`python studies/sensitivity.py --seeds FIRST-LAST` (digits, DM), a study for each block; the design was "
-            f"chosen on other seeds. Claims: [{BLOCKS.name}]({BLOCKS.name}). Differences in test accuracy, points, "
-            "with 95% t intervals.",
+            "`python studies/sensitivity.py --seeds FIRST-LAST` (digits, DM), a study for each block, of which the "
+            "first 14 of 18 seeds are read here: the design was chosen on other seeds, and so that it takes less than "
+            f"three minutes. Claims: [{BLOCKS.name}]({BLOCKS.name}). Differences in test accuracy, points, with 95% t "
+            "intervals.",
             "",
             *blocks(records),
         ]
@@ -248,13 +255,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fit", type=Path, help="a study whose settings have many seeds")
     parser.add_argument("--blocks", type=Path, nargs="+", help="studies of the default design, each on its own seeds")
+    parser.add_argument("--first", type=int, help="of each block's seeds (default: all)")
     parser.add_argument("--runs", type=int, default=1000, help="of each candidate (default: 1000)")
     given = parser.parse_args()
     if given.fit is not None:
         fitted = Moments.fitted(StudyFolder.read(given.fit))
         MOMENTS.write_text(json.dumps(asdict(fitted)) + "\n", encoding="utf-8")
     if given.blocks is not None:
-        claims = block_claims([StudyFolder.read(path) for path in given.blocks])
+        claims = block_claims([StudyFolder.read(path) for path in given.blocks], given.first)
         BLOCKS.write_text("".join(f"{json.dumps(claim)}\n" for claim in claims), encoding="utf-8")
     PAGE.write_text(page(Moments(**json.loads(MOMENTS.read_text(encoding="utf-8"))), given.runs), encoding="utf-8")
 

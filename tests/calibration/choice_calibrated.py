@@ -16,7 +16,7 @@ from studies.engine.statistics.intervals import Interval
 SENSITIVITY = "sensitivity"
 SETTINGS_SD = 0.2
 TABLES = ((8, 3, 3), (16, 3, 5), (32, 5, 5), (64, 5, 5), (64, 10, 10))  # settings, seeds, networks
-STUDIES = ((11, 6), (11, 8), (11, 18), (18, 8), (66, 18))  # settings, the default among them; seeds
+STUDIES = ((11, 6), (11, 8), (11, 14), (18, 8), (66, 14))  # settings, the default among them; seeds
 JUDGED = "best on the first seeds, judged on the others"
 Noises = Sequence[Noise]
 
@@ -106,7 +106,7 @@ def _judged(cells: Array) -> Interval:
 def powers_of_choices(rng: np.random.Generator, runs: int) -> list[Row]:
     """The settings differ, and the default is in their middle."""
     rows = []
-    for S, R in ((11, 8), (11, 18)):
+    for S, R in ((11, 8), (11, 14)):
         for sd in (0.3, 0.6):
             found = []
             for _ in range(runs):

@@ -44,11 +44,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault: what it is, how it is done, and whether it is quick enough for `make test`."""
+    """A fault: what it is, and how it is done."""
 
     name: str
     strike: Callable[[Path, Rows], Found]
-    quick: bool = False
     needs: str = ""
 
 
@@ -455,7 +454,7 @@ def second_driver(folder: Path, wanted: Rows) -> Found:
 
 MOUNT, DIVIDE = "mount", "namespaces"
 FAULTS = (
-    Fault("driver killed (SIGKILL)", driver_killed, quick=True),
+    Fault("driver killed (SIGKILL)", driver_killed),
     Fault("driver killed at ten random moments", driver_killed_ten_times),
     Fault("Ctrl-C", interrupted),
     Fault("SIGTERM to the driver", preempted),

@@ -1,4 +1,4 @@
-"""A study survives what happens to it: each fault of the matrix, the two most frequent ones in every test run."""
+"""A study survives what happens to it: each fault of the matrix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from faults import DIVIDE, FAULTS, MOUNT, Fault, can_mount
 from harness import Rows, rows
 from local_cluster import can_divide
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 @pytest.fixture(scope="session")
@@ -18,10 +18,7 @@ def wanted(undisturbed: Path) -> Rows:
     return rows(undisturbed / "out")
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [pytest.param(fault, marks=() if fault.quick else pytest.mark.slow, id=fault.strike.__name__) for fault in FAULTS],
-)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.strike.__name__)
 def test_nothing_finished_is_lost_nothing_runs_twice_and_rows_are_as_without_it(
     fault: Fault, wanted: Rows, tmp_path: Path
 ) -> None:

@@ -42,7 +42,7 @@ def describe(plan: Plan, options: Options[Any], out: Path) -> str:
         lines.append(f"{setting.setting:>4} {plural(seeds, 'seed')}  {setting.name}")
     suggested = plan.growth
     if suggested:
-        lines.append(f"then the best setting on {plural(suggested, 'more trial')}")
+        lines.append(f"then the best setting on up to {plural(suggested, 'more trial')}")
     if (design := options.flags.adaptive_design) is not None:
         suggested = design.settings * len(options.seeds)
         lines.append(f"then what {design.describe()} suggests, {plural(len(options.seeds), 'seed')} each")

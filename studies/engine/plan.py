@@ -19,7 +19,7 @@ class Plan:
     conditions: the kinds of training data, the clean data first; factors: what varies besides the arms, training data
     included. notes: lines to print when the study starts, such as perturbations that were left out.
     second_stage: the whole plan by the rows of these trials, None while some are missing; a plan without it is whole.
-    growth: the trials that the second stage will add.
+    growth: the most trials that the second stage adds.
     """
 
     space: Space

@@ -222,7 +222,7 @@ def test_with_perturbed_data_each_kind_chooses_and_the_chosen_run_on_both() -> N
     grown = plan.grown(rows)
     sizes = [len(one.trials) for one in grown.settings if one.arm.role == "design"]
     assert sizes == 2 * [5, 5, 10, 5, 5, 5, 10, 5, 5]
-    assert plan.growth == 10
+    assert plan.growth == 20
 
 
 def test_the_seeds_to_choose_on_are_given_or_are_five_of_ten() -> None:

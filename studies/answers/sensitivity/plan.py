@@ -69,7 +69,8 @@ def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration
     plan = Plan(space, tuple(with_controls(settings)), trials, conditions, factors)
     if first is None:
         return plan
-    growth = (len(options.seeds) - first) * len(conditions)
+    # Each kind of training data may choose another setting, which runs on all of them.
+    growth = (len(options.seeds) - first) * len(conditions) ** 2
     return replace(plan, second_stage=partial(best_on_all_seeds, plan, options.seeds, first), growth=growth)
 
 

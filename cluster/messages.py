@@ -37,6 +37,11 @@ def messages_to(path: Path) -> Iterator[None]:
             sys.stderr, worker.print_to_stdstream = stderr, printed
             os.dup2(terminal, 2)
             os.close(terminal)
-    with contextlib.suppress(OSError):  # an empty file misleads nobody
+    remove_empty(path)
+
+
+def remove_empty(path: Path) -> None:
+    """Remove the file of messages if there are none: an empty one would mislead."""
+    with contextlib.suppress(OSError):
         if path.stat().st_size == 0:
             path.unlink()

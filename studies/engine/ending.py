@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cluster.messages import remove_empty
 from mim4dd_cli.command import exit_status
 from studies.engine.door import ROOT
 from studies.engine.folder import StudyFolder
@@ -89,19 +90,9 @@ def end_without_ray(out: Path, uri: str, lost: str, settings: int) -> NoReturn:
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
         os.dup2(sys.stderr.fileno(), 2)  # it was Ray's messages'
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        __name__,
-        str(out.absolute()),
-        "--lost",
-        lost,
-        "--settings-left",
-        str(settings),
-    ]
-    if not uri:
-        command.append("--offline")
+    command = [sys.executable, "-P", "-m", __name__, str(out.absolute())]
+    command += ["--lost", lost, "--settings-left", str(settings)]
+    command += [] if uri else ["--offline"]
     # In the environment a password in the address is not shown to other users of the machine.
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": uri}
     os.execve(sys.executable, command, variables)
@@ -125,9 +116,7 @@ def main() -> int:
     parser.add_argument("--offline", action="store_true")
     options = parser.parse_args()
     messages = options.out / MESSAGES
-    with contextlib.suppress(OSError):  # an empty file misleads nobody
-        if messages.stat().st_size == 0:
-            messages.unlink()
+    remove_empty(messages)
 
     def work() -> int:
         folder = StudyFolder.read(options.out)

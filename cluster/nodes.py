@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from cluster.packages import package_folders
 from mim4dd.errors import InputError, UnknownNameError
 from mim4dd.memory import free_memory
+from mim4dd.plugins import Plugin, install
 
 # Libraries of which another version changes results or breaks messages between processes.
 LIBRARIES = ("ray", "torch", "numpy", "scipy", "safetensors", "Pillow")
@@ -52,8 +54,12 @@ class Node:
     failure: str = ""
 
 
-def probe(token: Path | None, data: DataSpec | None) -> Node:
+def probe(token: Path | None, data: DataSpec | None, plugins: Sequence[Plugin] = ()) -> Node:
     """Examine this process's node, its clock in seconds since 1970; runs on the node."""
+    try:
+        install(plugins)
+    except InputError as error:
+        return Node(platform.node(), "", failure=f"cannot use {error}")
     return Node(
         host=platform.node(),
         address="",

@@ -18,9 +18,10 @@ from typing import Any
 from cluster.connect import Connection, connect, disconnect, resolve_address
 from cluster.nodes import ABSENT, LIBRARIES, DataSpec, Node, probe
 from cluster.packages import require_installed
+from mim4dd.plugins import Plugin, load_plugins
 from mim4dd.registry import Knob, Scalar, check_value
 from mim4dd_cli.command import exit_status
-from mim4dd_cli.parsing import Parser
+from mim4dd_cli.parsing import Parser, add_import_flag
 
 # How long a node may take to answer: a local one starts its workers beside whatever else this machine does.
 REMOTE_SECONDS, LOCAL_SECONDS = 30.0, 300.0
@@ -68,6 +69,7 @@ def examine(
     out: Path | None = None,
     data: DataSpec | None = None,
     seconds: float | None = None,
+    plugins: Sequence[Plugin] = (),
 ) -> PreflightReport:
     """Probe every node of the cluster that this process has joined, all at once.
 
@@ -81,7 +83,7 @@ def examine(
         # A node reads what it has; only the driver downloads.
         local_data = replace(data, download=False) if data else None
         limit = seconds or (LOCAL_SECONDS if connection.address == "local" else REMOTE_SECONDS)
-        nodes = _probed([node for node in ray.nodes() if node["Alive"]], token, local_data, limit)
+        nodes = _probed([node for node in ray.nodes() if node["Alive"]], token, local_data, plugins, limit)
     finally:
         if token is not None:
             token.unlink(missing_ok=True)
@@ -146,7 +148,11 @@ def _token(out: Path | None) -> tuple[Path | None, str]:
 
 
 def _probed(
-    alive: Sequence[dict[str, Any]], token: Path | None, data: DataSpec | None, seconds: float
+    alive: Sequence[dict[str, Any]],
+    token: Path | None,
+    data: DataSpec | None,
+    plugins: Sequence[Plugin],
+    seconds: float,
 ) -> tuple[Node, ...]:
     """Probe all nodes at once, for so many seconds; returns their answers in order."""
     import ray
@@ -156,7 +162,7 @@ def _probed(
     pending = {}
     for node in alive:
         affinity = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ref = work.options(num_cpus=0, scheduling_strategy=affinity, max_retries=1).remote(token, data)
+        ref = work.options(num_cpus=0, scheduling_strategy=affinity, max_retries=1).remote(token, data, plugins)
         pending[ref] = node["NodeID"]
     answers: dict[str, Node] = {}
     waiting, deadline = list(pending), time.monotonic() + seconds
@@ -212,6 +218,7 @@ def require_within(limits: Mapping[str, Knob], arguments: argparse.Namespace) ->
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m cluster.preflight", description=__doc__)
     parser.add_argument("--address", help="local, auto or HOST:PORT (default: $RAY_ADDRESS, else local)")
+    add_import_flag(parser)
     parser.add_argument("--dataset", help="also compare this data set on every node")
     parser.add_argument("--data-root", type=Path, help="folder of the named data sets (default: $MIM4DD_DATA)")
     parser.add_argument("--download", action="store_true", help="download it to the driver if it is missing")
@@ -227,6 +234,7 @@ def _examined(arguments: argparse.Namespace) -> int:
     """Join the cluster, examine it and print what was found; returns the exit status."""
     require_installed()
     require_within(LIMITS, arguments)
+    plugins = load_plugins(arguments.plugins).loaded
     connection = connect(resolve_address(arguments.address))
     try:
         data = None
@@ -236,7 +244,7 @@ def _examined(arguments: argparse.Namespace) -> int:
         out = arguments.out.absolute() if arguments.out else None
         cpus, gpus = arguments.cpus_per_trial, arguments.gpus_per_trial
         limit = arguments.preflight_limit
-        report = examine(connection, cpus=cpus, gpus=gpus, out=out, data=data, seconds=limit)
+        report = examine(connection, cpus=cpus, gpus=gpus, out=out, data=data, seconds=limit, plugins=plugins)
     finally:
         disconnect()
     print(f"{connection.sentence}\n\n{report.table()}\n")

@@ -11,7 +11,8 @@ from mim4dd.errors import InputError
 from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from mim4dd.protocol import protocol
-from mim4dd.registry import Flat, Knob, Registry, Scalar, flatten, knobs, matching, resolve, unflatten
+from mim4dd.registry import PLUGIN, Flat, Knob, Registry, Scalar, flatten, knobs, unflatten
+from mim4dd.resolving import matching, resolve
 from mim4dd.train import RECIPES
 
 Parts = Mapping[str, Registry[Any]]
@@ -61,7 +62,7 @@ def _declared(flat: Flat, parts: Parts) -> dict[str, Knob]:
 
 def settable(flat: Flat, parts: Parts = PARTS) -> list[str]:
     """The dotted names of all that can be set: the entries of `flat`, and the knobs that it leaves out."""
-    return list({**flat, **_declared(flat, parts)})
+    return [key for key in {**flat, **_declared(flat, parts)} if key.rpartition(".")[2] != PLUGIN]
 
 
 def _meant(key: str, flat: Flat) -> list[str]:
@@ -95,13 +96,14 @@ def apply(config: Flat, values: Mapping[str, Scalar]) -> Flat:
 
 
 def complete(flat: Flat, parts: Parts = PARTS) -> Flat:
-    """Return the same components, checked, with every knob present.
+    """Return the same components, checked, with every knob present, and the plug-ins as they are in this process.
 
     Raises: UnknownNameError or KnobError.
     """
     checked: Flat = {}
+    knobs_alone = {key: value for key, value in flat.items() if key.rpartition(".")[2] != PLUGIN}
     for part, registry in parts.items():
-        checked |= flatten(unflatten(registry, flat, part), part)
+        checked |= flatten(unflatten(registry, knobs_alone, part), part)
     return checked
 
 

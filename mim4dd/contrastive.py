@@ -9,7 +9,6 @@ bound on I(T; S): `donsker_varadhan_nats` is the bound.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +16,6 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from mim4dd.errors import InputError
-
-Critic = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
 
 
 def scores(z_S: Tensor, z_T: Tensor, tau: float) -> Tensor:
@@ -134,13 +131,6 @@ def _of_triplets(s: Tensor, positive: Tensor) -> Tensor:
     return F.softplus(s[:, None, ~positive] - s[:, positive, None]).mean((1, 2))
 
 
-CRITICS: dict[str, Critic] = {
-    "nce": nce,
-    "nce_raw": nce_raw,
-    "infonce": infonce,
-    "supcon": supcon,
-    "triplet": triplet,
-}
 # An anchor whose normalised contrast entropy lies outside these bounds has an almost uninformative gradient.
 PEAKED, FLAT = 0.02, 0.98
 

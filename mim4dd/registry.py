@@ -14,18 +14,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
-from mim4dd.errors import KnobError, UnknownNameError, exact
+from mim4dd.errors import InputError, KnobError, UnknownNameError, exact
+from mim4dd.functions import Functions
+from mim4dd.origins import REGISTERED, Registered, plugin_of
 
 Scalar = str | int | float | bool
 Flat = dict[str, Scalar]
 C = TypeVar("C")
+# The entry of a component's flat scalars that names the plug-in from which it comes.
+PLUGIN = "plugin"
 
 
 @dataclass(frozen=True)
 class Knob:
     """What a component declares about one of its fields.
 
-    low, high: the valid closed range; above: a valid open lower end; choices: the valid values. search: the ends of the
+    low, high: the valid closed range; above: a valid open lower end; choices: the valid values, or functions, of which
+    a knob names one. search: the ends of the
     default search range, or the values to search. log: the scale of the search. symbol: how axes and tables name it.
     tacit: flat scalars leave the knob out at its default, so that records from before it existed keep their hash.
     """
@@ -33,7 +38,7 @@ class Knob:
     low: float | None = None
     high: float | None = None
     above: float | None = None
-    choices: tuple[Scalar, ...] = ()
+    choices: tuple[Scalar, ...] | Functions = ()
     search: tuple[Scalar, ...] = ()
     log: bool = False
     symbol: str = ""
@@ -55,7 +60,8 @@ def knob(
     tacit: bool = False,
 ) -> Any:
     """A dataclass field with its declaration; see `Knob`."""
-    declared = Knob(low, high, above, tuple(choices), tuple(search), log, symbol, help, tacit)
+    valid = choices if isinstance(choices, Functions) else tuple(choices)
+    declared = Knob(low, high, above, valid, tuple(search), log, symbol, help, tacit)
     return field(default=default, metadata={"knob": declared})
 
 
@@ -104,6 +110,7 @@ class Registry(Generic[C]):
             cls.name = name  # type: ignore[attr-defined]
             cls.kind = self.kind  # type: ignore[attr-defined]
             self._classes[name] = cls
+            REGISTERED.append(Registered(self.kind, name, cls.__module__))
             return cls
 
         return register
@@ -130,6 +137,7 @@ class Registry(Generic[C]):
         """
         cls = self.get(name)
         remaining = dict(flat or {})
+        planned = remaining.pop(PLUGIN, None)
         values: dict[str, Any] = {}
         for item in component_fields(cls):
             inside = [key for key in remaining if key.startswith(f"{item.name}.")]
@@ -145,7 +153,12 @@ class Registry(Generic[C]):
                 values[item.name] = inner.build(str(remaining.pop(item.name, default)), nested)
         if remaining:
             raise unknown(f"knob of {self.kind} {name}", next(iter(remaining)), knobs(cls))
-        return cls(**values)
+        component = cls(**values)
+        if planned not in (None, origin := origin_of(component)):
+            raise InputError(
+                f"{self.kind} {name} was planned with the plug-in {planned}, here it is {origin or 'ours'}"
+            )
+        return component
 
 
 def name_of(component: Any) -> str:
@@ -241,9 +254,11 @@ def knobs(component: Any, prefix: str = "") -> dict[str, Knob]:
 def flatten(component: Any, prefix: str) -> Flat:
     """A component as flat scalars: its registered name under `prefix`, its knobs under `prefix.knob`.
 
-    A tacit knob is left out at its default.
+    A tacit knob is left out at its default. The component of a plug-in has an entry that names it by its content.
     """
     flat: Flat = {prefix: name_of(component)}
+    if origin := origin_of(component):
+        flat[f"{prefix}.{PLUGIN}"] = origin
     for item in component_fields(component):
         value = getattr(component, item.name)
         if "registry" in item.metadata:
@@ -253,30 +268,17 @@ def flatten(component: Any, prefix: str) -> Flat:
     return flat
 
 
+def origin_of(component: Any) -> str:
+    """The plug-ins from which a component and the functions that its knobs name come, "" for our own."""
+    named = [
+        item.metadata["knob"].choices.added(getattr(component, item.name))
+        for item in component_fields(component)
+        if isinstance(item.metadata["knob"].choices, Functions)
+    ]
+    return plugin_of(type(component), *named)
+
+
 def unflatten(registry: Registry[C], flat: Mapping[str, Scalar], prefix: str) -> C:
     """The component that `flatten(component, prefix)` described."""
     inner = {key[len(prefix) + 1 :]: value for key, value in flat.items() if key.startswith(f"{prefix}.")}
     return registry.build(str(flat[prefix]), inner)
-
-
-def matching(key: str, known: Iterable[str]) -> list[str]:
-    """The dotted names that `key` is or abbreviates, in their order."""
-    return [name for name in known if name == key or name.endswith(f".{key}")]
-
-
-def resolve(key: str, known: Iterable[str]) -> str:
-    """The one known dotted name that `key` abbreviates: itself, or the only one that ends in it.
-
-    `temperature` means `method.temperature`; `iterations` means `method.base.iterations` under `mim`. Of several, the
-    one with the fewest dots wins (`width` means `network.width`, not `evaluation.network.width`); a tie is refused.
-    Raises: UnknownNameError for no match or a tie.
-    """
-    names = list(known)
-    if key in names:
-        return key
-    matches = sorted(matching(key, names), key=lambda name: name.count("."))
-    if not matches:
-        raise unknown("knob", key, names)
-    if len(matches) > 1 and matches[0].count(".") == matches[1].count("."):
-        raise UnknownNameError(f"knob '{key}' could mean {' or '.join(matches)}; give the whole name")
-    return matches[0]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mim4dd.methods.tails import TAILS
+from mim4dd.plugins import load_plugins
 from mim4dd.protocol import PROTOCOLS
 from mim4dd_cli.command import exit_status
-from mim4dd_cli.parsing import Parser
+from mim4dd_cli.parsing import Parser, add_import_flag
 
 EPILOG = """examples:
   mim4dd distill --dataset digits --ipc 1 --method mim --set base=dm --set temperature=0.5 --out run/
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     arguments = parser().parse_args(argv)
+    load_plugins(arguments.plugins)
     return int(arguments.run(arguments))
 
 
@@ -33,7 +35,9 @@ def parser() -> Parser:
     """The whole command line."""
     top = Parser("mim4dd", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = top.add_subparsers(required=True, metavar="distill | evaluate | show | list", parser_class=Parser)
-    data = Parser(add_help=False)
+    plugins = Parser(add_help=False)
+    add_import_flag(plugins)
+    data = Parser(add_help=False, parents=[plugins])
     data.add_argument(
         "--data-root", type=Path, help="folder of the named data sets (default: $MIM4DD_DATA, else ./data)"
     )
@@ -88,11 +92,11 @@ def parser() -> Parser:
     )
     evaluate.set_defaults(run=_evaluate)
 
-    show = verbs.add_parser("show", help="write a synthetic set as a picture")
+    show = verbs.add_parser("show", parents=[plugins], help="write a synthetic set as a picture")
     show.add_argument("run_folder", type=Path, metavar="RUN", help="the folder that distill wrote")
     show.set_defaults(run=_show)
 
-    listing = verbs.add_parser("list", help="components with their knobs, defaults and sources")
+    listing = verbs.add_parser("list", parents=[plugins], help="components with their knobs, defaults and sources")
     listing.add_argument("kind", help="methods, networks, datasets, perturbations, recipes or protocols")
     listing.set_defaults(run=_list)
     return top

@@ -30,3 +30,15 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(message)
+
+
+def add_import_flag(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add `--import`, which may be repeated."""
+    parser.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        metavar="FILE.py|MODULE",
+        dest="plugins",
+        help="a plug-in: Python that registers methods, networks, data sets, perturbations, recipes or critics",
+    )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mim4dd.errors import InputError
 from mim4dd.records import ImageData, Integers
-from mim4dd.registry import Flat, Registry, component_fields, name_of
+from mim4dd.registry import PLUGIN, Flat, Registry, component_fields, name_of, origin_of
 
 # Class counts are fixed before labels are flipped, so that a tail's noise is the noise of its few images.
 ORDER = ("imbalance", "label noise", "pixel corruption")
@@ -107,7 +107,7 @@ def _parsed(text: str) -> Perturbation:
 def text_of(perturbations: Sequence[Perturbation]) -> str:
     """A chain as its canonical text, every knob in order: what a row stores.
 
-    A file appears in it as NAME@DIGEST, so that a result does not depend on where the file lies.
+    A file or a plug-in appears in it as NAME@DIGEST, so that a result does not depend on where the file lies.
     """
     return " + ".join(_text(perturbation) for perturbation in perturbations)
 
@@ -116,4 +116,6 @@ def _text(perturbation: Perturbation) -> str:
     values = {item.name: getattr(perturbation, item.name) for item in component_fields(perturbation)}
     # repr of a float is the shortest text that gives the same float again.
     shown = [f"{knob}={value!r}" if isinstance(value, float) else f"{knob}={value}" for knob, value in values.items()]
+    if origin := origin_of(perturbation):
+        shown.append(f"{PLUGIN}={origin}")
     return f"{name_of(perturbation)}:{','.join(shown)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mim4dd.data.standard import standardise
 from mim4dd.errors import KnobError
+from mim4dd.functions import Functions
 from mim4dd.methods.catalogue import METHODS, Learnable, Method, Term, UpdateStep
 from mim4dd.registry import knob, name_of, part
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from mim4dd.records import ImageData
 
 
-# The names in `mim4dd.contrastive.CRITICS`, which needs torch.
-CRITIC_NAMES = ("nce", "nce_raw", "infonce", "supcon", "triplet")
+# Functions of (z_S, y_S, z_T, y_T, tau), see `mim4dd.contrastive`, which needs torch.
+CRITICS = Functions("critic", dict.fromkeys(("nce", "nce_raw", "infonce", "supcon", "triplet"), "mim4dd.contrastive"))
 
 
 @METHODS.add("mim")
@@ -48,7 +49,7 @@ class Mim:
     embedding: int = knob(
         128, low=0, high=65_536, search=(0, 16, 32, 64, 128, 256), symbol="D", help="contrastive space; 0 is no head"
     )
-    critic: str = knob("nce", choices=CRITIC_NAMES, help="the contrastive loss")
+    critic: str = knob("nce", choices=CRITICS, help="the contrastive loss")
     head: str = knob("random", choices=("random", "learned", "mlp"), help="map into the contrastive space")
     layers: str = knob("all", choices=("all", "last"), help="blocks that enter the sum")
     balance: str = knob("none", choices=("none", "gradnorm"), help="gradnorm: lambda is a ratio of gradient norms")
@@ -143,9 +144,7 @@ class Mim:
 
     def term(self, update: UpdateStep, blocks: list[tuple[float, Tensor, Tensor]]) -> Tensor:
         """The weighted sum of the critic over the blocks."""
-        from mim4dd.contrastive import CRITICS
-
-        critic, total = CRITICS[self.critic], blocks[0][1].new_zeros(())
+        critic, total = CRITICS.get(self.critic), blocks[0][1].new_zeros(())
         for weight, z_S, z_T in blocks:
             total = total + weight * critic(z_S, update.y_synthetic, z_T, update.y_real, self.temperature)
         return total

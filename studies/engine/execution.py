@@ -120,6 +120,7 @@ class Execution:
             gpus=options.gpus_per_trial,
             out=self.journal.out,
             seconds=options.preflight_seconds,
+            plugins=options.plugins.loaded,
         )
         if report.problems or (report.warnings and connection.address != "local"):
             say(report.table())
@@ -177,7 +178,7 @@ class Execution:
         chains = {condition.text: condition.perturbations for condition in self.plan.conditions}
         return open_context(
             resources,
-            Inputs(self.splits, self._reference(resources.device), chains),
+            Inputs(self.splits, self._reference(resources.device), options.plugins, chains),
             self.journal.out,
             checkpoint_seconds=options.checkpoint_seconds,
             silence_seconds=options.silence_seconds,

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mim4dd.methods import METHODS
-from mim4dd.registry import Flat, flatten, parse, resolve
+from mim4dd.registry import Flat, flatten, parse
+from mim4dd.resolving import resolve
 from studies.engine.arms import CEILING, FLOOR, TERM, Arm, Setting, base_arm, changed, default_arm, spec
 from studies.engine.conditions import CLEAN, TRAINING_DATA
 from studies.engine.reading import checked

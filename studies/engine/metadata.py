@@ -50,6 +50,7 @@ def study_metadata(
         "axes": [asdict(axis) for axis in plan.space],
         "factors": [factor.json() for factor in plan.factors],
         "fixed": list(configuration.fixed),
+        "plugins": {plugin.identity: list(plugin.registered) for plugin in options.plugins.loaded},
         "knobs": {
             axis.key: {
                 "symbol": axis.symbol,

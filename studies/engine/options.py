@@ -15,9 +15,10 @@ from mim4dd.configuration import assignments
 from mim4dd.data import require_used
 from mim4dd.errors import InputError
 from mim4dd.methods.tails import IPC, TAILS
+from mim4dd.plugins import Plugins, load_plugins
 from mim4dd.protocol import PROTOCOLS
 from mim4dd.registry import Knob
-from mim4dd_cli.parsing import Parser
+from mim4dd_cli.parsing import Parser, add_import_flag
 from studies.engine.flags import F
 from studies.engine.tracking.server import shown
 
@@ -64,6 +65,7 @@ class Options(Generic[F]):
     out: Path | None
     tracking_uri: str | None
     dry_run: bool
+    plugins: Plugins
     command: str = field(default="", compare=False)
 
 
@@ -79,6 +81,8 @@ def parse_options(description: str, script: str, flags: type[F], arguments: Sequ
     flags.add_to(parser)
     _add_run_flags(parser)
     parsed = parser.parse_args(arguments)
+    # first, since every other flag may name what they register
+    plugins = load_plugins(parsed.plugins)
     _check(parsed, flags)
     own = flags.parse(parsed)
     return Options(
@@ -107,6 +111,7 @@ def parse_options(description: str, script: str, flags: type[F], arguments: Sequ
         out=parsed.out.absolute() if parsed.out else None,
         tracking_uri=parsed.tracking_uri,
         dry_run=parsed.dry_run,
+        plugins=plugins,
         command=" ".join(["python", script, *(shlex.quote(shown(word)) for word in arguments)]),
     )
 
@@ -115,6 +120,7 @@ def _add_study_flags(parser: Parser, flags: type[F]) -> None:
     """Add the flags that decide the trials. flags: the class of the study's own, for what depends on the study."""
     group = parser.add_argument_group("what is studied")
     add = group.add_argument
+    add_import_flag(group)
     add(
         "--dataset",
         default="digits",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mim4dd.errors import InputError, KnobError
-from mim4dd.registry import Flat, Knob, Scalar, check_value, parse, resolve
+from mim4dd.registry import Flat, Knob, Scalar, check_value, parse
+from mim4dd.resolving import resolve
 from studies.engine.reading import checked
 
 if TYPE_CHECKING:

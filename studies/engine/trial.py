@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mim4dd.errors import InputError
+from mim4dd.plugins import Plugins
 from mim4dd.records import Integers, Splits, Synthetic
 from mim4dd.registry import Flat
 from mim4dd.seeding import generator
@@ -54,7 +55,8 @@ class Trial:
 class Inputs:
     """The inputs that all trials of a study share.
 
-    splits: the clean data; reference: the network that measures information and assesses synthetic images;
+    splits: the clean data; reference: the network that measures information and assesses synthetic images; plugins:
+    unpickled before what stands below them, which may be of their classes;
     perturbations: each chain of the study, by its text, with the files it needs already read; variant: returns the
     shared training split under a chain (text, seed); provide: returns a shared preparation of a method under a chain
     (text). Where variant or provide is None, the trial makes its own.
@@ -62,6 +64,7 @@ class Inputs:
 
     splits: Splits
     reference: Reference
+    plugins: Plugins = field(default_factory=Plugins)
     perturbations: Mapping[str, tuple[Perturbation, ...]] = field(default_factory=dict)
     variant: Callable[[str, int], Perturbed] | None = None
     provide: Callable[[Preparation, DistillationTask, str], Prepared] | None = None

@@ -12,8 +12,6 @@ from torch import Tensor
 
 from mim4dd import contrastive
 from mim4dd.contrastive import (
-    CRITICS,
-    Critic,
     donsker_varadhan_nats,
     infonce,
     layer_weights,
@@ -23,7 +21,7 @@ from mim4dd.contrastive import (
     triplet,
 )
 from mim4dd.errors import InputError
-from mim4dd.methods.mim import CRITIC_NAMES
+from mim4dd.methods.mim import CRITICS
 
 PRECISIONS = [(torch.float32, 2e-5), (torch.float64, 1e-12)]
 # Unbalanced on both sides; class 3 has no real image, so its anchor has no positive.
@@ -110,7 +108,7 @@ LOOPS: dict[str, Callable[..., float]] = {
 
 
 def test_method_offers_every_critic() -> None:
-    assert set(CRITIC_NAMES) == set(CRITICS) == set(LOOPS)
+    assert set(CRITICS) == set(LOOPS)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
@@ -118,7 +116,7 @@ def test_method_offers_every_critic() -> None:
 @pytest.mark.parametrize("name", sorted(CRITICS))
 def test_critic_equals_a_loop_over_pairs(name: str, tau: float, dtype: torch.dtype, tolerance: float) -> None:
     z_S, z_T = unit(5, dtype), unit(9, dtype, seed=1)
-    found = CRITICS[name](z_S, Y_S, z_T, Y_T, tau)
+    found = CRITICS.get(name)(z_S, Y_S, z_T, Y_T, tau)
     assert found.dtype == dtype
     assert float(found) == pytest.approx(LOOPS[name](z_S.double(), Y_S, z_T.double(), Y_T, tau), rel=tolerance)
 
@@ -140,13 +138,13 @@ def test_infonce_of_equal_similarities_is_a_log_count() -> None:
 @pytest.mark.parametrize("name", sorted(CRITICS))
 def test_loss_falls_towards_0_for_a_perfect_critic(name: str) -> None:
     y, z = torch.arange(4), torch.eye(4, dtype=torch.float64)
-    losses = [float(CRITICS[name](z, y, z, y, tau)) for tau in (1.0, 0.3, 0.1)]
+    losses = [float(CRITICS.get(name)(z, y, z, y, tau)) for tau in (1.0, 0.3, 0.1)]
     assert losses == sorted(losses, reverse=True)
     assert float(infonce(z, y, z, y, 0.02)) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("critic", [nce, triplet])
-def test_loss_means_the_same_at_every_batch_size(critic: Critic) -> None:
+def test_loss_means_the_same_at_every_batch_size(critic: Callable[..., Tensor]) -> None:
     z_S, z_T = unit(5), unit(9, seed=1)
     doubled = critic(z_S, Y_S, z_T.repeat(2, 1), Y_T.repeat(2), 0.1)
     assert float(doubled) == pytest.approx(float(critic(z_S, Y_S, z_T, Y_T, 0.1)), rel=1e-12)
@@ -186,7 +184,7 @@ def test_triplets_in_pieces_are_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("tau", [0.01, 10.0])
 def test_loss_and_gradient_are_finite_at_both_ends_of_tau(name: str, tau: float) -> None:
     z_S, z_T = unit(5, torch.float32).requires_grad_(), unit(9, torch.float32, seed=1)
-    loss = CRITICS[name](z_S, Y_S, z_T, Y_T, tau)
+    loss = CRITICS.get(name)(z_S, Y_S, z_T, Y_T, tau)
     assert torch.isfinite(loss)
     assert torch.isfinite(torch.autograd.grad(loss, z_S)[0]).all()
 
@@ -195,15 +193,15 @@ def test_loss_and_gradient_are_finite_at_both_ends_of_tau(name: str, tau: float)
 def test_order_of_the_images_does_not_matter(name: str) -> None:
     z_S, z_T = unit(5), unit(9, seed=1)
     a, b = torch.tensor([3, 1, 4, 0, 2]), torch.tensor([8, 2, 5, 0, 7, 1, 3, 6, 4])
-    found = CRITICS[name](z_S[a], Y_S[a], z_T[b], Y_T[b], 0.1)
-    assert float(found) == pytest.approx(float(CRITICS[name](z_S, Y_S, z_T, Y_T, 0.1)), rel=1e-12)
+    found = CRITICS.get(name)(z_S[a], Y_S[a], z_T[b], Y_T[b], 0.1)
+    assert float(found) == pytest.approx(float(CRITICS.get(name)(z_S, Y_S, z_T, Y_T, 0.1)), rel=1e-12)
 
 
 @pytest.mark.parametrize("name", sorted(CRITICS))
 def test_anchor_without_positive_is_skipped(name: str) -> None:
     z_S, z_T = unit(5).requires_grad_(), unit(9, seed=1)
-    loss = CRITICS[name](z_S, Y_S, z_T, Y_T, 0.1)
-    assert loss.item() == CRITICS[name](z_S[:4], Y_S[:4], z_T, Y_T, 0.1).item()
+    loss = CRITICS.get(name)(z_S, Y_S, z_T, Y_T, 0.1)
+    assert loss.item() == CRITICS.get(name)(z_S[:4], Y_S[:4], z_T, Y_T, 0.1).item()
     (gradient,) = torch.autograd.grad(loss, z_S)
     assert not gradient[4].any()
     assert gradient[:4].any(1).all()
@@ -213,11 +211,11 @@ def test_anchor_without_positive_is_skipped(name: str) -> None:
 @pytest.mark.parametrize(("y_S", "y_T"), [([0, 0], [0, 0, 0]), ([0, 1], [2, 2, 3])], ids=["no negative", "no positive"])
 def test_no_usable_anchor_is_an_error(name: str, y_S: list[int], y_T: list[int]) -> None:
     with pytest.raises(InputError, match="both a positive and a negative"):
-        CRITICS[name](unit(2), torch.tensor(y_S), unit(3, seed=1), torch.tensor(y_T), 0.1)
+        CRITICS.get(name)(unit(2), torch.tensor(y_S), unit(3, seed=1), torch.tensor(y_T), 0.1)
 
 
 @pytest.mark.parametrize("critic", [infonce, supcon, triplet, nce_raw])
-def test_gradient_is_the_numerical_one(critic: Critic) -> None:
+def test_gradient_is_the_numerical_one(critic: Callable[..., Tensor]) -> None:
     z_S, z_T = unit(5).requires_grad_(), unit(9, seed=1).requires_grad_()
     assert torch.autograd.gradcheck(lambda a, b: critic(a, Y_S, b, Y_T, 0.5), (z_S, z_T))
 
@@ -238,7 +236,7 @@ def test_nce_gradient_is_the_numerical_one_with_the_normaliser_held() -> None:
 @pytest.mark.parametrize("name", sorted(CRITICS))
 def test_small_temperatures_stay_finite(name: str, tau: float) -> None:
     z_S, z_T = unit(5, torch.float32).requires_grad_(), unit(9, torch.float32, seed=1)
-    loss = CRITICS[name](z_S, Y_S, z_T, Y_T, tau)
+    loss = CRITICS.get(name)(z_S, Y_S, z_T, Y_T, tau)
     (gradient,) = torch.autograd.grad(loss, z_S)
     assert torch.isfinite(loss)
     assert torch.isfinite(gradient).all()

@@ -16,7 +16,7 @@ import torch
 from mim4dd.errors import DataError, InputError, KnobError
 from mim4dd.methods import DM, METHODS, FullData, Method, Mim, RandomReal
 from mim4dd.methods.loop import Distillation, distill
-from mim4dd.methods.mim import CRITIC_NAMES
+from mim4dd.methods.mim import CRITICS
 from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import NETWORKS, ConvNet, Network
 from mim4dd.records import Splits, Synthetic
@@ -310,7 +310,7 @@ def test_mim_of_weight_0_is_its_base_bit_for_bit(base: dict[str, str | float], s
     assert not torch.equal(pixels(finished(start(mim(weight=0.8)))), pixels(alone))
 
 
-@pytest.mark.parametrize("critic", CRITIC_NAMES)
+@pytest.mark.parametrize("critic", CRITICS)
 @pytest.mark.parametrize("head", ["random", "learned", "mlp"])
 @pytest.mark.parametrize("layers", ["all", "last"])
 @pytest.mark.parametrize("embedding", [0, 8])

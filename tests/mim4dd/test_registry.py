@@ -11,7 +11,8 @@ from mim4dd.data import DATASETS
 from mim4dd.errors import InputError, KnobError, UnknownNameError
 from mim4dd.methods import DC, DM, METHODS, MTT, Mim
 from mim4dd.networks import NETWORKS, ConvNet
-from mim4dd.registry import Registry, component_fields, default_of, flatten, knob, knobs, resolve, unflatten
+from mim4dd.registry import Registry, component_fields, default_of, flatten, knob, knobs, unflatten
+from mim4dd.resolving import resolve
 from mim4dd.train import RECIPES, Recipe
 
 REGISTRIES: dict[str, Registry[Any]] = {

@@ -9,7 +9,8 @@ from typing import Any
 from mim4dd.configuration import PARTS, Configuration, apply, assignments, settable
 from mim4dd.errors import InputError, KnobError
 from mim4dd.methods import METHODS, Mim
-from mim4dd.registry import Flat, matching, resolve, unknown
+from mim4dd.registry import Flat, unknown
+from mim4dd.resolving import matching, resolve
 from studies.engine.arms import (
     CEILING,
     EQUAL_STRENGTH,

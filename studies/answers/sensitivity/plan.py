@@ -8,7 +8,8 @@ from functools import partial
 
 from mim4dd.configuration import Configuration, apply
 from mim4dd.errors import InputError
-from mim4dd.registry import Flat, matching
+from mim4dd.registry import Flat
+from mim4dd.resolving import matching
 from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS
 from studies.answers.sensitivity.flags import DesignFlags
 from studies.answers.sensitivity.staging import best_on_all_seeds

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mim4dd.configuration import Configuration
 from mim4dd.errors import InputError
-from mim4dd.registry import matching
+from mim4dd.resolving import matching
 from studies.engine.space import Axis, make_axis
 
 WEIGHT, BALANCE = "method.weight", "method.balance"

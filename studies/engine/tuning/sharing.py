@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
+from mim4dd.origins import plugin_of
+from mim4dd.plugins import Plugins
 from mim4dd.records import Floats
 from mim4dd.registry import Flat, flatten, unflatten
 from studies.engine.trial import Inputs
@@ -50,9 +52,11 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
     def provide(preparation: Preparation, task: DistillationTask, text: str) -> Prepared:
         network, device = flatten(task.network, "network"), context.resources.device
         content = [inputs.splits.digest, text, task.seed, network, type(preparation).__name__, asdict(preparation)]
+        content += filter(None, [plugin_of(type(preparation))])
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         devices, threads = os.environ.get("CUDA_VISIBLE_DEVICES"), context.resources.threads
-        arguments = (context.inputs, preparation, text, task.seed, network, device, threads, devices)
+        # The plug-ins first: the preparation may be of one of their classes.
+        arguments = (inputs.plugins, context.inputs, preparation, text, task.seed, network, device, threads, devices)
         file, progress = f"inputs/prepared-{key}.bin", f"waiting for {type(preparation).__name__}"
         return unpacked(fetched(progress, key, PREPARED_BYTES, prepared, arguments, node, file))
 
@@ -60,6 +64,7 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
 
 
 def prepared(
+    plugins: Plugins,
     inputs: Inputs,
     preparation: Preparation,
     text: str,
@@ -71,7 +76,8 @@ def prepared(
 ) -> bytes:
     """Make what a method needs before its first iteration, as the bytes of a safetensors file; runs as a Ray task.
 
-    devices: the CUDA_VISIBLE_DEVICES of the worker that waits for the result, None if unset.
+    plugins: installed where they are unpickled; devices: the CUDA_VISIBLE_DEVICES of the worker that waits for the
+    result, None if unset.
     """
     if devices is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = devices

@@ -14,7 +14,7 @@ import pytest
 HOUSE = Path(__file__).resolve().parent.parent
 OURS = ("mim4dd", "mim4dd_cli", "perturbations", "studies", "cluster")
 HEAVY = {"torch", "torchvision", "scipy", "sklearn", "PIL", "safetensors", "matplotlib", "ray", "optuna", "mlflow"}
-BASICS = ["mim4dd.records", "mim4dd.registry", "mim4dd.seeding", "mim4dd.errors", "mim4dd.files"]
+BASICS = [f"mim4dd.{name}" for name in ("records", "registry", "seeding", "errors", "files", "functions")]
 DATA_AND_NETWORKS = ["mim4dd.data", "mim4dd.networks"]
 # What every command of ours begins and ends with.
 COMMANDS = ["mim4dd_cli.command", "mim4dd_cli.parsing"]
@@ -25,12 +25,17 @@ ANSWERING = [
     *(f"studies.engine.{name}" for name in ("answer", "arms", "conditions", "failures", "folder", "measuring")),
     *(f"studies.engine.{name}" for name in ("rows", "space", "statistics", "wording")),
 ]
-PLANNING = [f"studies.engine.{name}" for name in ("configuring", "design", "flags", "options", "plan")]
+PLANNING = [f"studies.engine.{name}" for name in ("configuring", "design", "flags", "names", "options", "plan")]
 
 # A room (a file or a folder) and what of ours it may import, itself and `everything` below it included.
 MAY_IMPORT = {
     "mim4dd/errors.py": [],
-    "mim4dd/registry.py": ["mim4dd.errors"],
+    "mim4dd/origins.py": [],
+    "mim4dd/functions.py": ["mim4dd.origins"],
+    "mim4dd/registry.py": [f"mim4dd.{name}" for name in ("errors", "functions", "origins")],
+    "mim4dd/resolving.py": ["mim4dd.errors", "mim4dd.registry"],
+    "mim4dd/sources.py": ["mim4dd.errors", "mim4dd.files"],
+    "mim4dd/plugins.py": [f"mim4dd.{name}" for name in ("errors", "files", "origins", "sources")],
     "mim4dd/files.py": ["mim4dd.errors"],
     "mim4dd/durable.py": ["mim4dd.errors"],
     "mim4dd/tensors.py": ["mim4dd.errors", "mim4dd.files"],
@@ -64,7 +69,7 @@ MAY_IMPORT = {
     "mim4dd/__init__.py": ["mim4dd"],
     "mim4dd_cli": ["mim4dd", "mim4dd_cli", "perturbations"],
     "perturbations": [*BASICS, "perturbations"],
-    "cluster": [*BASICS, *COMMANDS, "mim4dd.data", "mim4dd.memory", "cluster"],
+    "cluster": [*BASICS, *COMMANDS, "mim4dd.data", "mim4dd.memory", "mim4dd.plugins", "cluster"],
     "studies": [
         *("studies.answers", "studies.engine.command", "studies.engine.configuring", "studies.engine.study"),
         "studies.engine.door",
@@ -113,8 +118,7 @@ ONLY_IN = {
 # Importable in a moment: the catalogue of components and knobs.
 LIGHT = [
     *("errors", "files", "durable", "records", "registry", "tensors", "seeding", "protocol", "configuration"),
-    *("picture", "cost"),
-    "memory",
+    *("picture", "cost", "memory", "origins", "functions", "resolving", "sources", "plugins"),
     "train",
     *("methods", "methods.catalogue", "methods.dm", "methods.mim", "methods.selection"),
     *("networks", "networks.convnet", "networks.catalogue", "data"),

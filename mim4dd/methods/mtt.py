@@ -73,7 +73,7 @@ class MTT(LearnedPixels):
     latest: int = knob(0, low=0, high=1_000_000, help="starts are drawn below this epoch; 0 follows ipc (2, 20, 40)")
     batch_synthetic: int = knob(0, low=0, high=1_000_000, help="synthetic images per step of the student; 0 is all")
     batch_real: int = knob(
-        256, low=1, high=1_000_000, search=(16, 256), log=True, help="real images per class for an added term"
+        256, low=1, high=1_000_000, help="real images per class for an added term; MTT alone draws none"
     )
     lr: float = knob(0.0, low=0, search=(10, 1000), log=True, help="of the pixels (SGD); 0 follows ipc (100, 1000)")
     lr_rate: float = knob(0.0, low=0, help="of the student's learning rate (SGD); 0 follows ipc (1e-7, 1e-5, 1e-5)")

@@ -100,8 +100,8 @@ def default_arm(configuration: Mapping[str, Scalar], fixed: Sequence[str]) -> Ar
 def changed(default: Arm, role: str, changes: Mapping[str, Scalar]) -> Arm:
     """The default with some knobs changed: a variant or placebo, or a setting of a design or a search."""
     knobs: Flat = {**default.knobs, **changes}
-    key = spec(TERM, knobs)
-    arm = Arm(key if role in ("variant", "placebo") else f"{role}:{key}", TERM, knobs, default.control, role)
+    key = spec(default.method, knobs)
+    arm = Arm(key if role in ("variant", "placebo") else f"{role}:{key}", default.method, knobs, default.control, role)
     return replace(arm, control="") if arm.placebo else arm
 
 

@@ -14,7 +14,7 @@ from studies.answers.sensitivity.questions import Judge
 from studies.answers.sensitivity.staging import CHOSEN_BY
 from studies.engine import statistics
 from studies.engine.answer import Claim
-from studies.engine.arms import Arm
+from studies.engine.arms import FLOOR, TERM, Arm
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Array
 from studies.engine.space import DUMMY, Axis
@@ -31,7 +31,9 @@ def having(results: Results, *roles: str) -> list[Arm]:
 
 
 def default_name(folder: StudyFolder) -> str:
-    """The name of the default setting: the paper's, unless some knob of the method was set by hand."""
+    """The name of the default setting: the paper's, unless some knob of the term was set by hand, or a method's."""
+    if folder.configuration["method"] != TERM:
+        return "the method's default"
     fixed = folder.study.get("fixed", ())
     by_hand = any(key.startswith("method.") and not key.startswith("method.base") for key in fixed)
     return "the default as set" if by_hand else "the paper's default"
@@ -44,8 +46,9 @@ class Analysis:
     the design's. validation, test: accuracies, [tried, R, E] for R sets and E networks; differences: of test accuracy
     from the base's, network by network, [tried, R, E]; base_sets: test accuracy of the base alone, [R]; rho: measured
     strengths, [tried]; units: each tried arm's position on each of the d axes, in [0, 1] inside the range, [tried, d];
-    shared: the number of seeds, from the first on, that all tried arms have; best: the index of the best tried arm on
-    their validation accuracies.
+    of_term: whether the MI term is studied on its base, and not a method's own knobs; the base is then random real
+    images, which `over` names. shared: the number of seeds, from the first on, that all tried arms have; best: the
+    index of the best tried arm on their validation accuracies.
     importances, surface, curves, maps and shares are None or empty below ENOUGH_SETTINGS settings of a design.
     questions: the declared contrasts; gains: each tried arm less the base; over_random: less random real images, empty
     where these did not run.
@@ -56,6 +59,8 @@ class Analysis:
         self.ledger, self.levels = ledger, levels
         self.folder, self.space = results.folder, results.folder.space
         self.base = having(results, "base")[0]
+        self.of_term = self.base.method != FLOOR
+        self.over = "the base" if self.of_term else self.base.name
         equal = having(results, "variant")
         self.tried = [*having(results, "default"), *equal, *having(results, "design", "search")]
         cells = self.cells = [Cell(arm.key, levels) for arm in self.tried]
@@ -77,7 +82,7 @@ class Analysis:
         contrasts = [results.gain(arm.key, levels) for arm in self.tried[1:]]
         others = ledger.family(f"settings against the base{results.at(levels)}", contrasts)
         self.gains: list[Ruling] = [self.questions.default, *others]
-        self.over_random = self._over_random()
+        self.over_random = self._over_random() if self.of_term else self.gains
 
     def value(self, index: int, axis: Axis) -> Scalar:
         """A tried arm's value of a knob; that of the configuration where the arm does not set it."""

@@ -24,6 +24,11 @@ from studies.engine.statistics import Estimate, one_standard_error_region, selec
 from studies.engine.statistics.importance import ABOVE, UNDECIDED, Importance
 from studies.engine.wording import decimal, images, plural
 
+RECONSTRUCTION = (
+    "MIM4DD here is a reconstruction: neither the paper's method section nor its code was available, and no accuracy "
+    "of the paper is claimed."
+)
+
 
 def write_answer(folder: StudyFolder) -> Answer:
     """The answer of a sensitivity study; with perturbed data, it compares them with the clean ones."""
@@ -49,7 +54,8 @@ def _unready(results: Results) -> Part | None:
         default, base = (np.isfinite(results.sets(Cell(arm.key, levels), CHOSEN_BY)) for arm in arms)
         if not default.all() or not base.any():
             text = (
-                f"There is no answer yet, because the default and the base alone are not complete{results.at(levels)}"
+                f"There is no answer yet, because {' and '.join(arm.name for arm in arms)} are not complete"
+                f"{results.at(levels)}"
             )
             return Part([Sentence(f"{text} ({ended(results)}).")])
     return None
@@ -203,8 +209,8 @@ def _notes(analysis: Analysis) -> list[str]:
     leak = selection_leak(analysis.validation[:, shared], analysis.test[:, shared]).leak
     notes = [
         "All choices are made on validation accuracy; what is stated is measured on test.",
-        "MIM4DD here is a reconstruction: neither the paper's method section nor its code was available, and no "
-        f"accuracy of the paper is claimed. The setting called default is {default_name(analysis.folder)}.",
+        *([RECONSTRUCTION] if analysis.of_term else []),
+        f"The setting called default is {default_name(analysis.folder)}.",
         "Bands and intervals are pointwise 95%. All settings share seeds, and the evaluation networks of a seed are "
         "the same for every setting: settings are compared in pairs, and networks are never pooled with sets.",
     ]

@@ -41,7 +41,9 @@ def breaks(analysis: Analysis) -> list[Break]:
     groups = {}
     for i, (cell, gain) in enumerate(zip(analysis.cells, analysis.gains, strict=True)):
         over_random = analysis.over_random[i].judged if analysis.over_random else None
-        groups[cell] = Group(analysis.validation[i], over_random=over_random, gain=gain.judged)
+        groups[cell] = Group(
+            analysis.validation[i], over_random=over_random, gain=gain.judged if analysis.of_term else None
+        )
     by_name: dict[tuple[bool, str], list[Occurrence]] = {}
     for occurrence in occurrences(analysis.ledger, groups):
         if occurrence.cell in groups and (occurrence.count or occurrence.undecided):

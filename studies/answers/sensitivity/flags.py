@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from mim4dd.configuration import assignments
 from mim4dd.errors import InputError
-from mim4dd.registry import Knob, check_value, unknown
+from mim4dd.methods import METHODS
+from mim4dd.registry import Knob, check_value, knobs, unknown
+from studies.engine.arms import TERM
 from studies.engine.design import FIXED, LATIN, SEARCHES, Design
 from studies.engine.flags import Flags
+from studies.engine.names import label_of
 from studies.engine.statistics.contrasts import FEWEST_PAIRS
 
 # A thousand settings and their trials are planned in about six seconds.
 MOST_SETTINGS = 1_000
 # As many as decide anything, so that the contrasts of single knobs may be decided on them.
 CHOOSE_ON = FEWEST_PAIRS
+BUDGET = "iterations"
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class DesignFlags(Flags):
     design: Design = field(default_factory=Design)
     ranges: dict[str, str] = field(default_factory=dict)
     perturb: tuple[str, ...] = ()
+    method: str = ""
     choose_on: int | None = None
 
     # The design that decides most a second (docs/results/design.md).
@@ -57,10 +63,25 @@ class DesignFlags(Flags):
         """The design in words."""
         return self.design.describe()
 
+    def metadata(self) -> dict[str, Any]:
+        """The question, where it is not about the MI term."""
+        if not self.method:
+            return {}
+        name = label_of(self.method)
+        return {
+            "title": f"How sensitive is {name} to its hyperparameters?",
+            "question": f"How does the accuracy of {name} depend on its own knobs, and are its defaults a lucky point?",
+        }
+
     @staticmethod
     def add_to(parser: argparse.ArgumentParser) -> None:
         """Add the flags to a parser."""
         how = parser.add_argument_group("how it is designed")
+        how.add_argument(
+            "--method",
+            help="study this method's own knobs instead of the MI term's, over the ranges that it declares; it is "
+            "compared with random real images (iterations are a budget: --range iterations=LOW:HIGH varies them)",
+        )
         how.add_argument(
             "--settings",
             type=int,
@@ -102,7 +123,13 @@ class DesignFlags(Flags):
 
         Raises: InputError or UnknownNameError.
         """
-        settings = 9 if arguments.settings is None else arguments.settings
+        method = "" if arguments.method in (None, TERM) else arguments.method
+        if method and arguments.base:
+            raise InputError(
+                f"--base is for the MI term, and --method {method} studies a method alone; give one of them"
+            )
+        usual = settings_for(len(own_knobs(METHODS.get(method)))) if method else LATIN[1]
+        settings = usual if arguments.settings is None else arguments.settings
         name = arguments.design or ("latin" if settings in LATIN else "qmc")
         if name not in FIXED + SEARCHES:
             raise unknown("design", name, FIXED + SEARCHES)
@@ -120,4 +147,17 @@ class DesignFlags(Flags):
             raise InputError("--design-seed draws a design and --design grid has no draw; give only one of them")
         design = Design(name, settings, arguments.design_seed, arguments.asha)
         ranges = assignments(arguments.ranges, "--range")
-        return cls(design, ranges, tuple(arguments.perturb), arguments.choose_on)
+        return cls(design, ranges, tuple(arguments.perturb), method, arguments.choose_on)
+
+
+def own_knobs(method: Any) -> list[str]:
+    """The knobs of a method (class or instance) that a study of it varies: those with a range to search.
+
+    How many iterations it runs is a budget, on which its accuracy and its cost depend alike.
+    """
+    return [name for name, knob in knobs(method).items() if knob.search and name.rpartition(".")[2] != BUDGET]
+
+
+def settings_for(knobs: int) -> int:
+    """The least settings of a Latin hypercube of so many knobs, 9 at least."""
+    return next((count for count in LATIN[1:] if knobs <= math.isqrt(count) + 1), LATIN[-1])

@@ -197,9 +197,9 @@ def _settings(comparison: Comparison) -> Table:
         "stress_settings",
         "Every setting on clean and on perturbed data",
         rows,
-        "Gain over the base alone on the same data in test accuracy, paired by seed, with 95% t intervals. "
-        f"{STARRED} the {plural(len(rows) - 1, 'setting')} of a column (the default: by itself), and over the "
-        f"{plural(len(rows), 'change')}.",
+        f"Gain over {comparison.clean.base.name} on the same data in test accuracy, paired by seed, with 95% t "
+        f"intervals. {STARRED} the {plural(len(rows) - 1, 'setting')} of a column (the default: by itself), and over "
+        f"the {plural(len(rows), 'change')}.",
     )
 
 
@@ -226,14 +226,14 @@ def _figure(comparison: Comparison) -> Figure:
         axes.axhline(0, color=INK, lw=0.8)
         points_axis(axes)
         if axes is not last and k % 3 == 0:
-            axes.set_ylabel("gain over the base (points)")
+            axes.set_ylabel(f"gain over {comparison.clean.over} (points)")
     legend(drawing, grid[0], "Gaussian processes, one for each kind of training data")
     return Figure(
         "stress",
         "The same settings on clean and on perturbed data",
-        "Gain over the base alone on the same data and seeds (test accuracy). Curves: Gaussian process averaged "
-        "over the other knobs, with its 95% band, pale and dashed without one where it explains nothing; hollow dots "
-        "(clean) and squares (perturbed): settings, mean over seeds; diamonds: "
+        f"Gain over {comparison.clean.base.name} on the same data and seeds (test accuracy). Curves: Gaussian process "
+        "averaged over the other knobs, with its 95% band, pale and dashed without one where it explains nothing; "
+        "hollow dots (clean) and squares (perturbed): settings, mean over seeds; diamonds: "
         f"{default_name(comparison.clean.folder)}. Last panel: the two gains of each setting.",
         drawing,
     )

@@ -15,6 +15,13 @@ from studies.engine.wording import plural
 STARRED = "A star marks a gain or a loss that is decided, by three paired t tests Holm-corrected over"
 
 
+ANCHORS = "The method against random images and full data"
+STRENGTH = (
+    " ρ: the norm of the term's pixel gradient over that of its base's, the median over the iterations; λ: the weight "
+    "that the term has in effect, which for a balanced one varies."
+)
+
+
 def tables(analysis: Analysis) -> list[Table | None]:
     """The tables of methods, importances, variance components and settings."""
     return [_methods(analysis), _importances(analysis), _variance(analysis), _settings(analysis)]
@@ -27,11 +34,10 @@ def _methods(analysis: Analysis) -> Table:
     rows = [_method(analysis, arm) for arm in (*anchors, *best, *having(results, "full"))]
     return Table.of(
         "methods",
-        "The method against random images, the base and full data",
+        "The method against random images, the base and full data" if analysis.of_term else ANCHORS,
         rows,
         "Mean over synthetic sets with a 95% t interval over sets; the gain, on test, is paired by seed. "
-        f"{STARRED} its family. ρ: the norm of the term's pixel gradient over that of its base's, the median over the "
-        f"iterations; λ: the weight that the term has in effect, which for a balanced one varies.{_ceiling(results)}",
+        f"{STARRED} its family.{STRENGTH if analysis.of_term else ''}{_ceiling(results)}",
     )
 
 
@@ -55,14 +61,16 @@ def _method(analysis: Analysis, arm: Arm) -> dict[str, Entry]:
         **strength(analysis, cell),
         "validation accuracy": Quantity.of(validation, "percent"),
         "test accuracy": Quantity.of(test, "percent"),
-        "paired gain over the base": gain[0].starred if gain else None,
+        f"paired gain over {analysis.over}": gain[0].starred if gain else None,
         "sets × networks": f"{validation.n} × {analysis.results.judges(cell, CHOSEN_BY)}",
     }
 
 
 def strength(analysis: Analysis, cell: Cell) -> dict[str, Entry]:
-    """The measured strength of a cell's term and its effective weight, means over sets."""
+    """The measured strength of a cell's term and its effective weight, means over sets; nothing without a term."""
     entries: dict[str, Entry] = {}
+    if not analysis.of_term:
+        return entries
     for name, metric in (("ρ, measured", "rho"), ("λ, effective", "effective_weight")):
         values = analysis.results.sets(cell, metric)
         known = np.isfinite(values)
@@ -132,7 +140,7 @@ def _settings(analysis: Analysis) -> Table:
                 **{axis.symbol: analysis.value(i, axis) for axis in analysis.space if not axis.given},
                 **strength(analysis, analysis.cells[i]),
                 "validation accuracy": Quantity.of(analysis.ledger.mean(analysis.cells[i], CHOSEN_BY), "percent"),
-                "paired gain over the base": analysis.gains[i].starred,
+                f"paired gain over {analysis.over}": analysis.gains[i].starred,
                 "chosen as the best": "yes" if i == analysis.questions.chosen else "",
                 "pairs lost": analysis.gains[i].lost,
             }

@@ -19,7 +19,7 @@ from studies.engine.folder import StudyFolder
 from studies.engine.joining import joined
 from studies.engine.journal import REMOVED, Journal, described
 from studies.engine.options import Options
-from studies.engine.plan import Plan
+from studies.engine.plan import Plan, shipped
 from studies.engine.progress import Progress, say
 from studies.engine.runner import Callback, Runner
 from studies.engine.signals import Signals
@@ -90,6 +90,7 @@ class Execution:
             connection = on_ray.enter_context(joined(self.address, self.uri, self.journal.out, self._leave))
             say(connection.sentence)
             self._check_nodes(connection)
+            self._check_plugins()
             with Tracking(self.uri, self.journal.out) as tracker:
                 self._run_trials(pending, design, tracker)
                 on_ray.close()  # an answer needs no workers
@@ -128,6 +129,13 @@ class Execution:
             say(f"note: {warning}")
         if report.problems:
             raise InputError("; ".join(report.problems))
+
+    def _check_plugins(self) -> None:
+        """Raises: InputError for a perturbation or preparation of a plug-in that cannot be sent to workers."""
+        from studies.engine.tuning import require_shippable
+
+        if self.options.plugins.loaded:
+            require_shippable(shipped(self.plan))
 
     def _run_trials(self, pending: list[Trial], design: Design | None, tracker: Tracker | Untracked) -> None:
         """Run the pending trials, then those that a search suggests, unless a signal or the loss of Ray ends it."""

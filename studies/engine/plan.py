@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from mim4dd.methods import METHODS
+from mim4dd.registry import name_of, unflatten
 from studies.engine.arms import Factor, Setting
 from studies.engine.conditions import CLEAN, Condition
 from studies.engine.rows import Row
 from studies.engine.space import Space
 from studies.engine.trial import Trial
+
+
+def shipped(plan: Plan) -> dict[str, Any]:
+    """What workers are sent of a plan besides records: perturbations, and what methods prepare, by what it is."""
+    made: dict[str, Any] = {}
+    for condition in plan.conditions:
+        made |= {f"perturbation {name_of(each)}": each for each in condition.perturbations}
+    for trial in plan.trials:
+        method = unflatten(METHODS, trial.config, "method")
+        made.setdefault(f"what method {name_of(method)} prepares", method.preparation)
+    return made
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from studies.engine.tuning.context import METRIC, ExecutionContext, Resources
 from studies.engine.tuning.feeding import Sink
 from studies.engine.tuning.fitting import open_context, reference_on_cluster, run_fixed, run_search
 from studies.engine.tuning.search import Search
+from studies.engine.tuning.shipping import require_shippable
 
 __all__ = [
     "METRIC",
@@ -19,6 +20,7 @@ __all__ = [
     "Sink",
     "open_context",
     "reference_on_cluster",
+    "require_shippable",
     "run_fixed",
     "run_search",
 ]

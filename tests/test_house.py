@@ -30,7 +30,8 @@ PLANNING = [f"studies.engine.{name}" for name in ("configuring", "design", "flag
 # A room (a file or a folder) and what of ours it may import, itself and `everything` below it included.
 MAY_IMPORT = {
     "mim4dd/errors.py": [],
-    "mim4dd/registry.py": ["mim4dd.errors"],
+    "mim4dd/interface.py": [],
+    "mim4dd/registry.py": ["mim4dd.errors", "mim4dd.interface"],
     "mim4dd/files.py": ["mim4dd.errors"],
     "mim4dd/durable.py": ["mim4dd.errors"],
     "mim4dd/tensors.py": ["mim4dd.errors", "mim4dd.files"],

@@ -18,6 +18,10 @@ from torch import Tensor
 Params = dict[str, Tensor]
 NORMS = ("instance", "none", "batch", "layer", "group")
 GROUPS = 4  # of a group norm
+# How the names of a batch norm's statistics end, and how those that settle an `nn.Module` begin: no parameter's name
+# has an empty part between two dots.
+STATISTICS = (".mean", ".variance")
+SETTLED = "buffers.."
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,11 @@ class Skeleton:
         """The pass of G networks: images [B, channels, H, W] seen by all, or [G, B, channels, H, W]."""
         training, images = MARK not in params, self.seen(images)
         groups, shared = len(next(iter(params.values()))), images.ndim == 4
-        given = {self.own.get(key) or key.removeprefix(SETTLED): params[key] for key in params if key != MARK}
+        given = {self.own[key]: tensor for key, tensor in params.items() if key in self.own}
+        # Not differentiated, whoever asks: torch's batch norm refuses statistics that require a gradient.
+        given |= {
+            key.removeprefix(SETTLED): params[key].detach() for key in params if key not in self.own and key != MARK
+        }
         to_all = as_given(self.constants, given)
         state = {key: tensor for key, tensor in as_given(self.state, given).items() if key not in given}
         if training:

@@ -122,7 +122,8 @@ def normalise(maps: Tensor, params: Params, name: str, norm: str) -> Tensor:
         if isinstance(params, Recording):
             params.record(name, maps, len(weight))
         return F.batch_norm(maps, None, None, scale, shift, training=True)
-    return F.batch_norm(maps, mean.flatten(), variance.flatten(), scale, shift)
+    # Not differentiated, whoever asks: torch refuses statistics that require a gradient.
+    return F.batch_norm(maps, mean.detach().flatten(), variance.detach().flatten(), scale, shift)
 
 
 class Recording(Params):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mim4dd.evaluate import evaluate
     from mim4dd.methods import DM, METHODS, FullData, Mim, RandomReal
     from mim4dd.methods.loop import distill
-    from mim4dd.networks import NETWORKS, ConvNet
+    from mim4dd.networks import NETWORKS, ConvNet, ModuleNetwork, from_module
     from mim4dd.protocol import RESULTS_VERSION
     from mim4dd.records import ImageData, Score, Splits, Synthetic
     from mim4dd.train import Recipe
@@ -32,7 +32,7 @@ _MODULES = {
     "RESULTS_VERSION": "mim4dd.protocol",
     "Recipe": "mim4dd.train",
     **dict.fromkeys(("DM", "METHODS", "FullData", "Mim", "RandomReal"), "mim4dd.methods"),
-    **dict.fromkeys(("NETWORKS", "ConvNet"), "mim4dd.networks"),
+    **dict.fromkeys(("NETWORKS", "ConvNet", "ModuleNetwork", "from_module"), "mim4dd.networks"),
     **dict.fromkeys(("ImageData", "Score", "Splits", "Synthetic"), "mim4dd.records"),
 }
 
@@ -45,6 +45,7 @@ __all__ = [
     "FullData",
     "ImageData",
     "Mim",
+    "ModuleNetwork",
     "RandomReal",
     "Recipe",
     "Score",
@@ -52,6 +53,7 @@ __all__ = [
     "Synthetic",
     "distill",
     "evaluate",
+    "from_module",
     "load",
 ]
 

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from mim4dd.errors import InputError, KnobError, UnknownNameError, exact
 from mim4dd.functions import Functions
+from mim4dd.interface import require_component
 from mim4dd.origins import REGISTERED, Registered, plugin_of
 
 Scalar = str | int | float | bool
@@ -85,16 +86,22 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
 class Registry(Generic[C]):
     """Named components of one kind. To register a component is to list, document, test and search it."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, interface: type | None = None) -> None:
+        """interface: a Protocol, whose members every class must have."""
+        self.kind, self.interface = kind, interface
         self._classes: dict[str, type[C]] = {}
 
     def add(self, name: str) -> Callable[[type[C]], type[C]]:
-        """Register a frozen dataclass under `name`; its knobs are checked in every new instance."""
+        """Register a frozen dataclass under `name`; its knobs are checked in every new instance.
+
+        Raises: ValueError for a name that is taken; TypeError for what is no frozen dataclass or lacks a member of the
+        interface.
+        """
 
         def register(cls: type[C]) -> type[C]:
             if name in self._classes:
                 raise ValueError(f"{self.kind} '{name}' is registered twice")
+            require_component(f"{self.kind} '{name}'", cls, self.interface)
             # A component's own check comes after ours, so that it gets values of the declared types.
             hook = "__post_init__" if hasattr(cls, "__post_init__") else "__init__"
             original = getattr(cls, hook)

@@ -8,6 +8,8 @@ Draws are made on the CPU, then moved: one seed gives one set of numbers on ever
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,3 +37,18 @@ def torch_generator(*names: Name) -> torch.Generator:
     import torch
 
     return torch.Generator().manual_seed(integer(*names))
+
+
+@contextmanager
+def seeded_draws(device: torch.device, *names: Name) -> Iterator[None]:
+    """Seed torch's own generators, which dropout draws from, and leave them as they were.
+
+    A GPU draws other numbers than a CPU.
+    """
+    import torch
+
+    place = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=place):
+        for own in (torch.default_generator, *(torch.cuda.default_generators[index] for index in place)):
+            own.manual_seed(integer(*names))
+        yield

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mim4dd.data.operations import SIAMESE, check_augment, operations
+from mim4dd.networks.module import draws, draws_seeded
 from mim4dd.registry import Registry, knob
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def fresh_networks(
 class Training:
     """Stacked networks that are trained on the same images, each in its own order and with its own augmentation.
 
-    It can stop after any epoch, be saved, and continue bit for bit.
+    It can stop after any epoch, be saved, and continue bit for bit. Dropout, of a `ModuleNetwork`, is seeded for each
+    epoch and step, and networks that draw train one by one; see `draws` for what is not seen.
     Shapes: params [G, ...]; images [M, channels, H, W]; labels [M].
     source: the images' source, which decides whether they may be flipped. The caller's parameters are not changed.
     """
@@ -170,24 +172,30 @@ class Training:
             self.epoch += 1
 
     def _train_epoch(self) -> None:
-        import torch.nn.functional as F
-
         if self.epoch == self.epochs // 2 and self.epoch:
             self.optimizer.param_groups[0]["lr"] = self.recipe.lr * self.recipe.drop
             if self.recipe.restart_momentum:
                 self.optimizer.state.clear()
-        for batch, targets in _batches(self.images, self.labels, self.recipe, self.streams, self.source, self.epoch):
+        streams = self.streams
+        batches = _batches(self.images, self.labels, self.recipe, streams, self.source, self.epoch)
+        for step, (batch, targets) in enumerate(batches):
             self.optimizer.zero_grad(set_to_none=True)
             for position, group in enumerate(self.groups):
                 own = slice(position * self.size, (position + 1) * self.size)
                 images, labels = batch if batch.ndim == 4 else batch[own], targets[own]
-                pieces = zip(images.split(self.piece, -4), labels.split(self.piece, 1), strict=True)
-                for piece, piece_labels in pieces:
-                    logits = self.network.logits(group, self.network.features(group, piece))
-                    # The sum over networks of each one's mean: no network's gradient depends on another.
-                    loss = F.cross_entropy(logits.flatten(0, 1), piece_labels.flatten(), reduction="sum")
-                    (loss / labels.shape[1]).backward()
+                names = streams.purpose, "dropout", streams.seed, streams.networks[own][0], self.epoch, step
+                with draws_seeded(self.network, images.device, *names):
+                    self._backward(group, images, labels)
             self.optimizer.step()
+
+    def _backward(self, group: Params, images: Tensor, labels: Tensor) -> None:
+        import torch.nn.functional as F
+
+        for piece, piece_labels in zip(images.split(self.piece, -4), labels.split(self.piece, 1), strict=True):
+            logits = self.network.logits(group, self.network.features(group, piece))
+            # The sum over networks of each one's mean: no network's gradient depends on another.
+            loss = F.cross_entropy(logits.flatten(0, 1), piece_labels.flatten(), reduction="sum")
+            (loss / labels.shape[1]).backward()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue bit for bit: tensors, numbers and lists of them."""
@@ -216,12 +224,11 @@ STEP_NUMBERS, NETWORK_NUMBERS = 1_000_000, 2_000_000
 
 def networks_at_once(network: Network, params: Params, images: Tensor, batch: int) -> int:
     """How many of the stacked networks are trained as one computation."""
-    count = len(next(iter(params.values())))
-    if sum(tensor[0].numel() for tensor in params.values()) > NETWORK_NUMBERS:
+    shape = images.shape[1], images.shape[2], images.shape[3]
+    if draws(network, shape) or sum(tensor[0].numel() for tensor in params.values()) > NETWORK_NUMBERS:
         return 1
-    shape = (images.shape[1], images.shape[2], images.shape[3])
     step = min(batch, len(images)) * network.largest_map(shape)
-    return max(1, min(count, STEP_NUMBERS // step))
+    return max(1, min(len(next(iter(params.values()))), STEP_NUMBERS // step))
 
 
 # Numbers in the largest map of one forward and backward pass: a batch whose maps leave the cache takes more time and
@@ -232,9 +239,9 @@ PIECE_NUMBERS = 2_000_000
 def images_at_once(network: Network, images: Tensor, batch: int) -> int:
     """How many images of a batch pass at once on a CPU, their gradients summed; all on a GPU, or under a batch norm."""
     from mim4dd.networks.batchnorm import has_batch_norm
-    from mim4dd.networks.chunks import piece_size
+    from mim4dd.networks.chunks import piece_size, shape_of
 
-    if images.device.type != "cpu" or has_batch_norm(network):
+    if images.device.type != "cpu" or has_batch_norm(network, shape_of(images.shape)):
         return batch
     return min(batch, piece_size(network, images.shape, PIECE_NUMBERS))
 

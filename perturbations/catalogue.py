@@ -46,7 +46,7 @@ class Perturbation(Protocol):
     def __call__(self, train: ImageData, *, seed: int) -> Perturbed: ...
 
 
-PERTURBATIONS: Registry[Perturbation] = Registry("perturbation")
+PERTURBATIONS: Registry[Perturbation] = Registry("perturbation", Perturbation)
 
 
 def chain(perturbations: Sequence[Perturbation], train: ImageData, *, seed: int) -> Perturbed:

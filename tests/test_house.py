@@ -30,9 +30,10 @@ PLANNING = [f"studies.engine.{name}" for name in ("configuring", "design", "flag
 # A room (a file or a folder) and what of ours it may import, itself and `everything` below it included.
 MAY_IMPORT = {
     "mim4dd/errors.py": [],
+    "mim4dd/interface.py": [],
     "mim4dd/origins.py": [],
     "mim4dd/functions.py": ["mim4dd.origins"],
-    "mim4dd/registry.py": [f"mim4dd.{name}" for name in ("errors", "functions", "origins")],
+    "mim4dd/registry.py": [f"mim4dd.{name}" for name in ("errors", "functions", "interface", "origins")],
     "mim4dd/resolving.py": ["mim4dd.errors", "mim4dd.registry"],
     "mim4dd/sources.py": ["mim4dd.errors", "mim4dd.files"],
     "mim4dd/plugins.py": [f"mim4dd.{name}" for name in ("errors", "files", "origins", "sources")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -40,6 +41,7 @@ class DataSet(Protocol):
     validation_rate: ClassVar[float] = 0.1
     size: int = knob(0, low=0, high=LARGEST_SIZE, help=SIZE_HELP, tacit=True)
 
+    @abstractmethod
     def read(self, where: Path, *, download: bool = False) -> Contents:
         """Read the images.
 
@@ -55,4 +57,4 @@ class DataSet(Protocol):
         return ""
 
 
-DATASETS: Registry[DataSet] = Registry("dataset")
+DATASETS: Registry[DataSet] = Registry("dataset", DataSet)

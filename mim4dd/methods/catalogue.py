@@ -89,7 +89,7 @@ class Method(Protocol):
         """
 
 
-METHODS: Registry[Method] = Registry("method")
+METHODS: Registry[Method] = Registry("method", Method)
 
 
 def real_images_a_batch(method: Method) -> int:

@@ -59,7 +59,7 @@ def match_gradients(network: Network, params: Params, real: Side, synthetic: Sid
         blocks = network.features(copies, synthetic.of(first, last))
         loss = class_losses(network.logits(copies, blocks), first).sum()
         inputs = [copies[name] for name in expected]
-        gradients = torch.autograd.grad(loss, inputs, create_graph=True)
+        gradients = torch.autograd.grad(loss, inputs, create_graph=True, materialize_grads=True)
         distances.append(gradient_distance(zip(expected.values(), gradients, strict=True)).sum())
         kept_real.append(real_blocks)
         kept_synthetic.append([maps.flatten(0, 1) for maps in blocks] if features else [])
@@ -82,7 +82,7 @@ def real_gradients(
     for piece in images.split(piece_size(network, images.shape, LARGEST_MAP, groups), 1):
         blocks = network.features(copies, piece)
         loss = class_losses(network.logits(copies, blocks), first).sum() * (piece.shape[1] / count)
-        gradients = torch.autograd.grad(loss, [copies[name] for name in names])
+        gradients = torch.autograd.grad(loss, [copies[name] for name in names], materialize_grads=True)
         total = [ours + more for ours, more in zip(total, gradients, strict=True)] if total else list(gradients)
         kept.append([maps.detach() for maps in blocks] if features else [])
     joined = [torch.cat(maps, 1).flatten(0, 1) for maps in zip(*kept, strict=True)]

@@ -165,6 +165,7 @@ class MTT(LearnedPixels):
 
         from mim4dd.data.augment import augment_images, draw_single
         from mim4dd.data.operations import operations
+        from mim4dd.networks.module import draws_seeded
         from mim4dd.seeding import generator
 
         pixels, rate, network = learnable["pixels"], learnable["rate"], task.network
@@ -172,14 +173,15 @@ class MTT(LearnedPixels):
         count = min(self.batch_synthetic or len(labels), len(labels))
         order: list[int] = []
         student = {name: tensor.clone().requires_grad_() for name, tensor in start.items()}
-        for _ in range(self.settings(task.ipc).steps):
+        for step in range(self.settings(task.ipc).steps):
             if len(order) < count:
                 order = rng.permutation(len(labels)).tolist()
             rows = torch.tensor([order.pop() for _ in range(count)], device=pixels.device)
             batch = augment_images(pixels[rows], draw_single(names, count, rng), np.arange(count))
-            logits = network.logits(student, network.features(student, batch))[0]
+            with draws_seeded(network, pixels.device, "student dropout", task.seed, iteration, step):
+                logits = network.logits(student, network.features(student, batch))[0]
             gradients = torch.autograd.grad(
-                F.cross_entropy(logits, labels[rows]), list(student.values()), create_graph=True
+                F.cross_entropy(logits, labels[rows]), list(student.values()), create_graph=True, materialize_grads=True
             )
             pairs = zip(student.items(), gradients, strict=True)
             student = {name: tensor - rate * gradient for (name, tensor), gradient in pairs}

@@ -17,7 +17,7 @@ from mim4dd.data.standard import channel_statistics, standardise
 from mim4dd.errors import DataError, KnobError
 from mim4dd.methods.tails import IPC, TAILS
 from mim4dd.networks import Network
-from mim4dd.networks.batchnorm import has_batch_norm, settle
+from mim4dd.networks.batchnorm import needs_settling, settle
 from mim4dd.networks.stacked import Params
 from mim4dd.records import Floats, ImageData, Integers
 from mim4dd.registry import check_value
@@ -185,8 +185,8 @@ class DistillationTask:
         return self.settled(params, iteration)
 
     def settled(self, params: Params, iteration: int, step: int = 0) -> Params:
-        """The network with its batch norms' statistics, if it has any, fixed by 16 real images per class."""
-        if not has_batch_norm(self.network):
+        """The network settled: its batch norms' statistics, if it has any, fixed by 16 real images per class."""
+        if not needs_settling(self.network):
             return params
         rng = generator("batch norm statistics", self.seed, *within(iteration, step))
         count, present = BATCH_NORM_IMAGES, [rows for rows in self.rows if len(rows)]

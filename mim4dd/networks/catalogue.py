@@ -50,7 +50,7 @@ class Network(Protocol):
         """Class scores from the blocks' outputs, [G, B, C]."""
 
 
-NETWORKS: Registry[Network] = Registry("network")
+NETWORKS: Registry[Network] = Registry("network", Network)
 
 
 def first_padding(shape: Shape) -> int:

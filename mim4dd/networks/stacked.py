@@ -18,6 +18,10 @@ from torch import Tensor
 Params = dict[str, Tensor]
 NORMS = ("instance", "none", "batch", "layer", "group")
 GROUPS = 4  # of a group norm
+# How the names of a batch norm's statistics end, and how those that settle an `nn.Module` begin: no parameter's name
+# has an empty part between two dots.
+STATISTICS = (".mean", ".variance")
+SETTLED = "buffers.."
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ def normalise(maps: Tensor, params: Params, name: str, norm: str) -> Tensor:
         if isinstance(params, Recording):
             params.record(name, maps, len(weight))
         return F.batch_norm(maps, None, None, scale, shift, training=True)
-    return F.batch_norm(maps, mean.flatten(), variance.flatten(), scale, shift)
+    # Not differentiated, whoever asks: torch refuses statistics that require a gradient.
+    return F.batch_norm(maps, mean.detach().flatten(), variance.detach().flatten(), scale, shift)
 
 
 class Recording(Params):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import pytest
 
 from mim4dd.data import DATASETS
+from mim4dd.data.catalogue import DataSet
 from mim4dd.errors import InputError, KnobError, UnknownNameError
 from mim4dd.methods import DC, DM, METHODS, MTT, Mim
 from mim4dd.networks import NETWORKS, ConvNet
@@ -198,6 +199,52 @@ def test_names_are_registered_once() -> None:
     assert THINGS.names() == ["thing"]
     assert "thing" in THINGS
     assert "think" not in THINGS
+
+
+class Doer(Protocol):
+    """An interface of each kind of member."""
+
+    stage: ClassVar[str]
+
+    @property
+    def count(self) -> int: ...
+
+    def __call__(self) -> None: ...
+
+
+def test_what_is_no_component_is_refused_when_it_is_registered() -> None:
+    registry: Registry[Any] = Registry("doer", Doer)
+
+    class Plain:
+        stage, count = "first", 1
+
+    @dataclass
+    class Thawed(Plain):
+        pass
+
+    @dataclass(frozen=True)
+    class Still(Plain):
+        pass
+
+    @dataclass(frozen=True)
+    class Doing(Still):
+        def __call__(self) -> None: ...
+
+    class Undecorated(Doing):
+        pass
+
+    for cls in (Plain, Thawed, Undecorated):
+        with pytest.raises(TypeError, match="doer 'mine' must be a frozen dataclass: write @dataclass"):
+            registry.add("mine")(cls)
+    with pytest.raises(TypeError) as caught:
+        registry.add("mine")(Still)
+    assert str(caught.value) == "doer 'mine' lacks __call__"
+    with pytest.raises(TypeError, match="network 'mine' lacks block_shapes, largest_map, multiply_adds, initial"):
+        NETWORKS.add("mine")(Doing)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="dataset 'mine' lacks read"):
+        DATASETS.add("mine")(dataclass(frozen=True)(type("Mine", (DataSet,), {})))
+    registry.add("mine")(Doing)
+    assert registry.names() == ["mine"]
 
 
 def test_defaults_are_those_of_the_papers() -> None:

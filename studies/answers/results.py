@@ -107,7 +107,8 @@ class Results:
     def networks(self) -> int:
         """The largest number of networks that evaluate a set."""
         rows = self.folder.rows.values()
-        return max((max(len(row.test), len(row.clean_validation)) for row in rows), default=1) or 1
+        counts = [len(scores) for row in rows for scores in (row.test, row.clean_validation, *_judged(row))]
+        return max(counts, default=1) or 1
 
     def table(self, metric: str) -> xr.DataArray:
         """A metric of every trial, [arm, factor..., seed, network]; NaN if a trial failed, diverged or is missing."""
@@ -118,12 +119,17 @@ class Results:
                 at: tuple[int, ...] = self._index(cell)
                 for seed, trial in enumerate(setting.trials):
                     if (row := self.folder.rows.get(trial)) is not None:
-                        scores = METRICS[metric].scores(row)
+                        scores = METRICS[metric].scores(row.seen(self._view(cell)))
                         values[at][seed, : len(scores)] = scores
             coordinates: dict[str, Any] = {"arm": list(self.arms), "seed": list(self.seeds)}
             coordinates |= {factor.name: [level.label for level in factor.levels] for factor in self.factors}
             self._tables[metric] = xr.DataArray(values, coordinates, self.dims, metric)
         return self._tables[metric]
+
+    def _view(self, cell: Cell) -> str:
+        """The view of a row that a cell reads, that of the level which has one."""
+        levels = (factor.level(label) for factor, label in zip(self.factors, cell.levels, strict=True))
+        return next((level.view for level in levels if level.view), "")
 
     def _index(self, cell: Cell) -> tuple[int, ...]:
         """A cell's position in a table, [arm, factor...]."""
@@ -287,6 +293,11 @@ class Results:
         data = (self.data(levels, seed) for seed in range(len(self.seeds)))
         realised = [value for training in data if training is not None for value in training.realised(curve.realised)]
         return float(np.mean(realised)) if realised else planned
+
+
+def _judged(row: Row) -> list[tuple[float, ...]]:
+    """The accuracies in all views of a row."""
+    return [scores for judged in row.judged.values() for scores in (judged.validation, judged.test)]
 
 
 def slug(*parts: str) -> str:

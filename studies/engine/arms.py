@@ -176,6 +176,7 @@ class Level:
     """One value of a factor. entry: what it adds to a trial's configuration; at: its nominal x on its curve.
 
     curve: the curve's name, "" for none. parts: the labels of the levels that it combines, such as noise and imbalance.
+    view: the part of a trial's row that the level reads (`studies.engine.judging`), "" for the row itself.
     """
 
     label: str
@@ -183,6 +184,7 @@ class Level:
     at: float | None = None
     curve: str = ""
     parts: tuple[str, ...] = ()
+    view: str = ""
 
 
 @dataclass(frozen=True)
@@ -271,7 +273,7 @@ def cross(
         entry: Flat = {key: value for level in levels.values() for key, value in level.entry.items()}
         at_reference = all(levels[factor.name] == factor.reference for factor in factors)
         for item in planned:
-            arm_seeds = item.once if item.once is not None and at_reference else seeds[: item.first]
+            arm_seeds = item.once if item.once is not None and (at_reference or not entry) else seeds[: item.first]
             arm_trials = [Trial.of(item.config | entry | {"seed": seed}) for seed in arm_seeds]
             labels = {name: level.label for name, level in levels.items()}
             hashes = tuple(trial.hash for trial in arm_trials)

@@ -66,9 +66,13 @@ def run(study: Study[F], options: Options[F]) -> int:
     for note in splits.notes:
         say(note)
     _require_usable_data(plan, splits, options, configuration.flat)
-    journal = Journal(out, {**metadata, "data_digest": splits.digest, "data_notes": list(splits.notes)})
+    sets, found = study.sets(options, splits) if study.sets else ({}, ())
+    for note in found:
+        say(note)
+    notes = [*splits.notes, *found]
+    journal = Journal(out, {**metadata, "data_digest": splits.digest, "data_notes": notes})
     try:
-        return Execution(study, options, plan, splits, journal, uri, cluster_address).run()
+        return Execution(study, options, plan, splits, sets, journal, uri, cluster_address).run()
     finally:
         journal.close()
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mim4dd.durable import STORAGE_ERRORS
 from mim4dd.errors import InputError, StorageError
-from mim4dd.records import Splits
+from mim4dd.records import Splits, Synthetic
 from studies.engine.dashboard import LiveDesign
 from studies.engine.design import Design
 from studies.engine.ending import Tracking, end, end_without_ray, left_to_run
@@ -44,12 +44,14 @@ class Execution:
         options: Options[Any],
         plan: Plan,
         splits: Splits,
+        sets: Mapping[str, Synthetic],
         journal: Journal,
         uri: str,
         address: str,
     ) -> None:
         self.study, self.options, self.plan = study, options, plan.grown(journal.rows)
-        self.splits, self.journal, self.uri, self.address = splits, journal, uri, address
+        self.splits, self.sets = splits, sets
+        self.journal, self.uri, self.address = journal, uri, address
         self._untried = 0  # settings that a search has not tried yet
         self._leaving = Lock()  # held for ever by the thread that leaves Ray
         self.signals = Signals()
@@ -186,7 +188,7 @@ class Execution:
         chains = {condition.text: condition.perturbations for condition in self.plan.conditions}
         return open_context(
             resources,
-            Inputs(self.splits, self._reference(resources.device), options.plugins, chains),
+            Inputs(self.splits, self._reference(resources.device), options.plugins, chains, self.sets),
             self.journal.out,
             checkpoint_seconds=options.checkpoint_seconds,
             silence_seconds=options.silence_seconds,

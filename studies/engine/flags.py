@@ -12,13 +12,18 @@ class Flags(Protocol):
     """A study's own flags as a record; a study without any inherits these defaults.
 
     seeds: the default of `--seeds`, without and with `--quick`; one_base: whether `--base` names the study's base,
-    which a study of many methods has not; adaptive_design: the design whose optimizer suggests
+    which a study of many methods has not; ipc: the images per class where the study's own flags decide them;
+    adaptive_design: the design whose optimizer suggests
     settings while the study runs, None where all settings are planned beforehand; interim: whether the answer or a
     scheduler reads interim accuracies.
     """
 
     seeds: ClassVar[tuple[str, str]] = ("0-4", "0-2")
     one_base: ClassVar[bool] = True
+
+    @property
+    def ipc(self) -> int | None:
+        return None
 
     @property
     def interim(self) -> bool:

@@ -92,7 +92,7 @@ def parse_options(description: str, script: str, flags: type[F], arguments: Sequ
         data_root=parsed.data_root,
         download=parsed.download,
         classes_as=parsed.classes_as,
-        ipc=parsed.ipc,
+        ipc=own.ipc or parsed.ipc or 1,
         base=parsed.base or "dm",
         seeds=parse_seeds(parsed.seeds or flags.seeds[parsed.quick]),
         split_seed=parsed.split_seed,
@@ -129,7 +129,7 @@ def _add_study_flags(parser: Parser, flags: type[F]) -> None:
     add("--data-root", type=Path, help="folder of the named data sets (default: $MIM4DD_DATA, else ./data)")
     add("--download", action="store_true", help="download a named data set that is missing")
     add("--classes-as", default="", help="the named set whose images a file or folder holds, e.g. cifar10")
-    add("--ipc", type=int, default=1, help="synthetic images per class (default: 1)")
+    add("--ipc", type=int, help="synthetic images per class (default: 1)")
     add("--base", help="the method that the MI term is added to (default: dm)" if flags.one_base else argparse.SUPPRESS)
     add("--protocol", help=f"named defaults: {', '.join(PROTOCOLS)} (default: digits for digits, else paper)")
     add(

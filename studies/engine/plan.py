@@ -21,6 +21,8 @@ def shipped(plan: Plan) -> dict[str, Any]:
     for condition in plan.conditions:
         made |= {f"perturbation {name_of(each)}": each for each in condition.perturbations}
     for trial in plan.trials:
+        if "method" not in trial.config:
+            continue  # it scores a set
         method = unflatten(METHODS, trial.config, "method")
         made.setdefault(f"what method {name_of(method)} prepares", method.preparation)
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,15 @@ class TrainingData:
 
 
 @dataclass(frozen=True, eq=False)
+class Judged:
+    """A view of a row besides the trial's own; of corrupted test images there is no validation."""
+
+    validation: tuple[float, ...]
+    test: tuple[float, ...]
+    test_recall: Array | None
+
+
+@dataclass(frozen=True, eq=False)
 class Row:
     """One line of rows.jsonl.
 
@@ -47,7 +56,8 @@ class Row:
     usable_validation, usable: usable information on validation and on test images; none in older rows. test, usable,
     test_recall: read by the report alone. rungs: (iteration, validation accuracy) of interim evaluations.
     measures: of the synthetic set, its networks and the MI term along the run. failures: each trial detector's finding,
-    by the mode's current name. record: the line's object as it was written.
+    by the mode's current name. judged: by view, see `studies.engine.judging`. record: the line's object as it was
+    written.
 
     Shapes: accuracies and usable information [networks]; recalls [networks, C], NaN for a class without images, None
     if there is none.
@@ -72,6 +82,7 @@ class Row:
     measures: dict[str, float]
     failed_by: tuple[str, ...]
     failures: dict[str, dict[str, Any]]
+    judged: dict[str, Judged]
     measured: dict[str, Any]
     record: dict[str, Any] = field(repr=False)
 
@@ -93,6 +104,22 @@ class Row:
     def usable_share(self) -> tuple[float, ...]:
         """Usable information on test images as a share of H(Y)."""
         return _of_entropy(self.usable, self.test_recall)
+
+    def seen(self, view: str) -> Row:
+        """The row as a view of it, with that view's accuracies alone; itself for the view ""."""
+        if not view:
+            return self
+        judged = self.judged.get(view, Judged((), (), None))
+        return replace(
+            self,
+            clean_validation=judged.validation,
+            noisy_validation=(),
+            validation_recall=None,
+            test=judged.test,
+            test_recall=judged.test_recall,
+            usable=(),
+            usable_validation=(),
+        )
 
     @staticmethod
     def read(record: Any) -> Row:
@@ -129,9 +156,22 @@ class Row:
             measures=measures_of(result, failures),
             failed_by=tuple(failed_by),
             failures=failures,
+            judged=_judged(result, report),
             measured=dict(record["measured"]),
             record=record,
         )
+
+
+def _judged(result: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Judged]:
+    validation, test = (record.get("judged") or {} for record in (result, report))
+    return {
+        view: Judged(
+            _numbers(validation.get(view, {}).get("validation_accuracy")),
+            _numbers(scores.get("test_accuracy")),
+            _matrix(scores.get("test_recall")),
+        )
+        for view, scores in test.items()
+    }
 
 
 def _numbers(values: Any) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
@@ -241,7 +241,18 @@ class TrialRun:
         return score(params, self.network, self.distillation.synthetic(), split)
 
 
-StepCallback = Callable[[TrialRun], None]
+class Run(Protocol):
+    """A trial in progress, as its step callback sees it: it can say how far it is, and be saved."""
+
+    trial: Trial
+
+    @property
+    def progress(self) -> str: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+
+StepCallback = Callable[[Run], None]
 """Called after every iteration and every epoch, for example to send a heartbeat or to save the state."""
 
 

@@ -105,6 +105,12 @@ class Tail(TypedDict, total=False):
     absent: list[str]
 
 
+class ValidationScores(TypedDict, total=False):
+    validation_accuracy: Numbers
+    validation_recall: Matrix
+    usable_information_nats: Numbers
+
+
 class Result(TypedDict, total=False):
     status: Required[Literal["ok", "diverged", "error"]]
     reason: str | None
@@ -127,12 +133,17 @@ class Result(TypedDict, total=False):
     measures: dict[str, float | None] | None
     failed_by: list[str] | None
     failures: dict[str, FindingRecord] | None
+    judged: dict[str, ValidationScores]
 
 
-class Report(TypedDict, total=False):
+class TestScores(TypedDict, total=False):
     test_accuracy: Numbers
     test_recall: Matrix
     usable_information_nats: Numbers
+
+
+class Report(TestScores, total=False):
+    judged: dict[str, TestScores]
 
 
 class Measured(TypedDict, total=False):

@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Generic
 
 from mim4dd.configuration import Configuration
+from mim4dd.records import Splits, Synthetic
 from mim4dd.registry import unknown
 from studies.engine.door import ROOT
 from studies.engine.flags import F
@@ -26,7 +27,8 @@ class Study(Generic[F]):
     """A study of one question.
 
     flags: the class of its own flags; configure: makes and checks the configuration that its trials share; plan and
-    answer: pure functions; work: runs a trial on a worker.
+    answer: pure functions; work: runs a trial on a worker; sets: reads the synthetic sets that are scored, by name,
+    with lines on what was found in them.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Study(Generic[F]):
     plan: Callable[[Options[F], Configuration], Plan]
     answer: Callable[[StudyFolder], Answer]
     work: Work = run_trial
+    sets: Callable[[Options[F], Splits], tuple[dict[str, Synthetic], tuple[str, ...]]] | None = None
 
     @property
     def script(self) -> str:

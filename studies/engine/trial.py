@@ -57,7 +57,8 @@ class Inputs:
 
     splits: the clean data; reference: the network that measures information and assesses synthetic images; plugins:
     unpickled before what stands below them, which may be of their classes;
-    perturbations: each chain of the study, by its text, with the files it needs already read; variant: returns the
+    perturbations: each chain of the study, by its text, with the files it needs already read; sets: those that it
+    scores, by name and digest; variant: returns the
     shared training split under a chain (text, seed); provide: returns a shared preparation of a method under a chain
     (text). Where variant or provide is None, the trial makes its own.
     """
@@ -66,6 +67,7 @@ class Inputs:
     reference: Reference
     plugins: Plugins = field(default_factory=Plugins)
     perturbations: Mapping[str, tuple[Perturbation, ...]] = field(default_factory=dict)
+    sets: Mapping[str, Synthetic] = field(default_factory=dict)
     variant: Callable[[str, int], Perturbed] | None = None
     provide: Callable[[Preparation, DistillationTask, str], Prepared] | None = None
 

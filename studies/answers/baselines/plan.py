@@ -10,13 +10,10 @@ from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from studies.answers.baselines.added_studies import read_added
 from studies.answers.baselines.flags import BaselinesFlags
-from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS, plan_arms, registered_methods
+from studies.answers.comparing.plan import CAPPED, plan_arms, registered_methods
 from studies.engine.arms import Planned
 from studies.engine.options import Options
 from studies.engine.plan import Plan
-
-CAPPED = {"evaluation.networks": str(FULL_NETWORKS), "evaluation.max_steps": str(FULL_STEPS)}
-
 
 def plan_baselines(options: Options[BaselinesFlags], configuration: Configuration) -> Plan:
     """Every method for every seed, with the same data, network and recipe; full data alone is CAPPED.

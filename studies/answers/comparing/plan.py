@@ -31,6 +31,7 @@ from studies.engine.plan import Plan
 # The ceiling trains on the whole training split: one network a seed, for at most so many steps.
 FULL_STEPS = 500
 FULL_NETWORKS = 1
+CAPPED = {"evaluation.networks": str(FULL_NETWORKS), "evaluation.max_steps": str(FULL_STEPS)}
 
 Extra = Callable[[Flat], Mapping[str, str]]
 """Returns further assignments for an arm with this configuration, such as the recipe of its published number."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from studies.engine.running import Saved, TrialRun
+from studies.engine.running import Run, Saved
 from studies.engine.trial import Trial
 from studies.engine.tuning.context import ExecutionContext
 from studies.engine.tuning.monitor import Worker
@@ -27,7 +27,7 @@ class WorkerSession:
         replies = [self.monitor.begin.remote(trial.hash, worker) for trial in trials]
         self.starts = {start.ticket.trial: start for start in ray.get(replies)}
         self.tickets = [start.ticket for start in self.starts.values()]
-        self.runs: dict[str, TrialRun] = {}
+        self.runs: dict[str, Run] = {}
         self.last_heartbeat = self.last_checkpoint = time.monotonic()
         self.reply: Any = None
         if any(start.stopping for start in self.starts.values()):
@@ -50,7 +50,7 @@ class WorkerSession:
         except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
             return Saved(None, f"its checkpoint could not be read ({type(error).__name__})")
 
-    def __call__(self, run: TrialRun) -> None:
+    def __call__(self, run: Run) -> None:
         """Send a heartbeat and save the runs' states, each if it is due; if the study is being stopped, pause."""
         now = time.monotonic()
         if now - self.last_heartbeat < self.interval:
@@ -87,7 +87,7 @@ class WorkerSession:
         self.monitor.end.remote(self.tickets)
 
 
-def packed(run: TrialRun) -> bytes:
+def packed(run: Run) -> bytes:
     """A run's state as bytes, written by torch."""
     import torch
 

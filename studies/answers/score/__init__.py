@@ -1,0 +1,1 @@
+"""The study of a distilled set from a file: its flags, its trials, its answer."""

@@ -14,7 +14,7 @@ import pytest
 HOUSE = Path(__file__).resolve().parent.parent
 OURS = ("mim4dd", "mim4dd_cli", "perturbations", "studies", "cluster")
 HEAVY = {"torch", "torchvision", "scipy", "sklearn", "PIL", "safetensors", "matplotlib", "ray", "optuna", "mlflow"}
-BASICS = ["mim4dd.records", "mim4dd.registry", "mim4dd.seeding", "mim4dd.errors", "mim4dd.files"]
+BASICS = ["mim4dd.records", "mim4dd.registry", "mim4dd.seeding", "mim4dd.errors", "mim4dd.files", "mim4dd.standard"]
 DATA_AND_NETWORKS = ["mim4dd.data", "mim4dd.networks"]
 # What every command of ours begins and ends with.
 COMMANDS = ["mim4dd_cli.command", "mim4dd_cli.parsing"]
@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "mim4dd/files.py": ["mim4dd.errors"],
     "mim4dd/durable.py": ["mim4dd.errors"],
     "mim4dd/tensors.py": ["mim4dd.errors", "mim4dd.files"],
-    "mim4dd/records.py": ["mim4dd.durable", "mim4dd.errors", "mim4dd.tensors"],
+    "mim4dd/standard.py": ["mim4dd.errors", "mim4dd.tensors"],
+    "mim4dd/records.py": ["mim4dd.durable", "mim4dd.errors", "mim4dd.standard", "mim4dd.tensors"],
     "mim4dd/seeding.py": [],
     "mim4dd/memory.py": [],
     "mim4dd/protocol.py": ["mim4dd.registry"],
@@ -112,7 +113,18 @@ ONLY_IN = {
 }
 # Importable in a moment: the catalogue of components and knobs.
 LIGHT = [
-    *("errors", "files", "durable", "records", "registry", "tensors", "seeding", "protocol", "configuration"),
+    *(
+        "errors",
+        "files",
+        "durable",
+        "records",
+        "registry",
+        "standard",
+        "tensors",
+        "seeding",
+        "protocol",
+        "configuration",
+    ),
     *("picture", "cost"),
     "memory",
     "train",

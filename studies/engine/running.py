@@ -32,6 +32,7 @@ class TrialRun:
 
         from mim4dd.cost import Meter
         from mim4dd.methods import METHODS
+        from mim4dd.methods.catalogue import standard_of
         from mim4dd.methods.loop import Distillation
         from mim4dd.methods.task import DistillationTask
         from mim4dd.networks import NETWORKS
@@ -48,10 +49,9 @@ class TrialRun:
         noisy = config.get("selection") == "noisy" and label_noise(self.perturbations)
         self.selection = "noisy" if noisy else "clean"
         self.perturbed = inputs.perturbed(str(config.get("perturb", "")), self.seed)
-        tail = str(config.get("tail", "repeat"))
-        self.task = DistillationTask(
-            self.perturbed.data, self.network, int(config["ipc"]), self.seed, torch.device(device), tail, self._prepare
-        )
+        data, ipc, tail = self.perturbed.data, int(config["ipc"]), str(config.get("tail", "repeat"))
+        on, standard = torch.device(device), standard_of(self.method)
+        self.task = DistillationTask(data, self.network, ipc, self.seed, on, tail, self._prepare, standard)
         self.earlier_seconds = self.distil_seconds = self.waited_seconds = 0.0
         self.distillation = Distillation(self.task, self.method)
         self.rungs: list[dict[str, float]] = []

@@ -58,6 +58,16 @@ def test_experts_of_noisy_labels_are_not_those_of_clean_ones(inputs: Inputs) -> 
     assert not np.array_equal(first[:, 1], last[:, 1])
 
 
+def test_experts_of_whitened_images_are_made_in_that_space(inputs: Inputs) -> None:
+    flat, preparation = flatten(NETWORK, "network"), Experts(1, 1, 0.01, 256, "none")
+    packed = prepared(inputs, preparation, "", 0, flat, "cpu", 1, None, "zca")
+    task = DistillationTask(inputs.splits.train, NETWORK, 1, 0, torch.device("cpu"), standard="zca")
+    alone, plain = prepare_here(preparation, task), prepared(inputs, preparation, "", 0, flat, "cpu", 1, None)
+    whitened, usual = (unpacked(one).arrays["head.weight"] for one in (packed, plain))
+    assert np.array_equal(whitened, alone.arrays["head.weight"])
+    assert not np.array_equal(whitened[:, 1], usual[:, 1])
+
+
 def test_what_was_dear_to_make_is_read_again_and_made_again_only_when_damaged(tmp_path: Path) -> None:
     path, asked = tmp_path / "inputs" / "prepared.bin", []
 

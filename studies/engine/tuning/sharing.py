@@ -50,9 +50,10 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
     def provide(preparation: Preparation, task: DistillationTask, text: str) -> Prepared:
         network, device = flatten(task.network, "network"), context.resources.device
         content = [inputs.splits.digest, text, task.seed, network, type(preparation).__name__, asdict(preparation)]
+        content += [task.standard] if task.standard != "channels" else []  # keys from before there were others stay
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         devices, threads = os.environ.get("CUDA_VISIBLE_DEVICES"), context.resources.threads
-        arguments = (context.inputs, preparation, text, task.seed, network, device, threads, devices)
+        arguments = (context.inputs, preparation, text, task.seed, network, device, threads, devices, task.standard)
         file, progress = f"inputs/prepared-{key}.bin", f"waiting for {type(preparation).__name__}"
         return unpacked(fetched(progress, key, PREPARED_BYTES, prepared, arguments, node, file))
 
@@ -68,10 +69,12 @@ def prepared(
     device: str,
     threads: int,
     devices: str | None,
+    standard: str = "channels",
 ) -> bytes:
     """Make what a method needs before its first iteration, as the bytes of a safetensors file; runs as a Ray task.
 
-    devices: the CUDA_VISIBLE_DEVICES of the worker that waits for the result, None if unset.
+    devices: the CUDA_VISIBLE_DEVICES of the worker that waits for the result, None if unset; standard: the space of the
+    images, that of the method.
     """
     if devices is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = devices
@@ -83,7 +86,8 @@ def prepared(
 
     set_up(threads)
     train = inputs.perturbed(text, seed).data
-    task = DistillationTask(train, unflatten(NETWORKS, network, "network"), 1, seed, torch.device(device))
+    built = unflatten(NETWORKS, network, "network")
+    task = DistillationTask(train, built, 1, seed, torch.device(device), standard=standard)
     result = prepare_here(preparation, task)
     return save(dict(result.arrays), {"seconds": repr(result.seconds)})
 

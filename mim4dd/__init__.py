@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mim4dd.networks import NETWORKS, ConvNet
     from mim4dd.protocol import RESULTS_VERSION
     from mim4dd.records import ImageData, Score, Splits, Synthetic
+    from mim4dd.sets import export_set, read_set
     from mim4dd.train import Recipe
 
 _MODULES = {
@@ -34,6 +35,7 @@ _MODULES = {
     **dict.fromkeys(("DM", "METHODS", "FullData", "Mim", "RandomReal"), "mim4dd.methods"),
     **dict.fromkeys(("NETWORKS", "ConvNet"), "mim4dd.networks"),
     **dict.fromkeys(("ImageData", "Score", "Splits", "Synthetic"), "mim4dd.records"),
+    **dict.fromkeys(("export_set", "read_set"), "mim4dd.sets"),
 }
 
 __all__ = [
@@ -52,7 +54,9 @@ __all__ = [
     "Synthetic",
     "distill",
     "evaluate",
+    "export_set",
     "load",
+    "read_set",
 ]
 
 

@@ -59,6 +59,7 @@ MAY_IMPORT = {
             "mim4dd.protocol",
         ),
     ],
+    "mim4dd/sets": [*BASICS, "mim4dd.data", "mim4dd.durable", "mim4dd.sets", "mim4dd.tensors"],
     "mim4dd/evaluate.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],
     "mim4dd/information.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.durable", "mim4dd.tensors", "mim4dd.train"],
     "mim4dd/configuration.py": ["mim4dd"],

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mim4dd.networks import NETWORKS, ConvNet, ModuleNetwork, from_module
     from mim4dd.protocol import RESULTS_VERSION
     from mim4dd.records import ImageData, Score, Splits, Synthetic
+    from mim4dd.sets import export_set, read_set
     from mim4dd.train import Recipe
 
 _MODULES = {
@@ -34,6 +35,7 @@ _MODULES = {
     **dict.fromkeys(("DM", "METHODS", "FullData", "Mim", "RandomReal"), "mim4dd.methods"),
     **dict.fromkeys(("NETWORKS", "ConvNet", "ModuleNetwork", "from_module"), "mim4dd.networks"),
     **dict.fromkeys(("ImageData", "Score", "Splits", "Synthetic"), "mim4dd.records"),
+    **dict.fromkeys(("export_set", "read_set"), "mim4dd.sets"),
 }
 
 __all__ = [
@@ -53,8 +55,10 @@ __all__ = [
     "Synthetic",
     "distill",
     "evaluate",
+    "export_set",
     "from_module",
     "load",
+    "read_set",
 ]
 
 

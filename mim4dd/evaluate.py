@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mim4dd.data.standard import standardise
 from mim4dd.errors import InputError
 from mim4dd.networks import ConvNet, Network
 from mim4dd.records import ImageData, Integers, Score, Synthetic
@@ -42,7 +41,8 @@ def training_on(
     shape, torch_device = synthetic.images.shape[1:], torch.device(device)
     streams = Streams.first("evaluation", seed, recipe.networks)
     params = fresh_networks(network, shape, len(synthetic.classes), streams, torch_device)
-    images, labels = (torch.tensor(array, device=torch_device) for array in (synthetic.images, synthetic.labels))
+    targets = synthetic.labels if synthetic.soft is None else synthetic.soft
+    images, labels = (torch.tensor(array, device=torch_device) for array in (synthetic.images, targets))
     source = str(synthetic.config.get("source", ""))
     return Training(network, params, images, labels, recipe, streams, source)
 
@@ -60,8 +60,7 @@ def class_scores(params: Params, network: Network, synthetic: Synthetic, real: I
             f"{real.source} has {len(real.classes)} of {list(real.shape)}"
         )
     device = next(iter(params.values())).device
-    standard = standardise(real.images, synthetic.mean, synthetic.std)
-    return predict(network, params, torch.from_numpy(standard).to(device))
+    return predict(network, params, torch.from_numpy(synthetic.standard(real.images)).to(device))
 
 
 def classify(params: Params, network: Network, synthetic: Synthetic, real: ImageData) -> Integers:

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mim4dd.data.standard import channel_statistics, standardise
+from mim4dd.data.standard import channel_statistics
 from mim4dd.durable import durably
 from mim4dd.errors import InputError
 from mim4dd.networks import NETWORKS, Network
 from mim4dd.records import Floats, Integers, Splits, Synthetic
 from mim4dd.registry import flatten, parse, unflatten
 from mim4dd.seeding import generator
+from mim4dd.standard import standardise
 from mim4dd.tensors import Arrays, packed, read_packed, require_array, require_entries
 from mim4dd.train import Recipe, Streams, fresh_networks, predict, train_networks
 

@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from mim4dd.durable import durably
 from mim4dd.errors import DataError, InputError
+from mim4dd.standard import Standard, Whitening
 from mim4dd.tensors import Arrays, packed, read_packed, require_array, require_entries
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 HEADER = "mim4dd"  # of a synthetic set's file
+SUM_ERROR = 1e-4  # of the probabilities of an image
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +110,11 @@ class Splits:
 class Synthetic:
     """A distilled set, with everything needed to use it elsewhere.
 
-    Shapes: images [M, channels, H, W]; labels [M]; mean, std [channels].
-    Units: images are standardised, (pixel - mean) / std with pixels in [0, 1]: the space in which they were learned
-    and on which networks are to be trained. config: the flat knobs that made it; protocol: the results version.
+    Shapes: images [M, channels, H, W]; labels [M]; mean, std [channels]; soft [M, C].
+    Units: images are standardised, (pixel - mean) / std with pixels in [0, 1], and then whitened where there is a
+    whitening: the space in which they were learned and on which networks are to be trained. soft: probabilities of the
+    classes, on which networks are trained in place of the labels, each row's largest. config: the flat knobs that made
+    it; protocol: the results version.
     """
 
     images: Floats
@@ -120,6 +124,8 @@ class Synthetic:
     std: Floats
     config: dict[str, Any] = field(default_factory=dict)
     protocol: str = ""
+    whitening: Whitening | None = None
+    soft: Floats | None = None
 
     def __post_init__(self) -> None:
         images, labels, count = self.images, self.labels, len(self.classes)
@@ -137,11 +143,20 @@ class Synthetic:
             raise InputError(f"classes must be different names, got {reprlib.repr(self.classes)}")
         if labels.min() < 0 or labels.max() >= count:
             raise InputError(f"labels must be in [0, {count - 1}], got {labels.min()} to {labels.max()}")
+        if self.whitening is not None:
+            require_array("whitening_centre", self.whitening.centre, np.float32, (images[0].size,))
+        if self.soft is not None:
+            _require_soft(self.soft, labels, count)
+
+    @property
+    def standard(self) -> Standard:
+        """The map from pixels to the space of the images."""
+        return Standard(self.mean, self.std, self.whitening)
 
     @property
     def pixels(self) -> Floats:
         """The images as pixels: [0, 1] is the range of real ones, learned ones may leave it."""
-        return (self.images * self.std[:, None, None] + self.mean[:, None, None]).astype(np.float32)
+        return self.standard.inverse(self.images)
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, whole or not at all; see `to_bytes`.
@@ -151,8 +166,15 @@ class Synthetic:
         durably(path, self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """The set as safetensors: tensors `images`, `labels`, `mean`, `std`; the rest as its JSON header."""
+        """The set as safetensors: tensors `images`, `labels`, `mean`, `std`; the rest as its JSON header.
+
+        Where it has them also `soft`, and `whitening` with `whitening_centre`.
+        """
         tensors: Arrays = {"images": self.images, "labels": self.labels, "mean": self.mean, "std": self.std}
+        if self.whitening is not None:
+            tensors |= {"whitening": self.whitening.forward, "whitening_centre": self.whitening.centre}
+        if self.soft is not None:
+            tensors["soft"] = self.soft
         return packed(tensors, HEADER, {"classes": self.classes, "config": self.config, "protocol": self.protocol})
 
     @staticmethod
@@ -166,9 +188,27 @@ class Synthetic:
             require_entries(tensors, dict.fromkeys(("images", "labels", "mean", "std"), np.ndarray))
             require_entries(header, {"classes": list, "config": dict, "protocol": str})
             labelled, standard = (tensors["images"], tensors["labels"]), (tensors["mean"], tensors["std"])
-            return Synthetic(*labelled, tuple(header["classes"]), *standard, header["config"], header["protocol"])
+            whitening = None
+            if {"whitening", "whitening_centre"} & set(tensors):
+                require_entries(tensors, dict.fromkeys(("whitening_centre", "whitening"), np.ndarray))
+                whitening = Whitening(tensors["whitening_centre"], tensors["whitening"])
+            classes, config, protocol = tuple(header["classes"]), header["config"], header["protocol"]
+            return Synthetic(*labelled, classes, *standard, config, protocol, whitening, tensors.get("soft"))
         except InputError as error:
             raise InputError(f"{path} is no synthetic set written by mim4dd: {error}") from error
+
+
+def _require_soft(soft: Floats, labels: Integers, count: int) -> None:
+    """Raises: InputError for soft labels that are no probabilities, or whose largest is not the label's."""
+    require_array("soft", soft, np.float32, (len(labels), count))
+    sums = soft.sum(1, dtype=np.float64)
+    if not np.isfinite(soft).all() or soft.min() < 0 or abs(sums - 1).max() > SUM_ERROR:
+        raise InputError(
+            f"soft must be probabilities, each row of sum 1, got {soft.min()} to {soft.max()} and sums {sums.min()} to "
+            f"{sums.max()}"
+        )
+    if (soft[np.arange(len(labels)), labels] < soft.max(1)).any():
+        raise InputError("labels must be the most probable classes of soft, but differ from them")
 
 
 @dataclass(frozen=True, eq=False)

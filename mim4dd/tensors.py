@@ -31,6 +31,21 @@ def unpacked(content: bytes, key: str) -> tuple[Arrays, dict[str, Any]]:
 
     Raises: InputError for anything else, as the end of a sentence about it.
     """
+    arrays, metadata = loaded(content)
+    try:
+        header = json.loads(metadata.get(key, "null"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"its header '{key}' is no JSON ({error})") from error
+    if not isinstance(header, dict):
+        raise InputError(f"it lacks the header '{key}'")
+    return arrays, header
+
+
+def loaded(content: bytes) -> tuple[Arrays, dict[str, str]]:
+    """The arrays and the texts of any safetensors file.
+
+    Raises: InputError for anything else, as the end of a sentence about it.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -39,13 +54,7 @@ def unpacked(content: bytes, key: str) -> tuple[Arrays, dict[str, Any]]:
     except (SafetensorError, KeyError, ValueError, TypeError) as error:  # KeyError: a type that numpy lacks
         raise InputError(f"it is no safetensors file of numpy's types ({' '.join(str(error).split())})") from error
     metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__") or {}
-    try:
-        header = json.loads(metadata.get(key, "null"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"its header '{key}' is no JSON ({error})") from error
-    if not isinstance(header, dict):
-        raise InputError(f"it lacks the header '{key}'")
-    return arrays, header
+    return arrays, metadata
 
 
 def read_packed(path: Path, key: str) -> tuple[Arrays, dict[str, Any]]:

@@ -109,7 +109,7 @@ class Training:
 
     It can stop after any epoch, be saved, and continue bit for bit. Dropout, of a `ModuleNetwork`, is seeded for each
     epoch and step, and networks that draw train one by one; see `draws` for what is not seen.
-    Shapes: params [G, ...]; images [M, channels, H, W]; labels [M].
+    Shapes: params [G, ...]; images [M, channels, H, W]; labels [M], or probabilities [M, C].
     source: the images' source, which decides whether they may be flipped. The caller's parameters are not changed.
     """
 
@@ -194,7 +194,7 @@ class Training:
         for piece, piece_labels in zip(images.split(self.piece, -4), labels.split(self.piece, 1), strict=True):
             logits = self.network.logits(group, self.network.features(group, piece))
             # The sum over networks of each one's mean: no network's gradient depends on another.
-            loss = F.cross_entropy(logits.flatten(0, 1), piece_labels.flatten(), reduction="sum")
+            loss = F.cross_entropy(logits.flatten(0, 1), piece_labels.flatten(0, 1), reduction="sum")
             (loss / labels.shape[1]).backward()
 
     def state_dict(self) -> dict[str, Any]:
@@ -262,7 +262,7 @@ def train_networks(
 def _batches(
     images: Tensor, labels: Tensor, recipe: Recipe, streams: Streams, source: str, epoch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch of (images [B, ...] shared or [G, B, ...], labels [G, B])."""
+    """One epoch of (images [B, ...] shared or [G, B, ...], labels [G, B] or [G, B, C])."""
     import numpy as np
     import torch
 
@@ -271,7 +271,7 @@ def _batches(
 
     names, count, groups = operations(recipe.augment, source), len(images), len(streams.networks)
     if count <= recipe.batch and not names:
-        yield images, labels.expand(groups, -1)
+        yield images, labels.expand(groups, *labels.shape)
         return
     rngs = [generator(streams.purpose, "order", streams.seed, g, epoch) for g in streams.networks]
     orders = torch.from_numpy(np.stack([rng.permutation(count) for rng in rngs])).to(images.device)

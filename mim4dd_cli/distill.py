@@ -87,16 +87,15 @@ def _distilled(train: ImageData, method: Method, network: Network, arguments: ar
 
     import torch
 
-    from mim4dd.methods.catalogue import real_images_a_batch
+    from mim4dd.methods.catalogue import real_images_a_batch, standard_of
     from mim4dd.methods.loop import Distillation
     from mim4dd.methods.task import DistillationTask
 
     tail = arguments.tail or ("repeat" if arguments.perturb else "")
     if not tail:
         DistillationTask(train, network, arguments.ipc, arguments.seed, torch.device("cpu"), "error")
-    task = DistillationTask(
-        train, network, arguments.ipc, arguments.seed, torch.device(checked_device(arguments.device)), tail or "repeat"
-    )
+    device, standard = torch.device(checked_device(arguments.device)), standard_of(method)
+    task = DistillationTask(train, network, arguments.ipc, arguments.seed, device, tail or "repeat", standard=standard)
     for wanted, what in ((arguments.ipc, "images"), (real_images_a_batch(method), "real images per batch")):
         short = task.shortfall(wanted)
         if short:

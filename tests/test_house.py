@@ -14,7 +14,7 @@ import pytest
 HOUSE = Path(__file__).resolve().parent.parent
 OURS = ("mim4dd", "mim4dd_cli", "perturbations", "studies", "cluster")
 HEAVY = {"torch", "torchvision", "scipy", "sklearn", "PIL", "safetensors", "matplotlib", "ray", "optuna", "mlflow"}
-BASICS = [f"mim4dd.{name}" for name in ("records", "registry", "seeding", "errors", "files", "functions")]
+BASICS = [f"mim4dd.{name}" for name in ("records", "registry", "seeding", "errors", "files", "functions", "standard")]
 DATA_AND_NETWORKS = ["mim4dd.data", "mim4dd.networks"]
 # What every command of ours begins and ends with.
 COMMANDS = ["mim4dd_cli.command", "mim4dd_cli.parsing"]
@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "mim4dd/files.py": ["mim4dd.errors"],
     "mim4dd/durable.py": ["mim4dd.errors"],
     "mim4dd/tensors.py": ["mim4dd.errors", "mim4dd.files"],
-    "mim4dd/records.py": ["mim4dd.durable", "mim4dd.errors", "mim4dd.tensors"],
+    "mim4dd/standard.py": ["mim4dd.errors", "mim4dd.tensors"],
+    "mim4dd/records.py": ["mim4dd.durable", "mim4dd.errors", "mim4dd.standard", "mim4dd.tensors"],
     "mim4dd/seeding.py": [],
     "mim4dd/memory.py": [],
     "mim4dd/protocol.py": ["mim4dd.registry"],
@@ -64,6 +65,7 @@ MAY_IMPORT = {
             "mim4dd.protocol",
         ),
     ],
+    "mim4dd/sets": [*BASICS, "mim4dd.data", "mim4dd.durable", "mim4dd.sets", "mim4dd.tensors"],
     "mim4dd/evaluate.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],
     "mim4dd/information.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.durable", "mim4dd.tensors", "mim4dd.train"],
     "mim4dd/configuration.py": ["mim4dd"],
@@ -73,7 +75,7 @@ MAY_IMPORT = {
     "cluster": [*BASICS, *COMMANDS, "mim4dd.data", "mim4dd.memory", "mim4dd.plugins", "cluster"],
     "studies": [
         *("studies.answers", "studies.engine.command", "studies.engine.configuring", "studies.engine.study"),
-        "studies.engine.door",
+        *(f"studies.engine.{name}" for name in ("door", "scoring")),
     ],
     "studies/engine": ["mim4dd", *COMMANDS, "perturbations", "cluster", "studies.engine"],
     "studies/engine/statistics": ["mim4dd.seeding", "studies.engine.statistics"],
@@ -88,7 +90,7 @@ MAY_IMPORT = {
     ],
     "studies/engine/tuning": [
         *("cluster", "mim4dd", "perturbations", "studies.engine.tuning"),
-        *(f"studies.engine.{name}" for name in ("design", "journal", "running", "space", "trial")),
+        *(f"studies.engine.{name}" for name in ("design", "journal", "running", "runs", "space", "trial")),
     ],
     "studies/answers": [
         *("mim4dd", *COMMANDS, "studies", *ANSWERING),
@@ -103,6 +105,10 @@ MAY_IMPORT = {
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.stress"),
     ],
     "studies/answers/baselines": [*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.baselines"],
+    "studies/answers/score": [
+        *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.score"),
+        *(f"studies.engine.{name}" for name in ("judging", "scoring")),
+    ],
     "studies/answers/fidelity": [*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.fidelity"],
 }
 
@@ -119,7 +125,7 @@ ONLY_IN = {
 # Importable in a moment: the catalogue of components and knobs.
 LIGHT = [
     *("errors", "files", "durable", "records", "registry", "tensors", "seeding", "protocol", "configuration"),
-    *("picture", "cost", "memory", "origins", "functions", "resolving", "sources", "plugins"),
+    *("picture", "cost", "memory", "origins", "functions", "resolving", "sources", "plugins", "standard"),
     "train",
     *("methods", "methods.catalogue", "methods.dm", "methods.mim", "methods.selection"),
     *("networks", "networks.convnet", "networks.catalogue", "data"),

@@ -7,7 +7,8 @@ from mim4dd.data.folder import Folder
 from mim4dd.data.loading import load, located, require_used, source_digest
 from mim4dd.data.npz import Npz
 from mim4dd.data.published import CIFAR10, CIFAR100, MNIST, SVHN, FashionMNIST
-from mim4dd.data.standard import channel_statistics, standardise
+from mim4dd.data.standard import channel_statistics, fit_standard
+from mim4dd.standard import standardise
 
 __all__ = [
     "CIFAR10",
@@ -23,6 +24,7 @@ __all__ = [
     "Npz",
     "channel_statistics",
     "cut",
+    "fit_standard",
     "load",
     "located",
     "require_used",

@@ -22,8 +22,10 @@ ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
-def plain_arrays(path: Path, known: Collection[str], check: Callable[[dict[str, Array]], None]) -> dict[str, Array]:
-    """Read every array of the archive, whose keys must all be known.
+def plain_arrays(
+    path: Path, known: Collection[str] | None, check: Callable[[dict[str, Array]], None]
+) -> dict[str, Array]:
+    """Read every array of the archive, whose keys must all be known where `known` says which.
 
     check: called before any array is read, with arrays of the same shapes and dtypes that take no memory.
     Raises: DataError when the file is missing, damaged or no numpy archive, holds another key or Python objects, or
@@ -42,7 +44,7 @@ def plain_arrays(path: Path, known: Collection[str], check: Callable[[dict[str, 
             raise DataError(f"{name} cannot be read as a numpy archive, it may be truncated: {reason}") from error
         with archive, members:
             for key in archive.files:
-                if key not in known:
+                if known is not None and key not in known:
                     raise DataError(f"{name}: {unknown('key', shown(key), known)}")
             headers = {key: _header(name, members, key) for key in archive.files}
             unpacked = sum(prod(shape) * dtype.itemsize for shape, dtype in headers.values())

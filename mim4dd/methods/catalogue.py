@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from mim4dd.registry import Registry
+from mim4dd.registry import Registry, knob
+from mim4dd.standard import STANDARDS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,6 +91,20 @@ class Method(Protocol):
 
 
 METHODS: Registry[Method] = Registry("method", Method)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standardised:
+    """What every method that is no wrapper has: the space of its images, of all networks, and so of its set."""
+
+    standard: str = knob(
+        "channels", choices=STANDARDS, help="zca whitens the standardised images, zca-pixels the pixels", tacit=True
+    )
+
+
+def standard_of(method: Method) -> str:
+    """The space of a method's images; a wrapper has that of its base."""
+    return str(getattr(getattr(method, "base", method), "standard", "channels"))
 
 
 def real_images_a_batch(method: Method) -> int:

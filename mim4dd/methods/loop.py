@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mim4dd.methods.catalogue import Method, Term, UpdateStep
+from mim4dd.errors import KnobError
+from mim4dd.methods.catalogue import Method, Term, UpdateStep, standard_of
 from mim4dd.methods.pixels import pixels_rate, set_rate, share_of_rate
 from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import Network
@@ -34,6 +35,8 @@ class Distillation:
     """
 
     def __init__(self, task: DistillationTask, method: Method) -> None:
+        if task.standard != standard_of(method):
+            raise KnobError(f"the task's standard must be the method's, {standard_of(method)}, got {task.standard}")
         self.task, self.method = task, method
         pixels, self.labels = method.initial(task)
         self.learnable = {"pixels": pixels.clone(), **method.learnable(task)}
@@ -165,13 +168,13 @@ class Distillation:
 
     def synthetic(self) -> Synthetic:
         """The current synthetic set."""
-        mean, std = self.task.statistics
+        standard = self.task.to_standard
         return Synthetic(
             images=to_array(self.learnable["pixels"]),
             labels=to_array(self.labels).astype(np.int64),
             classes=self.task.train.classes,
-            mean=mean,
-            std=std,
+            mean=standard.mean,
+            std=standard.std,
             config={
                 "source": self.task.train.source,
                 "ipc": self.task.ipc,
@@ -181,6 +184,7 @@ class Distillation:
                 **flatten(self.task.network, "network"),
             },
             protocol=RESULTS_VERSION,
+            whitening=standard.whitening,
         )
 
 
@@ -204,7 +208,7 @@ def distill(
     tail: the policy for a class with fewer images than ipc, see `DistillationTask`; warns when there is one.
     Raises: DataError when a class is smaller than ipc and tail is `error`; FloatingPointError when the run diverged.
     """
-    task = DistillationTask(train, network, ipc, seed, torch.device(device), tail)
+    task = DistillationTask(train, network, ipc, seed, torch.device(device), tail, standard=standard_of(method))
     if task.shortfall(ipc):
         warnings.warn(f"{tail}: fewer than {ipc} real images in {', '.join(task.shortfall(ipc))}", stacklevel=2)
     run = Distillation(task, method)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mim4dd.data.standard import standardise
 from mim4dd.errors import KnobError
 from mim4dd.functions import Functions
 from mim4dd.methods.catalogue import METHODS, Learnable, Method, Term, UpdateStep
@@ -191,7 +190,7 @@ class Mim:
 
         if len(held_out) > 1000:
             held_out = held_out.take(np.sort(generator("critic information").permutation(len(held_out))[:1000]))
-        real = torch.from_numpy(standardise(held_out.images, *task.statistics)).to(task.device)
+        real = torch.from_numpy(task.to_standard(held_out.images)).to(task.device)
         y_real, bounds = torch.tensor(held_out.labels, device=task.device), []
         for draw in range(-5, 0):  # iterations that no run has: networks and heads that it has not used
             params, heads = task.fresh_network(draw), self.heads(task, learnable, draw)

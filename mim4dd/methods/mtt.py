@@ -54,9 +54,11 @@ class MTT(LearnedPixels):
     The graph of all N steps is kept: memory grows with steps x images per step x the network's maps.
     Source: Cazenavette et al. 2022, "Dataset Distillation by Matching Training Trajectories" (arXiv 2203.11932), and
     its public code for the defaults; those that follow ipc are its settings for CIFAR-10.
-    Differs: no ZCA whitening (there: CIFAR-10 at 1 and 10 images per class); other ipc and data take the nearest listed
-    setting; the last set counts (there: the best by test accuracy), and it is evaluated with the recipe's learning rate
-    (there: the learned one). batch_real is for an added term, MTT itself draws no real batch.
+    Differs: ZCA whitening is off unless standard=zca-pixels (there: on for CIFAR-10 at 1 and 10 images per class); it
+    is fitted to the training split without its validation images, in float64 (there: to all, in float32); other ipc and
+    data take the nearest listed setting; the last set counts (there: the best by test accuracy), and it is evaluated
+    with the recipe's learning rate (there: the learned one). batch_real is for an added term, MTT itself draws no real
+    batch.
     """
 
     label: ClassVar[str] = "MTT"

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mim4dd.methods.catalogue import Standardised
 from mim4dd.registry import knob
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LearnedPixels:
+class LearnedPixels(Standardised):
     """Images that start as real ones or as noise and are moved by an optimizer; each method adds knobs of its own."""
 
     momentum: float = knob(0.5, low=0, high=0.999, help="of the pixels (SGD); Adam's first beta")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from mim4dd.methods.catalogue import METHODS, Learnable, UpdateStep
+from mim4dd.methods.catalogue import METHODS, Learnable, Standardised, UpdateStep
 from mim4dd.registry import knob
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mim4dd.records import Floats, Integers
 
 
-class Selection:
+@dataclass(frozen=True, kw_only=True)
+class Selection(Standardised):
     """The base of all selections: no iterations, nothing to learn."""
 
     @property

@@ -13,15 +13,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mim4dd.data.standard import channel_statistics, standardise
+from mim4dd.data.standard import fit_standard
 from mim4dd.errors import DataError, KnobError
 from mim4dd.methods.tails import IPC, TAILS
 from mim4dd.networks import Network
 from mim4dd.networks.batchnorm import needs_settling, settle
 from mim4dd.networks.stacked import Params
-from mim4dd.records import Floats, ImageData, Integers
+from mim4dd.records import ImageData, Integers
 from mim4dd.registry import check_value
 from mim4dd.seeding import generator, torch_generator
+from mim4dd.standard import STANDARDS, Standard
 
 # DC's public code fixes the statistics of batch norms with this many real images of each class.
 BATCH_NORM_IMAGES = 16
@@ -68,7 +69,8 @@ class DistillationTask:
     tail: the policy for a class with fewer real images than a draw asks for, of the `ipc` first images or of a real
     batch: `repeat` draws with replacement, `cap` takes all its images (that class gets fewer synthetic ones),
     `error` refuses. A class without any image gets no synthetic one; `shortfall` lists the classes that are short.
-    Raises: KnobError for an ipc out of range or an unknown tail; DataError when fewer than two classes have
+    standard: the space of the images, that of the method; see `fit_standard`.
+    Raises: KnobError for an ipc out of range, an unknown tail or standard; DataError when fewer than two classes have
     images, or when a class is short and `tail` is `error`.
     """
 
@@ -79,11 +81,14 @@ class DistillationTask:
     device: torch.device
     tail: str = "repeat"
     prepare: Prepare = prepare_here
+    standard: str = "channels"
 
     def __post_init__(self) -> None:
         check_value("ipc", IPC, self.ipc)
         if self.tail not in TAILS:
             raise KnobError(f"tail must be one of {', '.join(TAILS)}, got {self.tail}")
+        if self.standard not in STANDARDS:
+            raise KnobError(f"standard must be one of {', '.join(STANDARDS)}, got {self.standard}")
         if (self.train.counts > 0).sum() < 2:
             raise DataError(f"{self.train.source}: fewer than two classes have training images, nothing to tell apart")
         if self.tail == "error":
@@ -107,22 +112,23 @@ class DistillationTask:
         return np.minimum(counts, wanted) if self.tail == "cap" else np.where(counts > 0, wanted, 0)
 
     @cached_property
-    def statistics(self) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of each channel over the training split."""
-        return channel_statistics(self.train.images)
+    def to_standard(self) -> Standard:
+        """The map from pixels to the space of this task, fitted to the training split."""
+        return fit_standard(self.train.images, self.standard)
 
     @cached_property
     def images(self) -> Tensor:
         """The training images, standardised, on the device, [N, channels, H, W]."""
-        return torch.from_numpy(standardise(self.train.images, *self.statistics)).to(self.device)
+        return torch.from_numpy(self.to_standard(self.train.images)).to(self.device)
 
     def take(self, rows: Integers) -> Tensor:
         """The standardised training images of these rows, on the device, [n, channels, H, W].
 
-        On a CPU only these are standardised: the images themselves stay where all trials of a machine share them.
+        On a CPU only these are standardised: the images themselves stay where all trials of a machine share them. To
+        whiten takes longer, and is done once for all.
         """
-        if self.device.type == "cpu":
-            return torch.from_numpy(standardise(self.train.images[rows], *self.statistics))
+        if self.device.type == "cpu" and self.to_standard.whitening is None:
+            return torch.from_numpy(self.to_standard(self.train.images[rows]))
         return self.images[torch.from_numpy(rows).to(self.device)]
 
     @cached_property

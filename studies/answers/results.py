@@ -107,8 +107,7 @@ class Results:
     def networks(self) -> int:
         """The largest number of networks that evaluate a set."""
         rows = self.folder.rows.values()
-        counts = [len(scores) for row in rows for scores in (row.test, row.clean_validation, *_judged(row))]
-        return max(counts, default=1) or 1
+        return max((row.networks for row in rows), default=1) or 1
 
     def table(self, metric: str) -> xr.DataArray:
         """A metric of every trial, [arm, factor..., seed, network]; NaN if a trial failed, diverged or is missing."""
@@ -293,11 +292,6 @@ class Results:
         data = (self.data(levels, seed) for seed in range(len(self.seeds)))
         realised = [value for training in data if training is not None for value in training.realised(curve.realised)]
         return float(np.mean(realised)) if realised else planned
-
-
-def _judged(row: Row) -> list[tuple[float, ...]]:
-    """The accuracies in all views of a row."""
-    return [scores for judged in row.judged.values() for scores in (judged.validation, judged.test)]
 
 
 def slug(*parts: str) -> str:

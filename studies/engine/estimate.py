@@ -9,7 +9,7 @@ from typing import Any
 from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, unflatten
-from mim4dd.train import RECIPES
+from studies.engine.judging import Judge, judges_of
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.rows import read_rows
@@ -67,19 +67,32 @@ def trial_seconds(config: Flat) -> float:
     Preparations that trials share are not included (see `prepared_seconds`).
     """
     shape, classes, images, evaluated = _data(config)
-    network, recipe = unflatten(NETWORKS, config, "network"), unflatten(RECIPES, config, "evaluation")
-    method, ipc = unflatten(METHODS, config, "method"), int(config["ipc"])
-    synthetic = images if config["method"] == "full" else classes * ipc
+    network, ipc = unflatten(NETWORKS, config, "network"), int(config["ipc"])
+    synthetic = images if config.get("method") == "full" else classes * ipc
     image = image_seconds(network.multiply_adds(shape, classes))
+    judged = 0.0
+    for judge in judges_of(config).values():
+        steps, per_network = _training_seconds(judge, shape, classes, synthetic, evaluated)
+        judged += steps + judge.recipe.networks * per_network
+    if "method" not in config:
+        return judged  # a set that is made already
+    method = unflatten(METHODS, config, "method")
     distil = method.iterations * (2 * STEP_SECONDS + method.image_passes(classes, ipc) * image)
-    epochs = recipe.epochs_for(synthetic)
-    steps = epochs * -(-synthetic // recipe.batch) * STEP_SECONDS
-    # A backward pass costs about two forward passes.
-    per_network = (3 * epochs * synthetic + evaluated) * image
     # The interim accuracies train fewer networks on as many images.
     interim = bool(config.get("interim")) and method.iterations > 0
+    steps, per_network = _training_seconds(judges_of(config)[""], shape, classes, synthetic, evaluated)
     rungs = len(RUNGS) * (steps + RUNG_NETWORKS * per_network) if interim else 0.0
-    return distil + steps + recipe.networks * per_network + rungs
+    return distil + judged + rungs
+
+
+def _training_seconds(
+    judge: Judge, shape: tuple[int, int, int], classes: int, synthetic: int, evaluated: int
+) -> tuple[float, float]:
+    """(the fixed cost of all steps, the seconds of each network), of training on a set and classifying real images."""
+    image = image_seconds(judge.network.multiply_adds(shape, classes))
+    epochs = judge.recipe.epochs_for(synthetic)
+    # A backward pass costs about two forward passes.
+    return epochs * -(-synthetic // judge.recipe.batch) * STEP_SECONDS, (3 * epochs * synthetic + evaluated) * image
 
 
 def _data(config: Flat) -> tuple[tuple[int, int, int], int, int, int]:
@@ -94,6 +107,8 @@ def prepared_seconds(plan: Plan) -> float:
     preparations: dict[tuple[object, ...], float] = {}
     for trial in plan.trials:
         config = trial.config
+        if "method" not in config:
+            continue
         preparation = unflatten(METHODS, config, "method").preparation
         if preparation is not None:
             shape, classes, images, _ = _data(config)

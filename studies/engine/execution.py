@@ -188,7 +188,13 @@ class Execution:
         chains = {condition.text: condition.perturbations for condition in self.plan.conditions}
         return open_context(
             resources,
-            Inputs(self.splits, self._reference(resources.device), options.plugins, chains, self.sets),
+            Inputs(
+                self.splits,
+                self._reference(resources.device),
+                plugins=options.plugins,
+                perturbations=chains,
+                sets=self.sets,
+            ),
             self.journal.out,
             checkpoint_seconds=options.checkpoint_seconds,
             silence_seconds=options.silence_seconds,

@@ -12,7 +12,7 @@ class Flags(Protocol):
     """A study's own flags as a record; a study without any inherits these defaults.
 
     seeds: the default of `--seeds`, without and with `--quick`; one_base: whether `--base` names the study's base,
-    which a study of many methods has not; ipc: the images per class where the study's own flags decide them;
+    which a study of many methods has not; given_ipc: the images per class where the study's own flags decide them;
     adaptive_design: the design whose optimizer suggests
     settings while the study runs, None where all settings are planned beforehand; interim: whether the answer or a
     scheduler reads interim accuracies.
@@ -22,7 +22,7 @@ class Flags(Protocol):
     one_base: ClassVar[bool] = True
 
     @property
-    def ipc(self) -> int | None:
+    def given_ipc(self) -> int | None:
         return None
 
     @property

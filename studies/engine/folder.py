@@ -108,7 +108,7 @@ class StudyFolder:
     @cached_property
     def planned(self) -> dict[str, Setting]:
         """Every trial of the settings, with its setting."""
-        return {trial: setting for setting in self.settings for trial in setting.trials}
+        return {trial: setting for setting in reversed(self.settings) for trial in setting.trials}
 
     def status(self) -> dict[str, int]:
         """The number of trials in each status; without a row, a trial is `missing` or `stopped early`."""

@@ -37,7 +37,9 @@ class Judge:
 
     def text(self, usual: Recipe) -> str:
         """`mlp`, or `mlp by dc` where the recipe is not the usual one: parsed by `judge_of`."""
-        return spec_of(self.network) + ("" if self.recipe == usual else f"{BY}{spec_of(as_many(self.recipe, Recipe()))}")
+        return spec_of(self.network) + (
+            "" if self.recipe == usual else f"{BY}{spec_of(as_many(self.recipe, Recipe()))}"
+        )
 
 
 def as_many(recipe: Recipe, as_: Recipe) -> Recipe:
@@ -49,9 +51,13 @@ def spec_of(component: Any) -> str:
     """A component as `name:knob=value,...`, with the knobs that are not at their defaults, and its plug-in."""
     pairs = [(item.name, getattr(component, item.name)) for item in component_fields(component)]
     defaults = {item.name: default_of(item) for item in component_fields(component)}
-    texts = [f"{name}={value}" for name, value in pairs if value != defaults[name]]
+    texts = [f"{name}={_written(value)}" for name, value in pairs if value != defaults[name]]
     texts += [f"{PLUGIN}={origin}" for origin in [origin_of(component)] if origin]
     return f"{name_of(component)}:{','.join(texts)}" if texts else name_of(component)
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def component_of(registry: Registry[Any], spec: str) -> Any:
@@ -167,4 +173,3 @@ def _corruption(text: str) -> Any:
     from perturbations import parse_chain
 
     return parse_chain([text])
-

@@ -92,7 +92,7 @@ def parse_options(description: str, script: str, flags: type[F], arguments: Sequ
         data_root=parsed.data_root,
         download=parsed.download,
         classes_as=parsed.classes_as,
-        ipc=own.ipc or parsed.ipc or 1,
+        ipc=own.given_ipc or parsed.ipc or 1,
         base=parsed.base or "dm",
         seeds=parse_seeds(parsed.seeds or flags.seeds[parsed.quick]),
         split_seed=parsed.split_seed,

@@ -28,7 +28,8 @@ class Progress:
         self.plan, self.rows = plan, rows
         self.total = len(plan.trials) + suggested
         self.arrivals = deque([time.monotonic()], maxlen=13)
-        self.setting_of_trial = {h: setting for setting in plan.settings for h in setting.trials}
+        # Of settings that share a trial, the first names it.
+        self.setting_of_trial = {h: setting for setting in reversed(plan.settings) for h in setting.trials}
         self.best, self.best_name = -1.0, ""
         for setting in plan.settings:
             self._compare(setting)

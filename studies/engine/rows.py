@@ -105,6 +105,12 @@ class Row:
         """Usable information on test images as a share of H(Y)."""
         return _of_entropy(self.usable, self.test_recall)
 
+    @property
+    def networks(self) -> int:
+        """The largest number of networks that have an accuracy in a view."""
+        views = [(self.clean_validation, self.test), *((view.validation, view.test) for view in self.judged.values())]
+        return max(len(scores) for view in views for scores in view)
+
     def seen(self, view: str) -> Row:
         """The row as a view of it, with that view's accuracies alone; itself for the view ""."""
         if not view:

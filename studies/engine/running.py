@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
 from studies.engine.measuring import information, machine, scored, set_measures, training_data, validated
+from studies.engine.runs import Saved, StepCallback
 from studies.engine.trial import RUNG_NETWORKS, RUNGS, Inputs, Outcome, Trial
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class TrialRun:
 
         from mim4dd.cost import Meter
         from mim4dd.methods import METHODS
+        from mim4dd.methods.catalogue import standard_of
         from mim4dd.methods.loop import Distillation
         from mim4dd.methods.task import DistillationTask
         from mim4dd.networks import NETWORKS
@@ -48,10 +49,9 @@ class TrialRun:
         noisy = config.get("selection") == "noisy" and label_noise(self.perturbations)
         self.selection = "noisy" if noisy else "clean"
         self.perturbed = inputs.perturbed(str(config.get("perturb", "")), self.seed)
-        tail = str(config.get("tail", "repeat"))
-        self.task = DistillationTask(
-            self.perturbed.data, self.network, int(config["ipc"]), self.seed, torch.device(device), tail, self._prepare
-        )
+        data, ipc, tail = self.perturbed.data, int(config["ipc"]), str(config.get("tail", "repeat"))
+        on, standard = torch.device(device), standard_of(self.method)
+        self.task = DistillationTask(data, self.network, ipc, self.seed, on, tail, self._prepare, standard)
         self.earlier_seconds = self.distil_seconds = self.waited_seconds = 0.0
         self.distillation = Distillation(self.task, self.method)
         self.rungs: list[dict[str, float]] = []
@@ -239,33 +239,6 @@ class TrialRun:
         from mim4dd.evaluate import score
 
         return score(params, self.network, self.distillation.synthetic(), split)
-
-
-class Run(Protocol):
-    """A trial in progress, as its step callback sees it: it can say how far it is, and be saved."""
-
-    trial: Trial
-
-    @property
-    def progress(self) -> str: ...
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-
-StepCallback = Callable[[Run], None]
-"""Called after every iteration and every epoch, for example to send a heartbeat or to save the state."""
-
-
-@dataclass(frozen=True)
-class Saved:
-    """The checkpoint of an earlier attempt: its `TrialRun.state_dict`, or None; unreadable: why none, or ""."""
-
-    state: dict[str, Any] | None = None
-    unreadable: str = ""
-
-
-Work = Callable[[Trial, Inputs, str, Saved, StepCallback | None], Outcome]
-"""The function with which a study runs a trial, given its inputs, a device, its checkpoint and a step callback."""
 
 
 def begin(trial: Trial, inputs: Inputs, device: str, saved: Saved) -> TrialRun:

@@ -15,7 +15,7 @@ from studies.engine.trial import Inputs, Outcome, Trial
 
 if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask, Preparation, Prepared
-    from studies.engine.running import Saved, StepCallback
+    from studies.engine.runs import Saved, StepCallback
 
 # The entry of a trial's configuration that names its set, instead of a method: `images_best@1a2b3c4d5e6f`.
 SET = "set"

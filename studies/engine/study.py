@@ -15,7 +15,8 @@ from studies.engine.door import ROOT
 from studies.engine.flags import F
 from studies.engine.options import Options
 from studies.engine.plan import Plan
-from studies.engine.running import Work, run_trial
+from studies.engine.running import run_trial
+from studies.engine.runs import Work
 
 if TYPE_CHECKING:
     from studies.engine.answer import Answer

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,7 @@ class Inputs:
 
     splits: Splits
     reference: Reference
+    _: KW_ONLY
     plugins: Plugins = field(default_factory=Plugins)
     perturbations: Mapping[str, tuple[Perturbation, ...]] = field(default_factory=dict)
     sets: Mapping[str, Synthetic] = field(default_factory=dict)

@@ -160,7 +160,7 @@ def detecting() -> list[str]:
     from studies.engine.running import run_trial
 
     splits, one = load("digits"), condition("symmetric:rate=0.4")
-    inputs = Inputs(splits, train_reference(splits, ConvNet(width=32)), {one.text: one.perturbations})
+    inputs = Inputs(splits, train_reference(splits, ConvNet(width=32)), perturbations={one.text: one.perturbations})
     lines = []
     for method in ("random", "mim"):
         flat = configure(

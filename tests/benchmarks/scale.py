@@ -29,7 +29,7 @@ from studies.engine.configuring import configured
 from studies.engine.folder import StudyFolder
 from studies.engine.options import Options
 from studies.engine.plan import Plan
-from studies.engine.running import Saved
+from studies.engine.runs import Saved
 from studies.engine.study import Study
 from studies.engine.trial import Inputs, Outcome, Trial
 

@@ -14,7 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from studies.engine.command import main
-from studies.engine.running import Saved, StepCallback, run_trial
+from studies.engine.running import run_trial
+from studies.engine.runs import Saved, StepCallback
 from studies.engine.trial import Inputs, Outcome, Trial
 from studies.sensitivity import STUDY
 

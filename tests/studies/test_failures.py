@@ -55,7 +55,7 @@ def ran(method: str = "mim", perturb: str = "", ipc: int = 1, seed: int = 0, ass
     shared: Flat = {"dataset": "digits", "ipc": ipc, "seed": seed}
     chains = {one.text: one.perturbations}
     trial = Trial.of(shared | flat | one.entry)
-    return run_trial(trial, Inputs(inputs().splits, inputs().reference, chains))
+    return run_trial(trial, Inputs(inputs().splits, inputs().reference, perturbations=chains))
 
 
 BALANCED = "balance=gradnorm method.weight=1"

@@ -17,6 +17,7 @@ from mim4dd.methods.loop import Distillation
 from mim4dd.methods.preparations import Experts, TrainedNetwork
 from mim4dd.methods.task import DistillationTask, Preparation, Prepared, prepare_here
 from mim4dd.networks import ConvNet
+from mim4dd.plugins import Plugins
 from mim4dd.registry import flatten
 from perturbations import chain, parse_chain
 from studies.engine.running import TrialRun
@@ -31,7 +32,7 @@ NOISE = "symmetric:rate=0.4"
 @pytest.fixture(scope="module")
 def inputs() -> Inputs:
     splits = load("digits")
-    return Inputs(splits, train_reference(splits, NETWORK, steps=5), {NOISE: tuple(parse_chain([NOISE]))})
+    return Inputs(splits, train_reference(splits, NETWORK, steps=5), perturbations={NOISE: tuple(parse_chain([NOISE]))})
 
 
 @pytest.mark.parametrize("preparation", [Experts(2, 2, 0.01, 256, "none"), TrainedNetwork(2, 10)])
@@ -40,7 +41,7 @@ def test_what_a_task_makes_and_packs_is_what_a_trial_would_make_itself(
     preparation: Preparation, text: str, inputs: Inputs
 ) -> None:
     threads = torch.get_num_threads()
-    packed = prepared(inputs, preparation, text, 3, flatten(NETWORK, "network"), "cpu", 1, None)
+    packed = prepared(Plugins(), inputs, preparation, text, 3, flatten(NETWORK, "network"), "cpu", 1, None)
     train = chain(inputs.chain(text), inputs.splits.train, seed=3).data
     alone = prepare_here(preparation, DistillationTask(train, NETWORK, 1, 3, torch.device("cpu")))
     torch.set_num_threads(threads)
@@ -52,10 +53,23 @@ def test_what_a_task_makes_and_packs_is_what_a_trial_would_make_itself(
 
 def test_experts_of_noisy_labels_are_not_those_of_clean_ones(inputs: Inputs) -> None:
     flat, preparation = flatten(NETWORK, "network"), Experts(1, 1, 0.01, 256, "none")
-    clean, noisy = (prepared(inputs, preparation, text, 0, flat, "cpu", 1, None) for text in ("", NOISE))
+    clean, noisy = (prepared(Plugins(), inputs, preparation, text, 0, flat, "cpu", 1, None) for text in ("", NOISE))
     first, last = (unpacked(packed).arrays["head.weight"] for packed in (clean, noisy))
     assert np.array_equal(first[:, 0], last[:, 0])
     assert not np.array_equal(first[:, 1], last[:, 1])
+
+
+def test_experts_of_whitened_images_are_made_in_that_space(inputs: Inputs) -> None:
+    flat, preparation = flatten(NETWORK, "network"), Experts(1, 1, 0.01, 256, "none")
+    packed = prepared(Plugins(), inputs, preparation, "", 0, flat, "cpu", 1, None, "zca")
+    task = DistillationTask(inputs.splits.train, NETWORK, 1, 0, torch.device("cpu"), standard="zca")
+    alone, plain = (
+        prepare_here(preparation, task),
+        prepared(Plugins(), inputs, preparation, "", 0, flat, "cpu", 1, None),
+    )
+    whitened, usual = (unpacked(one).arrays["head.weight"] for one in (packed, plain))
+    assert np.array_equal(whitened, alone.arrays["head.weight"])
+    assert not np.array_equal(whitened[:, 1], usual[:, 1])
 
 
 def test_what_was_dear_to_make_is_read_again_and_made_again_only_when_damaged(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from studies.answers.fidelity.flags import FidelityFlags
 from studies.answers.sensitivity.flags import DesignFlags
 from studies.engine.configuring import shared_entries
 from studies.engine.options import parse_options
-from studies.engine.running import Saved, TrialRun, begin, memory_reason, run_trial
+from studies.engine.running import TrialRun, begin, memory_reason, run_trial
+from studies.engine.runs import Saved
 from studies.engine.trial import Inputs, Outcome, Trial, validation_mean
 
 SMALL = {"iterations": "20", "batch_real": "8", "width": "8", "epochs": "20", "networks": "2"}

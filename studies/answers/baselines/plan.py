@@ -15,6 +15,7 @@ from studies.engine.arms import Planned
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 
+
 def plan_baselines(options: Options[BaselinesFlags], configuration: Configuration) -> Plan:
     """Every method for every seed, with the same data, network and recipe; full data alone is CAPPED.
 

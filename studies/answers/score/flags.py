@@ -54,6 +54,10 @@ class ScoreFlags(Flags):
     one_base: ClassVar[bool] = False
 
     @property
+    def given_ipc(self) -> int:
+        return self.ipc
+
+    @property
     def anchors(self) -> tuple[str, ...]:
         """The methods that the sets are compared with."""
         return QUICK_ANCHORS if self.quick else ANCHORS
@@ -71,12 +75,15 @@ class ScoreFlags(Flags):
         how.add_argument(
             "--standard",
             default="",
-            help="how its images were normalised: levels, pixels, published, channels, zca, ... (default: found and said)",
+            help="how its images were normalised: levels, pixels, published, channels, zca (default: found and said)",
         )
         how.add_argument("--which", type=int, help="of several sets in one file, counted from 0 (default: the last)")
         judges = parser.add_argument_group("what it is held against besides the network and recipe of --set")
         for flag, what in (
-            ("network", "a network, as NAME or NAME:KNOB=VALUE,...; every, or none (default: those that are quick here)"),
+            (
+                "network",
+                "a network, as NAME or NAME:KNOB=VALUE,...; every, or none (default: what is quick here)",
+            ),
             ("recipe", "a recipe, as NAME or NAME:KNOB=VALUE,...; every, or none (default: every)"),
             ("corrupt", "test images under a corruption, as NAME:severity=1..5; every, or none (default: every, 3)"),
         ):
@@ -95,8 +102,8 @@ class ScoreFlags(Flags):
         if arguments.labels and len(arguments.files) > 1:
             raise InputError("--labels is for one FILE; score the others by a command of their own")
         paths = [file_of(path) for path in arguments.files]
-        read = (arguments.labels, arguments.which, arguments.standard)
-        files = [SetFile(_label(path), path, _digest(path, *read)) for path in paths]
+        how = (arguments.labels, arguments.which, arguments.standard)
+        files = [SetFile(_label(path), path, _digest(path, *how)) for path in paths]
         if len({file.label for file in files}) < len(files):
             raise InputError(f"the files must have different names, got {', '.join(file.label for file in files)}")
         sizes = {path: set_size(path, labels=arguments.labels, which=arguments.which) for path in paths}

@@ -67,8 +67,9 @@ def read_sets(options: Options[ScoreFlags], splits: Splits) -> tuple[dict[str, S
 
     flags, sets, notes = options.flags, dict[str, Synthetic](), list[str]()
     for file in flags.files:
-        how = {"labels": flags.labels, "standard": flags.standard, "which": flags.which}
-        sets[file.name], found = read_set(file.path, data=splits, **how)
+        sets[file.name], found = read_set(
+            file.path, data=splits, labels=flags.labels, standard=flags.standard, which=flags.which
+        )
         notes += [f"{file.label}: {line}" for line in found]
     return sets, tuple(notes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from studies.engine.running import Work
+from studies.engine.runs import Work
 
 METRIC = "validation_accuracy"
 

@@ -16,7 +16,7 @@ from mim4dd.information import Reference, train_reference
 from mim4dd.networks import Network
 from mim4dd.records import Splits
 from studies.engine.design import search_sampler
-from studies.engine.running import Work
+from studies.engine.runs import Work
 from studies.engine.space import Suggest
 from studies.engine.trial import Inputs, Trial
 from studies.engine.tuning.cache import start_cache

@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from studies.engine.running import Run, Saved
+from studies.engine.runs import Run, Saved
 from studies.engine.trial import Trial
 from studies.engine.tuning.context import ExecutionContext
 from studies.engine.tuning.monitor import Worker

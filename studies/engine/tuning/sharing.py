@@ -53,10 +53,12 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
         network, device = flatten(task.network, "network"), context.resources.device
         content = [inputs.splits.digest, text, task.seed, network, type(preparation).__name__, asdict(preparation)]
         content += filter(None, [plugin_of(type(preparation))])
+        content += [task.standard] if task.standard != "channels" else []  # keys from before there were others stay
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         devices, threads = os.environ.get("CUDA_VISIBLE_DEVICES"), context.resources.threads
         # The plug-ins first: the preparation may be of one of their classes.
-        arguments = (inputs.plugins, context.inputs, preparation, text, task.seed, network, device, threads, devices)
+        shared = (inputs.plugins, context.inputs, preparation, text, task.seed, network, device, threads, devices)
+        arguments = (*shared, task.standard)
         file, progress = f"inputs/prepared-{key}.bin", f"waiting for {type(preparation).__name__}"
         return unpacked(fetched(progress, key, PREPARED_BYTES, prepared, arguments, node, file))
 
@@ -73,11 +75,12 @@ def prepared(
     device: str,
     threads: int,
     devices: str | None,
+    standard: str = "channels",
 ) -> bytes:
     """Make what a method needs before its first iteration, as the bytes of a safetensors file; runs as a Ray task.
 
     plugins: installed where they are unpickled; devices: the CUDA_VISIBLE_DEVICES of the worker that waits for the
-    result, None if unset.
+    result, None if unset; standard: the space of the images, that of the method.
     """
     if devices is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = devices
@@ -89,7 +92,8 @@ def prepared(
 
     set_up(threads)
     train = inputs.perturbed(text, seed).data
-    task = DistillationTask(train, unflatten(NETWORKS, network, "network"), 1, seed, torch.device(device))
+    built = unflatten(NETWORKS, network, "network")
+    task = DistillationTask(train, built, 1, seed, torch.device(device), standard=standard)
     result = prepare_here(preparation, task)
     return save(dict(result.arrays), {"seconds": repr(result.seconds)})
 

@@ -111,9 +111,8 @@ class Judging:
         """How far it is, in words."""
         if self.training is None:
             return f"{len(self.done)} results"
-        return (
-            f"judge {len(self.done) + 1} of {len(self.judges)}, epoch {self.training.epoch} of {self.training.epochs}"
-        )
+        done = sum(view in self.done for view in self.judges)
+        return f"judge {done + 1} of {len(self.judges)}, epoch {self.training.epoch} of {self.training.epochs}"
 
     def state_dict(self) -> dict[str, Any]:
         """The state from which another process continues to the same bits."""

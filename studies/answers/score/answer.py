@@ -6,7 +6,7 @@ from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.judges import judges_part
 from studies.answers.parts.overview import losses, unready
 from studies.answers.parts.plain import compared
-from studies.answers.parts.wording import decisions
+from studies.answers.parts.wording import DECIDED, decisions
 from studies.answers.results import Results
 from studies.engine.answer import Answer, Sentence, percent
 from studies.engine.arms import CEILING, FLOOR
@@ -61,9 +61,17 @@ def _over_random(ledger: Ledger, key: str, rulings: list[Ruling]) -> Sentence:
     first = rulings[0]
     text = (
         f"{ledger.results.arms[key].name} less random real images is {first.points} with {ledger.results.reference[0]} "
-        f"(n = {first.interval.n}): {first.statement}. {decisions(by_level)}"
+        f"(n = {first.interval.n}): {first.statement}. {_everywhere(by_level)}"
     )
     return Sentence(text, tuple(ruling.claim for ruling in rulings))
+
+
+def _everywhere(rulings: dict[str, Ruling]) -> str:
+    """Where it is decided; every level is named only where they differ."""
+    found = {ruling.decision for ruling in rulings.values()}
+    if len(found) == 1 and (phrase := DECIDED.get(found.pop())):
+        return f"It is {phrase} under all {plural(len(rulings), 'judge')}."
+    return decisions(rulings)
 
 
 def _over_coresets(ledger: Ledger, sets: list[str], rulings: list[Ruling]) -> Sentence:

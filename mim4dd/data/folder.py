@@ -11,13 +11,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from mim4dd.data.capacity import require_image_capacity
+from mim4dd.capacity import require_image_capacity
 from mim4dd.data.catalogue import DATASETS, LARGEST_SIZE, SIZE_HELP, Contents, DataSet
 from mim4dd.data.cuts import cut
 from mim4dd.data.images import ImageReader
 from mim4dd.data.layout import layout_of
-from mim4dd.data.pixels import from_levels
 from mim4dd.files import opened
+from mim4dd.pixels import from_levels
 from mim4dd.records import ImageData
 from mim4dd.registry import knob
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mim4dd.data.capacity import require_class_capacity, within_capacity
+from mim4dd.capacity import require_class_capacity, within_capacity
 from mim4dd.data.catalogue import DATASETS
 from mim4dd.data.cuts import cut
 from mim4dd.data.overlap import overlap_notes

@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "mim4dd/coresets.py": ["mim4dd.records"],
     "mim4dd/cost.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],
     "mim4dd/picture.py": BASICS,
-    "mim4dd/data": [*BASICS, "mim4dd.capacity", "mim4dd.data", "mim4dd.pixels"],
+    "mim4dd/data": [*BASICS, "mim4dd.capacity", "mim4dd.data", "mim4dd.pixels", "mim4dd.torch_datasets"],
     "mim4dd/networks": [*BASICS, "mim4dd.networks"],
     "mim4dd/train.py": [*BASICS, *DATA_AND_NETWORKS],
     "mim4dd/methods": [

@@ -15,7 +15,7 @@ SIZE_HELP = "resize every image to size x size pixels (bicubic); 0 leaves them a
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What a data set holds: `train`, from which validation is still to be cut, and `test`.
+    """What a data set holds: `train`, from which validation is still to be cut where it is None, and `test`.
 
     notes: lines for the user, such as how many files were left out and why.
     """
@@ -23,6 +23,7 @@ class Contents:
     train: ImageData
     test: ImageData
     notes: tuple[str, ...] = ()
+    validation: ImageData | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,10 @@ import pytest
 
 HOUSE = Path(__file__).resolve().parent.parent
 OURS = ("mim4dd", "mim4dd_cli", "perturbations", "studies", "cluster")
-HEAVY = {"torch", "torchvision", "scipy", "sklearn", "PIL", "safetensors", "matplotlib", "ray", "optuna", "mlflow"}
+HEAVY = {
+    *("torch", "torchvision", "scipy", "sklearn", "PIL", "safetensors", "matplotlib", "datasets", "pyarrow"),
+    *("ray", "optuna", "mlflow"),
+}
 BASICS = ["mim4dd.records", "mim4dd.registry", "mim4dd.seeding", "mim4dd.errors", "mim4dd.files"]
 DATA_AND_NETWORKS = ["mim4dd.data", "mim4dd.networks"]
 # What every command of ours begins and ends with.
@@ -112,6 +115,8 @@ ONLY_IN = {
     "mlflow": ["studies/engine/tracking/"],
     "optuna": ["studies/engine/"],
     "torchvision": ["mim4dd/data/"],
+    "datasets": ["mim4dd/data/"],
+    "pyarrow": ["mim4dd/data/"],
     "xarray": ["studies/answers/"],
     "tensorboard": [],
     "wandb": [],

@@ -10,6 +10,8 @@ from mim4dd.records import ImageData
 from mim4dd.registry import Registry, knob
 
 LARGEST_SIZE = 10_000
+# The share of the images that become the test set where there is none.
+TEST_RATE = 0.2
 SIZE_HELP = "resize every image to size x size pixels (bicubic); 0 leaves them as they are"
 
 

@@ -1,4 +1,4 @@
-"""From a spec such as `digits`, `npz:FILE` or `folder:DIR` to the three splits that every study sees."""
+"""From a spec such as `digits` or `npz:FILE`, or from people's own parts, to the three splits that every study sees."""
 
 from __future__ import annotations
 

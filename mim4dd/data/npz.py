@@ -11,7 +11,7 @@ import numpy as np
 
 from mim4dd.capacity import require_image_capacity
 from mim4dd.data.archive import plain_arrays
-from mim4dd.data.catalogue import DATASETS, Contents, DataSet
+from mim4dd.data.catalogue import DATASETS, TEST_RATE, Contents, DataSet
 from mim4dd.data.cuts import cut
 from mim4dd.errors import DataError
 from mim4dd.files import opened, require_printable, shown
@@ -21,7 +21,6 @@ from mim4dd.records import ImageData, Integers
 TRAIN = ("train_images", "train_labels")
 TEST = ("test_images", "test_labels")
 OPTIONAL = ("class_names", "train_index", "source")
-TEST_RATE = 0.2
 
 
 @DATASETS.add("npz")

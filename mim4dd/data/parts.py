@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mim4dd.data.catalogue import Contents
+from mim4dd.data.catalogue import TEST_RATE, Contents
 from mim4dd.data.cuts import cut
 from mim4dd.errors import DataError, InputError
 from mim4dd.records import ImageData
 from mim4dd.torch_datasets import classes_of
-
-TEST_RATE = 0.2
 
 
 def joined(name: str, train: Any, test: Any = None, validation: Any = None) -> Contents:

@@ -21,6 +21,8 @@ from mim4dd.registry import Scalar, unknown
 
 # The environment variable of the data root.
 ROOT = "MIM4DD_DATA"
+# The name of people's own arrays, unless they give one.
+OWN = "arrays"
 
 
 def load(
@@ -34,7 +36,7 @@ def load(
     train: Any = None,
     test: Any = None,
     validation: Any = None,
-    name: str = "",
+    name: str = OWN,
 ) -> Splits:
     """Read a data set, or take your own images, and cut validation from the training images.
 
@@ -44,7 +46,7 @@ def load(
     human noise, and augmentation by flips, then treat them as images of that set.
     train, test, validation: instead of `spec`, your own parts, each an ImageData, a torch data set
     (`ImageData.from_torch`) or a pair (images, labels) (`ImageData.from_arrays`). Without `test` a stratified 20% of
-    train become the test set; validation, where it is given, is not cut. name: of your set, by default `arrays`.
+    train become the test set; validation, where it is given, is not cut. name: of your set.
     The splits' `notes` are for the user to see, such as how many files of a folder were left out.
     Units: data_root holds the named sets; by default $MIM4DD_DATA, otherwise ./data.
     Raises: UnknownNameError for a name or knob that does not exist; InputError for both or neither of `spec` and
@@ -56,11 +58,12 @@ def load(
     if spec is None:
         elsewhere = {"data_root": data_root, "download": download, "knobs": knobs, "classes_as": classes_as}
         _require_unset("a spec", [argument for argument, value in elsewhere.items() if value])
-        name = name or "arrays"
+        if not name:
+            raise InputError("name must be a text that names your set, got ''")
         require_printable(name, "name")
         with within_capacity(name):
             return _split(name, joined(name, train, test, validation), DataSet.validation_rate, split_seed)
-    own = {"test": test is not None, "validation": validation is not None, "name": bool(name)}
+    own = {"test": test is not None, "validation": validation is not None, "name": name != OWN}
     _require_unset("train=", [argument for argument, given in own.items() if given])
     require_used(spec, data_root=data_root, download=download, classes_as=classes_as)
     kind, where, name = _parse(spec, data_root)

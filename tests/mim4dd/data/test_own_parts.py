@@ -89,6 +89,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a data root": ({"train": TRAIN, "data_root": "data"}, "data_root goes with a spec: leave it out"),
     "knobs": ({"train": TRAIN, "knobs": {"size": 8}}, "knobs goes with a spec: leave it out"),
     "a name": ({"train": TRAIN, "name": "a\nb"}, r"name must be printable UTF-8, got 'a\nb'"),
+    "no name": ({"train": TRAIN, "name": ""}, "name must be a text that names your set, got ''"),
     "images alone": ({"train": TRAIN[0]}, "arrays:arrays/train: item 0 must be a pair (image, label), got ndarray"),
     "three": ({"train": (*TRAIN, 1)}, "train must be a pair (images, labels), got 3 entries"),
     "a text": ({"train": "digits"}, "train must be an ImageData, a torch data set or a pair (images, labels), got str"),

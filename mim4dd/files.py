@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -59,6 +60,20 @@ def opened(path: Path) -> Iterator[BufferedReader]:
         with open(path, "rb", opener=_without_waiting) as file:
             _require_regular(path, os.fstat(file.fileno()))
             yield file
+
+
+def digest_of(root: Path, paths: Iterable[Path]) -> str:
+    """16 hex digits of the names below `root`, the sizes and the bytes of files, in their order.
+
+    Raises: DataError for one that is no regular file or cannot be read.
+    """
+    hasher = hashlib.sha256()
+    for path in paths:
+        with opened(path) as file:
+            name = os.fsencode(path.relative_to(root).as_posix())
+            hasher.update(name + f"\0{os.fstat(file.fileno()).st_size}\0".encode())
+            hashlib.file_digest(file, lambda: hasher)
+    return hasher.hexdigest()[:16]
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mim4dd.capacity import require_image_capacity
 from mim4dd.durable import durably
 from mim4dd.errors import DataError, InputError
+from mim4dd.files import require_printable
+from mim4dd.pixels import Floats, Integers, as_array, as_classes, as_pixels, as_positions, as_whole, channels_first
 from mim4dd.standard import Standard, Whitening
 from mim4dd.tensors import Arrays, packed, read_packed, require_array, require_entries
+from mim4dd.torch_datasets import classes_of, name_of_dataset, read_dataset
 
-Floats = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
 HEADER = "mim4dd"  # of a synthetic set's file
 SUM_ERROR = 1e-4  # of the probabilities of an image
 
@@ -54,6 +57,43 @@ class ImageData:
             raise DataError(
                 f"{self.source}: labels must be in [0, {len(self.classes) - 1}], got {labels.min()} to {labels.max()}"
             )
+
+    @staticmethod
+    def from_arrays(
+        images: Any, labels: Any, *, classes: Sequence[str] | None = None, source: str = "arrays", index: Any = None
+    ) -> ImageData:
+        """Your own images and labels: numpy arrays or torch tensors, labels as a list too.
+
+        Shapes: images [N, H, W], [N, H, W, channels] or [N, channels, H, W] with 1 or 3 channels (an array that fits
+        both is read with its channels last); labels, index [N].
+        Units: images uint8, or floats in [0, 1]; labels 0..C-1. classes: C names, "0".."C-1" by default; index: each
+        image's position in `source`, 0..N-1 by default.
+        Raises: DataError when they do not fit, or do not fit in memory; InputError for a name that cannot be printed.
+        """
+        _require_source(source)
+        array = as_array(f"{source}: images", images)
+        count, channels, height, width = channels_first(f"{source}: images", array).shape
+        require_image_capacity(source, count, (channels, height, width))
+        pixels = as_pixels(f"{source}: images", array)
+        whole = as_whole(f"{source}: labels", as_array(f"{source}: labels", labels), count)
+        positions = None if index is None else as_array(f"{source}: index", index)
+        names = as_classes(source, "classes", classes, whole)
+        return ImageData(pixels, whole, as_positions(f"{source}: index", positions, count), names, source)
+
+    @staticmethod
+    def from_torch(dataset: Any, *, classes: Sequence[str] | None = None, source: str | None = None) -> ImageData:
+        """The images of a torch data set: map-style, with items (image, label), and without a `transform`.
+
+        An image is a PIL image (L or RGB), or an array or tensor as in `from_arrays`; a label a whole number. `index`
+        is an image's position in `dataset`. classes: by default its `.classes`, a subset's from what it is a part of,
+        otherwise "0".."C-1"; source: by default `torch:` and its kind, as in `torch:FashionMNIST`.
+        Raises: DataError for a data set that cannot be read so, with the first item that does not fit.
+        """
+        name = source or f"torch:{name_of_dataset(dataset)}"
+        _require_source(name)
+        images, labels = read_dataset(name, dataset)
+        names = as_classes(name, "classes", classes_of(name, dataset) if classes is None else classes, labels)
+        return ImageData(images, labels, np.arange(len(labels)), names, name)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -226,3 +266,9 @@ class Score:
     @property
     def mean(self) -> float:
         return float(self.accuracy.mean())
+
+
+def _require_source(source: str) -> None:
+    if not isinstance(source, str) or not source:
+        raise InputError(f"source must be a text that names where the images are from, got {source!r}")
+    require_printable(source, "source")

@@ -48,7 +48,7 @@ def parser() -> Parser:
     data.add_argument("--quick", action="store_true", help="the smallest honest run: --protocol quick")
 
     distil = verbs.add_parser("distill", parents=[data], help="distil a data set into a few images per class")
-    distil.add_argument("--dataset", default="digits", help="digits, mnist, ..., npz:FILE or folder:DIR")
+    distil.add_argument("--dataset", default="digits", help="digits, mnist, ..., npz:FILE, folder:DIR or hf:DIR")
     distil.add_argument("--split-seed", type=int, default=0, help="seed of the cut of the validation images")
     distil.add_argument("--ipc", type=int, default=1, help="synthetic images per class")
     distil.add_argument("--method", default="mim", help="see `mim4dd list methods`")
@@ -79,7 +79,9 @@ def parser() -> Parser:
         "evaluate", parents=[data], help="train fresh networks on a synthetic set and score them"
     )
     evaluate.add_argument("run_folder", type=Path, metavar="RUN", help="the folder that distill wrote")
-    evaluate.add_argument("--dataset", help="where the data lies now, as npz:FILE or folder:DIR, if it has moved")
+    evaluate.add_argument(
+        "--dataset", help="where the data lies now, as npz:FILE, folder:DIR or hf:DIR, if it has moved"
+    )
     evaluate.add_argument("--network", help="network that is trained (default: the one that distilled it)")
     evaluate.add_argument("--networks", type=int, help="how many (default: the protocol's)")
     evaluate.add_argument("--test", action="store_true", help="score the test split; without it, validation")

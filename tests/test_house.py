@@ -13,7 +13,10 @@ import pytest
 
 HOUSE = Path(__file__).resolve().parent.parent
 OURS = ("mim4dd", "mim4dd_cli", "perturbations", "studies", "cluster")
-HEAVY = {"torch", "torchvision", "scipy", "sklearn", "PIL", "safetensors", "matplotlib", "ray", "optuna", "mlflow"}
+HEAVY = {
+    *("torch", "torchvision", "scipy", "sklearn", "PIL", "safetensors", "matplotlib", "datasets", "pyarrow"),
+    *("ray", "optuna", "mlflow"),
+}
 BASICS = [f"mim4dd.{name}" for name in ("records", "registry", "seeding", "errors", "files", "functions", "standard")]
 DATA_AND_NETWORKS = ["mim4dd.data", "mim4dd.networks"]
 # What every command of ours begins and ends with.
@@ -41,16 +44,22 @@ MAY_IMPORT = {
     "mim4dd/durable.py": ["mim4dd.errors"],
     "mim4dd/tensors.py": ["mim4dd.errors", "mim4dd.files"],
     "mim4dd/standard.py": ["mim4dd.errors", "mim4dd.tensors"],
-    "mim4dd/records.py": ["mim4dd.durable", "mim4dd.errors", "mim4dd.standard", "mim4dd.tensors"],
-    "mim4dd/seeding.py": [],
     "mim4dd/memory.py": [],
+    "mim4dd/capacity.py": ["mim4dd.errors", "mim4dd.memory"],
+    "mim4dd/pixels.py": ["mim4dd.errors", "mim4dd.files"],
+    "mim4dd/torch_datasets.py": ["mim4dd.capacity", "mim4dd.errors", "mim4dd.pixels"],
+    "mim4dd/records.py": [
+        *("mim4dd.capacity", "mim4dd.durable", "mim4dd.errors", "mim4dd.files", "mim4dd.pixels", "mim4dd.tensors"),
+        *("mim4dd.standard", "mim4dd.torch_datasets"),
+    ],
+    "mim4dd/seeding.py": [],
     "mim4dd/protocol.py": ["mim4dd.registry"],
     "mim4dd/contrastive.py": ["mim4dd.errors"],
     "mim4dd/matching.py": ["mim4dd.errors"],
     "mim4dd/coresets.py": ["mim4dd.records"],
     "mim4dd/cost.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],
     "mim4dd/picture.py": BASICS,
-    "mim4dd/data": [*BASICS, "mim4dd.data", "mim4dd.memory"],
+    "mim4dd/data": [*BASICS, "mim4dd.capacity", "mim4dd.data", "mim4dd.pixels", "mim4dd.torch_datasets"],
     "mim4dd/networks": [*BASICS, "mim4dd.networks"],
     "mim4dd/train.py": [*BASICS, *DATA_AND_NETWORKS],
     "mim4dd/methods": [
@@ -118,6 +127,8 @@ ONLY_IN = {
     "mlflow": ["studies/engine/tracking/"],
     "optuna": ["studies/engine/"],
     "torchvision": ["mim4dd/data/"],
+    "datasets": ["mim4dd/data/"],
+    "pyarrow": ["mim4dd/data/"],
     "xarray": ["studies/answers/"],
     "tensorboard": [],
     "wandb": [],
@@ -126,6 +137,7 @@ ONLY_IN = {
 LIGHT = [
     *("errors", "files", "durable", "records", "registry", "tensors", "seeding", "protocol", "configuration"),
     *("picture", "cost", "memory", "origins", "functions", "resolving", "sources", "plugins", "standard"),
+    *("capacity", "pixels", "torch_datasets"),
     "train",
     *("methods", "methods.catalogue", "methods.dm", "methods.mim", "methods.selection"),
     *("networks", "networks.convnet", "networks.catalogue", "data"),

@@ -1,9 +1,10 @@
-"""Data sets: named, from an `.npz` file or from a folder of images; always read as train, validation and test."""
+"""Data sets: named, from a file or a folder, or people's own arrays; always read as train, validation and test."""
 
 from mim4dd.data.catalogue import DATASETS, Contents, DataSet
 from mim4dd.data.cuts import cut
 from mim4dd.data.digits import Digits
 from mim4dd.data.folder import Folder
+from mim4dd.data.huggingface import HuggingFace
 from mim4dd.data.loading import load, located, require_used, source_digest
 from mim4dd.data.npz import Npz
 from mim4dd.data.published import CIFAR10, CIFAR100, MNIST, SVHN, FashionMNIST
@@ -21,6 +22,7 @@ __all__ = [
     "Digits",
     "FashionMNIST",
     "Folder",
+    "HuggingFace",
     "Npz",
     "channel_statistics",
     "cut",

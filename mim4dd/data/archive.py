@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from mim4dd.data.capacity import require_capacity
-from mim4dd.data.pixels import Array
+from mim4dd.capacity import require_capacity
 from mim4dd.errors import DataError
 from mim4dd.files import opened, shown
+from mim4dd.pixels import Array
 from mim4dd.registry import unknown
 
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")

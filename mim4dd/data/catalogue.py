@@ -11,12 +11,14 @@ from mim4dd.records import ImageData
 from mim4dd.registry import Registry, knob
 
 LARGEST_SIZE = 10_000
+# The share of the images that become the test set where there is none.
+TEST_RATE = 0.2
 SIZE_HELP = "resize every image to size x size pixels (bicubic); 0 leaves them as they are"
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What a data set holds: `train`, from which validation is still to be cut, and `test`.
+    """What a data set holds: `train`, from which validation is still to be cut where it is None, and `test`.
 
     notes: lines for the user, such as how many files were left out and why.
     """
@@ -24,6 +26,7 @@ class Contents:
     train: ImageData
     test: ImageData
     notes: tuple[str, ...] = ()
+    validation: ImageData | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

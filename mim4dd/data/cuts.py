@@ -16,9 +16,7 @@ def cut(data: ImageData, rate: float, *names: Name) -> tuple[ImageData, ImageDat
     `data`. `generator(*names)` draws the choice.
     Raises: DataError when a class has no image, or when there are too few to leave every class one.
     """
-    empty = [name for name, count in zip(data.classes, data.counts, strict=True) if count == 0]
-    if empty:
-        raise DataError(f"{data.source}: every class needs a training image, got none of {', '.join(empty[:5])}")
+    require_every_class(data)
     shares = stratified_shares(data.counts, max(1, round(rate * len(data))), data.source)
     # random() and a stable sort, since numpy promises less about the stream of permutation()
     order = np.argsort(generator(*names).random(len(data)), kind="stable")
@@ -26,6 +24,13 @@ def cut(data: ImageData, rate: float, *names: Name) -> tuple[ImageData, ImageDat
     for label, share in enumerate(shares):
         taken[order[data.labels[order] == label][:share]] = True
     return data.take(np.flatnonzero(~taken)), data.take(np.flatnonzero(taken))
+
+
+def require_every_class(data: ImageData) -> None:
+    """Raises: DataError when a class has no image."""
+    empty = [name for name, count in zip(data.classes, data.counts, strict=True) if count == 0]
+    if empty:
+        raise DataError(f"{data.source}: every class needs a training image, got none of {', '.join(empty[:5])}")
 
 
 def stratified_shares(counts: Integers, total: int, source: str) -> Integers:

@@ -12,8 +12,8 @@ import numpy as np
 
 from mim4dd.data.catalogue import DATASETS, Contents, DataSet
 from mim4dd.data.cuts import cut
-from mim4dd.data.pixels import from_levels
 from mim4dd.errors import DataError
+from mim4dd.pixels import from_levels
 from mim4dd.records import ImageData
 
 TRAIN, VALIDATION, TEST = 1100, 300, 397

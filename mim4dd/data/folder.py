@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from mim4dd.data.capacity import require_image_capacity
-from mim4dd.data.catalogue import DATASETS, LARGEST_SIZE, SIZE_HELP, Contents, DataSet
+from mim4dd.data.catalogue import DATASETS, LARGEST_SIZE, SIZE_HELP, TEST_RATE, Contents, DataSet
 from mim4dd.data.cuts import cut
-from mim4dd.data.images import ImageReader
+from mim4dd.data.images import ImageReader, decoded
 from mim4dd.data.layout import layout_of
-from mim4dd.data.pixels import from_levels
-from mim4dd.files import opened
+from mim4dd.files import digest_of
 from mim4dd.records import ImageData
 from mim4dd.registry import knob
-
-TEST_RATE = 0.2
-# Pillow decodes to 4 bytes a pixel at most, turns that upright, and converts it.
-DECODING_BYTES = 12
 
 
 @DATASETS.add("folder")
@@ -46,31 +37,17 @@ class Folder(DataSet):
 
     def read(self, where: Path, *, download: bool = False) -> Contents:
         layout = layout_of(where)
-        paths, reader = layout.paths, ImageReader(where, self.size)
-        reader.examine(paths)
-        reading = DECODING_BYTES * reader.largest_pixels + len(paths) * prod(reader.shape)
-        require_image_capacity(f"folder:{where.name}", len(paths), reader.shape, reading_bytes=reading)
-        read = {}
+        reader = ImageReader(where, self.size)
+        paths = {name: [path for paths in part.values() for path in paths] for name, part in layout.parts.items()}
+        pixels, read = decoded(f"folder:{where.name}", reader, paths), {}
         for name, part in layout.parts.items():
-            members = [path for paths in part.values() for path in paths]
             labels = np.repeat(np.arange(len(part)), [len(paths) for paths in part.values()])
-            levels = np.empty((len(members), *reader.shape), dtype=np.uint8)
-            for row, path in enumerate(members):
-                levels[row] = reader.levels(path)
             source = f"folder:{where.name}/{name}" if name else f"folder:{where.name}"
-            read[name] = ImageData(
-                from_levels(levels), labels.astype(np.int64), np.arange(len(members)), tuple(part), source
-            )
+            read[name] = ImageData(pixels[name], labels.astype(np.int64), np.arange(len(labels)), tuple(part), source)
         notes = (*layout.notes, *reader.notes())
         if layout.test:
             return Contents(read["train"], read[layout.test], notes)
         return Contents(*cut(read[""], TEST_RATE, "test", where.name), notes)
 
     def content_digest(self, where: Path) -> str:
-        hasher = hashlib.sha256()
-        for path in layout_of(where).paths:
-            with opened(path) as file:
-                name = os.fsencode(path.relative_to(where).as_posix())
-                hasher.update(name + f"\0{os.fstat(file.fileno()).st_size}\0".encode())
-                hashlib.file_digest(file, lambda: hasher)
-        return hasher.hexdigest()[:16]
+        return digest_of(where, layout_of(where).paths)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from mim4dd.capacity import require_image_capacity
 from mim4dd.data.resizing import resize
 from mim4dd.errors import DataError
 from mim4dd.files import opened, shown
+from mim4dd.pixels import Floats, from_levels
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,16 +31,20 @@ DAMAGED = (
     *(OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, AttributeError, RuntimeError),
     *(OverflowError, ZeroDivisionError, struct.error, zlib.error),
 )
+Opens = Callable[[Path], AbstractContextManager[BinaryIO]]
+# Pillow decodes to 4 bytes a pixel at most, turns that upright, and converts it.
+DECODING_BYTES = 12
 
 
 class ImageReader:
     """Reads image files as arrays of one form: all grey or all RGB, of one size.
 
-    size: to which every image is resized; with 0 they must have one size.
+    size: to which every image is resized; with 0 they must have one size. opens: how an image's content is opened, for
+    images that are no files and whose paths are only their names.
     """
 
-    def __init__(self, root: Path, size: int) -> None:
-        self.root, self.size = root, size
+    def __init__(self, root: Path, size: int, opens: Opens = opened) -> None:
+        self.root, self.size, self._opens = root, size, opens
         self.grey, self.height, self.width, self.largest_pixels = True, size, size, 0
         self._first = root
         self._warned: dict[Path, str] = {}
@@ -114,7 +121,7 @@ class ImageReader:
     def _open(self, path: Path) -> Iterator[Image.Image]:
         from PIL import Image, UnidentifiedImageError
 
-        with opened(path) as file, warnings.catch_warnings(record=True) as caught:
+        with self._opens(path) as file, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -134,6 +141,27 @@ class ImageReader:
                 raise DataError(f"{shown(path)} cannot be read as an image: {reason}") from error
         for warning in caught:
             self._warned.setdefault(path, " ".join(str(warning.message).split()))
+
+
+def decoded(
+    name: str, reader: ImageReader, parts: Mapping[str, Sequence[Path]], held_bytes: int = 0
+) -> dict[str, Floats]:
+    """The images of each part, all of one form, as pixels.
+
+    held_bytes: what else is in memory meanwhile.
+    Raises: DataError for an image that cannot be read, and for more than fit in memory, before any is decoded.
+    """
+    paths = [path for part in parts.values() for path in part]
+    reader.examine(paths)
+    reading = held_bytes + DECODING_BYTES * reader.largest_pixels + len(paths) * prod(reader.shape)
+    require_image_capacity(name, len(paths), reader.shape, reading_bytes=reading)
+    pixels = {}
+    for part, members in parts.items():
+        levels = np.empty((len(members), *reader.shape), dtype=np.uint8)
+        for row, path in enumerate(members):
+            levels[row] = reader.levels(path)
+        pixels[part] = from_levels(levels)
+    return pixels
 
 
 def _turn_upright(image: Image.Image) -> None:

@@ -1,4 +1,4 @@
-"""From a spec such as `digits`, `npz:FILE` or `folder:DIR` to the three splits that every study sees."""
+"""From a spec such as `digits` or `npz:FILE`, or from people's own parts, to the three splits that every study sees."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from mim4dd.data.capacity import require_class_capacity, within_capacity
-from mim4dd.data.catalogue import DATASETS
-from mim4dd.data.cuts import cut
+from mim4dd.capacity import require_class_capacity, within_capacity
+from mim4dd.data.catalogue import DATASETS, Contents, DataSet
+from mim4dd.data.cuts import cut, require_every_class
 from mim4dd.data.overlap import overlap_notes
+from mim4dd.data.parts import joined
 from mim4dd.data.resizing import resized
 from mim4dd.errors import DataError, InputError
 from mim4dd.files import require_printable
@@ -19,27 +21,50 @@ from mim4dd.registry import Scalar, unknown
 
 # The environment variable of the data root.
 ROOT = "MIM4DD_DATA"
+# The name of people's own arrays, unless they give one.
+OWN = "arrays"
 
 
 def load(
-    spec: str,
+    spec: str | None = None,
     *,
     data_root: Path | str | None = None,
     download: bool = False,
     split_seed: int = 0,
     knobs: Mapping[str, Scalar] | None = None,
     classes_as: str = "",
+    train: Any = None,
+    test: Any = None,
+    validation: Any = None,
+    name: str = OWN,
 ) -> Splits:
-    """Read a data set and cut validation from its training images.
+    """Read a data set, or take your own images, and cut validation from the training images.
 
     The cut is stratified, exact, and fixed by the set's name and `split_seed`; the test set is the published one or
     fixed by the name alone. A file or folder is named without its path: results do not depend on where it lies.
     classes_as: the named set whose training images, in their order, a file or folder holds (`cifar10`): semantic and
     human noise, and augmentation by flips, then treat them as images of that set.
+    train, test, validation: instead of `spec`, your own parts, each an ImageData, a torch data set
+    (`ImageData.from_torch`) or a pair (images, labels) (`ImageData.from_arrays`). Without `test` a stratified 20% of
+    train become the test set; validation, where it is given, is not cut. name: of your set.
     The splits' `notes` are for the user to see, such as how many files of a folder were left out.
     Units: data_root holds the named sets; by default $MIM4DD_DATA, otherwise ./data.
-    Raises: UnknownNameError for a name or knob that does not exist; DataError when the data cannot be used.
+    Raises: UnknownNameError for a name or knob that does not exist; InputError for both or neither of `spec` and
+    `train`, and for what is given and not used; DataError when the data cannot be used.
     """
+    if (spec is None) == (train is None):
+        got = "neither" if spec is None else "both"
+        raise InputError(f"load needs a spec such as 'digits', or your own images as train=, and not both; got {got}")
+    if spec is None:
+        elsewhere = {"data_root": data_root, "download": download, "knobs": knobs, "classes_as": classes_as}
+        _require_unset("a spec", [argument for argument, value in elsewhere.items() if value])
+        if not name:
+            raise InputError("name must be a text that names your set, got ''")
+        require_printable(name, "name")
+        with within_capacity(name):
+            return _split(name, joined(name, train, test, validation), DataSet.validation_rate, split_seed)
+    own = {"test": test is not None, "validation": validation is not None, "name": name != OWN}
+    _require_unset("train=", [argument for argument, given in own.items() if given])
     require_used(spec, data_root=data_root, download=download, classes_as=classes_as)
     kind, where, name = _parse(spec, data_root)
     dataset = DATASETS.build(kind, knobs)
@@ -51,15 +76,42 @@ def load(
             raise DataError(f"{error} (the data root is {ROOT}'s)") from error
         raise
     with within_capacity(name):
-        whole, test = (resized(part, dataset.size) for part in (contents.train, contents.test))
-        if len(whole.classes) < 2:
-            raise DataError(f"{name} must have at least two classes, got {', '.join(whole.classes)}")
-        if classes_as:
-            whole = replace(whole, source=_published(whole, classes_as, "train"))
-            test = replace(test, source=_published(test, classes_as, "test"))
-        require_class_capacity(name, len(test), len(whole.classes))
-        train, validation = cut(whole, dataset.validation_rate, "split", name, split_seed)
-        return Splits(name, train, validation, test, (*contents.notes, *overlap_notes(whole, test)))
+        contents = _as_asked(contents, dataset.size, classes_as)
+        return _split(name, contents, dataset.validation_rate, split_seed)
+
+
+def _as_asked(contents: Contents, size: int, classes_as: str) -> Contents:
+    """The images at size x size, if that is not 0, as those of a named set, if one is given."""
+    train, test = (resized(part, size) for part in (contents.train, contents.test))
+    if classes_as:
+        train = replace(train, source=_published(train, classes_as, "train"))
+        test = replace(test, source=_published(test, classes_as, "test"))
+    return replace(contents, train=train, test=test)
+
+
+def _split(name: str, contents: Contents, validation_rate: float, split_seed: int) -> Splits:
+    """Cut validation from a data set that is read, unless it has its own.
+
+    Raises: DataError for fewer than two classes, a class without a training image, or too many images or classes.
+    """
+    whole, test, notes = contents.train, contents.test, list(contents.notes)
+    if len(whole.classes) < 2:
+        raise DataError(f"{name} must have at least two classes, got {', '.join(whole.classes)}")
+    require_every_class(whole)
+    require_class_capacity(name, len(test), len(whole.classes))
+    notes += overlap_notes(whole, test)
+    if contents.validation is None:
+        train, validation = cut(whole, validation_rate, "split", name, split_seed)
+    else:
+        train, validation = whole, contents.validation
+        notes += overlap_notes(train, validation, "validation")
+    return Splits(name, train, validation, test, tuple(notes))
+
+
+def _require_unset(other: str, given: list[str]) -> None:
+    """Raises: InputError for arguments of `load` that belong to the other way of naming the data."""
+    if given:
+        raise InputError(f"{given[0]} goes with {other}: leave it out")
 
 
 def require_used(spec: str, *, data_root: Path | str | None, download: bool, classes_as: str) -> None:

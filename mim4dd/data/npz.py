@@ -9,19 +9,18 @@ from typing import ClassVar
 
 import numpy as np
 
+from mim4dd.capacity import require_image_capacity
 from mim4dd.data.archive import plain_arrays
-from mim4dd.data.capacity import require_image_capacity
-from mim4dd.data.catalogue import DATASETS, Contents, DataSet
+from mim4dd.data.catalogue import DATASETS, TEST_RATE, Contents, DataSet
 from mim4dd.data.cuts import cut
-from mim4dd.data.pixels import Array, as_pixels, as_whole, channels_first
 from mim4dd.errors import DataError
 from mim4dd.files import opened, require_printable, shown
+from mim4dd.pixels import Array, as_classes, as_pixels, as_positions, as_whole, channels_first
 from mim4dd.records import ImageData, Integers
 
 TRAIN = ("train_images", "train_labels")
 TEST = ("test_images", "test_labels")
 OPTIONAL = ("class_names", "train_index", "source")
-TEST_RATE = 0.2
 
 
 @DATASETS.add("npz")
@@ -50,9 +49,9 @@ class Npz(DataSet):
         arrays = plain_arrays(where, TRAIN + TEST + OPTIONAL, check)
         images, labels = _labelled(path, arrays, TRAIN)
         test = _labelled(path, arrays, TEST) if TEST[0] in arrays else None
-        largest = max(int(part.max()) for part in ([labels] if test is None else [labels, test[1]]))
-        classes = _classes(path, arrays.get("class_names"), largest, len(labels))
-        index = _index(path, arrays.get("train_index"), len(labels))
+        every = labels if test is None else np.concatenate([labels, test[1]])
+        classes = as_classes(path, "class_names", _names(path, arrays.get("class_names")), every)
+        index = as_positions(f"{path}: train_index", arrays.get("train_index"), len(labels))
         train = ImageData(images, labels, index, classes, _source(path, where.stem, arrays.get("source")))
         if test is None:
             return Contents(*cut(train, TEST_RATE, "test", where.stem))
@@ -87,31 +86,15 @@ def _labelled(path: str, arrays: dict[str, Array], keys: tuple[str, str]) -> tup
     return images, as_whole(f"{path}: {keys[1]}", arrays[keys[1]], len(images))
 
 
-def _classes(path: str, names: Array | None, largest: int, count: int) -> tuple[str, ...]:
+def _names(path: str, names: Array | None) -> list[str] | None:
     if names is None:
-        if largest >= count:
-            raise DataError(f"{path}: every class needs a training image, got label {largest} and {count} images")
-        return tuple(str(label) for label in range(largest + 1))
-    if names.dtype.kind != "U" or names.ndim != 1 or len(set(names.tolist())) != len(names):
+        return None
+    if names.dtype.kind != "U" or names.ndim != 1:
         raise DataError(
             f"{path}: class_names must be different strings, one for each class, got {names.dtype} {list(names.shape)}"
         )
-    for name in names.tolist():
-        require_printable(name)
-    if largest >= len(names):
-        raise DataError(
-            f"{path}: labels must be in [0, {len(names) - 1}], as there are {len(names)} class_names, got {largest}"
-        )
-    return tuple(names.tolist())
-
-
-def _index(path: str, index: Array | None, count: int) -> Integers:
-    if index is None:
-        return np.arange(count)
-    positions = as_whole(f"{path}: train_index", index, count)
-    if len(np.unique(positions)) != count:
-        raise DataError(f"{path}: train_index must name each position once, got repeated positions")
-    return positions
+    found: list[str] = names.tolist()
+    return found
 
 
 def _source(path: str, stem: str, source: Array | None) -> str:

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mim4dd.data.capacity import COPIES, FLOAT_BYTES, out_of_memory, require_capacity
+from mim4dd.capacity import COPIES, FLOAT_BYTES, out_of_memory, require_capacity
 from mim4dd.data.catalogue import DATASETS, Contents, DataSet
-from mim4dd.data.pixels import channels_first, from_levels
 from mim4dd.errors import DataError
 from mim4dd.files import opened, shown
+from mim4dd.pixels import channels_first, from_levels
 from mim4dd.records import ImageData
 
 DIGITS = tuple("0123456789")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mim4dd.data.capacity import require_image_capacity
+from mim4dd.capacity import require_image_capacity
 from mim4dd.records import ImageData
 
 if TYPE_CHECKING:

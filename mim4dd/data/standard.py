@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from mim4dd.data.capacity import DOUBLE_BYTES, require_capacity
+from mim4dd.capacity import DOUBLE_BYTES, require_capacity
 from mim4dd.errors import DataError
 from mim4dd.records import Floats
 from mim4dd.standard import BLOCK, Standard, Whitening

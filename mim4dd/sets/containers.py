@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mim4dd.capacity import FLOAT_BYTES, require_capacity
 from mim4dd.data.archive import plain_arrays
-from mim4dd.data.capacity import FLOAT_BYTES, require_capacity
 from mim4dd.errors import InputError
 from mim4dd.files import opened, shown
 from mim4dd.tensors import loaded

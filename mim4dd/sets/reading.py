@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mim4dd.data.capacity import FLOAT_BYTES, require_capacity
+from mim4dd.capacity import FLOAT_BYTES, require_capacity
 from mim4dd.errors import InputError, exact
 from mim4dd.files import opened, require_printable, shown
 from mim4dd.records import HEADER, SUM_ERROR, Floats, ImageData, Integers, Splits, Synthetic

@@ -124,7 +124,7 @@ def _add_study_flags(parser: Parser, flags: type[F]) -> None:
     add(
         "--dataset",
         default="digits",
-        help="digits, mnist, fashion_mnist, svhn, cifar10, cifar100, npz:FILE or folder:DIR (default: digits)",
+        help="digits, mnist, fashion_mnist, svhn, cifar10, cifar100, npz:FILE, folder:DIR or hf:DIR (default: digits)",
     )
     add("--data-root", type=Path, help="folder of the named data sets (default: $MIM4DD_DATA, else ./data)")
     add("--download", action="store_true", help="download a named data set that is missing")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from mim4dd.capacity import within_capacity
 from mim4dd.data import load
-from mim4dd.data.capacity import within_capacity
 from mim4dd.errors import DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(40, 6, 5), dtype=np.uint8)

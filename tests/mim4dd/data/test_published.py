@@ -117,7 +117,7 @@ def test_arrays_as_cifar_and_svhn_hold_them() -> None:
 
 
 def test_every_named_set_is_registered() -> None:
-    assert DATASETS.names() == sorted([*PUBLISHED, "digits", "folder", "npz"])
+    assert DATASETS.names() == sorted([*PUBLISHED, "digits", "folder", "hf", "npz"])
     assert [source_digest(name) for name in [*PUBLISHED, "digits"]] == [""] * 6
 
 

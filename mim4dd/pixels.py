@@ -1,18 +1,35 @@
-"""Check arrays and convert them to the pixels and labels that the library reads."""
+"""Check arrays and convert them to the pixels, labels and class names that the records hold."""
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mim4dd.errors import DataError, exact
-from mim4dd.records import Floats, Integers
+from mim4dd.files import require_printable
 
 Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
 CHANNELS = (1, 3)
 LARGEST = 2**53
+
+
+def as_array(name: str, values: Any) -> Array:
+    """An array, a torch tensor of any device, or a sequence of numbers, as a numpy array; arrays are not copied.
+
+    Raises: DataError for what numpy has no array for, such as rows of different lengths.
+    """
+    # torch need not be imported to know its tensors
+    tensor = values.detach().cpu() if hasattr(values, "detach") else values
+    try:
+        return np.asarray(tensor)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{name} cannot be read as an array: {' '.join(str(error).split())}") from error
 
 
 def from_levels(levels: Array, white: int = 255) -> Floats:
@@ -75,3 +92,40 @@ def as_whole(name: str, values: Array, count: int) -> Integers:
     if not right.all():
         raise DataError(f"{name} must be whole numbers from 0 up, got {exact(values[~right][0])}")
     return values.astype(np.int64)
+
+
+def as_positions(name: str, index: Array | None, count: int) -> Integers:
+    """Each image's position in its source, int64 [N]; 0..N-1 for None.
+
+    Raises: DataError for anything else than `count` different whole numbers.
+    """
+    if index is None:
+        return np.arange(count)
+    positions = as_whole(name, index, count)
+    if len(np.unique(positions)) != count:
+        raise DataError(f"{name} must name each position once, got repeated positions")
+    return positions
+
+
+def as_classes(name: str, key: str, names: Sequence[str] | None, labels: Integers) -> tuple[str, ...]:
+    """The class names; "0".."C-1" for None, where C - 1 is the largest label.
+
+    key: what the names are called where they come from.
+    Raises: DataError for names that are no different strings, or fewer than the labels; InputError for a name that
+    cannot be printed.
+    """
+    largest, count = int(labels.max()), len(labels)
+    if names is None:
+        if largest >= count:
+            raise DataError(f"{name}: every class needs a training image, got label {largest} and {count} images")
+        return tuple(str(label) for label in range(largest + 1))
+    found = tuple(names) if isinstance(names, Iterable) and not isinstance(names, str) else ()
+    if not found or not all(isinstance(entry, str) for entry in found) or len(set(found)) != len(found):
+        raise DataError(f"{name}: {key} must be different strings, one for each class, got {reprlib.repr(names)}")
+    for entry in found:
+        require_printable(entry)
+    if largest >= len(found):
+        raise DataError(
+            f"{name}: labels must be in [0, {len(found) - 1}], as there are {len(found)} {key}, got {largest}"
+        )
+    return tuple(str(entry) for entry in found)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mim4dd.data import load
-    from mim4dd.evaluate import evaluate
+    from mim4dd.evaluation import evaluate
     from mim4dd.methods import DM, METHODS, FullData, Mim, RandomReal
     from mim4dd.methods.loop import distill
     from mim4dd.networks import NETWORKS, ConvNet, ModuleNetwork, from_module
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "load": "mim4dd.data",
-    "evaluate": "mim4dd.evaluate",
+    "evaluate": "mim4dd.evaluation",
     "distill": "mim4dd.methods.loop",
     "RESULTS_VERSION": "mim4dd.protocol",
     "Recipe": "mim4dd.train",
@@ -65,6 +65,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         value = getattr(import_module(_MODULES[name]), name)
-        globals()[name] = value  # a submodule of the same name (evaluate) must not shadow the function
+        globals()[name] = value
         return value
     raise AttributeError(f"module 'mim4dd' has no attribute '{name}'")

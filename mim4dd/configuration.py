@@ -39,17 +39,18 @@ def configure(
     """Defaults, then the protocol's values, then what was set by hand, each checked by the component that owns it.
 
     source: the registered data set that reads the images; method: its name and parts (`{"method": "mim", "method.base":
-    "dm"}`).
+    "dm"}`), empty for a set that is there already.
     Raises: UnknownNameError or KnobError for what does not exist or is out of range.
     """
-    flat = complete({"source": source, **method, "network": network, "evaluation": "standard"})
+    used = {part: registry for part, registry in PARTS.items() if method or part != "method"}
+    flat = complete({"source": source, **method, "network": network, "evaluation": "standard"}, used)
     # Components first: the protocol's values belong to those that will run, and hand-set values come last.
     parts = {key: text for key, text in assigned.items() if _names_part(key, flat)}
-    flat, chosen = assign(flat, parts)
+    flat, chosen = assign(flat, parts, used)
     for key, value in protocol(protocol_name).items():
         flat |= dict.fromkeys(_meant(key, flat)[:1], value)
-    flat, fixed = assign(complete(flat), {key: text for key, text in assigned.items() if key not in parts})
-    return Configuration(flat, _declared(flat, PARTS), chosen + fixed)
+    flat, fixed = assign(complete(flat, used), {key: text for key, text in assigned.items() if key not in parts}, used)
+    return Configuration(flat, _declared(flat, used), chosen + fixed)
 
 
 def _declared(flat: Flat, parts: Parts) -> dict[str, Knob]:

@@ -16,9 +16,9 @@ from mim4dd.registry import Flat, Registry, unflatten
 from mim4dd.tensors import require_entries
 from mim4dd_cli.device import allocating, checked_device
 from mim4dd_cli.output import require_writable, storing
+from mim4dd_cli.sets import file_of_ours, read_foreign, require_own_flags, required_dataset
 
 if TYPE_CHECKING:
-    from mim4dd.networks import Network
     from mim4dd.records import ImageData, Score, Splits, Synthetic
     from mim4dd.train import Recipe
     from perturbations import Perturbation
@@ -31,22 +31,37 @@ OPTIONAL = {"classes_as": str, "data_root": str, "data_digest": str}
 def evaluate(arguments: argparse.Namespace) -> int:
     """Run `mim4dd evaluate`; returns the exit status."""
     from mim4dd.durable import finite, write_json
-    from mim4dd.evaluate import class_scores, tally, train_on
+    from mim4dd.evaluation import class_scores, tally, train_on
     from mim4dd.information import usable_information_nats
     from mim4dd.memory import keep_freed_memory
+    from mim4dd.networks import NETWORKS
     from mim4dd.records import Synthetic
+    from mim4dd.train import RECIPES
     from perturbations import chain, text_of
 
-    synthetic = Synthetic.load(arguments.run_folder / "synthetic.safetensors")
-    flat, network, recipe = _network_and_recipe(arguments, synthetic)
+    ours = file_of_ours(arguments.run_folder)
+    if ours is None:
+        source, flat = _configured(arguments)
+    else:
+        require_own_flags(arguments)
+        synthetic = Synthetic.load(ours)
+        flat = _network_and_recipe(arguments, synthetic)
+    network, recipe = unflatten(NETWORKS, flat, "network"), unflatten(RECIPES, flat, "evaluation")
     corruptions = _corruptions(arguments.corrupt)
     part = "test" if arguments.test else "validation"
     stem = "-".join((part, *(text_of([one]).replace(":severity=", "-") for one in corruptions)))
-    file = arguments.run_folder / f"{stem}.json"
-    require_writable(str(file), file)
+    folder = arguments.out or (arguments.run_folder if arguments.run_folder.is_dir() else None)
+    file = folder / f"{stem}.json" if folder else None
+    if file:
+        require_writable(str(file), file)
     device = checked_device(arguments.device)
-    splits = _same_data(arguments, synthetic.config)
-    for note in splits.notes:
+    if ours is None:
+        foreign = read_foreign(arguments, source)
+        synthetic, splits, notes = foreign.synthetic, foreign.splits, foreign.notes
+    else:
+        splits = _same_data(arguments, synthetic.config)
+        notes = splits.notes
+    for note in notes:
         print(note)
     # The scored images are corrupted: a stress of the trained networks at test time.
     split = chain(corruptions, splits.test if arguments.test else splits.validation, seed=0).data
@@ -59,13 +74,52 @@ def evaluate(arguments: argparse.Namespace) -> int:
     scores = {"split": name, "corrupt": arguments.corrupt, "classes": synthetic.classes, **flat}
     scores |= {"accuracy": result.accuracy.tolist(), "usable_information_nats": nats.tolist()}
     scores["recall"] = result.recall.tolist()
+    if ours is None:
+        scores |= {"set": synthetic.config, "notes": notes}
     try:
-        with storing(file):
-            write_json(file, finite(scores))
+        if file:
+            with storing(file):
+                write_json(file, finite(scores))
     finally:  # a full disk must not cost the score
         trained = f"{flat['network']}, {recipe.epochs_for(len(synthetic.labels))} epochs"
         print("\n".join(_told(name, trained, result, nats, split)))
+        if ours is None:
+            print("\n".join(_told_of_file(synthetic, recipe)))
     return 0
+
+
+def _told_of_file(synthetic: Synthetic, recipe: Recipe) -> list[str]:
+    """What to know of the score of a set of other code."""
+    lines = ["one set: the deviation is that of networks, and says nothing of other sets of the same method"]
+    rate = synthetic.config.get("syn_lr")
+    if rate is not None and f"{rate:g}" != f"{recipe.lr:g}":
+        lines.append(
+            f"trained with the learning rate {recipe.lr:g}; the set has its own, {rate:g}: for that, add "
+            f"--set evaluation.lr={rate:g} (and --set evaluation.drop=1 for no drop)"
+        )
+    return lines
+
+
+def _configured(arguments: argparse.Namespace) -> tuple[Flat, Flat]:
+    """The knobs of the data set, and the network and recipe of the arguments, for a set of other code."""
+    from mim4dd.configuration import assignments, configure
+
+    kind = required_dataset(arguments).partition(":")[0]
+    if arguments.quick and arguments.protocol:
+        raise InputError("--quick is --protocol quick; give one of them")
+    usual = "digits" if kind == "digits" else "paper"
+    assigned = assignments(arguments.assigned, "--set")
+    if arguments.networks is not None:
+        assigned = {"evaluation.networks": str(arguments.networks)} | assigned
+    flat = configure(
+        source=kind,
+        method={},
+        network=arguments.network or "convnet",
+        protocol_name="quick" if arguments.quick else arguments.protocol or usual,
+        assigned=assigned,
+    ).flat
+    source = {key.partition(".")[2]: value for key, value in flat.items() if key.startswith("source.")}
+    return source, {key: value for key, value in flat.items() if key.partition(".")[0] != "source"}
 
 
 def _told(name: str, trained: str, result: Score, nats: npt.NDArray[np.float64], split: ImageData) -> list[str]:
@@ -81,8 +135,8 @@ def _told(name: str, trained: str, result: Score, nats: npt.NDArray[np.float64],
     ]
 
 
-def _network_and_recipe(arguments: argparse.Namespace, synthetic: Synthetic) -> tuple[Flat, Network, Recipe]:
-    """The network and the recipe of a set's configuration, changed by the arguments, also as flat knobs.
+def _network_and_recipe(arguments: argparse.Namespace, synthetic: Synthetic) -> Flat:
+    """The network and the recipe of a set's configuration, changed by the arguments.
 
     Raises: InputError for a configuration without them, or with knobs that are out of range.
     """
@@ -105,7 +159,7 @@ def _network_and_recipe(arguments: argparse.Namespace, synthetic: Synthetic) -> 
     if arguments.networks is not None:
         flat["evaluation.networks"] = arguments.networks
     flat, _ = assign(flat, assignments(arguments.assigned, "--set"), parts)
-    return flat, unflatten(NETWORKS, flat, "network"), unflatten(RECIPES, flat, "evaluation")
+    return flat
 
 
 def _corruptions(texts: list[str]) -> tuple[Perturbation, ...]:

@@ -125,7 +125,7 @@ class Judging:
 
     def run(self, on_epoch: Callable[[], None]) -> None:
         """Train every judge's networks that have no result yet, and score them. on_epoch: called after every epoch."""
-        from mim4dd.evaluate import training_on
+        from mim4dd.evaluation import training_on
 
         for view, judge in self.judges.items():
             if view in self.done:

@@ -56,7 +56,7 @@ def validated(
     params: Params, network: Network, synthetic: Synthetic, clean: ImageData, noisy: ImageData | None
 ) -> dict[str, Any]:
     """Accuracy, recall and usable information on clean validation labels; with noisy labels, accuracy on these too."""
-    from mim4dd.evaluate import tally
+    from mim4dd.evaluation import tally
 
     predictions, scores = scored(params, network, synthetic, clean, "validation")
     if noisy is not None:
@@ -69,7 +69,7 @@ def scored(
     params: Params, network: Network, synthetic: Synthetic, real: ImageData, split: str
 ) -> tuple[Integers, dict[str, Any]]:
     """The predictions of each network, [networks, N], with its accuracy, recall and usable information for JSON."""
-    from mim4dd.evaluate import class_scores, tally
+    from mim4dd.evaluation import class_scores, tally
     from mim4dd.information import usable_information_nats
 
     scores = class_scores(params, network, synthetic, real)

@@ -220,7 +220,7 @@ class TrialRun:
 
     def _train_networks(self, networks: int, on_step: StepCallback | None) -> Params:
         """Train networks on the present synthetic set; the callback is called after every epoch."""
-        from mim4dd.evaluate import training_on
+        from mim4dd.evaluation import training_on
 
         recipe = replace(self.recipe, networks=networks)
         training = training_on(self.distillation.synthetic(), self.network, recipe, seed=self.seed, device=self.device)
@@ -236,7 +236,7 @@ class TrialRun:
         return training.params
 
     def _score(self, params: Params, split: ImageData) -> Score:
-        from mim4dd.evaluate import score
+        from mim4dd.evaluation import score
 
         return score(params, self.network, self.distillation.synthetic(), split)
 

@@ -14,7 +14,7 @@ from plain_convnet import PlainConvNet, train_plain
 from torch import Tensor
 
 from mim4dd.errors import InputError, KnobError
-from mim4dd.evaluate import evaluate, score, train_on, training_on
+from mim4dd.evaluation import evaluate, score, train_on, training_on
 from mim4dd.methods import RandomReal
 from mim4dd.methods.loop import distill
 from mim4dd.networks import ConvNet

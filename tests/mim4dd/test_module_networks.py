@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mim4dd.errors import InputError, UnknownNameError
-from mim4dd.evaluate import evaluate, train_on, training_on
+from mim4dd.evaluation import evaluate, train_on, training_on
 from mim4dd.methods import DC, DM, MTT, Method, Mim, RandomReal
 from mim4dd.methods.loop import Distillation, distill
 from mim4dd.networks import NETWORKS, ConvNet, ModuleNetwork, Network, from_module

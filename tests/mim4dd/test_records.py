@@ -161,7 +161,7 @@ def test_a_tampered_file_says_what_must_hold(case: str, tmp_path: Path) -> None:
 
 
 def test_a_set_that_diverged_can_be_read_but_not_trained_on(tmp_path: Path) -> None:
-    from mim4dd.evaluate import train_on
+    from mim4dd.evaluation import train_on
     from mim4dd.networks import ConvNet
     from mim4dd.train import Recipe
 

@@ -12,7 +12,7 @@ import torch
 
 from mim4dd.data import channel_statistics, fit_standard, load
 from mim4dd.errors import DataError, InputError, KnobError
-from mim4dd.evaluate import evaluate, training_on
+from mim4dd.evaluation import evaluate, training_on
 from mim4dd.methods import DM, METHODS, MTT, Mim, RandomReal
 from mim4dd.methods.loop import Distillation, distill
 from mim4dd.methods.task import DistillationTask

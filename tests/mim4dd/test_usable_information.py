@@ -13,7 +13,7 @@ from scipy.special import log_softmax
 
 from mim4dd.data import standardise
 from mim4dd.data.standard import channel_statistics
-from mim4dd.evaluate import class_scores, train_on
+from mim4dd.evaluation import class_scores, train_on
 from mim4dd.information import _second_half, usable_information_nats
 from mim4dd.networks import ConvNet
 from mim4dd.records import Integers, Splits, Synthetic

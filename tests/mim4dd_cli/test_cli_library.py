@@ -167,7 +167,10 @@ BAD = {
         ["evaluate", "{lone}"],
         "{lone} does not say how it was distilled: it lacks dataset, split_seed",
     ),
-    "cut of a finished run": (["evaluate", "{run}", "--split-seed", "1"], "unrecognized arguments: --split-seed 1"),
+    "cut of a finished run": (
+        ["evaluate", "{run}", "--split-seed", "1"],
+        "--split-seed is for a file of other code; {run} says it itself: leave it out",
+    ),
     "other images": (["evaluate", "{run}", "--dataset", "npz:{npz}"], "npz:{npz} must hold the images that {run} was"),
     "~nobody": ([*DISTIL, "--dataset", "npz:~nouser/x.npz"], "{cwd}/~nouser/x.npz cannot be read"),
     "nobody's file": ([*DISTIL, "--perturb", "matrix:file=~nouser/x.csv"], "~nouser/x.csv cannot be read"),

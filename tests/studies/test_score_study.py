@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mim4dd.data import load
-from mim4dd.evaluate import score, train_on
+from mim4dd.evaluation import score, train_on
 from mim4dd.information import train_reference
 from mim4dd.networks import MLP, ConvNet
 from mim4dd.records import Splits

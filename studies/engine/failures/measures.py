@@ -93,7 +93,7 @@ def flipped_agreement(params: Params, network: Network, synthetic: Synthetic, pe
     flipped_agreement: the share to which they give the wrong label; flipped_corrected: the true label. Empty without
     flips.
     """
-    from mim4dd.evaluate import classify
+    from mim4dd.evaluation import classify
 
     rows: Integers = np.flatnonzero(perturbed.flipped)
     if len(rows) == 0:

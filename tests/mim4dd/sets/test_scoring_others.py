@@ -12,6 +12,7 @@ from plain_convnet import PlainConvNet, train_plain
 from torch import Tensor
 
 import mim4dd
+from mim4dd.evaluate import evaluate
 from mim4dd.records import Splits
 from mim4dd.train import Recipe, Streams, fresh_networks
 
@@ -74,7 +75,7 @@ def test_it_scores_as_plain_torch_scores_it(layout: str, distilled: Tensor, digi
         torch.save(images, path)
         torch.save(labels, tmp_path / "labels_best.pt")
     synthetic, _ = mim4dd.read_set(path, data=digits, **given)
-    ours = mim4dd.evaluate(synthetic, held_out, network=NETWORK, recipe=RECIPE).mean
+    ours = evaluate(synthetic, held_out, network=NETWORK, recipe=RECIPE).mean
     theirs = plain_accuracy(images, labels, test, torch.tensor(held_out.labels))
     assert theirs > 0.6
     assert abs(ours - theirs) < 0.006

@@ -197,8 +197,7 @@ def test_a_library_that_a_node_lacks_is_told_before_any_trial(two_nodes: LocalCl
     (folder / "libraries" / "only_here").mkdir(parents=True)
     (folder / "libraries" / "only_here" / "__init__.py").write_text("VALUE = 1\n", encoding="utf-8")
     moments = (folder / "moments.py").read_text(encoding="utf-8").replace('"moments"', '"needing"')
-    (folder / "needing.py").write_text(f"import only_here
-{moments}", encoding="utf-8")
+    (folder / "needing.py").write_text(f"import only_here\n{moments}", encoding="utf-8")
     env = {**two_nodes.env, "PYTHONPATH": str(folder / "libraries")}
     words = ["--address", two_nodes.address, "--import", "needing.py", "--method", "needing", *SMALL]
     ended = study("sensitivity", *words, "--out", "out", cwd=folder, env=env)

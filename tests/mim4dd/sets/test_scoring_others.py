@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mim4dd.evaluate import evaluate
+from mim4dd.evaluation import evaluate
 from plain_convnet import PlainConvNet, train_plain
 from torch import Tensor
 

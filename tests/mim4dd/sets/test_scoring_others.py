@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mim4dd.evaluation import evaluate
 from plain_convnet import PlainConvNet, train_plain
 from torch import Tensor
 
 import mim4dd
+from mim4dd.evaluation import evaluate
 from mim4dd.records import Splits
 from mim4dd.train import Recipe, Streams, fresh_networks
 

@@ -9,8 +9,10 @@ from itertools import product
 from typing import Any
 
 from mim4dd.errors import InputError
+from mim4dd.methods import METHODS
+from mim4dd.origins import plugin_of
 from mim4dd.registry import Flat, Scalar
-from studies.engine.names import PLACEBOS, arm_name
+from studies.engine.names import PLACEBOS, arm_name, label_of
 from studies.engine.reading import checked
 from studies.engine.trial import Trial
 
@@ -31,7 +33,7 @@ class Arm:
     paired with (for a base with the MI term, the base alone), "" for none. role: why the study includes it: `random`
     and `full` (the anchors), `base`, `default`, `variant`, `placebo` (a variant that is a control of the term), `extra`
     (requested with `--method` in addition), `method` (compared), `design` and `search` (settings of knobs), `stopped`
-    (a setting that a scheduler ended early).
+    (ended early by a scheduler). label: the base's name where a plug-in has it: a folder is read without plug-ins.
     """
 
     key: str
@@ -39,6 +41,11 @@ class Arm:
     knobs: Flat = field(default_factory=dict)
     control: str = ""
     role: str = "method"
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.label and self.base in METHODS and plugin_of(METHODS.get(self.base)):
+            object.__setattr__(self, "label", label_of(self.base))
 
     @property
     def base(self) -> str:
@@ -47,7 +54,7 @@ class Arm:
 
     @property
     def has_term(self) -> bool:
-        """Whether the MI term is on; a placebo does not have it."""
+        """Whether the MI term is on, which a placebo does not have."""
         return self.method == TERM and self.knobs.get("method.weight") != 0 and not self.placebo
 
     @property
@@ -62,12 +69,9 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """`DM`, `DC (batch_real=32)`, `DM + MIM4DD (default)`, `DM + MIM4DD (equal strength)`, `... (τ=0.5, λ=8)`.
-
-        A placebo's details are those of the term that it stands beside: `DM, longer step (equal strength)`.
-        """
+        """`DM`, `DC (batch_real=32)`, `DM + MIM4DD (τ=0.5, λ=8)`, of a placebo `DM, longer step (equal strength)`."""
         added = next((PLACEBOS[pair] for pair in placebo_knobs(self.knobs).items()), " + MIM4DD" * self.has_term)
-        return arm_name(self.base, added, self.knobs, term=self.method == TERM)
+        return arm_name(self.label or label_of(self.base), added, self.knobs, term=self.method == TERM)
 
     def json(self) -> dict[str, Any]:
         return asdict(self)

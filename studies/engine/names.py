@@ -11,11 +11,12 @@ from mim4dd.registry import Scalar, knobs
 PLACEBOS: dict[tuple[str, Scalar], str] = {("method.direction", "base"): ", longer step"}
 
 
-def arm_name(base: str, added: str, configured: Mapping[str, Scalar], *, term: bool) -> str:
+def arm_name(label: str, added: str, configured: Mapping[str, Scalar], *, term: bool) -> str:
     """The name of a base with what is added to it, and the knobs that distinguish it.
 
-    added: ` + MIM4DD`, what a placebo has in its place, or "" for the base alone; configured: knobs by their names in a
-    trial's configuration; term: these are the knobs of the MI term on the base, not those of the bare base.
+    label: the base's name in papers; added: ` + MIM4DD`, what a placebo has in its place, or "" for the base alone;
+    configured: knobs by their names in a trial's configuration; term: these are the knobs of the MI term on the base,
+    not those of the bare base.
     """
     of_term = {key: value for key, value in configured.items() if term and not key.startswith("method.base.")}
     of_base = [key for key in configured if key not in of_term and key != "method"]
@@ -30,8 +31,8 @@ def arm_name(base: str, added: str, configured: Mapping[str, Scalar], *, term: b
             details.append(_strength_label(Mim().weight))
         elif not of_term:
             details.append("default")
-    label = label_of(base) + added
-    return f"{label} ({', '.join(details)})" if details else label
+    name = label + added
+    return f"{name} ({', '.join(details)})" if details else name
 
 
 def label_of(method: str) -> str:

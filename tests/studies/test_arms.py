@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from mim4dd.errors import InputError
+from mim4dd.methods import METHODS
+from mim4dd.plugins import load_plugins
 from mim4dd.registry import Flat
 from studies.engine.arms import (
     EQUAL_STRENGTH,
@@ -413,3 +415,23 @@ def refused(read: Any, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         read()
     assert "\n" not in str(caught.value)
+
+
+def test_an_arm_of_a_plugin_keeps_its_label_where_the_plugin_is_not(tmp_path: Path) -> None:
+    """A folder is answered again without the plug-ins of its study."""
+    plugin = tmp_path / "plug_labelled.py"
+    plugin.write_text(
+        "from dataclasses import dataclass\nfrom typing import ClassVar\nfrom mim4dd.methods import DM, METHODS\n\n"
+        "@METHODS.add('labelled')\n@dataclass(frozen=True, kw_only=True)\nclass Mine(DM):\n"
+        "    label: ClassVar[str] = 'My method'\n"
+    )
+    load_plugins([str(plugin)])
+    try:
+        term = {"method.base": "labelled"}
+        arms = [Arm("labelled", "labelled"), Arm("mim:base=labelled", "mim", term, "labelled")]
+        settings = [Setting(k, arm) for k, arm in enumerate(arms)]
+        records = [json.loads(json.dumps(setting.json())) for setting in settings]
+    finally:
+        del METHODS._classes["labelled"]
+    assert [Setting.read(record).arm.name for record in records] == ["My method", "My method + MIM4DD (default)"]
+    assert Arm("dm", "dm").label == ""

@@ -148,6 +148,7 @@ def assert_no_growth(address: str, env: dict[str, str], folder: Path) -> None:
     assert int(ended.stdout.splitlines()[-1]) < 20
 
 
+@pytest.mark.slow
 def test_a_worker_does_not_grow_from_trial_to_trial(tmp_path: Path) -> None:
     assert_no_growth("local", {}, tmp_path)
 

@@ -63,7 +63,7 @@ def test_a_node_has_as_long_as_is_given_and_here_longer_than_elsewhere(
     node = {"NodeID": "n", "Alive": True, "NodeManagerHostname": "h", "NodeManagerAddress": "a", "Resources": {}}
     monkeypatch.setattr(ray, "nodes", lambda: [node])
 
-    def probed(alive: Any, token: Any, data: Any, seconds: float) -> Any:
+    def probed(alive: Any, token: Any, data: Any, plugins: Any, seconds: float) -> Any:
         return (preflight._completed(node, None, seconds),)
 
     monkeypatch.setattr(preflight, "_probed", probed)
@@ -116,6 +116,7 @@ def test_a_head_that_is_gone_is_told_after_its_time() -> None:
     assert seconds > 2
 
 
+@pytest.mark.slow
 def test_of_a_ray_that_lives_nothing_is_told() -> None:
     with create_server(("127.0.0.1", 0)) as head:
         assert told(psutil.Process(), f"127.0.0.1:{head.getsockname()[1]}", 0.0)[0] == ""

@@ -94,7 +94,7 @@ ALIKE = ("dsa", "herding", "k_center", "k_medoids")
 
 def is_slow(method: str, network: str) -> bool:
     """Whether a contract waits for the slow tests."""
-    if method == "mtt" and network in DEEP:
+    if method in ("dc", "mtt", "mim") and network in DEEP:
         return True
     return (network in HEAVY and method not in ("dm", "random")) or (network not in LIGHT and method in ALIKE)
 
@@ -136,6 +136,7 @@ def test_contract_of_every_method_with_every_network(method: str, network: str, 
         assert torch.equal(pixels(run), pixels(other)) == (method == "full")
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bits(start: Start) -> None:
     code = """
 import hashlib, torch

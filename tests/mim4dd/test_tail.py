@@ -66,7 +66,11 @@ def test_error_refuses_first_images_and_real_batches_that_are_too_few(digits: Sp
         task(few(digits), "cut")
 
 
-@pytest.mark.parametrize("method", METHODS.names())
+# Those whose updates take seconds, and share their draws with methods that are met by the fast tests.
+LONG = [pytest.param(name, marks=pytest.mark.slow if name in ("dc", "dsa") else ()) for name in METHODS.names()]
+
+
+@pytest.mark.parametrize("method", LONG)
 @pytest.mark.parametrize("tail", ["repeat", "cap"])
 def test_every_method_survives_a_long_tail_and_a_class_that_has_lost_all_its_images(
     method: str, tail: str, digits: Splits

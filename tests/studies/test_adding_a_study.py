@@ -50,6 +50,7 @@ def study(script: Path) -> Study:
     return found
 
 
+@pytest.mark.slow
 def test_two_factors_are_crossed_run_and_answered(study: Study, tmp_path: Path) -> None:
     options = parse_options("", study.script, study.flags, [*SMALL, "--seeds", "0-4"])
     configuration = configuration_of(study, options)

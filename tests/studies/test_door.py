@@ -10,6 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cluster.packages import PACKAGES, REQUIRED
@@ -79,8 +80,10 @@ def test_so_are_the_other_commands(words: list[str]) -> None:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_our_packages_come_before_others_on_the_path(name: str, stranger: Path) -> None:
-    dataset = ["--dataset", "mnist"] if name == "fidelity" else []
-    ended = python(str(HOUSE / "studies" / f"{name}.py"), *dataset, "--dry-run", cwd=stranger, path=stranger)
+    words = {"fidelity": ["--dataset", "mnist"], "score": [str(stranger / "set.npz")]}.get(name, [])
+    if name == "score":
+        np.savez(stranger / "set.npz", images=np.zeros((10, 8, 8), np.float32), labels=np.arange(10))
+    ended = python(str(HOUSE / "studies" / f"{name}.py"), *words, "--dry-run", cwd=stranger, path=stranger)
     assert ended.returncode == 0, ended.stderr
     assert "trials of" in ended.stdout
 

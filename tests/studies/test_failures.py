@@ -120,6 +120,7 @@ def test_noise_does_not_hide_a_tail() -> None:
     assert result["wrong_labels"] == pytest.approx(0.6, abs=0.01)
 
 
+@pytest.mark.slow
 def test_random_images_are_unstable_under_heavy_noise_and_not_on_clean_data() -> None:
     def unstable(ratio: float, **words: object) -> Finding:
         runs = [ran(**one).result["validation_accuracy"] for one in over_seeds(8, **words)]  # type: ignore[arg-type]
@@ -247,6 +248,7 @@ def test_a_mode_that_cannot_occur_is_not_looked_for() -> None:
         assert FAILURES.build(mode)(Group(SCORE)) is None
 
 
+@pytest.mark.slow
 def test_below_random_is_found_for_a_learning_rate_too_large_and_not_for_a_healthy_one() -> None:
     random = accuracies(*over_seeds(method="random")).mean(1)
     ruined = accuracies(*over_seeds(method="dm", assigned="method.lr=1e5"))
@@ -259,6 +261,7 @@ def test_below_random_is_found_for_a_learning_rate_too_large_and_not_for_a_healt
     )
 
 
+@pytest.mark.slow
 def test_no_gain_is_found_for_an_idle_term_and_undecided_with_few_pairs() -> None:
     base = accuracies(*over_seeds(method="dm"))
     idle = accuracies(*over_seeds(assigned="method.weight=1e-6"))

@@ -6,14 +6,14 @@ from mim4dd.configuration import Configuration
 from mim4dd.errors import InputError
 from mim4dd.networks import NETWORKS
 from mim4dd.records import Splits, Synthetic
-from mim4dd.registry import Flat, component_fields, unflatten
+from mim4dd.registry import Flat, component_fields, name_of, unflatten
 from mim4dd.train import RECIPES, Recipe
 from perturbations import PERTURBATIONS, parse_chain
 from studies.answers.comparing.plan import CAPPED, arm_of
 from studies.answers.score.flags import EVERY, NONE, ScoreFlags
 from studies.engine.arms import CEILING, FLOOR, Arm, Factor, Level, Planned, cross
 from studies.engine.configuring import shared_entries
-from studies.engine.judging import CORRUPTIONS, JUDGES, SEPARATOR, Judge, component_of, judge_of, spec_of
+from studies.engine.judging import BY, CORRUPTIONS, JUDGES, SEPARATOR, Judge, component_of, judge_of, spec_of
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.scoring import SET
@@ -108,8 +108,13 @@ def _enlarging(text: str, shape: tuple[int, int, int]) -> str:
     try:
         component.block_shapes(shape)
     except InputError:
-        return f"{text}{',' if ':' in text else ':'}upsample=true"
+        return _with(text, "upsample=true")
     return text
+
+
+def _with(text: str, pair: str) -> str:
+    """A component's text with one knob more."""
+    return f"{text}{',' if ':' in text else ':'}{pair}"
 
 
 def _recipes(flags: ScoreFlags, own: Judge) -> list[Judge]:
@@ -121,8 +126,10 @@ def _recipes(flags: ScoreFlags, own: Judge) -> list[Judge]:
     if named is None and flags.quick:
         texts = []
     usual: Recipe = own.recipe
-    texts = [text for text in texts if text != usual.name]  # type: ignore[attr-defined]
-    return [judge_of(f"{spec_of(own.network)} by {text}", usual) for text in texts]
+    texts = [text for text in texts if text != name_of(usual)]
+    if usual.epochs != type(usual)().epochs:  # a protocol's, or set by hand: the others train as long
+        texts = [text if "epochs=" in text else _with(text, f"epochs={usual.epochs}") for text in texts]
+    return [judge_of(f"{spec_of(own.network)}{BY}{text}", usual) for text in texts]
 
 
 def _corruptions(flags: ScoreFlags) -> list[str]:

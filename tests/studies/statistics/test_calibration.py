@@ -54,6 +54,7 @@ def test_t_intervals_of_pairs_hold_under_network_noise() -> None:
     assert measured == pytest.approx([0.95, 0.95], abs=0.025)
 
 
+@pytest.mark.slow
 def test_a_family_errs_in_five_percent_of_studies() -> None:
     one = pairs_calibrated.families(generator(), 300, (NORMAL,), ((5, 1),))
     assert [each.measured for each in one] == pytest.approx([0.05, 0.05], abs=0.035)

@@ -38,6 +38,7 @@ def test_a_known_function_ranks_right_and_its_strong_knob_is_decided() -> None:
     json.dumps(dataclasses.asdict(found), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_pure_noise_is_never_decided() -> None:
     for seed in range(2):
         y = np.random.default_rng(seed).normal(size=(16, 3, 2))

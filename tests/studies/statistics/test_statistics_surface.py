@@ -96,6 +96,7 @@ def test_seed_effects_shared_by_all_settings_are_no_noise() -> None:
     assert surface.fit.level_error == pytest.approx(3 * 0.5, rel=0.9)
 
 
+@pytest.mark.slow
 def test_a_product_interacts_and_a_sum_does_not() -> None:
     x = even_points(64, 3, "pairs")
     product = fit_surface(x, scores(x, x[:, 0] * x[:, 1], noise=0.01), NAMES)

@@ -111,6 +111,7 @@ def test_databases_that_cannot_be_used(tmp_path: Path) -> None:
     assert "nosuch" in refused("nosuch://host/name")
 
 
+@pytest.mark.slow
 def test_a_real_server(study, migrated: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     from mlflow import MlflowClient
     from small_study import row

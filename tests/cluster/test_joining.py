@@ -92,6 +92,7 @@ def test_a_trial_that_fits_no_node_and_too_few_nodes_are_problems(two_nodes: Loc
     assert "problem: the cluster has 2 nodes, fewer than --nodes 3" in ended.stdout
 
 
+@pytest.mark.slow
 def test_a_local_cluster_listens_on_the_loopback_alone_and_needs_no_home(tmp_path: Path) -> None:
     code = (
         "import os, psutil\n"

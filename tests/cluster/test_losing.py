@@ -108,6 +108,7 @@ def test_a_raylet_that_ends_is_told() -> None:
     assert reason == f"Ray was lost: its raylet on this machine (process {child.pid}) has ended"
 
 
+@pytest.mark.slow
 def test_a_head_that_is_gone_is_told_after_its_time() -> None:
     with create_server(("127.0.0.1", 0)) as head:
         address = f"127.0.0.1:{head.getsockname()[1]}"

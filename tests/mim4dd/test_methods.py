@@ -193,7 +193,10 @@ def test_sgd_and_adam_move_pixels_by_their_written_rules_and_cosine_ends_near_re
     assert sizes[-1] < 0.1 * plain[-1]
 
 
-@pytest.mark.parametrize("given", LEARNED.values(), ids=LEARNED)
+@pytest.mark.parametrize(
+    "given",
+    [pytest.param(v, id=k, marks=() if k in ("heads", "gradnorm") else pytest.mark.slow) for k, v in LEARNED.items()],
+)
 def test_mim_resumes_to_the_same_bits_off_the_report_grid(given: dict[str, str], start: Start) -> None:
     method = mim(**given, **{"base.iterations": 50})
     whole, half, rest = (start(method) for _ in range(3))

@@ -185,7 +185,7 @@ def test_classic_networks_equal_torchs_layers(name: str, shape: tuple[int, int, 
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])
-@pytest.mark.parametrize("shape", [(1, 32, 32), (3, 64, 64)])
+@pytest.mark.parametrize("shape", [(1, 32, 32), pytest.param((3, 64, 64), marks=pytest.mark.slow)])
 def test_resnet_equals_torchvisions(norm: str, shape: tuple[int, int, int]) -> None:
     from torchvision.models import resnet18
 

@@ -83,6 +83,7 @@ COMMANDS = {
     "studies.engine.tracking": ["--help"],
     "cluster.preflight": ["--help"],
 }
+QUICK = ("mim4dd_cli", "studies.engine.status")
 
 
 def piped(command: list[str]) -> tuple[int, bytes]:
@@ -96,7 +97,10 @@ def piped(command: list[str]) -> tuple[int, bytes]:
     return ran.returncode, ran.stderr
 
 
-@pytest.mark.parametrize("module", COMMANDS)
+@pytest.mark.parametrize(
+    "module",
+    [pytest.param(module, marks=() if module in QUICK else pytest.mark.slow) for module in COMMANDS],
+)
 def test_commands_survive_ascii_closed_pipes_and_wrong_words(module: str) -> None:
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", module]

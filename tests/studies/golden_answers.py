@@ -19,9 +19,8 @@ FOLDERS = sorted(path.parent.name for path in RESULTS.glob("*/rows.jsonl"))
 HELD = sorted(path.stem for path in GOLDEN.glob("*.json"))
 # A folder of each kind of study and of each form of answer stays among the fast tests; all are met by the slow ones.
 QUICK = {
-    *("noise-fashion", "noise-digits", "imbalance-fashion", "imbalance-digits-bases", "sensitivity-digits"),
-    *("baselines-digits", "lambda-digits", "mtt-rate-mnist"),
-    *("fidelity-mnist-short", "fidelity-mnist-random", "fidelity-fashion-mim", "fidelity-mnist-random-augmented"),
+    *("noise-fashion", "imbalance-fashion", "sensitivity-digits", "lambda-digits", "mtt-rate-mnist"),
+    *("fidelity-mnist-short", "fidelity-fashion-mim"),
 }
 LONG = set(FOLDERS) - QUICK
 

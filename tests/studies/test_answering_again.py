@@ -53,6 +53,7 @@ def vectors(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (out / "figures").glob("*.svg")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names", [("noise-fashion",), pytest.param(("baselines-digits", "baselines-mnist"), marks=pytest.mark.slow)]
 )

@@ -62,6 +62,7 @@ def test_the_answer_is_written_without_ray_and_says_what_is_missing(out: Path, t
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.slow
 def test_the_messages_of_ray_are_named(out: Path, tmp_path: Path) -> None:
     (out / "ray.log").write_text("it said so\n")
     assert f"(its messages: {out / 'ray.log'}); 3 planned trials left" in driven(out, tmp_path).stdout

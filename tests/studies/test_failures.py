@@ -146,6 +146,7 @@ def test_networks_say_what_they_make_of_flipped_images() -> None:
     assert "flipped_agreement" not in ran(assigned=BALANCED, ipc=10).result["measures"]
 
 
+@pytest.mark.slow
 def test_a_placebo_has_the_terms_measures_and_none_of_its_failure_modes() -> None:
     term, twin, alone = (ran(assigned=more).result for more in (BALANCED, f"{BALANCED} direction=base", "weight=0"))
     for result in (term, twin):
@@ -272,6 +273,7 @@ def test_no_gain_is_found_for_an_idle_term_and_undecided_with_few_pairs() -> Non
     assert found_by("no_gain", Group(idle[:4], gain=ruled(gain[:4]))).state == UNDECIDED
 
 
+@pytest.mark.slow
 def test_a_lost_label_is_found_under_heavy_noise_and_not_under_none() -> None:
     def rejected(**words: object) -> np.ndarray:
         shares = [ran(**one).result["measures"]["rejected_share"] for one in over_seeds(**words)]  # type: ignore[arg-type]

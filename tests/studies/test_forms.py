@@ -291,7 +291,11 @@ def too_wide(page: str, width: int, folder: Path) -> str:
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
-@pytest.mark.parametrize("name", ["noise-digits", "noise-digits-bases", "baselines-digits", "fidelity-mnist-short"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) for name in ("noise-digits", "noise-digits-bases", "baselines-digits")]
+    + ["fidelity-mnist-short"],
+)
 def test_no_table_is_cut_in_a_window_or_on_paper(name: str, tmp_path: Path) -> None:
     for part in ("figures", "tables"):
         (tmp_path / part).mkdir()

@@ -138,7 +138,7 @@ def test_notes_on_the_data_are_printed_before_ray_starts(
     ("words", "message"),
     [
         (["--address", "127.0.0.1:1"], "no Ray cluster answers"),
-        (["--tracking-uri", "http://127.0.0.1:1"], "127.0.0.1:1"),
+        pytest.param(["--tracking-uri", "http://127.0.0.1:1"], "127.0.0.1:1", marks=pytest.mark.slow),
     ],
 )
 def test_no_cluster_or_tracking_server_at_the_address(words: list[str], message: str, tmp_path: Path) -> None:

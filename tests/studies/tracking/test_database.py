@@ -42,7 +42,9 @@ def test_other_stores_have_no_file(uri: str) -> None:
     assert database(uri) is None
 
 
-@pytest.mark.parametrize("name", ["feature%2Fx", "what?now", "a#b c"])
+@pytest.mark.parametrize(
+    "name", ["feature%2Fx", *(pytest.param(n, marks=pytest.mark.slow) for n in ("what?now", "a#b c"))]
+)
 def test_mlflow_stores_in_a_folder_of_any_name(
     name: str, study: Study, migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

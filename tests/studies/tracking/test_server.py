@@ -93,6 +93,7 @@ def test_the_command_in_records_has_no_secrets() -> None:
         assert "host:5000" in command
 
 
+@pytest.mark.slow
 def test_a_host_that_hangs() -> None:
     with listening(answers=False) as uri:
         assert "no MLflow tracking server answers" in refused(uri)

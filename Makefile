@@ -16,8 +16,8 @@ export OMP_WAIT_POLICY ?= passive
 study: .venv/installed ## the main job: how sensitive is MIM4DD, on digits
 	$(BIN)/python studies/sensitivity.py $(ARGS)
 
-test: .venv/installed ## the tests, without the slow ones
-	$(BIN)/python -m pytest $(ARGS)
+test: .venv/installed ## the tests, without the slow ones, in two processes of one thread, a file in one of them
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: .venv/installed ## the slow tests too
 	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)

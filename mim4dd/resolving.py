@@ -1,11 +1,14 @@
-"""Dotted names and their abbreviations: `temperature` for `method.temperature`."""
+"""Names on a command line: `temperature` for `method.temperature`, `symmetric:rate=0.4` for a component."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
-from mim4dd.errors import UnknownNameError
-from mim4dd.registry import unknown
+from mim4dd.errors import InputError, UnknownNameError
+from mim4dd.registry import Flat, Registry, unknown
+
+C = TypeVar("C")
 
 
 def matching(key: str, known: Iterable[str]) -> list[str]:
@@ -29,3 +32,20 @@ def resolve(key: str, known: Iterable[str]) -> str:
     if len(matches) > 1 and matches[0].count(".") == matches[1].count("."):
         raise UnknownNameError(f"knob '{key}' could mean {' or '.join(matches)}; give the whole name")
     return matches[0]
+
+
+def component_of(registry: Registry[C], text: str, flag: str) -> C:
+    """The component of `NAME:knob=value,knob=value`. flag: where the text was given.
+
+    Raises: InputError, UnknownNameError or KnobError.
+    """
+    name, _, rest = text.partition(":")
+    flat: Flat = {}
+    for pair in rest.split(",") if rest else ():
+        knob, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"{flag} must be NAME:knob=value,knob=value, got '{text}'")
+        if knob.strip() in flat:
+            raise InputError(f"{flag} must give a knob once, got {knob.strip()} twice in '{text}'")
+        flat[knob.strip()] = value.strip()
+    return registry.build(name.strip(), flat)

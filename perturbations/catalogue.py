@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from mim4dd.errors import InputError
 from mim4dd.records import ImageData, Integers
-from mim4dd.registry import PLUGIN, Flat, Registry, component_fields, name_of, origin_of
+from mim4dd.registry import PLUGIN, Registry, component_fields, name_of, origin_of
+from mim4dd.resolving import component_of
 
 # Class counts are fixed before labels are flipped, so that a tail's noise is the noise of its few images.
 ORDER = ("imbalance", "label noise", "pixel corruption")
@@ -88,20 +89,9 @@ def parse_chain(texts: Sequence[str]) -> tuple[Perturbation, ...]:
     One empty text is the empty chain, so that `parse_chain(text_of(x).split(" + "))` gives `x` again.
     Raises: InputError, UnknownNameError or KnobError.
     """
-    return () if list(texts) == [""] else tuple(_parsed(text) for text in texts)
-
-
-def _parsed(text: str) -> Perturbation:
-    name, _, rest = text.partition(":")
-    flat: Flat = {}
-    for pair in rest.split(",") if rest else ():
-        knob, equals, value = pair.partition("=")
-        if not equals:
-            raise InputError(f"--perturb must be NAME:knob=value,knob=value, got '{text}'")
-        if knob.strip() in flat:
-            raise InputError(f"--perturb must give a knob once, got {knob.strip()} twice in '{text}'")
-        flat[knob.strip()] = value.strip()
-    return PERTURBATIONS.build(name.strip(), flat)
+    if list(texts) == [""]:
+        return ()
+    return tuple(component_of(PERTURBATIONS, text, "--perturb") for text in texts)
 
 
 def text_of(perturbations: Sequence[Perturbation]) -> str:

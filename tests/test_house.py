@@ -80,7 +80,7 @@ MAY_IMPORT = {
     "mim4dd/configuration.py": ["mim4dd"],
     "mim4dd/__init__.py": ["mim4dd"],
     "mim4dd_cli": ["mim4dd", "mim4dd_cli", "perturbations"],
-    "perturbations": [*BASICS, "perturbations"],
+    "perturbations": [*BASICS, "mim4dd.resolving", "perturbations"],
     "cluster": [*BASICS, *COMMANDS, "mim4dd.data", "mim4dd.memory", "mim4dd.plugins", "cluster"],
     "studies": [
         *("studies.answers", "studies.engine.command", "studies.engine.configuring", "studies.engine.study"),

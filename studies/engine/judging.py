@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mim4dd.errors import InputError
 from mim4dd.networks import NETWORKS, Network
-from mim4dd.registry import PLUGIN, Flat, Registry, component_fields, default_of, name_of, origin_of, unflatten
+from mim4dd.registry import PLUGIN, component_fields, default_of, name_of, origin_of, unflatten
+from mim4dd.resolving import component_of
 from mim4dd.train import RECIPES, Recipe
 from studies.engine.measuring import scored
 
@@ -60,29 +60,14 @@ def _written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def component_of(registry: Registry[Any], spec: str) -> Any:
-    """The component of `name:knob=value,...`.
-
-    Raises: InputError, UnknownNameError or KnobError.
-    """
-    name, _, rest = spec.partition(":")
-    flat: Flat = {}
-    for pair in rest.split(",") if rest else ():
-        knob, equals, value = pair.partition("=")
-        if not equals:
-            raise InputError(f"a {registry.kind} must be NAME or NAME:KNOB=VALUE,KNOB=VALUE, got '{spec}'")
-        flat[knob.strip()] = value.strip()
-    return registry.build(name.strip(), flat)
-
-
 def judge_of(text: str, usual: Recipe) -> Judge:
     """The judge of a text; its recipe, where it names none, is the usual one.
 
     Raises: InputError, UnknownNameError or KnobError.
     """
     network, _, recipe = text.partition(BY)
-    by = as_many(component_of(RECIPES, recipe), usual) if recipe else usual
-    return Judge(component_of(NETWORKS, network), by)
+    by = as_many(component_of(RECIPES, recipe, "--recipe"), usual) if recipe else usual
+    return Judge(component_of(NETWORKS, network, "--network"), by)
 
 
 def judges_of(config: Mapping[str, Any]) -> dict[str, Judge]:

@@ -61,13 +61,9 @@ class TrialRun:
 
     def _prepare(self, preparation: Preparation, task: DistillationTask) -> Prepared:
         """Get what a method needs before its first iteration: shared between trials, or made in this process."""
-        from mim4dd.methods.task import prepare_here
-
         began = time.perf_counter()
         try:
-            if self.inputs.provide is None:
-                return prepare_here(preparation, task)
-            return self.inputs.provide(preparation, task, str(self.trial.config.get("perturb", "")))
+            return self.inputs.prepared(preparation, task, str(self.trial.config.get("perturb", "")))
         finally:
             self.waited_seconds += time.perf_counter() - began
 

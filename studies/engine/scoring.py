@@ -58,13 +58,9 @@ class ScoringRun:
         return run.synthetic()
 
     def _prepare(self, preparation: Preparation, task: DistillationTask) -> Prepared:
-        from mim4dd.methods.task import prepare_here
-
         began = time.perf_counter()
         try:
-            if self.inputs.provide is None:
-                return prepare_here(preparation, task)
-            return self.inputs.provide(preparation, task, "")
+            return self.inputs.prepared(preparation, task, "")
         finally:
             self.waited_seconds += time.perf_counter() - began
 

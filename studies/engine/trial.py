@@ -91,6 +91,12 @@ class Inputs:
             return self.variant(text, seed)
         return chain(self.chain(text), self.splits.train, seed=seed)
 
+    def prepared(self, preparation: Preparation, task: DistillationTask, text: str) -> Prepared:
+        """What a method needs before its first iteration, under a chain: the study's, or made in this process."""
+        from mim4dd.methods.task import prepare_here
+
+        return prepare_here(preparation, task) if self.provide is None else self.provide(preparation, task, text)
+
     @cached_property
     def interim_rows(self) -> Integers:
         """The validation rows on which interim accuracies are measured: all, or a fixed sample of 1,000."""

@@ -7,13 +7,14 @@ from mim4dd.errors import InputError
 from mim4dd.networks import NETWORKS
 from mim4dd.records import Splits, Synthetic
 from mim4dd.registry import Flat, component_fields, name_of, unflatten
+from mim4dd.resolving import component_of
 from mim4dd.train import RECIPES, Recipe
 from perturbations import PERTURBATIONS, parse_chain
 from studies.answers.comparing.plan import CAPPED, arm_of
 from studies.answers.score.flags import EVERY, NONE, ScoreFlags
 from studies.engine.arms import CEILING, FLOOR, Arm, Factor, Level, Planned, cross
 from studies.engine.configuring import shared_entries
-from studies.engine.judging import BY, CORRUPTIONS, JUDGES, SEPARATOR, Judge, component_of, judge_of, spec_of
+from studies.engine.judging import BY, CORRUPTIONS, JUDGES, SEPARATOR, Judge, judge_of, spec_of
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.scoring import SET
@@ -102,7 +103,7 @@ def _networks(flags: ScoreFlags, protocol: str, own: Judge, notes: list[str]) ->
 
 def _enlarging(text: str, shape: tuple[int, int, int]) -> str:
     """A network with `upsample=true` where it cannot take the images without it."""
-    component = component_of(NETWORKS, text)
+    component = component_of(NETWORKS, text, "--network")
     if not any(item.name == "upsample" for item in component_fields(component)) or "upsample" in text:
         return text
     try:

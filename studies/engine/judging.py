@@ -35,11 +35,15 @@ class Judge:
     network: Network
     recipe: Recipe
 
-    def text(self, usual: Recipe) -> str:
-        """`mlp`, or `mlp by dc` where the recipe is not the usual one: parsed by `judge_of`."""
-        return spec_of(self.network) + (
-            "" if self.recipe == usual else f"{BY}{spec_of(as_many(self.recipe, Recipe()))}"
-        )
+    def text(self, usual: Recipe, *, identity: bool = True) -> str:
+        """`mlp`, or `mlp by dc` where the recipe is not the usual one: parsed by `judge_of`.
+
+        identity: name the plug-ins too, as a trial does and a label does not.
+        """
+        network = spec_of(self.network, identity=identity)
+        if self.recipe == usual:
+            return network
+        return f"{network}{BY}{spec_of(as_many(self.recipe, Recipe()), identity=identity)}"
 
 
 def as_many(recipe: Recipe, as_: Recipe) -> Recipe:
@@ -47,12 +51,12 @@ def as_many(recipe: Recipe, as_: Recipe) -> Recipe:
     return replace(recipe, networks=as_.networks, max_steps=as_.max_steps)
 
 
-def spec_of(component: Any) -> str:
-    """A component as `name:knob=value,...`, with the knobs that are not at their defaults, and its plug-in."""
+def spec_of(component: Any, *, identity: bool = True) -> str:
+    """A component as `name:knob=value,...`: the knobs that are not at their defaults; identity: its plug-in too."""
     pairs = [(item.name, getattr(component, item.name)) for item in component_fields(component)]
     defaults = {item.name: default_of(item) for item in component_fields(component)}
     texts = [f"{name}={_written(value)}" for name, value in pairs if value != defaults[name]]
-    texts += [f"{PLUGIN}={origin}" for origin in [origin_of(component)] if origin]
+    texts += [f"{PLUGIN}={origin}" for origin in [origin_of(component)] if origin and identity]
     return f"{name_of(component)}:{','.join(texts)}" if texts else name_of(component)
 
 

@@ -41,8 +41,8 @@ def plan_score(options: Options[ScoreFlags], configuration: Configuration) -> Pl
     notes: list[str] = []
     judges = [*_networks(flags, options.protocol, own, notes), *_recipes(flags, own)]
     corruptions = _corruptions(flags)
-    views = list(dict.fromkeys(judge.text(usual) for judge in judges if judge != own))
-    levels = [Level(spec_of(own.network)), *(Level(view, view=view) for view in views)]
+    views = {judge.text(usual): judge.text(usual, identity=False) for judge in judges if judge != own}
+    levels = [Level(own.text(usual, identity=False)), *(Level(label, view=view) for view, label in views.items())]
     levels += [Level(text.replace(":severity=", " "), view=text) for text in corruptions]
     judged: Flat = {JUDGES: SEPARATOR.join(views), CORRUPTIONS: SEPARATOR.join(corruptions)}
     shared = {key: value for key, value in {**shared_entries(options), **flat}.items() if not _of_method(key)}

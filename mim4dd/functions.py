@@ -26,7 +26,7 @@ class Functions(Collection[str]):
 
         def register(function: F) -> F:
             if name in self:
-                raise ValueError(f"{self.kind} '{name}' is registered twice")
+                raise ValueError(f"{self.kind} '{name}' is registered already; choose another name")
             self._added[name] = function
             REGISTERED.append(Registered(self.kind, name, function.__module__))
             return function

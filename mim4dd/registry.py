@@ -100,7 +100,7 @@ class Registry(Generic[C]):
 
         def register(cls: type[C]) -> type[C]:
             if name in self._classes:
-                raise ValueError(f"{self.kind} '{name}' is registered twice")
+                raise ValueError(f"{self.kind} '{name}' is registered already; choose another name")
             require_component(f"{self.kind} '{name}'", cls, self.interface)
             # A component's own check comes after ours, so that it gets values of the declared types.
             hook = "__post_init__" if hasattr(cls, "__post_init__") else "__init__"

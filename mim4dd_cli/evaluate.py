@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mim4dd.errors import DataError, InputError
+from mim4dd.errors import DataError, InputError, UnknownNameError
 from mim4dd.protocol import PROTOCOLS
-from mim4dd.registry import Flat, Registry, unflatten
+from mim4dd.registry import PLUGIN, Flat, Registry, unflatten
 from mim4dd.tensors import require_entries
 from mim4dd_cli.device import allocating, checked_device
 from mim4dd_cli.output import require_writable, storing
@@ -124,15 +124,21 @@ def _configured(arguments: argparse.Namespace) -> tuple[Flat, Flat]:
 
 def _told(name: str, trained: str, result: Score, nats: npt.NDArray[np.float64], split: ImageData) -> list[str]:
     """The score in lines. name: of the split; trained: which networks were, and for how long."""
-    spread = result.accuracy.std(ddof=1) if len(result.accuracy) > 1 else math.nan
+    networks = len(result.accuracy)
+    spread = f"standard deviation over {networks} networks {result.accuracy.std(ddof=1):.1%}" if networks > 1 else ""
     share = nats.mean() / math.log(np.count_nonzero(split.counts))
     recalls = zip(split.classes, result.recall.mean(0), strict=True)
     return [
-        f"{name} accuracy {result.mean:.1%}, standard deviation over {len(result.accuracy)} networks {spread:.1%} "
-        f"({trained}, one synthetic set)",
+        f"{name} accuracy {result.mean:.1%}, {spread or 'one network'} ({trained}, one synthetic set)",
         f"usable information {nats.mean():.3f} nats, {share:.1%} of H(Y)",
         *(f"  {label:<12} recall {recall:.1%}" for label, recall in recalls),
     ]
+
+
+def plugins_of(config: dict[str, Any]) -> str:
+    """The plug-ins of a set's configuration, in words; "" for none."""
+    named = {str(value) for key, value in config.items() if key.rpartition(".")[2] == PLUGIN}
+    return f"the plug-in {', '.join(sorted(named))}" if named else ""
 
 
 def _network_and_recipe(arguments: argparse.Namespace, synthetic: Synthetic) -> Flat:
@@ -149,6 +155,12 @@ def _network_and_recipe(arguments: argparse.Namespace, synthetic: Synthetic) -> 
     try:
         require_entries(config, {**NEEDED, **{key: kind for key, kind in OPTIONAL.items() if key in config}})
         flat = complete({key: value for key, value in config.items() if key.partition(".")[0] in parts}, parts)
+    except UnknownNameError as error:
+        if not (named := plugins_of(config)):
+            raise InputError(f"{arguments.run_folder} does not say how it was distilled: {error}") from error
+        raise InputError(
+            f"{arguments.run_folder} was distilled with {named}, to be given by --import: {error}"
+        ) from error
     except InputError as error:
         raise InputError(f"{arguments.run_folder} does not say how it was distilled: {error}") from error
     if arguments.network:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mim4dd.errors import KnobError
+from mim4dd.errors import InputError, KnobError
 from mim4dd.functions import Functions
 from mim4dd.methods.catalogue import METHODS, Learnable, Method, Term, UpdateStep
 from mim4dd.registry import knob, name_of, part
@@ -135,6 +135,12 @@ class Mim:
         from mim4dd.methods.heads import embed
 
         real, synthetic = update.real_features, update.synthetic_features
+        blocks = len(task.network.block_shapes(task.train.shape))
+        if not len(real) == len(synthetic) == blocks:
+            raise InputError(
+                f"{name_of(self.base)} gives the MI term no features: asked with features=True, its update_steps must "
+                f"yield the outputs of all {blocks} blocks for both sides, got {len(real)} and {len(synthetic)}"
+            )
         weights = layer_weights(len(real), self.layer_decay)
         return [
             (weights[block], embed(synthetic[block], heads[block]), embed(real[block].detach(), heads[block]))

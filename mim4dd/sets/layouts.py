@@ -115,7 +115,7 @@ def with_files_beside(path: Path, parts: Parts, labels: Path | None) -> Parts:
     """
     file = labels or (beside(path, LABELS) if parts.labels is None else None)
     if file is None and parts.labels is None:
-        raise InputError(f"{path.name} holds images alone, and no labels file stands beside it; say which with labels")
+        raise InputError(f"{path.name} holds images alone, and no labels file stands beside it; name it with --labels")
     if file is not None:
         parts = replace(parts, labels=_lone(file, LABELS), notes=(*parts.notes, f"labels: {file.name}"))
     rate = beside(path, RATES) if parts.rate is None else None

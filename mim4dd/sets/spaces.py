@@ -77,7 +77,7 @@ def found_space(file: str, images: Floats, levels: bool, published: bool) -> tup
         return "pixels", "the file's name is that of MTT's images after the inverse of its whitening"
     if low >= 0 and high <= 1:
         return "pixels", f"numbers from {low:.3g} to {high:.3g}"
-    otherwise = "if its maker used other numbers or whitened (MTT with ZCA: zca-pixels), say so with standard"
+    otherwise = "if its maker used other numbers or whitened (MTT with ZCA: zca-pixels), say so with --standard"
     if published:
         return (
             "published",

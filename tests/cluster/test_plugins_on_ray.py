@@ -169,7 +169,7 @@ def test_everything_of_a_stranger_runs_on_nodes_that_have_none_of_it(two_nodes: 
     [
         ("def f(:\n", "plug-in wrong.py, line 1: invalid syntax"),
         ("import no_such_library\n", "No module named 'no_such_library'"),
-        (EXTRAS.replace('"merge"', '"symmetric"'), "perturbation 'symmetric' is registered twice"),
+        (EXTRAS.replace('"merge"', '"symmetric"'), "perturbation 'symmetric' is registered already"),
     ],
 )
 def test_a_wrong_one_ends_the_command_before_ray_starts(plugin: str, told: str, folder: Path) -> None:

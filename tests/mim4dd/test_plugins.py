@@ -147,7 +147,7 @@ WRONG = {
     "def f():\n    raise ValueError('two\\nlines')\n\nf()\n": "line 2: ValueError: two lines",
     "raise SystemExit\n": "ends the program when it is imported",
     "x = 1\n": "registers nothing",
-    METHOD.replace("NAME", "dm"): "method 'dm' is registered twice",
+    METHOD.replace("NAME", "dm"): "method 'dm' is registered already",
     METHOD.replace("(1.0", "(-1.0").replace("NAME", "bad_default") + "\nMETHODS.build('bad_default')": "must be in (0",
     METHOD.replace("@dataclass(frozen=True, kw_only=True)\n", "").replace("NAME", "plain"): "frozen dataclass",
     METHOD.replace("(DM)", "").replace("NAME", "empty"): "lacks",
@@ -191,3 +191,24 @@ def test_the_same_name_with_another_content_is_refused(tmp_path: Path, refusal: 
     load(tmp_path / "a" / "plug_again.py")
     other = written(tmp_path / "b" / "plug_again.py", METHOD.replace("NAME", "other"))
     assert "loaded before with another content" in refusal(lambda: load(other))
+
+
+def test_a_method_without_features_takes_no_term_and_says_why(tmp_path: Path, refusal: Refusal) -> None:
+    import torch
+
+    from mim4dd.data import load as load_data
+    from mim4dd.methods import Mim
+    from mim4dd.methods.loop import Distillation
+    from mim4dd.methods.task import DistillationTask
+    from mim4dd.networks import ConvNet
+
+    source = METHOD.replace("NAME", "bare") + (
+        "\n    def update_steps(self, task, learnable, labels, iteration, features=False):\n"
+        "        yield from super().update_steps(task, learnable, labels, iteration, False)\n"
+    )
+    load(written(tmp_path / "plug_bare.py", source))
+    base = METHODS.build("bare", {"iterations": 1, "batch_real": 2})
+    task = DistillationTask(load_data("digits").train, ConvNet(width=4), 1, 0, torch.device("cpu"))
+    Distillation(task, base).advance(1)
+    told = refusal(lambda: Distillation(task, Mim(base=base)).advance(1))
+    assert told.startswith("bare gives the MI term no features")

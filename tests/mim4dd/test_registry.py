@@ -195,7 +195,7 @@ def test_tie_and_no_match_are_refused() -> None:
 
 
 def test_names_are_registered_once() -> None:
-    with pytest.raises(ValueError, match="thing 'thing' is registered twice"):
+    with pytest.raises(ValueError, match="thing 'thing' is registered already"):
         THINGS.add("thing")(Thing)
     assert THINGS.names() == ["thing"]
     assert "thing" in THINGS

@@ -49,13 +49,14 @@ def write_answer(folder: StudyFolder) -> Answer:
 
 def _unready(results: Results) -> Part | None:
     """The sentence that there is no answer yet; None once the default is complete and the base has a set."""
-    arms = [*having(results, "default"), *having(results, "base")]
+    default, base = having(results, "default")[0], having(results, "base")[0]
     for levels in results.levels:
-        default, base = (np.isfinite(results.sets(Cell(arm.key, levels), CHOSEN_BY)) for arm in arms)
-        if not default.all() or not base.any():
+        whole, some = (np.isfinite(results.sets(Cell(arm.key, levels), CHOSEN_BY)) for arm in (default, base))
+        lacking = [arm.name for arm, enough in ((default, whole.all()), (base, some.any())) if not enough]
+        if lacking:
             text = (
-                f"There is no answer yet, because {' and '.join(arm.name for arm in arms)} are not complete"
-                f"{results.at(levels)}"
+                f"There is no answer yet, because {' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not "
+                f"complete{results.at(levels)}"
             )
             return Part([Sentence(f"{text} ({ended(results)}).")])
     return None

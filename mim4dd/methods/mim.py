@@ -135,11 +135,10 @@ class Mim:
         from mim4dd.methods.heads import embed
 
         real, synthetic = update.real_features, update.synthetic_features
-        blocks = len(task.network.block_shapes(task.train.shape))
-        if not len(real) == len(synthetic) == blocks:
+        if not len(real) == len(synthetic) == len(heads):
             raise InputError(
                 f"{name_of(self.base)} gives the MI term no features: asked with features=True, its update_steps must "
-                f"yield the outputs of all {blocks} blocks for both sides, got {len(real)} and {len(synthetic)}"
+                f"yield the outputs of all {len(heads)} blocks for both sides, got {len(real)} and {len(synthetic)}"
             )
         weights = layer_weights(len(real), self.layer_decay)
         return [

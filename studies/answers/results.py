@@ -115,10 +115,10 @@ class Results:
             shape = [len(self.arms), *(len(factor.levels) for factor in self.factors), len(self.seeds), self.networks]
             values = np.full(shape, np.nan)
             for cell, setting in self._settings.items():
-                at: tuple[int, ...] = self._index(cell)
+                at, view = self._index(cell), self._view(cell)
                 for seed, trial in enumerate(setting.trials):
                     if (row := self.folder.rows.get(trial)) is not None:
-                        scores = METRICS[metric].scores(row.seen(self._view(cell)))
+                        scores = METRICS[metric].scores(row.seen(view))
                         values[at][seed, : len(scores)] = scores
             coordinates: dict[str, Any] = {"arm": list(self.arms), "seed": list(self.seeds)}
             coordinates |= {factor.name: [level.label for level in factor.levels] for factor in self.factors}

@@ -70,8 +70,8 @@ def trial_seconds(config: Flat) -> float:
     network, ipc = unflatten(NETWORKS, config, "network"), int(config["ipc"])
     synthetic = images if config.get("method") == "full" else classes * ipc
     image = image_seconds(network.multiply_adds(shape, classes))
-    judged = 0.0
-    for judge in judges_of(config).values():
+    judged, judges = 0.0, judges_of(config)
+    for judge in judges.values():
         steps, per_network = _training_seconds(judge, shape, classes, synthetic, evaluated)
         judged += steps + judge.recipe.networks * per_network
     if "method" not in config:
@@ -80,7 +80,7 @@ def trial_seconds(config: Flat) -> float:
     distil = method.iterations * (2 * STEP_SECONDS + method.image_passes(classes, ipc) * image)
     # The interim accuracies train fewer networks on as many images.
     interim = bool(config.get("interim")) and method.iterations > 0
-    steps, per_network = _training_seconds(judges_of(config)[""], shape, classes, synthetic, evaluated)
+    steps, per_network = _training_seconds(judges[""], shape, classes, synthetic, evaluated)
     rungs = len(RUNGS) * (steps + RUNG_NETWORKS * per_network) if interim else 0.0
     return distil + judged + rungs
 

@@ -38,7 +38,7 @@ def write_answer(folder: StudyFolder) -> Answer:
     sentences += [_over_coresets(ledger, sets, others)] if others else []
     return ledger.compose(
         Part([*sentences, losses(ledger)]),
-        judges_part(ledger, [*sets, *anchors], {key: rulings for key, rulings in over.items()}),
+        judges_part(ledger, [*sets, *anchors], over),
         Part(notes=_notes(ledger, sets), plain=[_plain(ledger, key, over.get(key, [])) for key in sets]),
     )
 

@@ -61,7 +61,7 @@ class Row:
 
     Shapes: accuracies and usable information [networks]; recalls [networks, C], NaN for a class without images, None
     if there is none.
-    Units: information in nats; in `measured`, seconds and bytes.
+    Units: information in nats; in `measured`, seconds, bytes and cores.
     """
 
     trial: str

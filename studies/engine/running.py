@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
+from studies.engine.load import Load
 from studies.engine.measuring import information, machine, scored, set_measures, training_data, validated
 from studies.engine.runs import Saved, StepCallback
 from studies.engine.trial import RUNG_NETWORKS, RUNGS, Inputs, Outcome, Trial
@@ -39,7 +40,7 @@ class TrialRun:
         from mim4dd.train import RECIPES
         from perturbations import label_noise
 
-        self.meter, self.started, self.device = Meter(device), time.time(), device
+        self.meter, self.load, self.started, self.device = Meter(device), Load(), time.time(), device
         self.trial, self.inputs, config = trial, inputs, trial.config
         self.method = unflatten(METHODS, config, "method")
         self.network = unflatten(NETWORKS, config, "network")
@@ -63,7 +64,8 @@ class TrialRun:
         """Get what a method needs before its first iteration: shared between trials, or made in this process."""
         began = time.perf_counter()
         try:
-            return self.inputs.prepared(preparation, task, str(self.trial.config.get("perturb", "")))
+            with self.load.paused():
+                return self.inputs.prepared(preparation, task, str(self.trial.config.get("perturb", "")))
         finally:
             self.waited_seconds += time.perf_counter() - began
 
@@ -198,7 +200,7 @@ class TrialRun:
         return validated(params, self.network, synthetic, self.inputs.splits.validation, noisy)
 
     def _measured(self) -> dict[str, Any]:
-        """Seconds, memory and machine of the trial, which differ between runs."""
+        """Seconds, memory, machine and its load, which differ between runs; the load is that of the last attempt."""
         total = self.earlier_seconds + self.meter.seconds
         return {
             **({"restarted": self.restart_reason} if self.restart_reason else {}),
@@ -209,6 +211,7 @@ class TrialRun:
             "waited_seconds": self.waited_seconds,
             "prepared_seconds": self.task.prepared_seconds,
             "peak_bytes": self.meter.peak_bytes,
+            **self.load.measured(),
             **machine(self.device),
             "started": self.started,
             "ended": time.time(),

@@ -10,6 +10,7 @@ from mim4dd.errors import InputError
 from mim4dd.records import Synthetic
 from mim4dd.registry import unflatten
 from studies.engine.judging import Judging
+from studies.engine.load import Load
 from studies.engine.measuring import machine
 from studies.engine.trial import Inputs, Outcome, Trial
 
@@ -27,9 +28,9 @@ class ScoringRun:
     def __init__(self, trial: Trial, inputs: Inputs, device: str = "cpu") -> None:
         from mim4dd.cost import Meter
 
-        self.meter, self.started, self.device = Meter(device), time.time(), device
+        self.meter, self.load, self.started, self.device = Meter(device), Load(), time.time(), device
         self.trial, self.inputs = trial, inputs
-        self.earlier_seconds = self.waited_seconds = 0.0
+        self.earlier_seconds = self.waited_seconds = self.prepared_seconds = 0.0
         self.synthetic = self._given() if SET in trial.config else self._selected()
         self.judging = Judging(trial.config, self.synthetic, inputs.splits, int(trial.config["seed"]), device)
 
@@ -55,12 +56,14 @@ class ScoringRun:
         task = DistillationTask(train, network, ipc, seed, device, tail, self._prepare)
         run = Distillation(task, method)
         run.advance(method.iterations)
+        self.prepared_seconds = task.prepared_seconds
         return run.synthetic()
 
     def _prepare(self, preparation: Preparation, task: DistillationTask) -> Prepared:
         began = time.perf_counter()
         try:
-            return self.inputs.prepared(preparation, task, "")
+            with self.load.paused():
+                return self.inputs.prepared(preparation, task, "")
         finally:
             self.waited_seconds += time.perf_counter() - began
 
@@ -95,7 +98,9 @@ class ScoringRun:
             **({"restarted": restart_reason} if restart_reason else {}),
             "seconds": self.earlier_seconds + self.meter.seconds,
             "waited_seconds": self.waited_seconds,
+            "prepared_seconds": self.prepared_seconds,
             "peak_bytes": self.meter.peak_bytes,
+            **self.load.measured(),  # of the last attempt
             **machine(self.device),
             "started": self.started,
             "ended": time.time(),

@@ -155,6 +155,9 @@ class Measured(TypedDict, total=False):
     started: float
     ended: float
     peak_bytes: int
+    cpu_seconds: float
+    others_cores: float | None
+    stolen_cores: float
     retries: int
     threads: int
     node: str

@@ -104,7 +104,7 @@ def test_every_judge_gives_what_evaluate_gives(file: Path, splits: Splits, input
         assert judged[view]["test_accuracy"] == alone.accuracy.tolist()
     assert len(judged["gaussian_noise:severity=3"]["test_accuracy"]) == 2
     assert "gaussian_noise:severity=3" not in outcome.result["judged"]
-    json.dumps(outcome.row)
+    assert {"cpu_seconds", "others_cores", "stolen_cores"} <= json.loads(json.dumps(outcome.row))["measured"].keys()
 
 
 def test_a_trial_resumes_to_the_same_bits_within_any_judge(file: Path, inputs: Inputs) -> None:

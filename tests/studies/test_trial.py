@@ -18,6 +18,7 @@ from studies.answers.fidelity.flags import FidelityFlags
 from studies.answers.sensitivity.flags import DesignFlags
 from studies.engine.configuring import shared_entries
 from studies.engine.options import parse_options
+from studies.engine.rows import Row
 from studies.engine.running import TrialRun, begin, memory_reason, run_trial
 from studies.engine.runs import Saved
 from studies.engine.trial import Inputs, Outcome, Trial, validation_mean
@@ -64,6 +65,17 @@ def test_the_same_trial_gives_the_same_result_and_keeps_test_accuracy_apart() ->
     assert len(validation) == len(test) == 2
     assert 0 < min(validation + test) < max(validation + test) < first.result["entropy_nats"]
     assert validation != test
+
+
+def test_a_row_holds_the_load_of_its_machine_and_is_read_without_it() -> None:
+    row = json.loads(json.dumps(run_trial(trial(), inputs()).row))
+    measured = row["measured"]
+    assert 0 < measured["cpu_seconds"] < measured["seconds"] * max(2, torch.get_num_threads())
+    load = {name: measured.pop(name) for name in ("cpu_seconds", "others_cores", "stolen_cores")}
+    assert min(load.values()) >= 0
+    assert "others_cores" not in Row.read(row).measured
+    unseen = {**row, "measured": {**measured, **load, "others_cores": None}}
+    assert Row.read(unseen).measured["others_cores"] is None
 
 
 def test_interim_accuracies_are_measured_only_where_something_reads_them() -> None:

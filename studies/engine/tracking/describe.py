@@ -34,7 +34,8 @@ COLUMNS = """
 | `loss/...`, `gradient_norm/...` | each term of the objective and its pull on the pixels, before weighting |
 | `failure/MODE` | what each failure detector measured; `tags.failed_by` names those that failed |
 | `noisy_validation_accuracy`, `wrong_labels` | on validation labels with the same noise; the rate it realised |
-| `seconds`, `peak_memory_bytes` | cost of distilling and evaluating |
+| `seconds`, `cpu_seconds`, `peak_memory_bytes` | cost of distilling and evaluating |
+| `others_cores`, `stolen_cores` | cores that other processes and other machines took meanwhile |
 """.strip()
 
 

@@ -22,6 +22,9 @@ from studies.engine.arms import TERM, Setting, unplanned
 from studies.engine.folder import StudyFolder
 from studies.engine.rows import Array, Row
 
+# What a row says of its process and its machine while it ran.
+LOAD = ("cpu_seconds", "others_cores", "stolen_cores")
+
 
 class Point(NamedTuple):
     """A value of a metric; time in milliseconds since 1970."""
@@ -169,7 +172,7 @@ def final(row: Row) -> dict[str, float]:
         values[f"{name}_fraction"] = nats / entropy if nats is not None and entropy else None
     values["wrong_labels"] = row.data.wrong_labels if row.data else None
     values |= {f"failure/{mode}": finding["value"] for mode, finding in row.failures.items()}
-    for name in ("seconds", "distil_seconds", "evaluate_seconds", "retries"):
+    for name in ("seconds", "distil_seconds", "evaluate_seconds", "retries", *LOAD):
         values[name] = row.measured.get(name)
     values["peak_memory_bytes"] = row.measured.get("peak_bytes")
     return {name: float(value) for name, value in values.items() if usable(value)}

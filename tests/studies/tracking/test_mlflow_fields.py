@@ -83,6 +83,15 @@ def test_final_numbers() -> None:
     assert "critic_information_nats" not in found
 
 
+def test_the_load_of_a_trials_machine_is_among_its_numbers_where_it_is_known() -> None:
+    load = {"cpu_seconds": 1.9, "others_cores": 0.25, "stolen_cores": 0.0}
+    held = row("a")
+    held["measured"] |= load
+    assert load.items() <= mlflow_fields.final(Row.read(held)).items()
+    held["measured"]["others_cores"] = None
+    assert "others_cores" not in mlflow_fields.final(Row.read(held))
+
+
 def test_rows_without_numbers_have_none() -> None:
     empty = {"validation_accuracy": None, "validation_recall": None, "label_agreement_nats": math.nan}
     empty |= {"usable_information_nats": None}

@@ -159,11 +159,11 @@ class Execution:
         """A runner of today's plan."""
         # A search suggests the default first, which is among the planned trials.
         suggested = design.settings * len(self.options.seeds) if design else self.plan.growth
-        progress = Progress(self.plan, self.journal.rows, suggested)
+        progress = Progress(self.plan, self.journal.rows, suggested, self.study.exclusive)
         callbacks: list[Callback] = [progress.add, tracker.trial]
         if design is None:
             callbacks.append(self._live_design().add)
-        return Runner(context, self.journal, callbacks, progress.lost, lambda: bool(self.signals.received))
+        return Runner(context, self.journal, callbacks, progress, lambda: bool(self.signals.received))
 
     def _second_stage(self) -> list[Trial]:
         """What is left to run of the trials that the rows of the others have added to the plan."""
@@ -184,7 +184,8 @@ class Execution:
         from studies.engine.tuning import Resources, open_context
 
         options = self.options
-        resources = Resources(options.cpus_per_trial, options.gpus_per_trial, options.max_concurrent)
+        per_trial = options.cpus_per_trial, options.gpus_per_trial
+        resources = Resources(*per_trial, options.max_concurrent, self.study.exclusive)
         chains = {condition.text: condition.perturbations for condition in self.plan.conditions}
         return open_context(
             resources,

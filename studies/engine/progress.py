@@ -23,9 +23,12 @@ def say(text: str) -> None:
 class Progress:
     """Prints a line after each trial: how many are done, its accuracy, the best setting so far, the time left."""
 
-    def __init__(self, plan: Plan, rows: dict[str, Row], suggested: int = 0) -> None:
-        """rows: the journal's, which grow; suggested: the number of trials that a search will add to the plan."""
-        self.plan, self.rows = plan, rows
+    def __init__(self, plan: Plan, rows: dict[str, Row], suggested: int = 0, exclusive: bool = False) -> None:
+        """rows: the journal's, which grow; suggested: the number of trials that a search will add to the plan.
+
+        exclusive: whether a trial needs a node without others.
+        """
+        self.plan, self.rows, self.exclusive = plan, rows, exclusive
         self.total = len(plan.trials) + suggested
         self.arrivals = deque([time.monotonic()], maxlen=13)
         # Of settings that share a trial, the first names it.
@@ -55,6 +58,10 @@ class Progress:
     def lost(self, trial: Trial, reason: str) -> None:
         """Print the line of a trial that begins again because its worker was lost."""
         say(f"the worker of {self.describe(trial.hash, trial.config)} was lost ({reason}); another goes on with it")
+
+    def waits(self) -> None:
+        """Print why no trial has started yet."""
+        say("waiting for a node without other trials" if self.exclusive else "waiting for free CPUs")
 
     def describe(self, trial: str, config: Flat) -> str:
         """`DM + MIM4DD (default) · seed 0`. trial: its hash."""

@@ -10,7 +10,7 @@ from studies.engine.rows import Row
 from studies.engine.trial import Outcome, Trial
 
 if TYPE_CHECKING:
-    from studies.engine.tuning import ExecutionContext, Search
+    from studies.engine.tuning import ExecutionContext, Search, Told
 
 Callback = Callable[[Row], None]
 """Receives each finished trial's row once it is on disk: on the driver, in the order in which trials finish."""
@@ -24,15 +24,12 @@ class Runner:
         context: ExecutionContext,
         journal: Journal,
         callbacks: Sequence[Callback],
-        losses: Callable[[Trial, str], None],
+        told: Told,
         stopping: Callable[[], bool],
     ) -> None:
-        """losses: receives each trial that begins again after its worker was lost, and why.
-
-        stopping: returns whether the study has received a signal to stop.
-        """
+        """told: hears of lost workers and of waiting; stopping: returns whether a signal to stop was received."""
         self.context, self.journal, self.callbacks = context, journal, callbacks
-        self.losses, self.stopping = losses, stopping
+        self.told, self.stopping = told, stopping
 
     def run(self, trials: Sequence[Trial]) -> bool:
         """Run each trial once; returns False if interrupted.
@@ -41,7 +38,7 @@ class Runner:
         """
         from studies.engine.tuning import run_fixed
 
-        return not trials or run_fixed(trials, self.context, self._finished, self.losses, self.stopping)
+        return not trials or run_fixed(trials, self.context, self._finished, self.told, self.stopping)
 
     def search(self, search: Search) -> bool:
         """Run the trials that Optuna suggests; returns False if interrupted.
@@ -50,7 +47,7 @@ class Runner:
         """
         from studies.engine.tuning import run_search
 
-        return run_search(search, self.context, self._finished, self.losses, self.stopping)
+        return run_search(search, self.context, self._finished, self.told, self.stopping)
 
     def _finished(self, outcome: Outcome, retries: int) -> None:
         row = self.journal.add(outcome, retries)

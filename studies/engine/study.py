@@ -29,7 +29,8 @@ class Study(Generic[F]):
 
     flags: the class of its own flags; configure: makes and checks the configuration that its trials share; plan and
     answer: pure functions; work: runs a trial on a worker; sets: reads the synthetic sets that are scored, by name,
-    with lines on what was found in them.
+    with lines on what was found in them; exclusive: its trials are measured, so each is the only one on its node, one
+    at a time.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Study(Generic[F]):
     answer: Callable[[StudyFolder], Answer]
     work: Work = run_trial
     sets: Callable[[Options[F], Splits], tuple[dict[str, Synthetic], tuple[str, ...]]] | None = None
+    exclusive: bool = False
 
     @property
     def script(self) -> str:

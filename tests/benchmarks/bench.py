@@ -12,6 +12,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,7 +127,8 @@ def overhead() -> list[str]:
         connection = connect("local")
         place = Path(folder)
         context = open_context(Resources(), inputs, place, checkpoint_seconds=30, silence_seconds=600, work=run_trial)
-        run_fixed(trials, context, sink, lambda: False)
+        told: Any = SimpleNamespace(lost=lambda trial, reason: None, waits=lambda: None)
+        run_fixed(trials, context, sink, told, lambda: False)
         disconnect()
     workers, warm = int(connection.cpus), arrived[4:]
     wall = (warm[-1][0] - warm[0][0]) * workers / (len(warm) - 1)

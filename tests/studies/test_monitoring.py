@@ -12,10 +12,13 @@ import pytest
 
 from mim4dd.errors import InputError
 from studies.engine.journal import REMOVED, Journal, checkpoint_path
+from studies.engine.plan import Plan
+from studies.engine.progress import Progress
 from studies.engine.signals import WITH_ERRORS
 from studies.engine.status import FINISHED, INCOMPLETE, RUNNING, study_status
 from studies.engine.trial import Outcome, Trial, error_outcome
-from studies.engine.tuning.feeding import CHUNK, RETRIES, Collector, Feed
+from studies.engine.tuning import Resources, feeding, fitting
+from studies.engine.tuning.feeding import CHUNK, RETRIES, WAIT_SECONDS, Collector, Feed
 from studies.engine.tuning.monitor import TrialMonitor, Worker, read_checkpoint
 
 ONE, OTHER = Worker("node", "host", 10, 1.0), Worker("node", "host", 11, 2.0)
@@ -123,12 +126,66 @@ def test_a_loss_among_short_trials_ends_the_chunk_and_among_long_ones_does_not()
         assert feed.drained is drained
 
 
+def test_a_loss_where_one_runs_at_a_time_ends_the_chunk_since_its_node_may_be_lost_too() -> None:
+    feed = Feed(trials(5), 1)
+    feed.next()
+    feed.seconds.append(3600.0)
+    feed.record_loss(0)
+    assert feed.drained
+
+
+@pytest.mark.parametrize(
+    ("resources", "nodes", "bundles"),
+    [
+        (Resources(), [(4, 0)], [{"CPU": 1.0, "GPU": 0.0}]),
+        (Resources(exclusive=True), [(4, 0), (16, 0), (8, 0)], [{"CPU": 1.0, "GPU": 0.0}, {"CPU": 15.0}]),
+        (Resources(cpus=0.3, exclusive=True), [(2, 0)], [{"CPU": 0.3, "GPU": 0.0}, {"CPU": 1.7}]),
+        (Resources(cpus=2, exclusive=True), [(2, 0)], [{"CPU": 2, "GPU": 0.0}]),
+        (Resources(gpus=1, exclusive=True), [(4, 1), (16, 0)], [{"CPU": 1.0, "GPU": 1}, {"CPU": 3.0}]),
+    ],
+)
+def test_an_exclusive_unit_reserves_all_of_the_largest_node_that_fits_it(
+    resources: Resources, nodes: list[tuple[float, float]], bundles: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = [{"Alive": True, "Resources": {"CPU": cpus, "GPU": gpus}} for cpus, gpus in nodes]
+    gone = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
+    monkeypatch.setattr(fitting.ray, "nodes", lambda: [*alive, gone])
+    assert fitting._bundles(resources) == bundles
+    assert resources.at_once == (1 if resources.exclusive else 0)
+    assert resources.threads == max(1, int(resources.cpus))
+
+
+@pytest.mark.parametrize(("started", "lines"), [(False, 1), (True, 0)])
+def test_that_no_trial_starts_is_told_once(started: bool, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    collector = Collector(
+        SimpleNamespace(check=SimpleNamespace(remote=lambda stopping: None)),
+        pytest.fail,
+        SimpleNamespace(lost=pytest.fail, waits=lambda: told.append(1)),
+        lambda: False,
+        lambda config: [],
+    )
+    now = time.monotonic()
+    if started:
+        collector.on_trial_start(0, [], None)
+    for later in (0, WAIT_SECONDS - 5, WAIT_SECONDS + 5, 3 * WAIT_SECONDS):
+        monkeypatch.setattr(feeding, "time", SimpleNamespace(monotonic=lambda later=later: now + later))
+        collector.on_step_begin(0, [])
+    assert len(told) == lines
+
+
+def test_what_is_waited_for_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    for exclusive in (True, False):
+        Progress(Plan((), (), ()), {}, exclusive=exclusive).waits()
+    assert capsys.readouterr().out == "waiting for a node without other trials\nwaiting for free CPUs\n"
+
+
 def test_a_worker_that_is_lost_after_its_outcome_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     feed, stored, told = Feed(trials(2), 0), [], []
     collector = Collector(
         None,
         lambda outcome, retries: stored.append((outcome.trial, retries)),
-        lambda lost, reason: told.append(lost),
+        SimpleNamespace(lost=lambda lost, reason: told.append(lost), waits=pytest.fail),
         lambda: False,
         lambda config: trials(1),
         feed,

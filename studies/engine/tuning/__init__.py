@@ -7,7 +7,7 @@ each of them made once. On the driver: `feeding` and `fitting`.
 """
 
 from studies.engine.tuning.context import METRIC, ExecutionContext, Resources
-from studies.engine.tuning.feeding import Sink
+from studies.engine.tuning.feeding import Sink, Told
 from studies.engine.tuning.fitting import open_context, reference_on_cluster, run_fixed, run_search
 from studies.engine.tuning.search import Search
 from studies.engine.tuning.shipping import require_shippable
@@ -18,6 +18,7 @@ __all__ = [
     "Resources",
     "Search",
     "Sink",
+    "Told",
     "open_context",
     "reference_on_cluster",
     "require_shippable",

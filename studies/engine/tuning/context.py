@@ -12,16 +12,25 @@ METRIC = "validation_accuracy"
 
 @dataclass(frozen=True)
 class Resources:
-    """The CPUs and GPUs of each trial, and how many trials run at once (0: as many as fit)."""
+    """The CPUs and GPUs of each trial, and how many trials run at once (0: as many as fit).
+
+    exclusive: whether a trial keeps all other trials, of this study and of others, off its node while it runs.
+    """
 
     cpus: float = 1.0
     gpus: float = 0.0
     max_concurrent: int = 0
+    exclusive: bool = False
 
     @property
     def threads(self) -> int:
         """The number of threads: one for each CPU of a trial."""
         return max(1, int(self.cpus))
+
+    @property
+    def at_once(self) -> int:
+        """The most units that run at the same time, 0 for no limit; of exclusive ones, so that one worker runs all."""
+        return 1 if self.exclusive else self.max_concurrent
 
     @property
     def device(self) -> str:

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 from ray import tune
@@ -25,13 +25,23 @@ CHUNK = 2_000
 START_SECONDS = 15.0
 # Between two checks of the monitor.
 CHECK_SECONDS = 2.0
+# How long the first unit may wait for a worker before it is told.
+WAIT_SECONDS = 30.0
 # How long Ctrl-C waits for running trials to be saved.
 GRACE_SECONDS = 60.0
 
 Sink = Callable[[Outcome, int], None]
 """Receives each finished trial and its number of retries, on the driver."""
-Losses = Callable[[Trial, str], None]
-"""Receives each trial that begins again because its worker was lost, and why it was, on the driver."""
+
+
+class Told(Protocol):
+    """What is told on the driver besides outcomes."""
+
+    def lost(self, trial: Trial, reason: str) -> None:
+        """A trial begins again because its worker was lost, for this reason."""
+
+    def waits(self) -> None:
+        """No unit has started for WAIT_SECONDS: there is no room for one."""
 
 
 class InterruptedFit(Exception):
@@ -62,9 +72,10 @@ class Feed:
 
         Tune replaces a lost worker only if no other worker becomes free while the new one starts, which does not happen
         among short trials: after a loss among these, the rest is left to a new chunk, which starts with all workers.
+        So is it where one runs at a time: the node may be lost too, and a new chunk asks for what the others have.
         """
         short = bool(self.seconds) and statistics.median(self.seconds) < START_SECONDS
-        return self.issued >= CHUNK or bool(self.lost_workers and short)
+        return self.issued >= CHUNK or bool(self.lost_workers and (short or self.at_once == 1))
 
     def next(self) -> int | None:
         """Issue the next unit; None if none can start now."""
@@ -123,15 +134,16 @@ class Collector(tune.Callback):
         self,
         monitor: Any,
         sink: Sink,
-        losses: Losses,
+        told: Told,
         interrupted: Callable[[], bool],
         trials_of: Callable[[dict[str, Any]], list[Trial]],
         feed: Feed | None = None,
     ) -> None:
         """trials_of: returns the trials of a unit from its config; feed: None when Tune itself retries (a search)."""
-        self.monitor, self.sink, self.losses, self.interrupted = monitor, sink, losses, interrupted
+        self.monitor, self.sink, self.told, self.interrupted = monitor, sink, told, interrupted
         self.trials_of, self.feed = trials_of, feed
         self.last_check = self.stopping_since = 0.0
+        self.waiting_since: float | None = time.monotonic()  # None once a unit has started, or it was told
         self.pending_report: Any = None
         self.storage_error: StorageError | None = None
 
@@ -175,11 +187,17 @@ class Collector(tune.Callback):
     def _tell(self, lost_trials: list[Trial], reason: str) -> None:
         if not self.interrupted():  # then the workers are ended on purpose
             for lost in lost_trials:
-                self.losses(lost, reason)
+                self.told.lost(lost, reason)
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.waiting_since = None
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.raise_storage_error()
         now = time.monotonic()
+        if self.waiting_since is not None and now - self.waiting_since > WAIT_SECONDS:
+            self.waiting_since = None
+            self.told.waits()
         stopping = self.interrupted()
         if stopping and not self.stopping_since:
             self.stopping_since, self.last_check = now, 0.0

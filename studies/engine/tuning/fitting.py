@@ -21,7 +21,7 @@ from studies.engine.space import Suggest
 from studies.engine.trial import Inputs, Trial
 from studies.engine.tuning.cache import start_cache
 from studies.engine.tuning.context import METRIC, ExecutionContext, Resources
-from studies.engine.tuning.feeding import RETRIES, Collector, Feed, Feeder, InterruptedFit, Losses, Sink
+from studies.engine.tuning.feeding import RETRIES, Collector, Feed, Feeder, InterruptedFit, Sink, Told
 from studies.engine.tuning.monitor import start_monitor
 from studies.engine.tuning.scratch import scratch_folder
 from studies.engine.tuning.search import Search
@@ -37,26 +37,26 @@ def open_context(
 
 
 def run_fixed(
-    trials: Sequence[Trial], context: ExecutionContext, sink: Sink, losses: Losses, interrupted: Callable[[], bool]
+    trials: Sequence[Trial], context: ExecutionContext, sink: Sink, told: Told, interrupted: Callable[[], bool]
 ) -> bool:
     """Run each trial once, started in this order as workers become free; returns False if interrupted.
 
     interrupted: returns whether the study has received a signal to stop.
     Raises: StorageError when the study folder cannot be written; ClusterLost when Ray is lost.
     """
-    feed = Feed(trials, context.resources.max_concurrent)
+    feed = Feed(trials, context.resources.at_once)
     work = tune.with_parameters(fixed_unit, context=context)
     completed = True
     while feed.waiting and completed:
         feed.start_chunk()
         config = tune.TuneConfig(search_alg=Feeder(feed), num_samples=-1)
-        collector = Collector(context.monitor, sink, losses, interrupted, lambda config: [trial_of(config)], feed)
+        collector = Collector(context.monitor, sink, told, interrupted, lambda config: [trial_of(config)], feed)
         completed = _fit(work, config, collector, context.resources, retries=0)
     return completed
 
 
 def run_search(
-    search: Search, context: ExecutionContext, sink: Sink, losses: Losses, interrupted: Callable[[], bool]
+    search: Search, context: ExecutionContext, sink: Sink, told: Told, interrupted: Callable[[], bool]
 ) -> bool:
     """Let Optuna suggest `count` settings, each scored by its mean over the seeds; returns False if interrupted.
 
@@ -85,10 +85,10 @@ def run_search(
         search_alg=suggest,
         scheduler=scheduler,
         num_samples=search.count,
-        max_concurrent_trials=context.resources.max_concurrent or None,
+        max_concurrent_trials=context.resources.at_once or None,
     )
     work = tune.with_parameters(search_unit, search=search, context=context)
-    collector = Collector(context.monitor, sink, losses, interrupted, search.unknown)
+    collector = Collector(context.monitor, sink, told, interrupted, search.unknown)
     return _fit(work, config, collector, context.resources, retries=RETRIES)
 
 
@@ -97,10 +97,10 @@ def _fit(work: Any, config: Any, collector: Collector, resources: Resources, *, 
     config.reuse_actors, config.trial_dirname_creator = True, _directory_name
     # Let as many trials wait for a worker as there can be workers; by default Tune starts a searcher's one by one.
     slots = max(1, int(ray.cluster_resources().get("CPU", 1) / resources.cpus))
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(slots, resources.max_concurrent or slots))
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(slots, resources.at_once or slots))
     with scratch_folder() as storage:
         tuner = tune.Tuner(
-            tune.with_resources(work, {"cpu": resources.cpus, "gpu": resources.gpus}),
+            tune.with_resources(work, tune.PlacementGroupFactory(_bundles(resources), strategy="STRICT_PACK")),
             tune_config=config,
             run_config=tune.RunConfig(
                 name="trials",
@@ -118,6 +118,21 @@ def _fit(work: Any, config: Any, collector: Collector, resources: Resources, *, 
         except ray.exceptions.RayError as error:
             raise lost_by(error) from error
     return True
+
+
+def _bundles(resources: Resources) -> list[dict[str, float]]:
+    """What a unit reserves on its node: what its worker uses, and for an exclusive one all other CPUs of the node.
+
+    As many CPUs as the largest node has are free only where nothing else runs.
+    """
+    worker = {"CPU": resources.cpus, "GPU": resources.gpus}
+    if not resources.exclusive:
+        return [worker]
+    nodes = (node["Resources"] for node in ray.nodes() if node["Alive"])
+    largest = max(node.get("CPU", 0.0) for node in nodes if node.get("GPU", 0.0) >= resources.gpus)
+    rest = round(largest - resources.cpus, 4)  # Ray's finest fraction
+    # Apart from the worker's, which Ray and the libraries take for the number of threads.
+    return [worker, {"CPU": rest}] if rest > 0 else [worker]
 
 
 def _directory_name(trial: Any) -> str:

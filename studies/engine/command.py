@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,17 +29,19 @@ def main(study: Study[F], arguments: Sequence[str] | None = None) -> int:
     Returns: the exit status: 0 when complete, 2 for bad input, 1 when the study folder cannot be written, 5 when trials
     ended in errors, 6 when Ray was lost, 130 after Ctrl-C, 143 after SIGTERM.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments, began = sys.argv[1:] if arguments is None else arguments, time.monotonic()
 
     def work() -> int:
-        return run(study, parse_options(study.description, study.script, study.flags, arguments))
+        return run(study, parse_options(study.description, study.script, study.flags, arguments), began)
 
     kept = "interrupted; run the same command again to continue: finished trials are kept"
     return exit_status(work, interrupted=kept)
 
 
-def run(study: Study[F], options: Options[F]) -> int:
+def run(study: Study[F], options: Options[F], began: float) -> int:
     """Plan, run the trials that have no row yet, write the answer; returns the exit status.
+
+    began: `time.monotonic()` when the command started.
 
     Raises: InputError, before any trial starts, for a flag, data set, folder, cluster or server that cannot be used.
     """
@@ -51,9 +54,10 @@ def run(study: Study[F], options: Options[F]) -> int:
     metadata = study_metadata(study, options, configuration, plan)
     out = options.out or Path.cwd() / "runs" / f"{study.name}-{metadata['hash']}"
     if options.dry_run:
-        from studies.engine.estimate import describe
+        from studies.engine.estimate import describe, this_machine, workers_at_once
 
-        print(describe(plan, options, out))
+        here = [this_machine()] if cluster_address == "local" else []
+        print(describe(plan, options, out, workers_at_once(here, options, study.exclusive)))
         return 0
     from studies.engine.execution import Execution
     from studies.engine.progress import say
@@ -72,7 +76,7 @@ def run(study: Study[F], options: Options[F]) -> int:
     notes = [*splits.notes, *found]
     journal = Journal(out, {**metadata, "data_digest": splits.digest, "data_notes": notes})
     try:
-        return Execution(study, options, plan, splits, sets, journal, uri, cluster_address).run()
+        return Execution(study, options, plan, splits, sets, journal, uri, cluster_address, began).run()
     finally:
         journal.close()
 

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -46,10 +47,13 @@ class Tracking:
         self.tracker.close()
 
 
-def end(study: Study[Any], folder: StudyFolder, tracker: Tracker | Untracked, status: int) -> int:
+def end(
+    study: Study[Any], folder: StudyFolder, tracker: Tracker | Untracked, status: int, took: Callable[[], str]
+) -> int:
     """Write the answer, end tracking and print the answer.
 
-    status: of the exit where the execution was interrupted. Returns: it, WITH_ERRORS when trials ended in errors, or 0.
+    status: of the exit where the execution was interrupted; took: called last, for a line on what all of it took, or
+    "". Returns: it, WITH_ERRORS when trials ended in errors, or 0.
     """
     from studies.engine.report import write_report
 
@@ -63,6 +67,8 @@ def end(study: Study[Any], folder: StudyFolder, tracker: Tracker | Untracked, st
     say(f"\nreport: {folder.path / 'report.html'}   numbers: {folder.path / 'answer.md'}")
     if mlflow_hint := tracker.where():
         say(mlflow_hint)
+    if line := took():
+        say(line)
     if folder.interrupted:
         say(folder.interrupted)
         return status
@@ -124,7 +130,8 @@ def main() -> int:
         named = f" (its messages: {messages})" if messages.exists() else ""
         folder = replace(folder, interrupted=left and f"{options.lost}{named}; {left}")
         with Tracking("" if options.offline else address(None), options.out) as tracker:
-            return end(study_of(folder), folder, tracker, LOST)
+            # What this process's predecessor ran is no longer known.
+            return end(study_of(folder), folder, tracker, LOST, lambda: "")
 
     return exit_status(work)
 

@@ -15,6 +15,7 @@ from mim4dd.records import Splits, Synthetic
 from studies.engine.dashboard import LiveDesign
 from studies.engine.design import Design
 from studies.engine.ending import Tracking, end, end_without_ray, left_to_run
+from studies.engine.estimate import workers_at_once
 from studies.engine.folder import StudyFolder
 from studies.engine.joining import joined
 from studies.engine.journal import REMOVED, Journal, described
@@ -24,6 +25,7 @@ from studies.engine.progress import Progress, say
 from studies.engine.runner import Callback, Runner
 from studies.engine.signals import Signals
 from studies.engine.study import Study
+from studies.engine.taken import Taken, told
 from studies.engine.tracking import Tracker, Untracked, check
 from studies.engine.trial import Inputs, Trial
 
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
 class Execution:
     """Executes a study whose OUT is locked: joins a cluster, runs and tracks trials, writes the answer.
 
-    uri: of the MLflow server, "" for none; address: of the Ray cluster.
+    uri: of the MLflow server, "" for none; address: of the Ray cluster; began: `time.monotonic()` when the command
+    started.
     """
 
     def __init__(
@@ -48,10 +51,12 @@ class Execution:
         journal: Journal,
         uri: str,
         address: str,
+        began: float,
     ) -> None:
         self.study, self.options, self.plan = study, options, plan.grown(journal.rows)
         self.splits, self.sets = splits, sets
         self.journal, self.uri, self.address = journal, uri, address
+        self.taken, self.workers = Taken(journal.rows.values(), began), 0
         self._untried = 0  # settings that a search has not tried yet
         self._leaving = Lock()  # held for ever by the thread that leaves Ray
         self.signals = Signals()
@@ -91,6 +96,7 @@ class Execution:
         with contextlib.ExitStack() as on_ray:
             connection = on_ray.enter_context(joined(self.address, self.uri, self.journal.out, self._leave))
             say(connection.sentence)
+            self.workers = workers_at_once(connection.node_resources, self.options, self.study.exclusive)
             self._check_nodes(connection)
             self._check_plugins()
             with Tracking(self.uri, self.journal.out) as tracker:
@@ -160,7 +166,7 @@ class Execution:
         # A search suggests the default first, which is among the planned trials.
         suggested = design.settings * len(self.options.seeds) if design else self.plan.growth
         progress = Progress(self.plan, self.journal.rows, suggested, self.study.exclusive)
-        callbacks: list[Callback] = [progress.add, tracker.trial]
+        callbacks: list[Callback] = [progress.add, tracker.trial, self.taken.add]
         if design is None:
             callbacks.append(self._live_design().add)
         return Runner(context, self.journal, callbacks, progress, lambda: bool(self.signals.received))
@@ -246,4 +252,14 @@ class Execution:
         """Write the answer, end tracking and print the answer; returns the exit status."""
         journal = self.journal
         folder = StudyFolder(journal.out, journal.study, self.plan.settings, journal.rows, interrupted)
-        return end(self.study, folder, tracker, 128 + (self.signals.received or signal.SIGINT))
+        return end(self.study, folder, tracker, 128 + (self.signals.received or signal.SIGINT), self._took)
+
+    def _took(self) -> str:
+        """The line on the forecast, which is written to OUT too; "" where nothing was run.
+
+        Nor for a search: the seeds of a setting share a worker, and how many settings it ends early is not forecast.
+        """
+        if self.options.flags.adaptive_design is not None:
+            return ""
+        whole = not self._interrupted()
+        return told(self.taken.compared(self.plan, self.workers, whole=whole), self.journal.out)

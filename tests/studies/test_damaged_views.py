@@ -212,7 +212,7 @@ def execution(tmp_path: Path, plan: Plan, answer: Callable[[Any], object]) -> Ex
     study: Any = SimpleNamespace(name="s", answer=answer)
     options: Any = SimpleNamespace(offline=True, flags=SimpleNamespace(adaptive_design=None))
     splits: Any = None
-    return Execution(study, options, plan, splits, {}, journal, "", "local")
+    return Execution(study, options, plan, splits, {}, journal, "", "local", 0.0)
 
 
 def test_the_settings_and_the_copy_of_a_finished_study_are_made_again(tmp_path: Path) -> None:

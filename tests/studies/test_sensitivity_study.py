@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import SMALL, rows  # type: ignore[import-not-found]
+from harness import SMALL, raw_rows, rows  # type: ignore[import-not-found]
 
 from studies.engine.command import main
 from studies.engine.folder import StudyFolder
@@ -44,11 +45,24 @@ def test_every_trial_is_a_row_and_the_answer_stands_in_out(undisturbed: Path) ->
     assert "/13]" in (undisturbed / "log").read_text()
 
 
+def test_what_it_took_is_said_beside_its_forecast(undisturbed: Path) -> None:
+    found = json.loads((undisturbed / "out" / "forecast.json").read_text())
+    measured = [row["measured"] for row in raw_rows(undisturbed / "out")]
+    assert found["trials"] == len(measured) == 13
+    assert found["worker_seconds"] == pytest.approx(sum(m["seconds"] - m["waited_seconds"] for m in measured))
+    assert found["wall_seconds"] > found["worker_seconds"] / found["workers"]
+    lines = [line for line in (undisturbed / "log").read_text().splitlines() if line.startswith("forecast ")]
+    assert len(lines) == 1
+    assert " of one worker's time for these 13 trials, they took " in lines[0]
+    assert f" in all on {found['workers']} workers, it took " in lines[0] or found["workers"] == 1
+
+
 def test_the_same_command_runs_nothing_twice(undisturbed: Path) -> None:
     before = (undisturbed / "out" / "rows.jsonl").read_bytes()
     ended = run(undisturbed, *SMALL, "--out", "out")
     assert ended.returncode == 0, ended.stderr
     assert "13 trials have a row already" in ended.stdout
+    assert "forecast " not in ended.stdout
     assert (undisturbed / "out" / "rows.jsonl").read_bytes() == before
 
 

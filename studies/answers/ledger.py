@@ -161,25 +161,30 @@ class Ledger:
 
         Raises: ValueError for a contrast that another family has judged.
         """
-        contrasts = [self._with_own_id(contrast) for contrast in contrasts]
+        contrasts = list(contrasts)
+        keys, contrasts = [contrast.key for contrast in contrasts], self._with_own_ids(contrasts)
         tested = [
             three_tests(contrast.differences, margin=contrast.margin, absent=contrast.absent) for contrast in contrasts
         ]
         judged = judge(name, tested)
         rulings = [Ruling(*pair) for pair in zip(contrasts, judged, strict=True)]
-        for ruling in rulings:
-            contrast = ruling.contrast
-            if contrast.key in self._rulings or contrast.id in self._claims:
-                raise ValueError(f"{contrast.id} is judged already")
-            self._rulings[contrast.key] = ruling
-            self._claims[contrast.id] = ruling.claim
+        for key, ruling in zip(keys, rulings, strict=True):
+            id = ruling.contrast.id
+            if key in self._rulings or id in self._claims:
+                raise ValueError(f"{id} is judged already")
+            self._rulings[key] = ruling
+            self._claims[id] = ruling.claim
         return rulings
 
-    def _with_own_id(self, contrast: Contrast) -> Contrast:
-        """The contrast; its metric is added to its id where a contrast of another metric has that id."""
-        claim = self._claims.get(contrast.id)
-        taken = claim is not None and claim.metric != contrast.metric
-        return replace(contrast, id=slug(contrast.id, contrast.metric)) if taken else contrast
+    def _with_own_ids(self, contrasts: Sequence[Contrast]) -> list[Contrast]:
+        """The contrasts; its metric is added to the id of one where a contrast of another metric has that id."""
+        metrics = {id: claim.metric for id, claim in self._claims.items()}
+        return [
+            contrast
+            if metrics.setdefault(contrast.id, contrast.metric) == contrast.metric
+            else replace(contrast, id=slug(contrast.id, contrast.metric))
+            for contrast in contrasts
+        ]
 
     def rest(self, name: str, contrasts: Iterable[Contrast]) -> list[Ruling]:
         """A ruling for each contrast; those that are not judged yet form a family of this name."""

@@ -28,7 +28,8 @@ def scores(metric: str, row: Row) -> list[float]:
 
 
 def test_a_row_holds_its_finite_costs_and_an_ordinary_one_none() -> None:
-    row = costed(ORDINARY, {"counted_flops": 8e9}, iteration_seconds=0.25, peak_bytes=2**20, nothing=math.inf, huge=10**400)
+    none = {"nothing": math.inf, "huge": 10**400}
+    row = costed(ORDINARY, {"counted_flops": 8e9}, iteration_seconds=0.25, peak_bytes=2**20, **none)
     assert row.costs == {"counted_flops": 8e9, "iteration_seconds": 0.25, "peak_bytes": 2**20}
     assert ORDINARY.costs == {}
     record = ORDINARY.record

@@ -78,7 +78,8 @@ class Quantity:
         (mean, bounds), unit = self.written, UNITS[self.unit]
         if not mean:
             return "–", ""
-        return mean + unit.word, bounds or unit.lone.format(n=self.n)
+        lone = "" if self.n is None else unit.lone.format(n=self.n)
+        return mean + unit.word, bounds or lone
 
     def __str__(self) -> str:
         return " ".join(filter(None, self.printed)) + ("*" if self.starred else "")

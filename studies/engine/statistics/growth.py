@@ -91,12 +91,10 @@ def power_fit(x: ArrayLike, y: ArrayLike) -> Growth | None:
     Raises: ValueError for an x or y that is not above 0.
     """
     at, values = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    present = np.isfinite(values)
+    present = np.isfinite(at) & np.isfinite(values)
     at, values = at[present], values[present]
     if (at <= 0).any() or (values <= 0).any():
-        raise ValueError(
-            f"x and y of a power must be above 0, got {at.min()} and {values.min()}; leave such points out"
-        )
+        raise ValueError(f"x and y must be above 0, got {at.min()} and {values.min()}; leave such points out")
     if len(np.unique(at)) < FEWEST:
         return None
     scale = at.max()

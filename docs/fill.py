@@ -15,7 +15,8 @@ the numbers are the claims of docs/results, and the glossary is that of the repo
     {{ lines("FOLDER") }}                           how many trials the folder has
     {{ short("FOLDER") }}                           its answer in short, as a quotation
 
-A decision's words are those of WORDS: a text that `says` or `every` passes has words of that one decision alone.
+A decision's words are those of `studies/engine/quoting.py`: a text that `says` or `every` passes has words of that one
+decision alone.
 Paragraphs and list items are wrapped anew after filling, so a source may break its lines anywhere.
 
 `python docs/fill.py --check` changes nothing and fails where a document is not what its source gives.
@@ -33,7 +34,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from studies.engine.wording import decimal
+from studies.engine.quoting import Claim, decided, end, fine, p_value, printed, says, word
 
 DOCS = Path(__file__).parent
 RESULTS, SOURCES = DOCS / "results", DOCS / "source"
@@ -42,15 +43,7 @@ DOCUMENTS = {
     SOURCES / "findings.md": DOCS / "findings.md",
     SOURCES / "glossary.md": DOCS / "glossary.md",
 }
-SCALES = {"percent": 100, "points": 100, "percent of H(Y)": 100, "points of H(Y)": 100}
 WIDTH = 130
-WORDS = {
-    "gain": r"gains?|gained|rises?|grows?|better|above|ahead|lifts?",
-    "loss": r"loss|losses|lose|loses|lost|costs?|falls?|fallen|worse|below|smaller",
-    "negligible": r"no difference",
-    "undecided": r"undecided",
-}
-Claim = dict[str, Any]
 
 
 @cache
@@ -79,75 +72,6 @@ class Number(dict[str, Any]):
 
     def __str__(self) -> str:
         return printed(self, unit=True)
-
-
-def printed(record: Claim, *, unit: bool = False, cost: bool = False, interval: bool = True) -> str:
-    """`+1.1 points [+0.8, +1.5]`, `86.7% [86.0, 87.5]`; cost: a loss as a positive number, without signs."""
-    if record["estimate"] is None:
-        return "–"
-    kind, scale = record["unit"], SCALES.get(record["unit"], 1)
-    scale, sign = (-scale, "") if cost else (scale, "+" if kind.startswith("points") else "")
-    digits = ".1f" if kind in SCALES else ".2f"
-
-    def formatted(value: float) -> str:
-        value = min(1.0, max(0.0, value)) if kind == "percent" else value
-        return decimal(scale * value, f"{sign}{digits}")
-
-    name = kind.replace("percent", "%") if kind.startswith("percent") else f" {kind}".rstrip()
-    text = formatted(record["estimate"]) + (name if unit else "")
-    if not interval or record["low"] is None or record["high"] is None:
-        return text
-    low, high = (record["high"], record["low"]) if cost else (record["low"], record["high"])
-    return f"{text} [{formatted(low)}, {formatted(high)}]"
-
-
-def decided(record: Claim) -> bool:
-    """Whether the claim is a decided gain or loss."""
-    return record["decision"] in ("gain", "loss")
-
-
-def p_value(record: Claim) -> str:
-    """Holm's p of the difference, to two digits."""
-    return "untested" if record["p_adjusted"] is None else f"{record['p_adjusted']:.2g}"
-
-
-def word(record: Claim) -> str:
-    """The decision in words."""
-    half = f"half a {record['unit'].replace('points', 'point')}"
-    if record["decision"] == "negligible":
-        return f"no difference beyond {half}"
-    if not decided(record):
-        return "undecided"
-    size = {"beyond": f" of more than {half}", "below": f" below {half}"}
-    return f"a {record['decision']}{size.get(record['size'], '')}"
-
-
-def fine(record: Claim) -> str:
-    """`0.19 points [0.09, 0.27]`: two digits and no sign, for spreads and other sizes."""
-    scale = SCALES.get(record["unit"], 1)
-    estimate, low, high = (
-        "" if record[end] is None else decimal(scale * record[end], ".2f") for end in ("estimate", "low", "high")
-    )
-    text = f"{estimate} {record['unit']}".rstrip()
-    return text if record["low"] is None else f"{text} [{low}, {high}]"
-
-
-def end(record: Claim, which: str) -> str:
-    """The lower or the upper end of the interval, with its unit."""
-    return printed({**record, "estimate": record[which]}, unit=True, interval=False)
-
-
-def says(record: Claim, text: str) -> str:
-    """The text, if its words express the claim's decision.
-
-    Raises: ValueError for words of another decision, or of a size that was not decided.
-    """
-    bare = re.sub(r"(beyond|below|more than) half a point( of H\(Y\))?", "", text)
-    decisions = [decision for decision, pattern in WORDS.items() if re.search(rf"\b({pattern})\b", bare)]
-    size = "beyond" if "more than half a point" in text else "below" if "below half a point" in text else ""
-    if decisions != [record["decision"]] or (size and record["size"] != size):
-        raise ValueError(f"{record['id']} is {word(record)}; the text says {text!r}")
-    return text
 
 
 def matching(folder: str, pattern: str) -> list[Claim]:

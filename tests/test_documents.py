@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 from pathlib import Path
 from types import ModuleType
@@ -123,7 +124,7 @@ def test_a_claim_that_there_is_not_is_an_error(fill: ModuleType) -> None:
     ],
 )
 def test_a_word_is_its_decision(fill: ModuleType, decision: str, size: str, text: str) -> None:
-    one = {"id": "x", "decision": decision, "size": size, "unit": "points"}
+    one = {"id": "x", "decision": decision, "size": size, "unit": "points", "margin": 0.005}
     assert fill.says(one, text) == text
     for other in {"gain", "loss", "negligible", "undecided"} - {decision}:
         with pytest.raises(ValueError, match="the text says"):
@@ -139,9 +140,53 @@ def test_shares_of_entropy_print_in_their_unit(fill: ModuleType) -> None:
     record = {"id": "x", "estimate": 0.011, "low": 0.007, "high": 0.015, "unit": "points of H(Y)"}
     assert fill.printed(record, unit=True) == "+1.1 points of H(Y) [+0.7, +1.5]"
     assert fill.printed({**record, "unit": "percent of H(Y)"}, unit=True) == "1.1% of H(Y) [0.7, 1.5]"
-    decided = {**record, "decision": "gain", "size": "beyond"}
+    decided = {**record, "decision": "gain", "size": "beyond", "margin": 0.005}
     assert fill.word(decided) == "a gain of more than half a point of H(Y)"
     assert fill.says(decided, fill.word(decided)) == fill.word(decided)
+
+
+RATIO = {"id": "x", "estimate": math.log(1.13), "low": math.log(1.08), "high": math.log(1.18), "unit": "times"}
+MARGIN = {"margin": math.log(1.05)}
+
+
+def test_costs_print_as_in_reports_and_not_as_logarithms(fill: ModuleType) -> None:
+    assert str(fill.Number(RATIO)) == "1.13 times [1.08, 1.18]"
+    assert fill.FILTERS["bare"](RATIO) == "1.13 [1.08, 1.18]"
+    assert (fill.end(RATIO, "low"), fill.FILTERS["only"](RATIO)) == ("1.08 times", "1.13 times")
+    seconds = {**RATIO, "unit": "log seconds", "estimate": math.log(0.0123), "low": None}
+    assert fill.printed(seconds) == fill.fine(seconds) == "12.3 ms"
+    assert fill.printed({**seconds, "unit": "flops", "estimate": 1.28e12}, unit=True) == "1.28 TFLOP"
+    with pytest.raises(ValueError, match="x is in times, which has no losses; leave out `cost`"):
+        fill.FILTERS["cost"](RATIO)
+
+
+@pytest.mark.parametrize(
+    ("decision", "size", "text"),
+    [
+        ("gain", "beyond", "larger by more than 5%"),
+        ("gain", "below", "slower by less than 5%"),
+        ("gain", "", "takes longer"),
+        ("loss", "beyond", "smaller by more than 5%"),
+        ("loss", "below", "faster by less than 5%"),
+        ("loss", "", "takes less memory"),
+        ("negligible", "", "no difference beyond 5%"),
+        ("undecided", "", "undecided"),
+    ],
+)
+def test_a_word_about_a_cost_is_its_decision(fill: ModuleType, decision: str, size: str, text: str) -> None:
+    one = {**RATIO, **MARGIN, "decision": decision, "size": size}
+    assert fill.says(one, text) == text
+    assert fill.says(one, fill.word(one)) == fill.word(one)
+    for other in {"gain", "loss", "negligible", "undecided"} - {decision}:
+        with pytest.raises(ValueError, match="the text says"):
+            fill.says({**one, "decision": other}, text)
+    if size:
+        with pytest.raises(ValueError, match="the text says"):
+            fill.says({**one, "size": ""}, text)
+    for wrong in (text.replace("5%", "10%"), "a gain", "a loss"):
+        if wrong != text:
+            with pytest.raises(ValueError, match="the text says"):
+                fill.says(one, wrong)
 
 
 def test_wrapping_changes_no_code_table_or_interval(fill: ModuleType) -> None:

@@ -26,7 +26,7 @@ ANSWERING = [
     *("mim4dd", "studies.answers.parts"),
     *(f"studies.answers.{name}" for name in ("ledger", "metrics", "results")),
     *(f"studies.engine.{name}" for name in ("answer", "arms", "conditions", "failures", "folder", "measuring")),
-    *(f"studies.engine.{name}" for name in ("rows", "space", "statistics", "wording")),
+    *(f"studies.engine.{name}" for name in ("rows", "space", "statistics", "units", "wording")),
 ]
 PLANNING = [f"studies.engine.{name}" for name in ("configuring", "design", "flags", "names", "options", "plan")]
 

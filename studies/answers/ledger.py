@@ -6,14 +6,16 @@ decision, so no two parts of an answer can disagree.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from studies.answers.metrics import METRICS
 from studies.answers.results import Cell, Contrast, Results, slug
-from studies.engine.answer import UNITS, Answer, Claim, Figure, Quantity, Sentence, Table
+from studies.engine.answer import Answer, Claim, Figure, Quantity, Sentence, Table
 from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import FEWEST_PAIRS, Decision, Judged, judge, three_tests
+from studies.engine.units import UNITS
 
 OPPOSITE = {Decision.GAIN: Decision.LOSS, Decision.LOSS: Decision.GAIN}
 
@@ -56,12 +58,12 @@ class Ruling:
     @property
     def word(self) -> str:
         """The decision in words, without the pairs that are needed."""
-        if self.decision is Decision.UNDECIDED:
-            return "undecided"
-        if self.decision is Decision.NEGLIGIBLE:
-            return f"no difference beyond {margin(self.contrast)}"
-        size = {"beyond": f" of more than {margin(self.contrast)}", "below": f" below {margin(self.contrast)}", "": ""}
-        return f"a {self.decision}{size[self.judged.size]}"
+        return UNITS[self.contrast.unit].ruling(self.decision, self.judged.size, self.contrast.margin)
+
+    @property
+    def direction(self) -> str:
+        """The decision in words, without its size: `a gain`, `larger`, `no difference beyond half a point`."""
+        return UNITS[self.contrast.unit].ruling(self.decision, "", self.contrast.margin)
 
     @property
     def statement(self) -> str:
@@ -130,11 +132,7 @@ def ends(interval: Interval) -> tuple[float | None, float | None]:
 
 def margin(contrast: Contrast) -> str:
     """A contrast's margin in words."""
-    unit = UNITS[contrast.unit]
-    size = unit.scale * contrast.margin
-    if unit.one and size == 0.5:
-        return f"half a {unit.one}"
-    return f"{size:g} {unit.one if unit.one and size == 1 else contrast.unit}"
+    return UNITS[contrast.unit].margin(contrast.margin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,25 +161,30 @@ class Ledger:
 
         Raises: ValueError for a contrast that another family has judged.
         """
-        contrasts = [self._with_own_id(contrast) for contrast in contrasts]
+        contrasts = list(contrasts)
+        keys, contrasts = [contrast.key for contrast in contrasts], self._with_own_ids(contrasts)
         tested = [
             three_tests(contrast.differences, margin=contrast.margin, absent=contrast.absent) for contrast in contrasts
         ]
         judged = judge(name, tested)
         rulings = [Ruling(*pair) for pair in zip(contrasts, judged, strict=True)]
-        for ruling in rulings:
-            contrast = ruling.contrast
-            if contrast.key in self._rulings or contrast.id in self._claims:
-                raise ValueError(f"{contrast.id} is judged already")
-            self._rulings[contrast.key] = ruling
-            self._claims[contrast.id] = ruling.claim
+        for key, ruling in zip(keys, rulings, strict=True):
+            id = ruling.contrast.id
+            if key in self._rulings or id in self._claims:
+                raise ValueError(f"{id} is judged already")
+            self._rulings[key] = ruling
+            self._claims[id] = ruling.claim
         return rulings
 
-    def _with_own_id(self, contrast: Contrast) -> Contrast:
-        """The contrast; its metric is added to its id where a contrast of another metric has that id."""
-        claim = self._claims.get(contrast.id)
-        taken = claim is not None and claim.metric != contrast.metric
-        return replace(contrast, id=slug(contrast.id, contrast.metric)) if taken else contrast
+    def _with_own_ids(self, contrasts: Sequence[Contrast]) -> list[Contrast]:
+        """The contrasts; its metric is added to the id of one where a contrast of another metric has that id."""
+        metrics = {id: claim.metric for id, claim in self._claims.items()}
+        return [
+            contrast
+            if metrics.setdefault(contrast.id, contrast.metric) == contrast.metric
+            else replace(contrast, id=slug(contrast.id, contrast.metric))
+            for contrast in contrasts
+        ]
 
     def rest(self, name: str, contrasts: Iterable[Contrast]) -> list[Ruling]:
         """A ruling for each contrast; those that are not judged yet form a family of this name."""
@@ -233,9 +236,20 @@ class Ledger:
             f"Every difference is decided in the same way: over pairs of one seed, at least {FEWEST_PAIRS} of them, by "
             "three t tests (that there is a difference; that there is none beyond the margin; that it is larger than "
             "the margin), each Holm-corrected over its family of comparisons. Printed intervals are pointwise 95% t "
-            "intervals; words and stars follow the corrected tests. Families, with their numbers of comparisons: "
-            f"{sizes}."
+            f"intervals; words and stars follow the corrected tests. {self._ratios()}Families, with their numbers of "
+            f"comparisons: {sizes}."
         )
+
+    def _ratios(self) -> str:
+        """How ratios were decided; "" without any."""
+        margins = {one.contrast.margin for one in self.rulings if UNITS[one.contrast.unit].ratio}
+        if not margins:
+            return ""
+        within = [
+            f"a margin of {UNITS['times'].margin(one)}: 1 / {math.exp(one):.3g} to {math.exp(one):.3g}"
+            for one in sorted(margins)
+        ]
+        return f"Ratios are decided by their logarithms, and their means are geometric ({'; '.join(within)}). "
 
     def compose(self, *parts: Part) -> Answer:
         """The parts as one answer, with all recorded claims."""

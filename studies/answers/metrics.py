@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from studies.engine.rows import Row
+from studies.engine.statistics.contrasts import MARGIN
+from studies.engine.units import UNITS
+
+# 5% more or less is of no use to anyone who pays the cost.
+RATIO_MARGIN = math.log(1.05)
 
 
 @dataclass(frozen=True)
 class Metric:
     """scores: of a row, one for each network, a single one for the synthetic set, or none where it was not measured.
 
-    unit: of a mean; difference: of a contrast. Both are in `studies.engine.answer.UNITS`.
+    unit: of a mean; difference: of a contrast. Both are in `studies.engine.units.UNITS`. margin: of a contrast, unless
+    it has its own.
     """
 
     scores: Callable[[Row], Sequence[float]]
     unit: str = "percent"
     difference: str = "points"
+    margin: float = MARGIN
+
+    @property
+    def less(self) -> str:
+        """The word between the two sides of a contrast: of logarithms, a difference is a ratio."""
+        return "over" if UNITS[self.difference].ratio else "less"
 
 
 def _measured(values: Mapping[str, float], key: str) -> tuple[float, ...]:
@@ -36,6 +49,19 @@ def _critic_share(row: Row) -> tuple[float, ...]:
     """The bound of the term's own critic as a share of H(Y)."""
     critic, entropy = row.information.get("critic"), row.information.get("entropy")
     return (critic / entropy,) if critic is not None and entropy else ()
+
+
+def _logged(values: Mapping[str, float], *keys: str) -> tuple[float, ...]:
+    """The logarithm of the sum of these costs; none where one is missing or their sum is not above 0."""
+    if not all(key in values for key in keys):
+        return ()
+    total = sum(values[key] for key in keys)
+    return (math.log(total),) if 0 < total < math.inf else ()
+
+
+def _cost(key: str, unit: str) -> Metric:
+    """A measured or counted cost of a trial, on a log scale: means are geometric, differences ratios."""
+    return Metric(lambda row: _logged(row.costs, key), unit, "times", RATIO_MARGIN)
 
 
 PLAIN, NATS = ("", ""), ("nats", "nats")
@@ -57,4 +83,17 @@ METRICS: dict[str, Metric] = {
     "critic": Metric(lambda row: _measured(row.information, "critic"), *NATS),
     "critic_share": Metric(_critic_share, *OF_ENTROPY),
     "entropy": Metric(lambda row: _measured(row.information, "entropy"), *NATS),
+    "iteration": _cost("iteration_seconds", "log seconds"),
+    "iteration_cpu": _cost("iteration_cpu_seconds", "log seconds"),
+    "preparation": _cost("preparation_seconds", "log seconds"),
+    "training": _cost("training_seconds", "log seconds"),
+    "total": _cost("total_seconds", "log seconds"),
+    "peak": _cost("peak_bytes", "log bytes"),
+    "stored": _cost("stored_bytes", "log bytes"),
+    "counted": _cost("counted_flops", "log flops"),
+    "formula": _cost("formula_flops", "log flops"),
+    # What any trial took to distil, its preparations included, in whichever process these were made.
+    "spent": Metric(
+        lambda row: _logged(row.measured, "distil_seconds", "prepared_seconds"), "log seconds", "times", RATIO_MARGIN
+    ),
 }

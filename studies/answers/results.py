@@ -49,10 +49,10 @@ class Contrast:
     seeds: tuple[int, ...] = ()
 
     @property
-    def key(self) -> tuple[object, ...] | str:
-        """Equal for a contrast and its opposite; the id where no cells define the contrast."""
+    def key(self) -> tuple[object, ...]:
+        """Equal for a contrast and its opposite; the metric and the id where no cells define the contrast."""
         if not self.terms:
-            return self.id
+            return self.metric, self.id
         weights = self._weights()
         return (
             self.metric,
@@ -211,14 +211,14 @@ class Results:
         what: str,
         *terms: tuple[float, Cell],
         metric: str = "test",
-        margin: float = MARGIN,
+        margin: float | None = None,
         values: Array | None = None,
         among: Sequence[int] | None = None,
     ) -> Contrast:
         """A weighted sum of cells, paired by seed.
 
-        values: by seed, replace the sum where the cells vary by seed. among: the seeds to judge it on; by default those
-        that are planned for every cell.
+        margin: that of the metric by default. values: by seed, replace the sum where the cells vary by seed. among: the
+        seeds to judge it on; by default those that are planned for every cell.
         """
         total = np.zeros(len(self.seeds))
         absent = np.zeros(len(self.seeds), dtype=bool)
@@ -235,6 +235,7 @@ class Results:
         differences = tuple(float(difference) for difference in (total if values is None else values)[judged])
         fixed, seeds = terms if values is None else (), tuple(among or ())
         unit, lacking = METRICS[metric].difference, int(absent[judged].sum())
+        margin = METRICS[metric].margin if margin is None else margin
         return Contrast(id, what, metric, fixed, differences, lacking, tuple(trials), margin, unit, seeds)
 
     def gain(self, arm: str, levels: tuple[str, ...] = (), metric: str = "test") -> Contrast:
@@ -248,20 +249,20 @@ class Results:
     ) -> Contrast:
         """The difference of two arms, a less b, at the same levels."""
         levels = levels or self.reference
-        what = f"{self.arms[a].name} less {self.arms[b].name}{self.at(levels)}"
+        what = f"{self.arms[a].name} {METRICS[metric].less} {self.arms[b].name}{self.at(levels)}"
         id = slug(kind, a, *((b,) if kind == "difference" else ()), *levels)
         return self.contrast(id, what, (1.0, Cell(a, levels)), (-1.0, Cell(b, levels)), metric=metric)
 
     def cost(self, arm: str, levels: tuple[str, ...], metric: str = "test") -> Contrast:
         """The difference of an arm at these levels and at the references."""
-        what = f"{self.arms[arm].name}{self.at(levels)} less itself{self.at(self.reference)}"
+        what = f"{self.arms[arm].name}{self.at(levels)} {METRICS[metric].less} itself{self.at(self.reference)}"
         terms = ((1.0, Cell(arm, levels)), (-1.0, Cell(arm, self.reference)))
         return self.contrast(slug("cost", arm, *levels), what, *terms, metric=metric)
 
     def change(self, arm: str, levels: tuple[str, ...], metric: str = "test") -> Contrast:
         """The difference of an arm's gain at these levels and its gain at the references."""
-        control, reference = self.arms[arm].control, self.reference
-        what = f"the gain of {self.arms[arm].name}{self.at(levels)} less its gain{self.at(reference)}"
+        control, reference, less = self.arms[arm].control, self.reference, METRICS[metric].less
+        what = f"the gain of {self.arms[arm].name}{self.at(levels)} {less} its gain{self.at(reference)}"
         gain = ((1.0, Cell(arm, levels)), (-1.0, Cell(control, levels)))
         subtracted = ((-1.0, Cell(arm, reference)), (1.0, Cell(control, reference)))
         return self.contrast(slug("change", arm, *levels), what, *gain, *subtracted, metric=metric)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from studies.engine.wording import clock, decimal
+from studies.engine.units import UNITS
+from studies.engine.wording import decimal, significant
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -15,46 +16,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Unit:
-    """How quantities of a unit print.
-
-    scale: the factor from stored to printed numbers; digits: after the point, None for four significant digits of the
-    estimate and two of the bounds; sign: `+` to print it; word: behind the estimate; label: in a table's head; lone:
-    the text in place of a missing interval; bounded: whether bounds are cut at 0 and 1; spelt: formats the estimate;
-    one: the noun of a single one, `point`.
-    """
-
-    scale: float = 1
-    digits: int | None = None
-    sign: str = ""
-    word: str = ""
-    label: str = ""
-    lone: str = ""
-    bounded: bool = False
-    spelt: Callable[[float], str] | None = None
-    one: str = ""
-
-
-LONE = "(no interval, n = {n})"
-UNITS = {
-    "percent": Unit(100, 1, word="%", label="%", bounded=True),  # a t interval of few sets knows no bounds
-    "points": Unit(100, 1, "+", " points", "points", lone=LONE, one="point"),
-    "points of H(Y)": Unit(100, 1, "+", " points of H(Y)", "points of H(Y)", lone=LONE, one="point of H(Y)"),
-    "points lost": Unit(-100, 1, word=" points", label="points", lone=LONE),
-    "percent of H(Y)": Unit(100, 1, word="%", label="% of H(Y)"),
-    "share": Unit(1, 2),
-    "nats": Unit(1, 3, label="nats"),
-    "seconds": Unit(label="seconds", spelt=clock),
-    "": Unit(),
-}
-
-
-@dataclass(frozen=True)
 class Quantity:
     """A number with its interval and n, if it has them, as tables and sentences print it.
 
     starred: a gain or a loss is decided; digits: instead of its unit's.
-    Units: percent and points, also those of H(Y), are stored as fractions and printed times 100.
+    Units: percent and points, also those of H(Y), are stored as fractions and printed times 100; `times` and the units
+    that begin with `log` are stored as natural logarithms and printed as what these are of.
     """
 
     mean: float | None
@@ -72,28 +39,38 @@ class Quantity:
 
     @property
     def numbers(self) -> tuple[float | None, float | None, float | None]:
-        """Estimate, lower and upper bound in the printed unit."""
+        """Estimate, lower and upper bound in the unit of a table's head."""
         unit, low, high = UNITS[self.unit], self.low, self.high
         if unit.bounded:
             low, high = (None if end is None else min(1.0, max(0.0, end)) for end in (low, high))
         if unit.scale < 0:
             low, high = high, low
-        scaled = [None if number is None else unit.scale * number for number in (self.mean, low, high)]
-        return scaled[0], scaled[1], scaled[2]
+        printed = [None if number is None else unit.printed(number) for number in (self.mean, low, high)]
+        return printed[0], printed[1], printed[2]
 
     @property
     def written(self) -> tuple[str, str]:
-        """The estimate and the bounds without their unit, `+0.4` and `[-0.3, +1.1]`; "" for none."""
-        unit, digits = UNITS[self.unit], self.digits if self.digits is not None else UNITS[self.unit].digits
-        point, end = (".4g", ".2g") if digits is None else (f".{digits}f",) * 2
-        mean, low, high = self.numbers
+        """The estimate and the bounds without their unit, `+0.4` and `[-0.3, +1.1]`; "" for none.
+
+        Where the estimate chooses the unit, as in `12.3 ms`, it stays: a table's head cannot name it.
+        """
+        unit, (mean, low, high) = UNITS[self.unit], self.numbers
         if mean is None:
             return "", ""
         if unit.spelt is not None:
             return unit.spelt(mean), ""
-        end = unit.sign + end
-        bounds = "" if low is None or high is None else f"[{decimal(low, end)}, {decimal(high, end)}]"
-        return decimal(mean, unit.sign + point), bounds
+        size, name = unit.size(mean)
+        estimate = f"{self._digits(mean / size, '.4g')} {name}".rstrip()
+        if low is None or high is None:
+            return estimate, ""
+        return estimate, f"[{self._digits(low / size, '.2g')}, {self._digits(high / size, '.2g')}]"
+
+    def _digits(self, number: float, form: str) -> str:
+        """A number with its own digits, those of its unit, or as `form` prints it."""
+        unit, digits = UNITS[self.unit], self.digits if self.digits is not None else UNITS[self.unit].digits
+        if digits is None and unit.figures:
+            return significant(number, unit.figures)
+        return decimal(number, unit.sign + (form if digits is None else f".{digits}f"))
 
     @property
     def printed(self) -> tuple[str, str]:
@@ -101,7 +78,8 @@ class Quantity:
         (mean, bounds), unit = self.written, UNITS[self.unit]
         if not mean:
             return "–", ""
-        return mean + unit.word, bounds or unit.lone.format(n=self.n)
+        lone = "" if self.n is None else unit.lone.format(n=self.n)
+        return mean + unit.word, bounds or lone
 
     def __str__(self) -> str:
         return " ".join(filter(None, self.printed)) + ("*" if self.starred else "")
@@ -116,11 +94,13 @@ Cell = str | int | float | Quantity | None
 class Claim:
     """A number that an answer states, with what a reader needs to check it.
 
-    id: unique in the answer; kind: `mean`, `contrast` or `estimate`; what: in words; unit: `percent` and `points`,
-    also those of H(Y), are stored as fractions. planned: sets or pairs in the plan. terms: (weight, arm, levels) of a
-    contrast. p, p_adjusted: of the difference, raw and Holm-adjusted over the family. decision: by the rule, "" if it
-    is no contrast; size: `beyond` or `below` the margin; needed: the range of the number of pairs that would decide.
-    trials: their hashes; seeds: those that a contrast is judged on, if not on all.
+    id: unique in the answer; kind: `mean`, `contrast` or `estimate`; what: in words. planned: sets or pairs in the
+    plan. terms: (weight, arm, levels) of a contrast. p, p_adjusted: of the difference, raw and Holm-adjusted over the
+    family. decision: by the rule, "" if it is no contrast, `gain` where a cost is larger; size: `beyond` or `below` the
+    margin; needed: the range of the number of pairs that would decide. trials: their hashes; seeds: those that a
+    contrast is judged on, if not on all.
+    Units: estimate, bounds and margin are stored as fractions in `percent` and `points`, also those of H(Y); in
+    `times`, as the natural logarithm of a ratio; in `log seconds`, `log bytes` and `log flops`, as that of a number.
     """
 
     id: str

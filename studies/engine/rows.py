@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,12 +57,14 @@ class Row:
     usable_validation, usable: usable information on validation and on test images; none in older rows. test, usable,
     test_recall: read by the report alone. rungs: (iteration, validation accuracy) of interim evaluations.
     measures: of the synthetic set, its networks and the MI term along the run. failures: each trial detector's finding,
-    by the mode's current name. judged: by view, see `studies.engine.judging`. record: the line's object as it was
-    written.
+    by the mode's current name. judged: by view, see `studies.engine.judging`. costs: of a trial that measures cost:
+    what was timed and weighed, and the operations that were counted; none in others. record: the line's object as it
+    was written.
 
     Shapes: accuracies and usable information [networks]; recalls [networks, C], NaN for a class without images, None
     if there is none.
-    Units: information in nats; in `measured`, seconds, bytes and cores.
+    Units: information in nats; in `measured`, seconds, bytes and cores; in `costs`, as each name ends: `_seconds`, `_bytes`,
+    `_flops`.
     """
 
     trial: str
@@ -84,6 +87,7 @@ class Row:
     failures: dict[str, dict[str, Any]]
     judged: dict[str, Judged]
     measured: dict[str, Any]
+    costs: dict[str, float]
     record: dict[str, Any] = field(repr=False)
 
     @property
@@ -164,6 +168,7 @@ class Row:
             failures=failures,
             judged=_judged(result, report),
             measured=dict(record["measured"]),
+            costs=_costs(record["measured"].get("cost"), result.get("operations")),
             record=record,
         )
 
@@ -178,6 +183,12 @@ def _judged(result: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, J
         )
         for view, scores in test.items()
     }
+
+
+def _costs(*records: Mapping[str, float | None] | None) -> dict[str, float]:
+    """The finite numbers of these records; an integer that is no float is none of them."""
+    named = [one for record in records for one in (record or {}).items()]
+    return {name: float(value) for name, value in named if value is not None and abs(value) <= sys.float_info.max}
 
 
 def _numbers(values: Any) -> tuple[float, ...]:

@@ -134,6 +134,7 @@ class Result(TypedDict, total=False):
     failed_by: list[str] | None
     failures: dict[str, FindingRecord] | None
     judged: dict[str, ValidationScores]
+    operations: dict[str, float | None] | None
 
 
 class TestScores(TypedDict, total=False):
@@ -162,6 +163,7 @@ class Measured(TypedDict, total=False):
     threads: int
     node: str
     device: str
+    cost: dict[str, float | None] | None
 
 
 class RowRecord(TypedDict):

@@ -8,7 +8,8 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from studies.engine.answer import UNITS, Cell, Quantity, Table
+from studies.engine.answer import Cell, Quantity, Table
+from studies.engine.units import UNITS
 
 # A column with a text of more characters is wrapped.
 LONG = 44
@@ -19,7 +20,7 @@ SYMBOLS = {
     **{"×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "−": "$-$", "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\to$"},
     **{"²": "$^2$", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$", "δ": r"$\delta$", "ε": r"$\varepsilon$"},
     **{"η": r"$\eta$", "κ": r"$\kappa$", "λ": r"$\lambda$", "μ": r"$\mu$", "ρ": r"$\rho$", "σ": r"$\sigma$"},
-    **{"τ": r"$\tau$", "χ": r"$\chi$", "ω": r"$\omega$", "Δ": r"$\Delta$", "√": r"$\surd$"},
+    **{"τ": r"$\tau$", "χ": r"$\chi$", "ω": r"$\omega$", "Δ": r"$\Delta$", "√": r"$\surd$", "µ": r"$\mu$"},
 }
 
 
@@ -36,10 +37,16 @@ def numeric(table: Table, column: int) -> bool:
 
 
 def headed(table: Table, column: int) -> str:
-    """A column's head with the unit of its quantities, `paired gain (points)`."""
-    name, quantities = table.columns[column], _quantities(table, column)
-    label = UNITS[quantities[0].unit].label if quantities else ""
-    return name if not label or label in name else f"{name} ({label})".strip()
+    """A column's head with the unit of its quantities, `paired gain (points)`, `an iteration (geometric mean, s)`."""
+    quantities = _quantities(table, column)
+    unit = UNITS[quantities[0].unit if quantities else ""]
+    return _noted(table.columns[column], unit.average, unit.label)
+
+
+def _noted(name: str, *notes: str) -> str:
+    """A name with those notes in brackets that it does not say itself."""
+    missing = [note for note in notes if note and not re.search(rf"(?<!\w){re.escape(note)}(?!\w)", name)]
+    return f"{name} ({', '.join(missing)})".strip() if missing else name
 
 
 def _quantities(table: Table, column: int) -> list[Quantity]:
@@ -102,9 +109,11 @@ def latex(table: Table, command: str) -> str:
 
 
 def _unspelt(table: Table, column: int) -> str:
-    """A column's head; without the unit if its cells are written in another one, as times are."""
-    spelt = any(UNITS[quantity.unit].spelt for quantity in _quantities(table, column))
-    return table.columns[column] if spelt else headed(table, column)
+    """A column's head; without the unit if its cells are written in others, as times are."""
+    units = [UNITS[quantity.unit] for quantity in _quantities(table, column)]
+    if any(unit.spelt or unit.sizes for unit in units):
+        return _noted(table.columns[column], units[0].average)
+    return headed(table, column)
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 
 def decimal(value: float, form: str = ".1f") -> str:
     """A number as `form` prints it; what rounds to zero has no sign: `0.0`, never `-0.0` or `+0.0`."""
     text = f"{value:{form}}"
     return text.lstrip("+-") if float(text) == 0 else text
+
+
+def significant(value: float, figures: int = 3) -> str:
+    """A number with so many significant digits, without an exponent; its whole part is never cut: `0.0123`, `12345`."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value + 0.0:g}"
+    exponent = int(f"{value:.{figures - 1}e}".partition("e")[2])  # of the rounded number: 9.996 is 10.0
+    return f"{value:.{max(0, figures - 1 - exponent)}f}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -46,6 +46,13 @@ def replaced(row: Row, report: Mapping[str, Any] | None = None, **result: Any) -
     )
 
 
+def costed(row: Row, operations: Mapping[str, float] | None = None, **cost: float) -> Row:
+    """The same trial with costs that were measured (`cost`, `distil_seconds`, `prepared_seconds`) and counted."""
+    held, ordinary = row.record, ("distil_seconds", "prepared_seconds")
+    measured = {**held["measured"], **{key: cost.pop(key) for key in ordinary if key in cost}, "cost": cost}
+    return Row.read({**held, "measured": measured, "result": {**held["result"], "operations": dict(operations or {})}})
+
+
 def lost(row: Row, status: str) -> Row:
     """The same trial without an accuracy, as `diverged` or `error`."""
     gone = {"status": status, "reason": "at 3", "diverged_at": 3, "validation_accuracy": None}

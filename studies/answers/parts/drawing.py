@@ -12,15 +12,17 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from studies.engine.arms import CEILING, FLOOR, Arm, Curve
 from studies.engine.rows import Array
 from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import MARGIN
+from studies.engine.units import Sizes, Unit
 
 # The width of a printed page in inches: a figure of this width keeps its font sizes on paper.
 PAGE = 7.2
@@ -31,8 +33,22 @@ INK, FAINT = "#1d2430", "#8a929c"
 # Paul Tol's muted scheme, for every kind of colour blindness, without those that are too light on white.
 COLOURS = ("#332288", "#CC6677", "#117733", "#999933", "#882255", "#AA4499")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Ticks of a cost's log axis: factors of a size, from the finest grid on; how many ticks; the least range of an axis.
+DECIMAL = tuple(
+    tuple(factor * 10.0**k for k in range(powers) for factor in factors)
+    for powers, factors in ((4, (1, 1.5, 2, 3, 5, 7)), (4, (1, 2, 5)), (4, (1,)), (1, (1,)))
+)
+BINARY = tuple(
+    tuple(factor * base**k for k in range(powers) for factor in factors)
+    for base, powers, factors in (
+        *((2.0, 10, (1, 1.25, 1.5, 1.75)), (2.0, 10, (1, 1.5)), (2.0, 10, (1,))),
+        *((4.0, 5, (1,)), (32.0, 2, (1,)), (1.0, 1, (1,))),
+    )
+)
+MOST_TICKS, SPAN = 6, 2.5
 # Steps between ticks. A step of 2.5 is left out: its labels would be rounded unevenly.
 ROUND = [1, 2, 5, 10]
+Where = Literal["outside upper center", "outside lower center"]
 Dashes = tuple[float, tuple[float, ...]]
 LINES: tuple[Dashes | str, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (2.5, 1.2)))
 
@@ -135,15 +151,57 @@ def curve_axis(axes: Axes, curve: Curve, x: Array) -> None:
     axes.minorticks_off()
 
 
+def sized_axis(axes: Axes, unit: Unit, which: Literal["x", "y"] = "y", most: int = MOST_TICKS) -> None:
+    """A log axis of a cost in seconds, bytes or FLOPs, ticked in the sizes of its unit: `10 ms`, `1 s`, `2 min`.
+
+    It spans a factor of SPAN at least: a narrower axis exaggerates noise.
+    """
+    axis, limit = (axes.xaxis, axes.set_xlim) if which == "x" else (axes.yaxis, axes.set_ylim)
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    wider = max(1.0, SPAN / (high / low)) ** 0.5
+    low, high = limit(low / wider, high * wider)
+    ticks = sized_ticks(low, high, unit.sizes, most)
+    axis.set_major_locator(FixedLocator([at for at, _ in ticks]))
+    axis.set_major_formatter(FixedFormatter([name for _, name in ticks]))
+    axis.set_minor_locator(NullLocator())
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def sized_ticks(low: float, high: float, sizes: Sizes, most: int) -> list[tuple[float, str]]:
+    """At most so many round numbers between two, as (base units, name), on the finest grid that has no more of them."""
+    ends = [*(size for size, _ in sizes[1:]), np.inf]
+    binary = len(sizes) > 1 and sizes[1][0] / sizes[0][0] == 1024
+    ticks: list[tuple[float, str]] = []
+    for grid in BINARY if binary else DECIMAL:
+        ticks = [
+            (factor * size, f"{factor:g} {name}")
+            for (size, name), end in zip(sizes, ends, strict=True)
+            for factor in grid
+            if low <= factor * size <= high and factor * size < end
+        ]
+        if len(ticks) <= most:
+            break
+    return ticks
+
+
 def legend(drawing: Drawing, axes: Axes, title: str = "") -> None:
     """Add one legend above all panels."""
-    handles, names = axes.get_legend_handles_labels()
+    _legend(drawing, *axes.get_legend_handles_labels(), "outside upper center", title)
+
+
+def legend_below(drawing: Drawing, handles: Sequence[Artist]) -> None:
+    """Add one legend of these, by their labels, below all panels."""
+    _legend(drawing, handles, [str(handle.get_label()) for handle in handles], "outside lower center")
+
+
+def _legend(drawing: Drawing, handles: Sequence[Artist], names: Sequence[str], where: Where, title: str = "") -> None:
     room = int(PAGE / (INCHES_A_LETTER * (max(map(len, names), default=1) + 8)))
     columns = max(1, min(3, room, len(names)))
     drawing.legend(
         handles,
         names,
-        loc="outside upper center",
+        loc=where,
         ncols=columns,
         frameon=False,
         fontsize=8.5,

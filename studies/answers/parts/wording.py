@@ -25,11 +25,7 @@ ADVANTAGES = {
     Decision.NEGLIGIBLE: "not different beyond half a point for",
     Decision.UNDECIDED: "undecided for",
 }
-DECIDED = {
-    Decision.GAIN: "a gain",
-    Decision.LOSS: "a loss",
-    Decision.NEGLIGIBLE: "no difference beyond half a point",
-}
+DECIDED = (Decision.GAIN, Decision.LOSS, Decision.NEGLIGIBLE)
 # At most this many undecided levels are named; more are only counted.
 NAMED = 3
 
@@ -56,11 +52,16 @@ def _few(ruling: Ruling) -> str:
 
 
 def decisions(rulings: Mapping[str, Ruling]) -> str:
-    """A sentence with the levels, by their joined labels, at which a contrast is decided, by decision."""
+    """A sentence with the levels, by their joined labels, at which a contrast is decided, by decision.
+
+    rulings: of contrasts in one unit, with one margin.
+    """
     where: dict[Decision, list[str]] = {}
+    words: dict[Decision, str] = {}
     for levels, ruling in rulings.items():
         where.setdefault(ruling.decision, []).append(at(levels))
-    decided = [f"{phrase} {listed(where[decision])}" for decision, phrase in DECIDED.items() if decision in where]
+        words[ruling.decision] = ruling.direction
+    decided = [f"{words[decision]} {listed(where[decision])}" for decision in DECIDED if decision in where]
     open_ = where.get(Decision.UNDECIDED, [])
     if not decided:
         return f"It is undecided at all {plural(len(rulings), 'level')}."

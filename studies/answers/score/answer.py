@@ -6,7 +6,7 @@ from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.judges import judges_part
 from studies.answers.parts.overview import losses, unready
 from studies.answers.parts.plain import compared
-from studies.answers.parts.wording import DECIDED, decisions
+from studies.answers.parts.wording import decisions
 from studies.answers.results import Results
 from studies.engine.answer import Answer, Sentence, percent
 from studies.engine.arms import CEILING, FLOOR
@@ -68,9 +68,9 @@ def _over_random(ledger: Ledger, key: str, rulings: list[Ruling]) -> Sentence:
 
 def _everywhere(rulings: dict[str, Ruling]) -> str:
     """Where it is decided; every level is named only where they differ."""
-    found = {ruling.decision for ruling in rulings.values()}
-    if len(found) == 1 and (phrase := DECIDED.get(found.pop())):
-        return f"It is {phrase} under all {plural(len(rulings), 'judge')}."
+    found = {ruling.direction for ruling in rulings.values() if ruling.judged.decided}
+    if len(found) == 1 and all(ruling.judged.decided for ruling in rulings.values()):
+        return f"It is {found.pop()} under all {plural(len(rulings), 'judge')}."
     return decisions(rulings)
 
 

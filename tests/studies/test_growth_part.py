@@ -96,7 +96,7 @@ def test_what_grows_is_decided_over_pairs_in_one_family_and_claimed(tmp_path: Pa
     assert cases[0].ruling.contrast.margin == math.log(1.05)
     ids = [claim.id for claim in cases[0].claims]
     assert ids == [
-        "growth/dm/images-per-class",
+        "growth/iteration/dm/images-per-class",
         "exponent/iteration/dm/images-per-class",
         "predicted-exponent/iteration/dm/images-per-class",
         "mean/iteration/dm/ipc-1",

@@ -64,9 +64,9 @@ class Grown:
 
     @property
     def exponent(self) -> Quantity | None:
-        """The fitted exponent; None where most repeats have none, for the others do not stand for all."""
-        known = self.estimate.exponent
-        return None if known.n <= self.estimate.lost else replace(Quantity.of(known, ""), digits=2)
+        """The fitted exponent; None where most repeats have none."""
+        known = _known(self.estimate)
+        return None if known.mean is None else replace(Quantity.of(known, ""), digits=2)
 
     @property
     def scaled(self) -> Array:
@@ -104,11 +104,17 @@ def grown(
     ]
 
 
+def _known(estimate: GrowthEstimate) -> Interval:
+    """The exponent; without numbers where most repeats have none, for the others do not stand for all."""
+    found = estimate.exponent
+    return found if found.n > estimate.lost else Interval(None, None, None, found.n)
+
+
 def _contrast(results: Results, metric: str, curve: Curve, arm: str, points: Sequence[tuple[float, Cell]]) -> Contrast:
     (_, first), (_, last) = points[0], points[-1]
     name = results.arms[arm].name
     what = f"{metric} of {name}{results.at(last.levels)} over that{results.at(first.levels)}"
-    return results.contrast(slug("growth", arm, curve.name), what, (1.0, last), (-1.0, first), metric=metric)
+    return results.contrast(slug("growth", metric, arm, curve.name), what, (1.0, last), (-1.0, first), metric=metric)
 
 
 def _grown(
@@ -127,7 +133,7 @@ def _grown(
     predicted = np.array([predictions.get(cell, np.nan) for _, cell in points])
     estimate, predicted_fit = growth(x, runs), power_fit(x, predicted)
     of = f"{metric} of {results.arms[arm].name} along {curve.name}"
-    known, expected = estimate.exponent, None if predicted_fit is None else predicted_fit.exponent
+    known, expected = _known(estimate), None if predicted_fit is None else predicted_fit.exponent
     claims = [
         ledger.estimate(
             slug("exponent", metric, arm, curve.name),

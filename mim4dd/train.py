@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim4dd.data.operations import SIAMESE, check_augment, operations
 from mim4dd.networks.module import draws, draws_seeded
+from mim4dd.networks.passes import TRAINING, Passes, networks_at_once, training_passes
 from mim4dd.registry import Registry, knob
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mim4dd.networks import Network
+    from mim4dd.networks.layers import Layers
     from mim4dd.networks.stacked import Params
 
 RECIPES: Registry[Recipe] = Registry("recipe")
@@ -57,6 +59,10 @@ class Recipe:
         """The epochs that a set of this size is trained for."""
         steps = -(-images // self.batch)
         return min(self.epochs, max(1, self.max_steps // steps)) if self.max_steps else self.epochs
+
+    def passes(self, images: int, layers: Layers, *, settled: bool) -> tuple[Passes, ...]:
+        """Those of training the recipe's networks on a set of this size; settled: and of settling them at the end."""
+        return training_passes(layers, self.networks, images, self.epochs_for(images), self.batch, settled=settled)
 
 
 @RECIPES.add("dc")
@@ -130,8 +136,8 @@ class Training:
         self.network, self.images, self.labels = network, images, labels
         self.recipe, self.streams, self.source = recipe, streams, source
         self.epoch, self.epochs = 0, recipe.epochs_for(len(images))
-        self.size = networks_at_once(network, params, images, recipe.batch)
-        self.piece = images_at_once(network, images, recipe.batch)
+        self.size = _networks_at_once(network, params, images, recipe.batch)
+        self.piece = _images_at_once(network, images, recipe.batch)
         # Each group of networks is one computation; the groups run one after the other.
         pieces = zip(*(tensor.detach().split(self.size) for tensor in unsettled(params).values()), strict=True)
         self.groups = [
@@ -217,33 +223,24 @@ class Training:
         self.epoch = state["epoch"]
 
 
-# Numbers in the largest map of a step, and in a network, up to which networks are trained as one: beyond, a step's
-# activations leave the cache, and one by one is as fast (docs/results/bench.md).
-STEP_NUMBERS, NETWORK_NUMBERS = 1_000_000, 2_000_000
-
-
-def networks_at_once(network: Network, params: Params, images: Tensor, batch: int) -> int:
+def _networks_at_once(network: Network, params: Params, images: Tensor, batch: int) -> int:
     """How many of the stacked networks are trained as one computation."""
     shape = images.shape[1], images.shape[2], images.shape[3]
-    if draws(network, shape) or sum(tensor[0].numel() for tensor in params.values()) > NETWORK_NUMBERS:
+    if draws(network, shape):
         return 1
-    step = min(batch, len(images)) * network.largest_map(shape)
-    return max(1, min(len(next(iter(params.values()))), STEP_NUMBERS // step))
+    parameters = sum(tensor[0].numel() for tensor in params.values())
+    networks = len(next(iter(params.values())))
+    return networks_at_once(network.largest_map(shape), parameters, networks, min(batch, len(images)))
 
 
-# Numbers in the largest map of one forward and backward pass: a batch whose maps leave the cache takes more time and
-# memory than the same batch in pieces.
-PIECE_NUMBERS = 2_000_000
-
-
-def images_at_once(network: Network, images: Tensor, batch: int) -> int:
+def _images_at_once(network: Network, images: Tensor, batch: int) -> int:
     """How many images of a batch pass at once on a CPU, their gradients summed; all on a GPU, or under a batch norm."""
     from mim4dd.networks.batchnorm import has_batch_norm
     from mim4dd.networks.chunks import piece_size, shape_of
 
     if images.device.type != "cpu" or has_batch_norm(network, shape_of(images.shape)):
         return batch
-    return min(batch, piece_size(network, images.shape, PIECE_NUMBERS))
+    return min(batch, piece_size(network, images.shape, TRAINING))
 
 
 def _detached(params: Params) -> Params:

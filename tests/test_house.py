@@ -57,6 +57,7 @@ MAY_IMPORT = {
     "mim4dd/contrastive.py": ["mim4dd.errors"],
     "mim4dd/matching.py": ["mim4dd.errors"],
     "mim4dd/coresets.py": ["mim4dd.records"],
+    "mim4dd/complexity.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.methods", "mim4dd.train"],
     "mim4dd/cost.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],
     "mim4dd/picture.py": BASICS,
     "mim4dd/data": [*BASICS, "mim4dd.capacity", "mim4dd.data", "mim4dd.pixels", "mim4dd.torch_datasets"],
@@ -138,9 +139,9 @@ LIGHT = [
     *("errors", "files", "durable", "records", "registry", "tensors", "seeding", "protocol", "configuration"),
     *("picture", "cost", "memory", "origins", "functions", "resolving", "sources", "plugins", "standard"),
     *("capacity", "pixels", "torch_datasets"),
-    "train",
-    *("methods", "methods.catalogue", "methods.dm", "methods.mim", "methods.selection"),
-    *("networks", "networks.convnet", "networks.catalogue", "data"),
+    *("train", "complexity"),
+    *("methods", "methods.catalogue", "methods.dm", "methods.mim", "methods.selection", "methods.work"),
+    *("networks", "networks.convnet", "networks.catalogue", "networks.layers", "networks.passes", "data"),
 ]
 
 

@@ -67,9 +67,12 @@ class Method(Protocol):
         """What is computed once before the first iteration and shared with runs that need the same."""
 
     def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
-        """How many images pass forward through the network in an iteration; a backward pass counts as two of them.
+        """How many images pass forward through the network in an iteration, on both sides.
 
-        features: a term needs every block's output of both sides, see `update_steps`.
+        A gradient counts as the forward passes that it costs: 1 of the pixels, 2 of the weights, 5 of the pixels from a
+        gradient of the weights, 6 of pixels and weights. features: a term needs every block's output of both sides, see
+        `update_steps`, and is differentiated with the base's loss. A method may say more by its `work`, see
+        `mim4dd.methods.work`.
         """
 
     def initial(self, task: DistillationTask) -> tuple[Tensor, Tensor]:

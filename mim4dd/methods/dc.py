@@ -9,6 +9,19 @@ from typing import TYPE_CHECKING, ClassVar
 from mim4dd.data.operations import SIAMESE, check_augment
 from mim4dd.methods.catalogue import METHODS, Learnable, Term, UpdateStep
 from mim4dd.methods.pixels import LearnedPixels
+from mim4dd.methods.work import Work
+from mim4dd.networks.layers import SMALLEST, Layers
+from mim4dd.networks.passes import (
+    BATCH_NORM_IMAGES,
+    SETTLING_IMAGES,
+    WITH_GRADIENTS,
+    Passes,
+    classes_at_once,
+    images_at_once,
+    parts,
+    settling,
+    training_passes,
+)
 from mim4dd.registry import knob, name_of
 
 if TYPE_CHECKING:
@@ -63,9 +76,30 @@ class DC(LearnedPixels):
         return self.outer or outer, self.inner or inner
 
     def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
+        return self.work(classes, ipc, features).image_passes
+
+    def work(
+        self, classes: int, ipc: int, features: bool = False, separate: bool = False, layers: Layers = SMALLEST
+    ) -> Work:
+        """C (outer (3 B + 8 ipc) + (outer - 1) inner 3 ipc) image passes.
+
+        Each side forward (1) and back to the weights (2); the synthetic one from there to the pixels (5); between two
+        updates, the network is trained on the synthetic images (3). A separate term goes back to the pixels once more.
+        """
         outer, inner = self.loops(ipc)
-        # The synthetic side is differentiated twice.
-        return classes * (outer * (3 * self.batch_real + 9 * ipc) + (outer - 1) * inner * 3 * ipc)
+        real, synthetic = outer * classes * self.batch_real, outer * classes * ipc
+        together = classes_at_once(layers.largest, layers.parameters, max(self.batch_real, ipc), WITH_GRADIENTS)
+        groups = outer * parts(classes, together)
+        pieces = groups * parts(self.batch_real, images_at_once(layers.largest, WITH_GRADIENTS, min(together, classes)))
+        passes = [*settling(layers, BATCH_NORM_IMAGES * classes * outer, outer)]
+        passes += [Passes("scores", real, pieces), Passes("weights", real, pieces)]
+        passes += [Passes(kind, synthetic, groups) for kind in ("scores", "weights", "second")]
+        if separate:
+            passes.append(Passes("pixels", synthetic, groups))
+        if outer > 1:
+            passes += training_passes(layers, 1, classes * ipc, (outer - 1) * inner, self.batch_network)
+            passes += settling(layers, (outer - 1) * min(classes * ipc, SETTLING_IMAGES), outer - 1)
+        return Work(tuple(passes), outer)
 
     def learnable(self, task: DistillationTask) -> Learnable:
         return {}

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 from mim4dd.data.operations import SIAMESE, check_augment
 from mim4dd.methods.catalogue import METHODS, Learnable, Term, UpdateStep
 from mim4dd.methods.pixels import LearnedPixels
+from mim4dd.methods.work import Work
+from mim4dd.networks.layers import SMALLEST, Layers
+from mim4dd.networks.passes import BATCH_NORM_IMAGES, WITHOUT_GRADIENTS, Passes, images_at_once, parts, settling
 from mim4dd.registry import knob
 
 if TYPE_CHECKING:
@@ -49,7 +52,25 @@ class DM(LearnedPixels):
         check_augment(self.augment)
 
     def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
-        return classes * (self.batch_real + 3 * ipc * self.updates)
+        return self.work(classes, ipc, features).image_passes
+
+    def work(
+        self, classes: int, ipc: int, features: bool = False, separate: bool = False, layers: Layers = SMALLEST
+    ) -> Work:
+        """C (B + 2 updates ipc) image passes: real images forward, synthetic ones forward and back to the pixels.
+
+        A separate term goes back once more. Means: C products a number of each real image, 2 C of each synthetic one.
+        """
+        real, synthetic, updates = classes * self.batch_real, classes * ipc, self.updates
+        launches = parts(real, images_at_once(layers.largest, WITHOUT_GRADIENTS))
+        gradients = (2 if separate else 1) * updates
+        passes = (
+            *settling(layers, BATCH_NORM_IMAGES * classes),
+            Passes("blocks", real, launches),
+            Passes("blocks", updates * synthetic, updates),
+            Passes("pixels", gradients * synthetic, gradients),
+        )
+        return Work(passes, updates, sums=updates * classes * (real + 2 * synthetic))
 
     def learnable(self, task: DistillationTask) -> Learnable:
         return {}

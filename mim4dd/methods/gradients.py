@@ -2,7 +2,7 @@
 
 A class is a group: its images pass through an expanded view of the parameters, so that one backward pass gives every
 class of a chunk a gradient of its own. Chunks bound the memory: no map of the real images has more than
-`LARGEST_MAP` numbers, whatever the batch, and no chunk's gradients much more. Only the synthetic side keeps a graph.
+`WITH_GRADIENTS` numbers, whatever the batch, and no chunk's gradients much more. Only the synthetic side keeps a graph.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from torch import Tensor
 from mim4dd.matching import gradient_distance
 from mim4dd.networks.catalogue import Network
 from mim4dd.networks.chunks import piece_size, shape_of
+from mim4dd.networks.passes import WITH_GRADIENTS, classes_at_once
 from mim4dd.networks.stacked import Params
 from mim4dd.records import Integers
-
-# Numbers in the largest map of a pass with gradients: 32 MB of float32.
-LARGEST_MAP = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def real_gradients(
     names = [name for name, tensor in copies.items() if tensor.ndim > 2]
     total: list[Tensor] = []
     kept = []
-    for piece in images.split(piece_size(network, images.shape, LARGEST_MAP, groups), 1):
+    for piece in images.split(piece_size(network, images.shape, WITH_GRADIENTS, groups), 1):
         blocks = network.features(copies, piece)
         loss = class_losses(network.logits(copies, blocks), first).sum() * (piece.shape[1] / count)
         gradients = torch.autograd.grad(loss, [copies[name] for name in names], materialize_grads=True)
@@ -110,7 +108,7 @@ def chunks(network: Network, params: Params, real: Side, synthetic: Side) -> Ite
     while first < classes:
         counts = real.counts[first], synthetic.counts[first]
         largest = network.largest_map(shape_of(real.images.shape))
-        most = max(1, LARGEST_MAP // max(1, numbers, largest * max(counts)))
+        most = classes_at_once(largest, numbers, max(counts), WITH_GRADIENTS)
         last = first + 1
         while last < classes and last - first < most and (real.counts[last], synthetic.counts[last]) == counts:
             last += 1

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from mim4dd.errors import InputError, KnobError
 from mim4dd.functions import Functions
 from mim4dd.methods.catalogue import METHODS, Learnable, Method, Term, UpdateStep
+from mim4dd.methods.work import Work, work_of
+from mim4dd.networks.layers import SMALLEST, Layers
 from mim4dd.registry import knob, name_of, part
 
 if TYPE_CHECKING:
@@ -79,7 +81,19 @@ class Mim:
         return self.base.preparation
 
     def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
-        return self.base.image_passes(classes, ipc, features or bool(self.weight))
+        return self.work(classes, ipc, features).image_passes
+
+    def work(
+        self, classes: int, ipc: int, features: bool = False, separate: bool = False, layers: Layers = SMALLEST
+    ) -> Work:
+        """The base's, whose passes the term shares; a term that is differentiated by itself goes back once more."""
+        own = bool(self.weight)
+        return work_of(self.base, classes, ipc, features or own, separate or (own and self.separate), layers)
+
+    @property
+    def separate(self) -> bool:
+        """Whether the term's gradient is computed separately from the base's; see `Term`."""
+        return self.balance == "gradnorm" or self.placebo
 
     @property
     def head_layers(self) -> int:

@@ -10,6 +10,9 @@ from mim4dd.data.operations import SIAMESE, check_augment
 from mim4dd.errors import KnobError
 from mim4dd.methods.catalogue import METHODS, Learnable, Term, UpdateStep
 from mim4dd.methods.pixels import LearnedPixels
+from mim4dd.methods.work import Work
+from mim4dd.networks.layers import SMALLEST, Layers
+from mim4dd.networks.passes import BATCH_NORM_IMAGES, WITHOUT_GRADIENTS, Passes, images_at_once, parts, settling
 from mim4dd.registry import knob
 
 if TYPE_CHECKING:
@@ -109,8 +112,29 @@ class MTT(LearnedPixels):
         return Experts(self.experts, self.expert_epochs, self.lr_expert, self.batch_expert, self.augment)
 
     def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
-        student = 9 * self.settings(ipc).steps * min(self.batch_synthetic or classes * ipc, classes * ipc)
-        return student + (classes * (self.batch_real + 3 * ipc) if features else 0)
+        return self.work(classes, ipc, features).image_passes
+
+    def work(
+        self, classes: int, ipc: int, features: bool = False, separate: bool = False, layers: Layers = SMALLEST
+    ) -> Work:
+        """(9 steps - 1) b image passes for a student that steps on b synthetic images, and what a term needs.
+
+        A step goes forward (1) and back to the weights (2), then from there to the pixels and to the weights before it
+        (6; the first step's are fixed: 5). A term passes the real batch forward (C B) and all synthetic images forward
+        and back to the pixels (2 C ipc; `through=end`: to the student's weights too, 3 C ipc, and a separate term then
+        goes back through all steps again).
+        """
+        steps, synthetic = self.settings(ipc).steps, classes * ipc
+        batch = min(self.batch_synthetic or synthetic, synthetic)
+        back = [Passes("second", batch), Passes("second of both", (steps - 1) * batch, steps - 1)]
+        passes = [Passes(kind, steps * batch, steps) for kind in ("scores", "weights")] + back
+        if features:
+            real, end = classes * self.batch_real, self.through == "end"
+            passes += settling(layers, 2 * BATCH_NORM_IMAGES * classes, 2)
+            passes.append(Passes("blocks", real, parts(real, images_at_once(layers.largest, WITHOUT_GRADIENTS))))
+            passes += [Passes("blocks", synthetic), Passes("both" if end else "pixels", synthetic)]
+            passes += back if end and separate else []
+        return Work(tuple(passes), networks=0)
 
     def learnable(self, task: DistillationTask) -> Learnable:
         import torch

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
+
+from mim4dd.methods.work import Work
+from mim4dd.networks.layers import SMALLEST, Layers
 
 if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask
@@ -27,15 +30,22 @@ class Experts:
     augment: str
 
     def image_passes(self, images: int) -> float:
-        return 3 * self.count * self.epochs * images
+        return self.work(images).image_passes
 
-    def make(self, task: DistillationTask) -> dict[str, npt.NDArray[Any]]:
-        """Train the experts, each with streams of its own."""
-        import torch
+    def work(self, images: int, layers: Layers = SMALLEST) -> Work:
+        """3 count epochs N image passes: forward (1) and back to the weights (2)."""
+        return Work(self.recipe.passes(images, layers, settled=False), networks=self.count)
 
-        from mim4dd.train import Recipe, Streams, Training, fresh_networks
+    def smallest(self) -> Experts:
+        """One expert of one epoch."""
+        return replace(self, count=1, epochs=1)
 
-        recipe = Recipe(
+    @property
+    def recipe(self) -> Recipe:
+        """How they are trained."""
+        from mim4dd.train import Recipe
+
+        return Recipe(
             networks=self.count,
             epochs=self.epochs,
             lr=self.lr,
@@ -45,10 +55,17 @@ class Experts:
             batch=self.batch,
             augment=self.augment,
         )
+
+    def make(self, task: DistillationTask) -> dict[str, npt.NDArray[Any]]:
+        """Train the experts, each with streams of its own."""
+        import torch
+
+        from mim4dd.train import Streams, Training, fresh_networks
+
         train, streams = task.train, Streams.first("experts", task.seed, self.count)
         params = fresh_networks(task.network, train.shape, task.classes, streams, task.device)
         labels = torch.tensor(train.labels, device=task.device)
-        training = Training(task.network, params, task.images, labels, recipe, streams, train.source)
+        training = Training(task.network, params, task.images, labels, self.recipe, streams, train.source)
         snapshots = [training.weights]
         while training.epoch < training.epochs:
             training.advance(training.epoch + 1)
@@ -64,7 +81,15 @@ class TrainedNetwork:
     max_steps: int
 
     def image_passes(self, images: int) -> float:
-        return 3 * self.recipe.epochs_for(images) * images
+        return self.work(images).image_passes
+
+    def work(self, images: int, layers: Layers = SMALLEST) -> Work:
+        """3 epochs N image passes: forward (1) and back to the weights (2)."""
+        return Work(self.recipe.passes(images, layers, settled=True))
+
+    def smallest(self) -> TrainedNetwork:
+        """One epoch."""
+        return replace(self, epochs=1)
 
     @property
     def recipe(self) -> Recipe:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from mim4dd.methods.catalogue import METHODS, Learnable, Standardised, UpdateStep
+from mim4dd.methods.work import Work
+from mim4dd.networks.layers import SMALLEST, Layers
 from mim4dd.registry import knob
 
 if TYPE_CHECKING:
@@ -31,7 +33,13 @@ class Selection(Standardised):
         return None
 
     def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
-        return 0
+        return self.work(classes, ipc, features).image_passes
+
+    def work(
+        self, classes: int, ipc: int, features: bool = False, separate: bool = False, layers: Layers = SMALLEST
+    ) -> Work:
+        """None: a selection has no iterations."""
+        return Work(updates=0, networks=0)
 
     def learnable(self, task: DistillationTask) -> Learnable:
         return {}

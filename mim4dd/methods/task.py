@@ -18,15 +18,12 @@ from mim4dd.errors import DataError, KnobError
 from mim4dd.methods.tails import IPC, TAILS
 from mim4dd.networks import Network
 from mim4dd.networks.batchnorm import needs_settling, settle
+from mim4dd.networks.passes import BATCH_NORM_IMAGES
 from mim4dd.networks.stacked import Params
 from mim4dd.records import ImageData, Integers
 from mim4dd.registry import check_value
 from mim4dd.seeding import generator, torch_generator
 from mim4dd.standard import STANDARDS, Standard
-
-# DC's public code fixes the statistics of batch norms with this many real images of each class.
-BATCH_NORM_IMAGES = 16
-
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -38,6 +35,9 @@ class Preparation(Protocol):
 
     def image_passes(self, images: int) -> float:
         """How many images pass forward through the network, of a training split of `images`; see `Method`."""
+
+    def smallest(self) -> Preparation:
+        """The same with as little work as shows its cost, which grows from there as `image_passes` does."""
 
     def make(self, task: DistillationTask) -> dict[str, npt.NDArray[Any]]:
         """Compute the arrays, by name."""

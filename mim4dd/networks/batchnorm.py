@@ -15,13 +15,11 @@ import torch
 from torch import Tensor
 
 from mim4dd.networks.module import ModuleNetwork
+from mim4dd.networks.passes import SETTLING_IMAGES
 from mim4dd.networks.stacked import SETTLED, STATISTICS, Params, Recording
 
 if TYPE_CHECKING:
     from mim4dd.networks.catalogue import Network, Shape
-
-# Enough images for a good mean and variance, and few enough for one forward pass.
-IMAGES = 1_000
 
 
 def has_batch_norm(network: Network, shape: Shape) -> bool:
@@ -46,8 +44,8 @@ def settle(network: Network, params: Params, images: Tensor) -> Params:
     """
     if not needs_settling(network):
         return params
-    if images.ndim == 4 and len(images) > IMAGES:
-        images = images[torch.linspace(0, len(images) - 1, IMAGES).long()]
+    if images.ndim == 4 and len(images) > SETTLING_IMAGES:
+        images = images[torch.linspace(0, len(images) - 1, SETTLING_IMAGES).long()]
     if isinstance(network, ModuleNetwork):
         return network.settled(unsettled(params), images)
     recording = Recording(unsettled(params))

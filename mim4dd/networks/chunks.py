@@ -12,23 +12,21 @@ import torch
 from torch import Tensor
 
 from mim4dd.networks.catalogue import Network
+from mim4dd.networks.passes import WITHOUT_GRADIENTS, images_at_once
 from mim4dd.networks.stacked import Params
-
-# Numbers in the largest map of a piece: 6 MB of float32.
-LARGEST_MAP = 1_500_000
 
 
 def pieces(network: Network, params: Params, images: Tensor) -> Iterator[list[Tensor]]:
     """Yield every block's output [G, b, width, h, w] for each piece of the images in turn, without gradients."""
     networks = next(iter(params.values())).shape[0]
     with torch.no_grad():
-        for piece in images.split(piece_size(network, images.shape, LARGEST_MAP, networks)):
+        for piece in images.split(piece_size(network, images.shape, WITHOUT_GRADIENTS, networks)):
             yield network.features(params, piece)
 
 
 def piece_size(network: Network, shape: torch.Size, numbers: int, networks: int = 1) -> int:
     """How many images of `shape` pass at once through each of the networks, for a largest map of `numbers` numbers."""
-    return max(1, numbers // (networks * network.largest_map(shape_of(shape))))
+    return images_at_once(network.largest_map(shape_of(shape)), numbers, networks)
 
 
 def shape_of(shape: torch.Size) -> tuple[int, int, int]:

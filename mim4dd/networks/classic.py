@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from mim4dd.networks.catalogue import NETWORKS, NORM_CHOICES, Shape, input_shape
+from mim4dd.networks.layers import Layers, convolution, layers_from, matrix, norm_parameters
 from mim4dd.registry import knob, name_of
 
 if TYPE_CHECKING:
@@ -36,8 +37,12 @@ class MLP:
         return max(math.prod(shape), self.width)
 
     def multiply_adds(self, shape: Shape, classes: int) -> int:
-        sizes = [math.prod(shape), *[self.width] * self.depth, classes]
-        return sum(before * after for before, after in itertools.pairwise(sizes))
+        return self.counted_layers(shape, classes).multiply_adds
+
+    def counted_layers(self, shape: Shape, classes: int) -> Layers:
+        """What its layers hold, and what passes through them take."""
+        widths = itertools.pairwise([math.prod(shape), *[self.width] * self.depth, classes])
+        return layers_from([matrix(a, b) for a, b in widths], self.largest_map(shape))
 
     def initial(
         self, shape: Shape, classes: int, generators: Sequence[torch.Generator], device: torch.device
@@ -114,8 +119,18 @@ class Stack:
         return max(math.prod(after) for _, _, after in self._shapes(shape))
 
     def multiply_adds(self, shape: Shape, classes: int) -> int:
-        total = sum(math.prod(after) * before[0] * conv.kernel**2 for conv, before, after in self._shapes(shape))
-        return total + sum(a * b for a, b in itertools.pairwise(self._sizes(shape, classes)))
+        return self.counted_layers(shape, classes).multiply_adds
+
+    def counted_layers(self, shape: Shape, classes: int) -> Layers:
+        """What its layers hold, and what passes through them take."""
+        sizes = [
+            convolution(
+                before, after, conv.kernel, conv.padding, further=conv.width + norm_parameters(self.norm, after)
+            )
+            for conv, before, after in self._shapes(shape)
+        ]
+        sizes += [matrix(a, b) for a, b in itertools.pairwise(self._sizes(shape, classes))]
+        return layers_from(sizes, self.largest_map(shape), settles=self.norm == "batch")
 
     def _sizes(self, shape: Shape, classes: int) -> list[int]:
         """The sizes before, between and after the linear layers."""

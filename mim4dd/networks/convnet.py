@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mim4dd.errors import KnobError
 from mim4dd.networks.catalogue import NETWORKS, NORM_CHOICES, first_padding
+from mim4dd.networks.layers import Layers, convolution, layers_from, matrix, norm_parameters
 from mim4dd.registry import knob
 
 if TYPE_CHECKING:
@@ -71,12 +73,19 @@ class ConvNet:
 
     def multiply_adds(self, shape: tuple[int, int, int], classes: int) -> int:
         """Multiply-adds of one image's forward pass (convolutions and head)."""
-        total, channels = 0, shape[0]
-        for width, height, columns in self._convolved(shape):
-            total += height * columns * channels * width * 9
-            channels = width
-        width, height, columns = self.block_shapes(shape)[-1]
-        return total + width * height * columns * classes
+        return self.counted_layers(shape, classes).multiply_adds
+
+    def counted_layers(self, shape: tuple[int, int, int], classes: int) -> Layers:
+        """What its layers hold, and what passes through them take."""
+        blocks, convolved, padding = self.block_shapes(shape), self._convolved(shape), first_padding(shape)
+        paddings = [padding] + [1] * len(blocks)
+        sizes = [
+            convolution(before, after, 3, around, further=self.width + norm_parameters(self.norm, after))
+            for before, after, around in zip([shape, *blocks], convolved, paddings, strict=False)
+        ]
+        return layers_from(
+            [*sizes, matrix(math.prod(blocks[-1]), classes)], self.largest_map(shape), settles=self.norm == "batch"
+        )
 
     def initial(
         self, shape: tuple[int, int, int], classes: int, generators: Sequence[torch.Generator], device: torch.device

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 
 from mim4dd.errors import InputError
 from mim4dd.networks.catalogue import Shape
-from mim4dd.networks.probing import Measured, Probe, measure, probe, statistics
+from mim4dd.networks.layers import Layers
+from mim4dd.networks.probing import Measured, Probe, measure, measure_gradients, probe, statistics
 from mim4dd.networks.skeleton import Skeleton, build
 from mim4dd.networks.stacked import SETTLED, Params
 from mim4dd.seeding import integer
@@ -58,6 +60,24 @@ class Fitted:
     def measured(self) -> Measured:
         """What a pass of one image takes."""
         return measure(self.skeleton)
+
+    @cached_property
+    def layers(self) -> Layers:
+        """The same by what gradients take, strides aside; class scores are in `dense`, for every pass computes them."""
+        (first, products), measured = measure_gradients(self.skeleton), self.measured
+        convolved = max(0, measured.convolved - first)
+        return Layers(
+            first=first,
+            convolved=convolved,
+            dense=measured.multiply_adds - first - convolved - products,
+            products=products,
+            unasked=convolved,
+            written=measured.written,
+            largest=measured.largest_map,
+            parameters=sum(math.prod(shape) for shape in self.shapes.values()),
+            settles=bool(self.skeleton.batch_norms),
+            draws=self.probe.draws,
+        )
 
     def settled(self, params: Params, images: Tensor) -> Params:
         """The parameters with the statistics of these images, or of evenly spaced ones where maps are large."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mim4dd.networks.fitting import Fitted
+    from mim4dd.networks.layers import Layers
     from mim4dd.networks.stacked import Params
 
 
@@ -83,6 +84,10 @@ class ModuleNetwork(ABC):
     def multiply_adds(self, shape: Shape, classes: int) -> int:
         """Multiply-adds of one image's forward pass, as torch counts them."""
         return self._fitted(shape, classes).measured.multiply_adds
+
+    def counted_layers(self, shape: Shape, classes: int) -> Layers:
+        """What passes take, as torch counts it; a gradient from the blocks counts what comes after the last one too."""
+        return self._fitted(shape, classes).layers
 
     def has_batch_norm(self, shape: Shape) -> bool:
         """Whether an output depends on what else is in a training batch, by way of one of torch's batch norms."""

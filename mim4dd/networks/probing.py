@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mim4dd.errors import InputError
+from mim4dd.networks.counting import counted_flops, flops_by_operator
 from mim4dd.networks.skeleton import MARK, Skeleton, as_given
 from mim4dd.networks.stacked import SETTLED, Params
 from mim4dd.seeding import torch_generator
@@ -29,10 +30,15 @@ class Probe:
 
 @dataclass(frozen=True)
 class Measured:
-    """Of one image's pass in eval mode: numbers in the largest output of a submodule, and multiply-adds."""
+    """Of one image's pass in eval mode: numbers in the largest output of a submodule, and multiply-adds.
+
+    convolved: multiply-adds of convolutions. written: numbers in the outputs of layers with weights.
+    """
 
     largest_map: int
     multiply_adds: int
+    convolved: int
+    written: int
 
 
 def probe(skeleton: Skeleton) -> Probe:
@@ -75,22 +81,42 @@ def _refusals(skeleton: Skeleton) -> Iterator[None]:
 
 def measure(skeleton: Skeleton) -> Measured:
     """Pass one image and count."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    numbers = [1]
+    numbers, written = [1], [0]
 
     def count(part: nn.Module, given: object, output: object) -> None:
         numbers.append(output.numel() if isinstance(output, Tensor) else 1)
+        weighted = any(tensor.ndim > 1 for tensor in part.parameters(recurse=False))
+        written.append(numbers[-1] if weighted else 0)
 
     handles = [part.register_forward_hook(count) for part in skeleton.module.modules()]
     images = skeleton.seen(torch.zeros(1, *skeleton.shape))
     try:
-        with torch.no_grad(), skeleton.ready(training=False), FlopCounterMode(display=False) as counter:
-            skeleton.call(skeleton.weights, images)
+        with torch.no_grad(), skeleton.ready(training=False):
+            flops = flops_by_operator(lambda: skeleton.call(skeleton.weights, images))
     finally:
         for handle in handles:
             handle.remove()
-    return Measured(max(numbers), counter.get_total_flops() // 2)
+    convolved = sum(count for name, count in flops.items() if "convolution" in name)
+    return Measured(max(numbers), sum(flops.values()) // 2, convolved // 2, sum(written))
+
+
+def measure_gradients(skeleton: Skeleton) -> tuple[int, int]:
+    """Multiply-adds of one image's pass whose gradients do not take twice as many: `first` and `products` of `Layers`.
+
+    The gradient of the pixels takes those of all products of maps twice; that of the weights spares the first layer's
+    input, which that of both does not.
+    """
+
+    def backward(pixels: bool, weights: bool) -> int:
+        images = skeleton.seen(torch.zeros(1, *skeleton.shape)).clone().requires_grad_(pixels)
+        given = {own: tensor.clone().requires_grad_(weights) for own, tensor in skeleton.weights.items()}
+        inputs = [*([images] if pixels else []), *(given.values() if weights else [])]
+        with torch.enable_grad(), skeleton.ready(training=False):
+            *_, scores = skeleton.call(given, images)
+            return counted_flops(lambda: torch.autograd.grad(scores.sum(), inputs, allow_unused=True)) // 2
+
+    both = backward(True, True)
+    return both - backward(False, True), backward(True, False) - both // 2
 
 
 def statistics(skeleton: Skeleton, params: Params, images: Tensor) -> Params:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mim4dd.networks.catalogue import NETWORKS, NORM_CHOICES, Shape, input_shape
+from mim4dd.networks.layers import Layers, LayerSize, convolution, layers_from, matrix, norm_parameters
 from mim4dd.registry import knob, name_of
 
 if TYPE_CHECKING:
@@ -72,12 +73,22 @@ class ResNet18:
         return max(math.prod(unit.after) for unit in self.units(shape))
 
     def multiply_adds(self, shape: Shape, classes: int) -> int:
-        _, height, columns = self._input_shape(shape)
-        total = shape[0] * 9 * self.width * height * columns + (self.width << 3) * classes
+        return self.counted_layers(shape, classes).multiply_adds
+
+    def counted_layers(self, shape: Shape, classes: int) -> Layers:
+        """What its layers hold, and what passes through them take."""
+
+        def normed(before: Shape, after: Shape, kernel: int, stride: int = 1) -> LayerSize:
+            further = norm_parameters(self.norm, after)
+            return convolution(before, after, kernel, kernel // 2, stride, further=further)
+
+        taken = self._input_shape(shape)
+        sizes = [normed(taken, (self.width, *taken[1:]), 3)]
         for unit in self.units(shape):
-            pixels = math.prod(unit.after)
-            total += pixels * 9 * (unit.before[0] + unit.after[0]) + (pixels * unit.before[0] if unit.projected else 0)
-        return total
+            sizes += [normed(unit.before, unit.after, 3, unit.stride), normed(unit.after, unit.after, 3)]
+            sizes += [normed(unit.before, unit.after, 1, unit.stride)] if unit.projected else []
+        sizes.append(matrix(self.width << 3, classes))
+        return layers_from(sizes, self.largest_map(shape), settles=self.norm == "batch")
 
     def initial(
         self, shape: Shape, classes: int, generators: Sequence[torch.Generator], device: torch.device

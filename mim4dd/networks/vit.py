@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mim4dd.errors import KnobError
 from mim4dd.networks.catalogue import NETWORKS, Shape
+from mim4dd.networks.layers import Layers, LayerSize, layers_from, matrix, norm_parameters
 from mim4dd.registry import knob
 
 if TYPE_CHECKING:
@@ -55,10 +56,23 @@ class ViT:
         return rows * columns * max(4 * self.width, self.heads * rows * columns)
 
     def multiply_adds(self, shape: Shape, classes: int) -> int:
+        return self.counted_layers(shape, classes).multiply_adds
+
+    def counted_layers(self, shape: Shape, classes: int) -> Layers:
+        """What its layers hold, and what passes through them take: queries meet keys, and weights values, as maps."""
         side, rows, columns = self.grid(shape)
-        patches = rows * columns
-        layer = patches * 12 * self.width**2 + 2 * patches**2 * self.width
-        return patches * side**2 * shape[0] * self.width + self.depth * layer + self.width * classes
+        patches, width = rows * columns, self.width
+        mapped = [(width, 3 * width), (width, width), (width, 4 * width), (4 * width, width)]
+        sizes = [LayerSize(side**2 * shape[0], width, patches, width + patches * width)]
+        sizes += [matrix(a, b, patches) for a, b in mapped * self.depth]
+        sizes.append(matrix(width, classes))
+        layers = layers_from(sizes, self.largest_map(shape))
+        return replace(
+            layers,
+            products=2 * self.depth * patches**2 * width,
+            written=layers.written + self.depth * patches * (self.heads * patches + width),
+            parameters=layers.parameters + (2 * self.depth + 1) * norm_parameters("instance", (width, rows, columns)),
+        )
 
     def initial(
         self, shape: Shape, classes: int, generators: Sequence[torch.Generator], device: torch.device

@@ -91,7 +91,7 @@ def test_a_batch_in_pieces_trains_alike(chosen: Synthetic, augment: str, monkeyp
     recipe, streams = Recipe(epochs=5, batch=16, augment=augment), Streams.first("test", 0, 2)
     given = (fresh(streams), *doubled(chosen), recipe, streams, "digits")
     whole = train_networks(NETWORK, *given)
-    monkeypatch.setattr("mim4dd.train.PIECE_NUMBERS", 3 * NETWORK.largest_map((1, 8, 8)))  # 16 are 5 of 3 and 1
+    monkeypatch.setattr("mim4dd.train.TRAINING", 3 * NETWORK.largest_map((1, 8, 8)))  # 16 are 5 of 3 and 1
     found = train_networks(NETWORK, *given)
     for name in whole:
         torch.testing.assert_close(found[name], whole[name], rtol=0, atol=1e-9)
@@ -103,7 +103,7 @@ def test_a_batch_norm_meets_its_batch_whole(chosen: Synthetic, monkeypatch: pyte
     images, labels = torch.from_numpy(chosen.images), torch.from_numpy(chosen.labels)
     params = fresh_networks(network, (1, 8, 8), 10, streams, CPU)
     whole = train_networks(network, params, images, labels, recipe, streams, "digits")
-    monkeypatch.setattr("mim4dd.train.PIECE_NUMBERS", 1)
+    monkeypatch.setattr("mim4dd.train.TRAINING", 1)
     found = train_networks(network, params, images, labels, recipe, streams, "digits")
     assert all(torch.equal(found[name], whole[name]) for name in whole)
 
@@ -191,7 +191,7 @@ def test_prediction_does_not_depend_on_the_pieces(chosen: Synthetic, monkeypatch
     streams = Streams.first("test", 0, 2)
     params, (images, _) = fresh(streams), doubled(chosen)
     whole = predict(NETWORK, params, images)
-    monkeypatch.setattr("mim4dd.networks.chunks.LARGEST_MAP", 1)  # an image at a time
+    monkeypatch.setattr("mim4dd.networks.chunks.WITHOUT_GRADIENTS", 1)  # an image at a time
     torch.testing.assert_close(predict(NETWORK, params, images), whole)
 
 

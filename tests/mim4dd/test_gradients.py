@@ -59,7 +59,7 @@ def test_distance_and_pixel_gradient_equal_a_loop_over_classes(
     real_counts: tuple[int, ...], counts: tuple[int, ...], largest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Smaller maps than a class needs cut its real images into pieces.
-    monkeypatch.setattr(gradients, "LARGEST_MAP", largest)
+    monkeypatch.setattr(gradients, "WITH_GRADIENTS", largest)
     network, params, plain = network_and_plain()
     y_real, y_synthetic = (torch.arange(CLASSES).repeat_interleave(torch.tensor(n)) for n in (real_counts, counts))
     real, pixels = drawn(len(y_real), 1, 8, 8), drawn(len(y_synthetic), 1, 8, 8, seed=1).requires_grad_()

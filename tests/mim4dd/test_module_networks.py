@@ -29,7 +29,7 @@ from mim4dd.networks.stacked import Params
 from mim4dd.records import Splits, Synthetic
 from mim4dd.registry import flatten, knob
 from mim4dd.seeding import torch_generator
-from mim4dd.train import Recipe, Streams, fresh_networks, networks_at_once, train_networks
+from mim4dd.train import Recipe, Streams, Training, fresh_networks, train_networks
 
 CPU, SHAPE = torch.device("cpu"), (1, 8, 8)
 
@@ -129,7 +129,7 @@ def test_training_equals_a_plain_loop(chosen: Synthetic, factory: Callable[..., 
     recipe = Recipe(networks=3, epochs=8, lr=0.05, augment="none")
     images, labels = torch.from_numpy(chosen.images), torch.from_numpy(chosen.labels)
     initial = fresh_networks(network, SHAPE, 10, streams, CPU)
-    assert networks_at_once(network, initial, images, 256) == 3
+    assert Training(network, initial, images, labels, recipe, streams, "digits").size == 3
     found = train_networks(network, initial, images, labels, recipe, streams, "digits")
     new = pictures(5, *SHAPE)
     for g in range(3):

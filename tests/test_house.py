@@ -85,7 +85,7 @@ MAY_IMPORT = {
     "cluster": [*BASICS, *COMMANDS, "mim4dd.data", "mim4dd.memory", "mim4dd.plugins", "cluster"],
     "studies": [
         *("studies.answers", "studies.engine.command", "studies.engine.configuring", "studies.engine.study"),
-        *(f"studies.engine.{name}" for name in ("door", "scoring")),
+        *(f"studies.engine.{name}" for name in ("costing", "door", "scoring")),
     ],
     "studies/engine": ["mim4dd", *COMMANDS, "perturbations", "cluster", "studies.engine"],
     "studies/engine/statistics": ["mim4dd.seeding", "studies.engine.statistics"],
@@ -115,6 +115,10 @@ MAY_IMPORT = {
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.stress"),
     ],
     "studies/answers/baselines": [*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.baselines"],
+    "studies/answers/cost": [
+        *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.cost"),
+        *(f"studies.engine.{name}" for name in ("durations", "load", "problems", "speeds", "trial")),
+    ],
     "studies/answers/score": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.score"),
         *(f"studies.engine.{name}" for name in ("judging", "scoring")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Protocol
 
 from mim4dd.registry import Registry, knob
@@ -108,6 +108,24 @@ class Standardised:
 def standard_of(method: Method) -> str:
     """The space of a method's images; a wrapper has that of its base."""
     return str(getattr(getattr(method, "base", method), "standard", "channels"))
+
+
+def with_iterations(method: Method, iterations: int) -> Method:
+    """The method, or the base that it wraps, with another number of iterations; itself where that is no field."""
+    base = getattr(method, "base", None)
+    if base is not None:
+        return replace(method, base=with_iterations(base, iterations))  # type: ignore[type-var]
+    names = {field.name for field in fields(method)}  # type: ignore[arg-type]
+    return replace(method, iterations=iterations) if "iterations" in names else method  # type: ignore[type-var]
+
+
+def least_prepared(method: Method) -> Method:
+    """The method with as little preparation as its iterations need, which cost no less for that; itself by default."""
+    base = getattr(method, "base", None)
+    if base is not None:
+        return replace(method, base=least_prepared(base))  # type: ignore[type-var]
+    least: Callable[[], Method] = getattr(method, "least_prepared", lambda: method)
+    return least()
 
 
 def real_images_a_batch(method: Method) -> int:

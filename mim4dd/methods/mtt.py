@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from mim4dd.data.operations import SIAMESE, check_augment
@@ -110,6 +110,11 @@ class MTT(LearnedPixels):
         from mim4dd.methods.preparations import Experts
 
         return Experts(self.experts, self.expert_epochs, self.lr_expert, self.batch_expert, self.augment)
+
+    def least_prepared(self) -> MTT:
+        """The same with one expert of as many epochs as a segment spans."""
+        ahead = self.ahead or min(schedule.ahead for schedule in SCHEDULES.values())
+        return replace(self, experts=1, expert_epochs=ahead)
 
     def image_passes(self, classes: int, ipc: int, features: bool = False) -> float:
         return self.work(classes, ipc, features).image_passes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
@@ -35,10 +35,6 @@ class Experts:
     def work(self, images: int, layers: Layers = SMALLEST) -> Work:
         """3 count epochs N image passes: forward (1) and back to the weights (2)."""
         return Work(self.recipe.passes(images, layers, settled=False), networks=self.count)
-
-    def smallest(self) -> Experts:
-        """One expert of one epoch."""
-        return replace(self, count=1, epochs=1)
 
     @property
     def recipe(self) -> Recipe:
@@ -86,10 +82,6 @@ class TrainedNetwork:
     def work(self, images: int, layers: Layers = SMALLEST) -> Work:
         """3 epochs N image passes: forward (1) and back to the weights (2)."""
         return Work(self.recipe.passes(images, layers, settled=True))
-
-    def smallest(self) -> TrainedNetwork:
-        """One epoch."""
-        return replace(self, epochs=1)
 
     @property
     def recipe(self) -> Recipe:

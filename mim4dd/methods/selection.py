@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from mim4dd.methods.catalogue import METHODS, Learnable, Standardised, UpdateStep
@@ -99,6 +99,10 @@ class Coreset(Selection):
         from mim4dd.methods.preparations import TrainedNetwork
 
         return TrainedNetwork(self.epochs, self.max_steps)
+
+    def least_prepared(self) -> Coreset:
+        """The same with a network of one epoch."""
+        return replace(self, epochs=1)
 
     def choose(self, embeddings: Floats, count: int, task: DistillationTask) -> Integers:
         """Choose `count` of a class's images, embedded as [n, D]; returns their rows."""

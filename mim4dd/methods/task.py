@@ -36,9 +36,6 @@ class Preparation(Protocol):
     def image_passes(self, images: int) -> float:
         """How many images pass forward through the network, of a training split of `images`; see `Method`."""
 
-    def smallest(self) -> Preparation:
-        """The same with as little work as shows its cost, which grows from there as `image_passes` does."""
-
     def make(self, task: DistillationTask) -> dict[str, npt.NDArray[Any]]:
         """Compute the arrays, by name."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from studies.answers.metrics import METRICS
 from studies.answers.results import Cell, Contrast, Results, slug
@@ -146,6 +147,7 @@ class Part:
     summary: dict[str, float | None] | None = None
     failed: dict[str, list[str]] | None = None
     plain: Sequence[Sentence | None] = ()
+    files: dict[str, Any] | None = None
 
 
 class Ledger:
@@ -268,4 +270,5 @@ class Ledger:
             summary={name: float(value) for name, value in summary.items() if value is not None and value == value},
             failed=failed,
             plain=tuple(sentence for part in parts for sentence in part.plain if sentence),
+            files={name: content for part in parts for name, content in (part.files or {}).items()},
         )

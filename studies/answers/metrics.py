@@ -84,14 +84,14 @@ METRICS: dict[str, Metric] = {
     "critic_share": Metric(_critic_share, *OF_ENTROPY),
     "entropy": Metric(lambda row: _measured(row.information, "entropy"), *NATS),
     "iteration": _cost("iteration_seconds", "log seconds"),
+    # Of base and term over the base alone, iterations in turns within a repeat.
+    "overhead": _cost("overhead", "times"),
     "iteration_cpu": _cost("iteration_cpu_seconds", "log seconds"),
     "preparation": _cost("preparation_seconds", "log seconds"),
+    "selection": _cost("selection_seconds", "log seconds"),
     "training": _cost("training_seconds", "log seconds"),
-    "total": _cost("total_seconds", "log seconds"),
     "peak": _cost("peak_bytes", "log bytes"),
     "stored": _cost("stored_bytes", "log bytes"),
-    "counted": _cost("counted_flops", "log flops"),
-    "formula": _cost("formula_flops", "log flops"),
     # What any trial took to distil, its preparations included, in whichever process these were made.
     "spent": Metric(
         lambda row: _logged(row.measured, "distil_seconds", "prepared_seconds"), "log seconds", "times", RATIO_MARGIN

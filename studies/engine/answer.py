@@ -193,7 +193,7 @@ class Answer:
 
     sentences: in full, each with its claims; plain: the answer in one to three sentences; claims: those of sentences,
     tables and figures; summary: the metrics of MLflow's parent run; failed: by trial, the failure modes that only
-    groups of trials show.
+    groups of trials show. files: what other programs read, by the name of its JSON file.
     """
 
     sentences: tuple[Sentence, ...]
@@ -204,6 +204,7 @@ class Answer:
     summary: dict[str, float] = field(default_factory=dict)
     failed: dict[str, list[str]] = field(default_factory=dict)
     plain: tuple[Sentence, ...] = ()
+    files: dict[str, Any] = field(default_factory=dict)
 
     @property
     def lines(self) -> list[str]:

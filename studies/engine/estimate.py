@@ -12,33 +12,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS, Network
 from mim4dd.registry import Flat, Scalar, unflatten
-from studies.engine.judging import Judge, judges_of
+from studies.engine.durations import preparation_seconds, trial_seconds
 from studies.engine.options import Options
 from studies.engine.plan import Plan
+from studies.engine.problems import COST
 from studies.engine.rows import Row, read_rows
-from studies.engine.trial import RUNG_NETWORKS, RUNGS
+from studies.engine.speeds import Speeds, speeds_beside
 from studies.engine.wording import clock, plural
 
 if TYPE_CHECKING:
     from mim4dd.methods.task import Preparation
 
-# Measured on one AVX-512 core, eager mode (docs/results/bench.md): a step's fixed cost; the multiply-adds a second of a
-# network with SMALL multiply-adds an image, which grow with the cube root of that number up to MOST_A_SECOND.
-STEP_SECONDS = 3e-3
-SMALL, MULTIPLY_ADDS_A_SECOND, MOST_A_SECOND = 2e5, 10e9, 65e9
-# Of an execution on one machine, besides its trials: until the first one starts, after the last one, between two.
-STARTUP_SECONDS, ANSWER_SECONDS, TRIAL_OVERHEAD_SECONDS = 22.0, 5.0, 0.1
-# (shape [channels, height, width], classes, training images, validation and test images) of the named data sets.
-SHAPES = {
-    "digits": ((1, 8, 8), 10, 1_100, 697),
-    "mnist": ((1, 28, 28), 10, 54_000, 16_000),
-    "fashion_mnist": ((1, 28, 28), 10, 54_000, 16_000),
-    "svhn": ((3, 32, 32), 10, 65_931, 33_358),
-    "cifar10": ((3, 32, 32), 10, 45_000, 15_000),
-    "cifar100": ((3, 32, 32), 100, 45_000, 15_000),
-}
-# What a file or folder is assumed to hold.
-OTHER = ((3, 32, 32), 10, 18_000, 12_000)
+# The end of an execution: the answer from all rows.
+ANSWER_SECONDS = 5.0
 
 
 class Shared(NamedTuple):
@@ -80,15 +66,15 @@ class Forecast:
         return replace(self, preparations={key: value for key, value in self.preparations.items() if key not in made})
 
 
-def forecast(plan: Plan, trials: Container[str]) -> Forecast:
+def forecast(plan: Plan, trials: Container[str], speeds: Speeds) -> Forecast:
     """What some of a plan's trials are expected to take. trials: their hashes."""
     asked = [trial for trial in plan.trials if trial.hash in trials]
     shared = {trial.hash: of for trial in asked if (of := preparation_of(trial.config)) is not None}
     configs = {shared[trial.hash]: trial.config for trial in asked if trial.hash in shared}
     return Forecast(
-        {trial.hash: trial_seconds(trial.config) for trial in asked},
+        {trial.hash: trial_seconds(trial.config, speeds) for trial in asked},
         shared,
-        {of: preparation_seconds(of, config) for of, config in configs.items()},
+        {of: preparation_seconds(config, speeds) for of, config in configs.items()},
     )
 
 
@@ -111,10 +97,10 @@ def timed(rows: Iterable[Row]) -> dict[str, Row]:
     return {row.trial: row for row in rows if row.status == "ok" and "seconds" in row.measured}
 
 
-def wall_seconds(worker: float, trials: int, workers: int) -> float:
+def wall_seconds(worker: float, trials: int, workers: int, speeds: Speeds) -> float:
     """The seconds of a whole execution. worker: the seconds of one worker for its trials; workers: at once."""
-    at_once = max(1, min(workers, trials))
-    return STARTUP_SECONDS + (worker + trials * TRIAL_OVERHEAD_SECONDS) / at_once + ANSWER_SECONDS
+    at_once, driver = max(1, min(workers, trials)), speeds.driver
+    return driver["startup_seconds"] + (worker + trials * driver["between_seconds"]) / at_once + ANSWER_SECONDS
 
 
 def workers_at_once(nodes: Sequence[tuple[float, float]], options: Options[Any], exclusive: bool) -> int:
@@ -149,16 +135,16 @@ def describe(plan: Plan, options: Options[Any], out: Path, workers: int) -> str:
     if (design := options.flags.adaptive_design) is not None:
         suggested = design.settings * len(options.seeds)
         lines.append(f"then what {design.describe()} suggests, {plural(len(options.seeds), 'seed')} each")
-    return "\n".join([*lines, time_left(plan, rows.values(), suggested, workers)])
+    return "\n".join([*lines, time_left(plan, rows.values(), suggested, workers, speeds_beside(out))])
 
 
-def time_left(plan: Plan, rows: Collection[Row], suggested: int, workers: int) -> str:
+def time_left(plan: Plan, rows: Collection[Row], suggested: int, workers: int, speeds: Speeds) -> str:
     """A line on the time of the trials without a row, by the model times what those with one took of its forecast.
 
     suggested: the trials that will be added to the plan; workers: as in `describe`.
     """
     done = {row.trial for row in rows if row.status != "error"}
-    whole = forecast(plan, {trial.hash for trial in plan.trials})
+    whole = forecast(plan, {trial.hash for trial in plan.trials}, speeds)
     suggested = max(0, suggested - len(done - whole.trials.keys()))
     left = whole.only(whole.trials.keys() - done).without(whole.only(done).preparations)
     count = len(left.trials) + suggested
@@ -173,68 +159,16 @@ def time_left(plan: Plan, rows: Collection[Row], suggested: int, workers: int) -
     basis = f" times {factor:.2g}, from the {plural(len(known), 'trial')} that have run" if known else ""
     together = "divide by the trials that run at once"
     if workers:
-        wall = clock(wall_seconds(seconds, count, workers))
+        wall = clock(wall_seconds(seconds, count, workers, speeds))
         together = f"about {wall} in all on {plural(min(workers, count), 'worker')} of this machine"
-    return f"about {clock(seconds)} of one worker's time{of}, from operation counts{basis}; {together}"
-
-
-def trial_seconds(config: Flat) -> float:
-    """A rough time for one trial on one core, from operation counts and a fixed cost a step.
-
-    Preparations that trials share are not included (see `preparation_seconds`).
-    """
-    shape, classes, images, evaluated = _data(config)
-    network, ipc = unflatten(NETWORKS, config, "network"), int(config["ipc"])
-    synthetic = images if config.get("method") == "full" else classes * ipc
-    image = image_seconds(network.multiply_adds(shape, classes))
-    judged, judges = 0.0, judges_of(config)
-    for judge in judges.values():
-        steps, per_network = _training_seconds(judge, shape, classes, synthetic, evaluated)
-        judged += steps + judge.recipe.networks * per_network
-    if "method" not in config:
-        return judged  # a set that is made already
-    method = unflatten(METHODS, config, "method")
-    distil = method.iterations * (2 * STEP_SECONDS + method.image_passes(classes, ipc) * image)
-    # The interim accuracies train fewer networks on as many images.
-    interim = bool(config.get("interim")) and method.iterations > 0
-    steps, per_network = _training_seconds(judges[""], shape, classes, synthetic, evaluated)
-    rungs = len(RUNGS) * (steps + RUNG_NETWORKS * per_network) if interim else 0.0
-    return distil + judged + rungs
-
-
-def _training_seconds(
-    judge: Judge, shape: tuple[int, int, int], classes: int, synthetic: int, evaluated: int
-) -> tuple[float, float]:
-    """(the fixed cost of all steps, the seconds of each network), of training on a set and classifying real images."""
-    image = image_seconds(judge.network.multiply_adds(shape, classes))
-    epochs = judge.recipe.epochs_for(synthetic)
-    # A backward pass costs about two forward passes.
-    return epochs * -(-synthetic // judge.recipe.batch) * STEP_SECONDS, (3 * epochs * synthetic + evaluated) * image
-
-
-def _data(config: Flat) -> tuple[tuple[int, int, int], int, int, int]:
-    """As in SHAPES, of images that have been resized where the configuration says so."""
-    (channels, *sides), classes, images, evaluated = SHAPES.get(str(config["dataset"]), OTHER)
-    height, width = [int(config.get("source.size", 0)) or side for side in sides]
-    return (channels, height, width), classes, images, evaluated
+    return f"about {clock(seconds)} of one worker's time{of}, by the speed of {speeds.machine}{basis}; {together}"
 
 
 def preparation_of(config: Flat) -> Shared | None:
     """What a trial's method prepares; None where it prepares nothing."""
-    if "method" not in config:
-        return None  # a set that is made already
+    if "method" not in config or COST in config:
+        return None  # a set that is made already, or a measurement of less than the whole
     preparation = unflatten(METHODS, config, "method").preparation
     if preparation is None:
         return None
     return Shared(preparation, unflatten(NETWORKS, config, "network"), config["seed"], config.get("perturb", ""))
-
-
-def preparation_seconds(shared: Shared, config: Flat) -> float:
-    """A rough time for making what trials share. config: of one of them."""
-    shape, classes, images, _ = _data(config)
-    return shared.preparation.image_passes(images) * image_seconds(shared.network.multiply_adds(shape, classes))
-
-
-def image_seconds(multiply_adds: int) -> float:
-    """The seconds of one image's forward pass within a large batch."""
-    return multiply_adds / min(MOST_A_SECOND, MULTIPLY_ADDS_A_SECOND * (multiply_adds / SMALL) ** (1 / 3))

@@ -24,6 +24,7 @@ from studies.engine.plan import Plan, shipped
 from studies.engine.progress import Progress, say
 from studies.engine.runner import Callback, Runner
 from studies.engine.signals import Signals
+from studies.engine.speeds import speeds_beside
 from studies.engine.study import Study
 from studies.engine.taken import Taken, told
 from studies.engine.tracking import Tracker, Untracked, check
@@ -56,7 +57,7 @@ class Execution:
         self.study, self.options, self.plan = study, options, plan.grown(journal.rows)
         self.splits, self.sets = splits, sets
         self.journal, self.uri, self.address = journal, uri, address
-        self.taken, self.workers = Taken(journal.rows.values(), began), 0
+        self.taken, self.workers = Taken(journal.rows.values(), began, speeds_beside(journal.out)), 0
         self._untried = 0  # settings that a search has not tried yet
         self._leaving = Lock()  # held for ever by the thread that leaves Ray
         self.signals = Signals()

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 # Below as many cores of others this machine is quiet, and the window in which that is seen.
 BUSY = 0.2
-WINDOW_SECONDS = 0.3
+WINDOW_SECONDS = 0.15
 # Of the machine's counters.
 TICK_SECONDS = 0.01
 

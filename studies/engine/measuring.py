@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import platform
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,9 +119,26 @@ def machine(device: str) -> dict[str, Any]:
     return {
         "node": platform.node(),
         "device": device,
+        "processor": processor(device),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
+
+
+@cache
+def processor(device: str) -> str:
+    """The model of the processor or GPU that computes; "" where the system does not tell."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
 
 
 def plain(score: Score) -> tuple[list[float], list[list[float | None]]]:

@@ -45,6 +45,8 @@ def write_report(answer: Answer, folder: StudyFolder) -> list[str]:
     for table in answer.tables:
         durably(out / "tables" / f"{table.name}.csv", encoded(csv_text(table)))
         durably(out / "tables" / f"{table.name}.tex", encoded(latex(table, folder.study["command"])))
+    for name, content in answer.files.items():
+        write_json(out / name, content)
     write_json(out / "summary.json", answer.summary)
     write_json(out / "failures.json", answer.failed)
     lines = [json.dumps(finite(line), ensure_ascii=False, allow_nan=False) for line in claims(answer, folder)]
@@ -56,7 +58,7 @@ def write_report(answer: Answer, folder: StudyFolder) -> list[str]:
 
 def _names(answer: Answer) -> Iterator[str]:
     """The report's files, by their paths below OUT."""
-    yield from ("summary.json", "failures.json", "claims.jsonl", "answer.md", "report.html")
+    yield from ("summary.json", "failures.json", "claims.jsonl", "answer.md", "report.html", *answer.files)
     for figure in answer.figures:
         yield from (f"figures/{figure.name}.png", f"figures/{figure.name}.svg")
     for table in answer.tables:

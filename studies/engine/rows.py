@@ -63,8 +63,8 @@ class Row:
 
     Shapes: accuracies and usable information [networks]; recalls [networks, C], NaN for a class without images, None
     if there is none.
-    Units: information in nats; in `measured`, seconds, bytes and cores; in `costs`, as each name ends: `_seconds`, `_bytes`,
-    `_flops`.
+    Units: information in nats; in `measured`, seconds, bytes and cores; in `costs`, as each name ends: `_seconds`,
+    `_bytes`, `_flops`.
     """
 
     trial: str

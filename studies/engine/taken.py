@@ -11,6 +11,7 @@ from mim4dd.durable import write_json
 from studies.engine.estimate import forecast, timed, wall_seconds, worker_seconds
 from studies.engine.plan import Plan
 from studies.engine.rows import Row
+from studies.engine.speeds import Speeds
 from studies.engine.wording import clock, plural
 
 FILE = "forecast.json"
@@ -47,8 +48,9 @@ class Comparison:
 class Taken:
     """Receives each row of an execution, then compares them with the forecast."""
 
-    def __init__(self, earlier: Iterable[Row], began: float) -> None:
+    def __init__(self, earlier: Iterable[Row], began: float, speeds: Speeds) -> None:
         """earlier: the rows that were there before; began: `time.monotonic()` when the command started."""
+        self.speeds = speeds
         self.earlier, self.began = {row.trial for row in earlier if row.status != "error"}, began
         self.rows: list[Row] = []
 
@@ -62,8 +64,8 @@ class Taken:
         workers: that run at once; whole: whether the execution was not interrupted.
         """
         ran = timed(self.rows)
-        made = forecast(plan, self.earlier).preparations
-        expected = forecast(plan, ran).without(made)
+        made = forecast(plan, self.earlier, self.speeds).preparations
+        expected = forecast(plan, ran, self.speeds).without(made)
         if not expected.trials:
             return None
         count, worker = len(expected.trials), expected.worker_seconds
@@ -75,7 +77,7 @@ class Taken:
             max(1, min(workers, count)),
             worker,
             worker_seconds(rows, made),
-            wall_seconds(worker, count, workers) if whole else None,
+            wall_seconds(worker, count, workers, self.speeds) if whole else None,
             time.monotonic() - self.began if whole else None,
         )
 

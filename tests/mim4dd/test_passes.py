@@ -8,6 +8,7 @@ from counting import Counting
 
 from mim4dd.data import load
 from mim4dd.methods import METHODS
+from mim4dd.methods.catalogue import least_prepared
 from mim4dd.methods.task import DistillationTask
 from mim4dd.methods.work import work_of
 
@@ -66,11 +67,14 @@ def test_what_is_prepared_tells_its_passes_and_a_wrapped_base_prepares_the_same(
     assert METHODS.build("random").preparation is None
 
 
-def test_the_smallest_preparation_is_one_epoch_of_one_network() -> None:
+def test_the_least_preparation_shows_the_cost_of_the_whole() -> None:
+    """One expert of as many epochs as a segment spans; a coreset's network of one epoch; nothing of others changes."""
     mtt, herding = METHODS.build("mtt", {"experts": 3, "expert_epochs": 5}), METHODS.build("herding")
-    for method in (mtt, herding):
-        assert method.preparation is not None
-        smallest = method.preparation.smallest()
-        assert smallest.image_passes(1000) == 3 * 1000
-        assert type(smallest) is type(method.preparation)
-        assert smallest.smallest() == smallest
+    for method, epochs in ((mtt, 2), (herding, 1)):
+        least = least_prepared(method)
+        assert least.preparation is not None
+        assert least.preparation.image_passes(1000) == 3 * epochs * 1000
+        assert least_prepared(least) == least
+    wrapped = METHODS.build("mim", {"base": "mtt", "base.experts": 3, "base.expert_epochs": 5})
+    assert least_prepared(wrapped).preparation == least_prepared(mtt).preparation
+    assert least_prepared(METHODS.build("dm")) == METHODS.build("dm")

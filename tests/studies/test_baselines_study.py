@@ -30,7 +30,7 @@ from studies.answers.stress.plan import FULL_NETWORKS, FULL_STEPS
 from studies.baselines import STUDY
 from studies.engine.answer import Answer, Table
 from studies.engine.command import main
-from studies.engine.estimate import trial_seconds
+from studies.engine.durations import trial_seconds
 from studies.engine.folder import StudyFolder
 from studies.engine.journal import Journal
 from studies.engine.metadata import configuration_of, study_metadata
@@ -38,6 +38,7 @@ from studies.engine.options import Options, parse_options
 from studies.engine.plan import Plan
 from studies.engine.report import write_report
 from studies.engine.running import run_trial
+from studies.engine.speeds import SHIPPED, Speeds
 from studies.engine.trial import Inputs
 
 SCRIPT = Path(__file__).parents[2] / "studies" / "baselines.py"
@@ -117,7 +118,8 @@ def test_every_registered_method_stands_in_the_comparison() -> None:
 def test_a_knob_of_the_data_that_trials_leave_out_at_its_default_can_be_set() -> None:
     plain, large = planned("--quick"), planned("--quick", "--set", "size=32")
     assert [trial.config for trial in large.trials] == [{**trial.config, "source.size": 32} for trial in plain.trials]
-    assert trial_seconds(large.trials[-1].config) > 2 * trial_seconds(plain.trials[-1].config)
+    speeds = Speeds.read(SHIPPED)
+    assert trial_seconds(large.trials[-1].config, speeds) > 2 * trial_seconds(plain.trials[-1].config, speeds)
 
 
 def test_one_recipe_and_the_same_seeds_for_all_methods() -> None:

@@ -48,20 +48,17 @@ def test_a_row_holds_its_finite_costs_and_an_ordinary_one_none() -> None:
         ("iteration_cpu", {"iteration_cpu_seconds": 0.5}),
         ("preparation", {"preparation_seconds": 60.0}),
         ("training", {"training_seconds": 2.0}),
-        ("total", {"total_seconds": 100.0}),
+        ("overhead", {"overhead": 1.2}),
+        ("selection", {"selection_seconds": 100.0}),
         ("peak", {"peak_bytes": 2.0**30}),
         ("stored", {"stored_bytes": 3136.0}),
-        ("counted", {"counted_flops": 8e9}),
-        ("formula", {"formula_flops": 7e9}),
         ("spent", {"distil_seconds": 30.0, "prepared_seconds": 12.0}),
     ],
 )
 def test_a_cost_is_a_logarithm_and_none_where_it_is_missing_or_not_above_0(metric: str, costs: dict[str, Any]) -> None:
-    counted = {key: value for key, value in costs.items() if key.endswith("flops")}
-    timed = {key: value for key, value in costs.items() if key not in counted}
-    assert scores(metric, costed(ORDINARY, counted, **timed)) == pytest.approx([math.log(sum(costs.values()))])
+    assert scores(metric, costed(ORDINARY, **costs)) == pytest.approx([math.log(sum(costs.values()))])
     assert scores(metric, ORDINARY) == []
-    none = costed(ORDINARY, dict.fromkeys(counted, 0.0), **dict.fromkeys(timed, 0.0))
+    none = costed(ORDINARY, **dict.fromkeys(costs, 0.0))
     assert scores(metric, none) == []
     assert UNITS[METRICS[metric].unit].log
     assert UNITS[METRICS[metric].difference].ratio

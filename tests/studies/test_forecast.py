@@ -17,8 +17,6 @@ from studies.engine import taken
 from studies.engine.command import main
 from studies.engine.estimate import (
     ANSWER_SECONDS,
-    STARTUP_SECONDS,
-    TRIAL_OVERHEAD_SECONDS,
     Forecast,
     describe,
     forecast,
@@ -30,10 +28,12 @@ from studies.engine.metadata import configuration_of
 from studies.engine.options import Options, parse_options
 from studies.engine.plan import Plan
 from studies.engine.rows import Row
+from studies.engine.speeds import SHIPPED, Speeds
 from studies.engine.taken import Taken, told
 from studies.engine.trial import Trial
 from studies.engine.wording import clock
 
+SPEEDS = Speeds.read(SHIPPED)
 TERM = "mim:base=mtt"
 WORDS = ["--quick", "--seeds", "0-2", "--method", "mtt", "--method", TERM, "--method", "random", "--method", "full"]
 
@@ -50,7 +50,7 @@ def plan(options: Options[Any]) -> Plan:
 
 @pytest.fixture(scope="module")
 def whole(plan: Plan) -> Forecast:
-    return forecast(plan, {trial.hash for trial in plan.trials})
+    return forecast(plan, {trial.hash for trial in plan.trials}, SPEEDS)
 
 
 def row(trial: Trial, status: str = "ok", **measured: float) -> Row:
@@ -85,7 +85,7 @@ def test_what_trials_share_is_counted_once_and_waiting_for_it_is_no_work(plan: P
     alone = whole.without(whole.preparations)
     assert worker_seconds(rows_of(plan, whole, 1.5), whole.preparations) == pytest.approx(1.5 * alone.worker_seconds)
     some = {trial.hash for trial in plan.trials if trial.config["seed"] == 1}
-    assert whole.only(some) == forecast(plan, some)
+    assert whole.only(some) == forecast(plan, some, SPEEDS)
     assert len(whole.only(some).preparations) == 1
 
 
@@ -110,10 +110,9 @@ def test_the_trials_that_run_at_once(
 
 
 def test_an_execution_takes_its_start_its_trials_and_its_answer() -> None:
-    assert wall_seconds(60.0, 10, 2) == pytest.approx(
-        STARTUP_SECONDS + ANSWER_SECONDS + 30 + 5 * TRIAL_OVERHEAD_SECONDS
-    )
-    assert wall_seconds(60.0, 1, 8) == wall_seconds(60.0, 1, 1)
+    startup, between = SPEEDS.driver["startup_seconds"], SPEEDS.driver["between_seconds"]
+    assert wall_seconds(60.0, 10, 2, SPEEDS) == pytest.approx(startup + ANSWER_SECONDS + 30 + 5 * between)
+    assert wall_seconds(60.0, 1, 8, SPEEDS) == wall_seconds(60.0, 1, 1, SPEEDS)
 
 
 def last_line(plan: Plan, options: Options[Any], out: Path, workers: int = 2) -> str:
@@ -123,9 +122,9 @@ def last_line(plan: Plan, options: Options[Any], out: Path, workers: int = 2) ->
 def test_a_dry_run_says_a_workers_time_and_that_of_this_machine(
     plan: Plan, whole: Forecast, options: Options[Any], tmp_path: Path
 ) -> None:
-    worker = f"about {clock(whole.worker_seconds)} of one worker's time, from operation counts; "
+    worker = f"about {clock(whole.worker_seconds)} of one worker's time, by the speed of {SPEEDS.machine}; "
     for workers, words in ((2, "2 workers"), (1, "1 worker"), (64, "12 workers")):
-        wall = clock(wall_seconds(whole.worker_seconds, 12, workers))
+        wall = clock(wall_seconds(whole.worker_seconds, 12, workers, SPEEDS))
         assert last_line(plan, options, tmp_path, workers) == f"{worker}about {wall} in all on {words} of this machine"
     assert last_line(plan, options, tmp_path, 0) == f"{worker}divide by the trials that run at once"
 
@@ -141,8 +140,8 @@ def test_what_is_left_is_forecast_by_the_model_times_what_the_rows_took_of_it(
     left = whole.only({one.trial for one in rows} - {one.trial for one in done})
     seconds = 2.5 * left.without(whole.only({one.trial for one in done}).preparations).worker_seconds
     assert last_line(plan, options, tmp_path, 0) == (
-        f"about {clock(seconds)} of one worker's time for {len(left.trials)} trials left to run, from operation counts "
-        f"times 2.5, from the {len(done)} trials that have run; divide by the trials that run at once"
+        f"about {clock(seconds)} of one worker's time for {len(left.trials)} trials left to run, by the speed of "
+        f"{SPEEDS.machine} times 2.5, from the {len(done)} trials that have run; divide by the trials that run at once"
     )
     save(rows, tmp_path)
     assert last_line(plan, options, tmp_path) == "no trial is left to run"
@@ -166,7 +165,7 @@ def test_an_execution_is_compared_with_the_forecast_of_what_it_ran(
     seeds = [[one for one in rows if (one.config["seed"] == 0) is first] for first in (True, False)]
     earlier, ran = seeds
     # an earlier error is run again; what it prepared has been made again for it
-    execution = Taken([*earlier, replace_status(ran[0], "error")], began=time.monotonic())
+    execution = Taken([*earlier, replace_status(ran[0], "error")], time.monotonic(), SPEEDS)
     for one in ran:
         execution.add(one)
     monkeypatch.setattr(taken, "time", SimpleNamespace(monotonic=lambda: execution.began + 151.0))
@@ -176,7 +175,7 @@ def test_an_execution_is_compared_with_the_forecast_of_what_it_ran(
     assert len(expected.preparations) == 2
     assert found.forecast_worker_seconds == pytest.approx(expected.worker_seconds)
     assert found.worker_seconds == pytest.approx(1.5 * expected.worker_seconds)
-    wall = wall_seconds(expected.worker_seconds, len(ran), 2)
+    wall = wall_seconds(expected.worker_seconds, len(ran), 2, SPEEDS)
     assert told(found, tmp_path) == (
         f"forecast {clock(expected.worker_seconds)} of one worker's time for these {len(ran)} trials, they took "
         f"{clock(1.5 * expected.worker_seconds)} (1.50 times); forecast {clock(wall)} in all on 2 workers, it took 2:31"
@@ -194,7 +193,7 @@ def test_an_execution_is_compared_with_the_forecast_of_what_it_ran(
 def test_what_was_made_for_earlier_trials_is_neither_forecast_nor_counted(plan: Plan, whole: Forecast) -> None:
     rows = rows_of(plan, whole, 2.0)
     term = [one for one in rows if one.config.get("method.base") == "mtt"]
-    execution = Taken([one for one in rows if one.config["method"] == "mtt"], 0.0)
+    execution = Taken([one for one in rows if one.config["method"] == "mtt"], 0.0, SPEEDS)
     for one in term:
         execution.add(one)
     found = execution.compared(plan, 2, whole=True)
@@ -208,7 +207,7 @@ def test_the_whole_of_a_command_that_did_other_work_is_not_compared(
     status: str, whole_run: bool, plan: Plan, whole: Forecast
 ) -> None:
     one, other = rows_of(plan, whole, 1.0)[:2]
-    execution = Taken([], 0.0)
+    execution = Taken([], 0.0, SPEEDS)
     execution.add(one)
     if status != "ok":
         execution.add(replace_status(other, status))
@@ -219,7 +218,7 @@ def test_the_whole_of_a_command_that_did_other_work_is_not_compared(
 
 
 def test_nothing_is_said_where_no_trial_ran_to_its_end(plan: Plan, whole: Forecast, tmp_path: Path) -> None:
-    execution = Taken(rows_of(plan, whole, 1.0)[1:], 0.0)
+    execution = Taken(rows_of(plan, whole, 1.0)[1:], 0.0, SPEEDS)
     execution.add(replace_status(rows_of(plan, whole, 1.0)[0], "error"))
     found = execution.compared(plan, 2, whole=True)
     assert found is None

@@ -23,6 +23,7 @@ ITERATIONS = Factor("iterations", tuple(Level(str(n), {"iterations": n}) for n i
 BASE, TERM = Arm("dm", "dm"), Arm("mim:base=dm", "mim", {"method.base": "dm"}, "dm")
 RANDOM, FULL = Arm("random", "random"), Arm("full", "full")
 CELLS = {arm.key: [Cell(arm.key, (str(n),)) for n in BUDGETS] for arm in (BASE, TERM)}
+ANCHORS = [Cell(arm.key, (str(BUDGETS[0]),)) for arm in (RANDOM, FULL)]
 # An iteration of the term takes twice the time of its base's, and gains a point at equal iterations.
 SECONDS = {BASE.key: 0.1, TERM.key: 0.2}
 
@@ -157,7 +158,7 @@ def test_the_front_holds_what_no_cheaper_point_beats() -> None:
 
 def test_the_figure_joins_budgets_and_draws_front_and_anchors(folder: StudyFolder) -> None:
     ledger = Ledger(Results(folder))
-    figure = worth_figure(ledger, CELLS, along="50, 100, 200 and 400 iterations")
+    figure = worth_figure(ledger, CELLS, ANCHORS, along="50, 100, 200 and 400 iterations")
     assert figure is not None
     assert isinstance(figure.drawing, Drawing)
     (axes,) = figure.drawing.axes
@@ -173,4 +174,4 @@ def test_the_figure_joins_budgets_and_draws_front_and_anchors(folder: StudyFolde
     assert "joined along its 50, 100, 200 and 400 iterations" in figure.caption
     ids = {claim.id for claim in ledger.compose().claims}
     assert {"mean/spent/dm/50", "mean/test/dm/50"} <= ids
-    assert worth_figure(ledger, {"dm": CELLS["dm"]}, cost="peak") is None
+    assert worth_figure(ledger, {"dm": CELLS["dm"]}, ANCHORS, cost="peak") is None

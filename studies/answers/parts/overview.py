@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from studies.answers.ledger import Ledger, Part
-from studies.answers.results import Results
+from studies.answers.results import Cell, Results
 from studies.engine.answer import Sentence, percent
 from studies.engine.statistics.contrasts import FEWEST_PAIRS
 from studies.engine.wording import images, plural
@@ -17,13 +17,14 @@ ENDED = {"ok": "finished", "diverged": "diverged", "error": "failed with an erro
 METRIC_NAMES = {"balanced": "balanced test accuracy", "test": "test accuracy", "validation": "validation accuracy"}
 
 
-def overview(ledger: Ledger, arms: Sequence[str], metric: str) -> Sentence:
-    """The accuracy of these arms at the references of all factors."""
+def overview(ledger: Ledger, arms: Sequence[str], metric: str, levels: tuple[str, ...] = ()) -> Sentence:
+    """The accuracy of these arms at some levels, by default the references of all factors."""
     results, study = ledger.results, ledger.results.folder.study
-    means = [ledger.claimed_mean(results.cell(arm), metric) for arm in arms]
+    levels = levels or results.reference
+    means = [ledger.claimed_mean(Cell(arm, levels), metric) for arm in arms]
     accuracies = [f"{results.arms[arm].name} {percent(mean)}" for arm, (mean, _) in zip(arms, means, strict=True)]
     return Sentence(
-        f"On {study['dataset']}{results.at(results.reference)}, with {images(results.folder.configuration['ipc'])} "
+        f"On {study['dataset']}{results.at(levels)}, with {images(results.folder.configuration['ipc'])} "
         f"(protocol {study['protocol']}, {plural(len(results.seeds), 'synthetic set')} per method), the mean "
         f"{METRIC_NAMES[metric]} is: {'; '.join(accuracies)}.",
         tuple(claim for _, claim in means),

@@ -15,7 +15,6 @@ from studies.answers.parts.drawing import INK, PAGE, Style, legend, panels, perc
 from studies.answers.parts.overview import METRIC_NAMES
 from studies.answers.results import Cell, Contrast, Results, slug
 from studies.engine.answer import Figure, Quantity
-from studies.engine.arms import CEILING, FLOOR
 from studies.engine.rows import Array
 from studies.engine.units import UNITS
 from studies.engine.wording import plural
@@ -150,6 +149,7 @@ class _Path:
 def worth_figure(
     ledger: Ledger,
     budgets: Mapping[str, Sequence[Cell]],
+    anchors: Sequence[Cell],
     name: str = "worth",
     *,
     cost: str = COST,
@@ -160,7 +160,8 @@ def worth_figure(
     """Accuracy against cost, an arm's cells joined in their order; None without any that has both.
 
     budgets: by arm, without the anchors; what: the cost, such as `time of a distillation`; along: what an arm's cells
-    differ in, such as `50, 100 and 200 iterations`.
+    differ in, such as `50, 100 and 200 iterations`. anchors: cells of floor and
+    ceiling.
     """
     results, style = ledger.results, styles(ledger.results.arms)
     paths = [path for arm, cells in budgets.items() if (path := _path(ledger, arm, cells, cost, metric)) is not None]
@@ -171,7 +172,7 @@ def worth_figure(
         _draw_path(axes, path, style[path.arm], results.arms[path.arm].name)
     _draw_front(axes, paths)
     sized_axis(axes, UNITS[METRICS[cost].unit], "x", most=9)
-    _draw_anchors(ledger, axes, style, metric)
+    _draw_anchors(ledger, axes, style, metric, anchors)
     percent_axis(axes)
     axes.set_xlabel(what)
     axes.set_ylabel(METRIC_NAMES[metric])
@@ -237,16 +238,16 @@ def _draw_front(axes: Axes, paths: Sequence[_Path]) -> None:
     axes.plot(x, y, **shape, lw=5, zorder=0.5, label="Pareto front of the means")
 
 
-def _draw_anchors(ledger: Ledger, axes: Axes, style: Mapping[str, Style], metric: str) -> None:
+def _draw_anchors(ledger: Ledger, axes: Axes, style: Mapping[str, Style], metric: str, anchors: Sequence[Cell]) -> None:
     """Floor and ceiling as dotted lines with their names: what the one costs is near 0, the other distils nothing."""
     results = ledger.results
-    for arm in (FLOOR, CEILING):
-        mean = ledger.mean(results.cell(arm), metric).mean if arm in results.arms else None
+    for cell in anchors:
+        mean, own = ledger.mean(cell, metric).mean, style[cell.arm]
         if mean is None:
             continue
-        axes.axhline(mean, color=style[arm].colour, ls=style[arm].line, lw=1.2, zorder=0)
+        axes.axhline(mean, color=own.colour, ls=own.line, lw=1.2, zorder=0)
         axes.annotate(
-            results.arms[arm].name,
+            results.arms[cell.arm].name,
             (0.005, mean),
             (0, 2),
             xycoords=("axes fraction", "data"),

@@ -1,0 +1,1 @@
+"""The study of cost: its flags, its trials, its answer."""

@@ -1,0 +1,110 @@
+"""How costs grow along each axis, beside the growth that the formulas predict."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from studies.answers.cost.counts import cost_of
+from studies.answers.cost.plan import BUDGET, IMAGES
+from studies.answers.ledger import Ledger, Part
+from studies.answers.parts.growth import Along, Grown, grown, growth_figure, growth_table
+from studies.answers.parts.wording import listed
+from studies.answers.results import Cell, Results
+from studies.engine.answer import Quantity, Sentence
+from studies.engine.statistics.contrasts import Decision
+
+TIME, MEMORY, EXPERTS = "time of an iteration", "peak memory of an iteration", "time of the preparation"
+
+
+def growing(ledger: Ledger) -> Part:
+    """Growth of time and memory of an iteration, and of what a method prepares with the number of images."""
+    results, along = ledger.results, axes(ledger.results)
+    if not along:
+        return Part()
+    methods = [key for key in results.arms if _measured(results, key, "iteration", along)]
+    cells = [Cell(key, levels) for key in methods for _, points in along for _, levels in points]
+    operations = {cell: flops for cell in cells if (flops := cost_of(results, cell, "iteration_flops")) > 0}
+    time = grown(ledger, "iteration", methods, along, f"growth of the {TIME}", operations)
+    memory = grown(ledger, "peak", methods, along, f"growth of the {MEMORY}")
+    images = [(curve, points) for curve, points in along if curve.name == IMAGES]
+    prepares = [key for key in methods if _measured(results, key, "preparation", images)]
+    prepared = {
+        cell: flops
+        for key in prepares
+        for _, points in images
+        for _, levels in points
+        if (flops := cost_of(results, cell := Cell(key, levels), "preparation_flops")) > 0
+    }
+    experts = grown(ledger, "preparation", prepares, images, f"growth of the {EXPERTS}", prepared)
+    return Part(
+        [*_sentences(ledger, time, TIME), *_sentences(ledger, experts, EXPERTS), *_sentences(ledger, memory, MEMORY)],
+        [
+            growth_table(ledger, time, "growth", "How the time of an iteration grows", TIME),
+            growth_table(ledger, memory, "growth_memory", "How the memory of an iteration grows", MEMORY),
+            *(
+                [growth_table(ledger, experts, "growth_experts", "How the preparation grows", EXPERTS)]
+                if experts
+                else []
+            ),
+        ],
+        [
+            growth_figure(ledger, time, "growth", "How the time of an iteration grows", TIME),
+            growth_figure(ledger, memory, "growth_memory", "How the memory of an iteration grows", MEMORY),
+        ],
+        [
+            "Growth is measured apart from one centre: 16x16 images of noise, 10 classes, 1,000 images, width 32, 32 "
+            "real images per class, one update in an iteration of DC and DSA, 10 steps of MTT's student. What an "
+            "image shows changes no cost. Resolution changes the depth of the network too, as its rule says. The "
+            "predicted growth is that of the operations alone: where launching them takes longer than computing them, "
+            "time grows more slowly."
+        ],
+    )
+
+
+def axes(results: Results) -> list[Along]:
+    """Each axis of growth with its (x, levels), without the budgets of real runs."""
+    (factor,) = results.factors
+    found = list[Along]()
+    for curve in factor.curves:
+        points = sorted((float(level.at or 0), (level.label,)) for level in factor.levels if level.curve == curve.name)
+        if curve.name != BUDGET:
+            found.append((curve, points))
+    return found
+
+
+def _measured(results: Results, arm: str, metric: str, along: list[Along]) -> bool:
+    return any(
+        np.isfinite(results.sets(Cell(arm, levels), metric)).any() for _, points in along for _, levels in points
+    )
+
+
+def _sentences(ledger: Ledger, cases: list[Grown], what: str) -> list[Sentence]:
+    """One sentence for each axis: what does not grow, and the exponents of what does."""
+    sentences = []
+    for curve in dict.fromkeys(case.curve for case in cases):
+        own = [case for case in cases if case.curve == curve]
+        flat = [case for case in own if case.ruling.decision is Decision.NEGLIGIBLE]
+        rest = [case for case in own if case not in flat]
+        name = {case.arm: ledger.results.arms[case.arm].name for case in own}
+        powers = [case for case in rest if case.exponent is not None]
+        parts = [f"does not grow beyond 5% for {listed([name[case.arm] for case in flat])}"] if flat else []
+        if powers:
+            told = [f"{case.exponent}{_predicted(case)} for {name[case.arm]}" for case in powers]
+            parts.append(f"grows with the exponent {'; '.join(told)}")
+        if open_ := [case for case in rest if case.exponent is None]:
+            told = [f"{name[case.arm]} {case.ruling.points} ({case.ruling.word})" for case in open_]
+            parts.append(f"shows no exponent for {'; '.join(told)}")
+        low, high = own[0].x[0], own[0].x[-1]
+        sentences.append(
+            Sentence(
+                f"From {low:,.0f} to {high:,.0f} {curve.axis}, the {what} {'; it '.join(parts)}.",
+                tuple(claim for case in own for claim in case.claims),
+            )
+        )
+    return sentences
+
+
+def _predicted(case: Grown) -> str:
+    """` (predicted 1.00)`, of the operations."""
+    expected = case.predicted_fit.exponent if case.predicted_fit is not None else None
+    return "" if expected is None else f" (predicted {Quantity(expected, digits=2)})"

@@ -1,0 +1,164 @@
+"""What a synthetic set costs in all: its preparation, its iterations, the networks that evaluate it; and its bytes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure as Drawing
+from matplotlib.patches import Patch
+
+from studies.answers.ledger import Ledger
+from studies.answers.parts.drawing import PAGE, panels
+from studies.answers.results import Cell, Results
+from studies.engine.answer import Cell as Entry
+from studies.engine.answer import Figure, Quantity, Table
+from studies.engine.arms import FLOOR
+from studies.engine.rows import Array
+from studies.engine.statistics import mean_interval
+
+STAGES = ("preparing", "distilling", "evaluating")
+# Light to dark, with hatches: readable in grey.
+LOOKS = {"preparing": ("#CC6677", "///"), "distilling": ("#332288", ""), "evaluating": ("#c9ced6", "...")}
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """The seconds of each stage of one set, by repeat. Shapes: [repeats], 0 where a method has no such stage."""
+
+    preparing: Array
+    distilling: Array
+    evaluating: Array
+
+    @property
+    def total(self) -> Array:
+        return self.preparing + self.distilling + self.evaluating
+
+    def share(self, stage: str) -> float:
+        """A stage's mean share of the total."""
+        return float(np.nanmean(getattr(self, stage) / self.total))
+
+
+def seconds(results: Results, cell: Cell, metric: str) -> Array:
+    """A logged metric in its own unit, by repeat; NaN where it was not measured."""
+    return np.exp(results.sets(cell, metric))
+
+
+def stages(results: Results, arm: str, level: str) -> Stages:
+    """The stages of an arm at a level. The evaluating networks are those of random images, of which there are as many.
+
+    A stage that was not measured at all, because the method has none, is 0; a repeat without a row stays NaN.
+    """
+    cell, floor = Cell(arm, (level,)), Cell(FLOOR, (level,))
+    measured = np.isfinite(np.array([1.0 if results.row(cell, k) else np.nan for k in range(len(results.seeds))]))
+    iterations = max([iterations_of(results, cell), 0])
+
+    def found(metric: str, times: float = 1.0) -> Array:
+        values = seconds(results, cell, metric) * times
+        absent = np.isnan(values).all()
+        return np.where(measured, 0.0, np.nan) if absent else values
+
+    distilling = found("iteration", iterations) + found("selection")
+    evaluating = seconds(results, floor, "training") if FLOOR in results.arms else np.zeros(len(results.seeds))
+    return Stages(found("preparation"), distilling, evaluating)
+
+
+def iterations_of(results: Results, cell: Cell) -> int:
+    """The iterations of a cell's method, 0 of a selection."""
+    for row in results.rows(cell):
+        found = row.config.get("method.iterations", row.config.get("method.base.iterations", 0))
+        return int(found)
+    return 0
+
+
+def logged(values: Array, unit: str) -> Quantity:
+    """The geometric mean of positive values with its interval; none where none is positive."""
+    positive = np.where(values > 0, values, np.nan)
+    return Quantity.of(mean_interval(np.log(positive)), unit)
+
+
+def stage_table(ledger: Ledger, levels: list[str]) -> Table:
+    """Every method at every level: an iteration, the stages of a set, its memory, its bytes."""
+    results, rows = ledger.results, list[dict[str, Entry]]()
+    for level in levels:
+        for arm in results.arms:
+            cell = Cell(arm, (level,))
+            if not results.rows(cell):
+                continue
+            found = stages(results, arm, level)
+            cpu = np.exp(results.sets(cell, "iteration_cpu") - results.sets(cell, "iteration"))
+            rows.append(
+                {
+                    "problem": level,
+                    "method": results.arms[arm].name,
+                    "an iteration": Quantity.of(ledger.mean(cell, "iteration", "cost"), "log seconds"),
+                    "CPU seconds a second": None if np.isnan(cpu).all() else Quantity.of(mean_interval(cpu), "share"),
+                    "iterations": iterations_of(results, cell) or None,
+                    "preparing": logged(found.preparing, "log seconds"),
+                    "distilling": logged(found.distilling, "log seconds"),
+                    "evaluating": logged(found.evaluating, "log seconds"),
+                    "a set in all": _claimed(ledger, f"total/{arm}/{level}", arm, level, found.total),
+                    "peak memory": Quantity.of(ledger.mean(cell, "peak", "cost"), "log bytes"),
+                    "set stored": Quantity.of(results.mean(cell, "stored"), "log bytes"),
+                }
+            )
+    return Table.of(
+        "stages",
+        "What a synthetic set costs, stage by stage",
+        rows,
+        "Geometric means over repeats with 95% t intervals, methods in turns, each alone on its machine. Preparing: "
+        "the experts of MTT or the network of a coreset, one part of it measured and scaled by its images; they "
+        "serve every set of a data set. Distilling: iterations of the protocol times an iteration, or the selection. "
+        "Evaluating: the protocol's networks, trained on as many random images. Peak memory: of one iteration, in a "
+        "fresh process, above what it held before, the data set included there.",
+    )
+
+
+def _claimed(ledger: Ledger, id: str, arm: str, level: str, total: Array) -> Quantity:
+    interval = mean_interval(np.log(np.where(total > 0, total, math.nan)))
+    what = f"seconds of a set of {ledger.results.arms[arm].name}, {level}, preparation included"
+    ledger.estimate(id.replace(" ", "-"), what, interval.mean, interval.low, interval.high, interval.n, "log seconds")
+    return Quantity.of(interval, "log seconds")
+
+
+def stage_figure(ledger: Ledger, levels: list[str]) -> Figure | None:
+    """A bar for each method, a panel for each problem: the seconds of a set, and which stages they are."""
+    results = ledger.results
+    arms = [arm for arm in results.arms if any(results.rows(Cell(arm, (level,))) for level in levels)]
+    if not arms:
+        return None
+    drawing, grid = panels(len(levels), 1, (PAGE, 0.24 * len(arms) + 0.75))
+    for axes, level in zip(grid, levels, strict=True):
+        shown = [arm for arm in arms if results.rows(Cell(arm, (level,)))]
+        for y, arm in enumerate(shown):
+            found, left = stages(results, arm, level), 0.0
+            whole = float(np.nanmean(found.total))
+            for stage in STAGES:
+                width = found.share(stage)
+                colour, hatch = LOOKS[stage]
+                axes.barh(y, 100 * width, left=100 * left, color=colour, hatch=hatch, edgecolor="white", height=0.72)
+                left += width
+            text = " ".join(Quantity(math.log(whole), unit="log seconds").printed) if whole > 0 else ""
+            axes.text(101, y, text, va="center", fontsize=8)
+        axes.set_yticks(range(len(shown)), [results.arms[arm].name for arm in shown])
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        axes.set_xlim(0, 100)
+        axes.set_title(level, fontsize=9, loc="left")
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+    grid[-1].set_xlabel("share of a set's seconds, %; right: the seconds")
+    _legend(drawing)
+    return Figure(
+        "stages",
+        "Where the seconds of a synthetic set go",
+        "Share of each stage in the time of one set under its protocol (means over repeats), and that time at the "
+        "right. What is prepared (MTT's experts, a coreset's network) serves every set of a data set and is counted "
+        "whole here.",
+        drawing,
+    )
+
+
+def _legend(drawing: Drawing) -> None:
+    handles = [Patch(facecolor=LOOKS[s][0], hatch=LOOKS[s][1], edgecolor="white", label=s) for s in STAGES]
+    drawing.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8.5)

@@ -1,0 +1,110 @@
+"""How long a trial takes, from the operations of its stages and the rates of a machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mim4dd.complexity import (
+    classification_operations,
+    iteration_operations,
+    preparation_operations,
+    training_operations,
+)
+from mim4dd.methods import METHODS
+from mim4dd.networks import NETWORKS
+from mim4dd.registry import Flat, name_of, unflatten
+from studies.engine.judging import Judge, judges_of
+from studies.engine.problems import COST, OWN, WINDOW, Problem
+from studies.engine.speeds import Speeds
+from studies.engine.trial import RUNG_IMAGES, RUNG_NETWORKS, RUNGS
+
+if TYPE_CHECKING:
+    from mim4dd.methods import Method
+
+Data = tuple[tuple[int, int, int], int, int, int]
+# (shape [channels, height, width], classes, training images, validation and test images) of the named data sets.
+SHAPES: dict[str, Data] = {
+    "digits": ((1, 8, 8), 10, 1_100, 697),
+    "mnist": ((1, 28, 28), 10, 54_000, 16_000),
+    "fashion_mnist": ((1, 28, 28), 10, 54_000, 16_000),
+    "svhn": ((3, 32, 32), 10, 65_931, 33_358),
+    "cifar10": ((3, 32, 32), 10, 45_000, 15_000),
+    "cifar100": ((3, 32, 32), 100, 45_000, 15_000),
+}
+# What a file or folder is assumed to hold.
+OTHER: Data = ((3, 32, 32), 10, 18_000, 12_000)
+# Reports of a run, each of which differentiates every term once more.
+REPORTS = 25
+
+
+def data_of(config: Flat) -> Data:
+    """As in SHAPES, of images that have been resized where the configuration says so, or of a problem to measure."""
+    if COST in config and config[COST] != OWN:
+        problem = Problem.of(str(config[COST]))
+        return problem.shape, problem.classes, problem.whole, 0
+    (channels, *sides), classes, images, evaluated = SHAPES.get(str(config["dataset"]), OTHER)
+    height, width = [int(config.get("source.size", 0)) or side for side in sides]
+    return (channels, height, width), classes, images, evaluated
+
+
+def trial_seconds(config: Flat, speeds: Speeds) -> float:
+    """One trial's seconds on one core, without the preparations that trials share (see `preparation_seconds`)."""
+    if COST in config:
+        return _measuring(config, speeds)
+    shape, classes, images, evaluated = data_of(config)
+    synthetic = images if config.get("method") == "full" else classes * int(config["ipc"])
+    judges = judges_of(config)
+    judged = sum(_judged(judge, shape, classes, synthetic, evaluated, speeds) for judge in judges.values())
+    fixed = speeds.driver["trial_seconds"]
+    if "method" not in config:
+        return fixed + judged  # a set that is made already
+    method = unflatten(METHODS, config, "method")
+    rungs = 0.0
+    if config.get("interim") and method.iterations:
+        own = judges[""]
+        few = Judge(own.network, _with_networks(own, RUNG_NETWORKS).recipe)
+        rungs = len(RUNGS) * _judged(few, shape, classes, synthetic, min(RUNG_IMAGES, evaluated), speeds)
+    return fixed + iteration_seconds(config, speeds) * _iterations(method) + judged + rungs
+
+
+def _with_networks(judge: Judge, networks: int) -> Judge:
+    from dataclasses import replace
+
+    return Judge(judge.network, replace(judge.recipe, networks=networks))
+
+
+def _iterations(method: Method) -> float:
+    """Its iterations, and what its reports add."""
+    return method.iterations + min(method.iterations, REPORTS) * 0.5
+
+
+def iteration_seconds(config: Flat, speeds: Speeds) -> float:
+    """Seconds of one iteration of a trial's method; 0 for a selection."""
+    shape, classes, _, _ = data_of(config)
+    method, network = unflatten(METHODS, config, "method"), unflatten(NETWORKS, config, "network")
+    rate = speeds.of(name_of(getattr(method, "base", method)))
+    return rate.seconds(iteration_operations(method, network, shape, classes, int(config["ipc"])))
+
+
+def _judged(
+    judge: Judge, shape: tuple[int, int, int], classes: int, synthetic: int, real: int, speeds: Speeds
+) -> float:
+    """Seconds of training a judge's networks on a set, and of classifying real images."""
+    trained = training_operations(judge.recipe, judge.network, shape, classes, synthetic)
+    seen = classification_operations(judge.network, shape, classes, judge.recipe.networks, real)
+    return speeds.training.seconds(trained) + speeds.classification.seconds(seen)
+
+
+def preparation_seconds(config: Flat, speeds: Speeds) -> float:
+    """Seconds of what a trial's method prepares; 0 for nothing."""
+    shape, classes, images, _ = data_of(config)
+    method, network = unflatten(METHODS, config, "method"), unflatten(NETWORKS, config, "network")
+    return speeds.training.seconds(preparation_operations(method, network, shape, classes, images))
+
+
+def _measuring(config: Flat, speeds: Speeds) -> float:
+    """Seconds of a trial that measures: a window for each stage, or as many repetitions as a long one takes."""
+    window, fixed = float(config[WINDOW]), speeds.driver["measuring_seconds"]
+    once = iteration_seconds(config, speeds)
+    # A warm-up, three that are timed, one that is counted, two in the process that measures memory.
+    return fixed + max(window, 3 * once) + 4 * once

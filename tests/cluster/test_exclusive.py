@@ -113,16 +113,37 @@ def ran_beside_tasks(
         assert others.stdout is not None
         assert others.stdout.readline() == "holds\n"
         with job(TRIALS, kind, str(out), cluster=cluster) as driver:
-            deadline = time.monotonic() + 120
-            while not (out / "began").exists():
-                assert driver.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            until_began(driver, out)
             print(file=others.stdin, flush=True)
             told, _ = driver.communicate(timeout=120)
         *lines, trials = told.splitlines()
         tasks, _ = others.communicate("\n", timeout=60)
     return json.loads(trials), json.loads(tasks), lines
+
+
+def test_exclusive_trials_go_on_on_a_smaller_node_when_theirs_is_lost(tmp_path: Path) -> None:
+    cluster = LocalCluster(cpus=1)
+    try:
+        larger = cluster.add_node(cpus=2)
+        with job(TRIALS, "exclusive", str(tmp_path), cluster=cluster) as driver:
+            until_began(driver, tmp_path)
+            cluster.kill_node(larger)
+            told, _ = driver.communicate(timeout=180)
+    finally:
+        cluster.stop()
+    trials = json.loads(told.splitlines()[-1])
+    assert len(trials) == 5
+    assert "waits" in told.splitlines()
+    assert not any(overlap(*pair) for pair in combinations(trials, 2))
+
+
+def until_began(driver: subprocess.Popen[str], out: Path) -> None:
+    """Wait until a trial has begun."""
+    deadline = time.monotonic() + 120
+    while not (out / "began").exists():
+        assert driver.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:

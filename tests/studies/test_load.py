@@ -63,7 +63,7 @@ def test_a_child_is_not_others_and_to_another_process_it_is() -> None:
 
 
 def test_seconds_of_all_threads_count() -> None:
-    meter, before = Load(), cpu_seconds()
+    before, meter = cpu_seconds(), Load()
 
     def burn() -> None:
         while time.thread_time() < 0.2:

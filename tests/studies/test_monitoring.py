@@ -18,7 +18,7 @@ from studies.engine.signals import WITH_ERRORS
 from studies.engine.status import FINISHED, INCOMPLETE, RUNNING, study_status
 from studies.engine.trial import Outcome, Trial, error_outcome
 from studies.engine.tuning import Resources, feeding, fitting
-from studies.engine.tuning.feeding import CHUNK, RETRIES, WAIT_SECONDS, Collector, Feed
+from studies.engine.tuning.feeding import CHUNK, RETRIES, WAIT_SECONDS, Collector, Feed, NoRoom
 from studies.engine.tuning.monitor import TrialMonitor, Worker, read_checkpoint
 
 ONE, OTHER = Worker("node", "host", 10, 1.0), Worker("node", "host", 11, 2.0)
@@ -172,6 +172,28 @@ def test_that_no_trial_starts_is_told_once(started: bool, lines: int, monkeypatc
         monkeypatch.setattr(feeding, "time", SimpleNamespace(monotonic=lambda later=later: now + later))
         collector.on_step_begin(0, [])
     assert len(told) == lines
+
+
+@pytest.mark.parametrize(
+    ("started", "after", "now", "ends"),
+    [
+        (False, WAIT_SECONDS + 1, [{"CPU": 1}], True),
+        (False, WAIT_SECONDS + 1, [{"CPU": 2}], False),
+        (False, WAIT_SECONDS - 5, [{"CPU": 1}], False),
+        (True, WAIT_SECONDS + 1, [{"CPU": 1}], False),
+    ],
+)
+def test_a_run_ends_whose_node_is_gone_before_a_unit_has_started(
+    started: bool, after: float, now: object, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, wanted = Feed(trials(3), 1), iter([[{"CPU": 2}], now])
+    feed.running["a"] = feed.next() or 0
+    stopper = NoRoom(SimpleNamespace(feed=feed, started=started), lambda: next(wanted))  # type: ignore[arg-type]
+    later = time.monotonic() + after
+    monkeypatch.setattr(feeding, "time", SimpleNamespace(monotonic=lambda: later))
+    assert stopper.stop_all() is ends
+    assert list(feed.waiting) == ([0, 1, 2] if ends else [1, 2])
+    assert stopper.stop_all() is False
 
 
 def test_what_is_waited_for_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -89,6 +89,11 @@ class Feed:
         """Whether the chunk is done: no unit runs and none will be issued."""
         return not self.running and (not self.waiting or self.drained)
 
+    def give_back(self) -> None:
+        """Issue the units again that have not started."""
+        self.waiting.extendleft(reversed(self.running.values()))
+        self.running.clear()
+
     def record_loss(self, unit: int) -> bool:
         """Count the loss of a unit's worker; returns whether the unit is tried again."""
         self.lost_workers += 1
@@ -143,7 +148,7 @@ class Collector(tune.Callback):
         self.monitor, self.sink, self.told, self.interrupted = monitor, sink, told, interrupted
         self.trials_of, self.feed = trials_of, feed
         self.last_check = self.stopping_since = 0.0
-        self.waiting_since: float | None = time.monotonic()  # None once a unit has started, or it was told
+        self.began, self.started, self.told_waiting = time.monotonic(), False, False
         self.pending_report: Any = None
         self.storage_error: StorageError | None = None
 
@@ -190,13 +195,13 @@ class Collector(tune.Callback):
                 self.told.lost(lost, reason)
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.waiting_since = None
+        self.started = True
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.raise_storage_error()
         now = time.monotonic()
-        if self.waiting_since is not None and now - self.waiting_since > WAIT_SECONDS:
-            self.waiting_since = None
+        if not self.started and not self.told_waiting and now - self.began > WAIT_SECONDS:
+            self.told_waiting = True
             self.told.waits()
         stopping = self.interrupted()
         if stopping and not self.stopping_since:
@@ -223,6 +228,34 @@ class Collector(tune.Callback):
         except OSError as error:
             # Raised here, it would become a TuneError with a text; `on_step_begin` raises it as it is.
             self.storage_error = self.storage_error or StorageError(error.strerror or str(error))
+
+
+class NoRoom(tune.Stopper):
+    """Ends a run of Tune in which no unit starts because the nodes have changed: a new run asks for what they have.
+
+    Ray takes some seconds to see that a node is lost: a run that began in these asks for what that node had.
+    """
+
+    def __init__(self, collector: Collector, wanted: Callable[[], Any]) -> None:
+        """wanted: returns what a unit reserves, by the nodes of now."""
+        self.collector, self.wanted, self.asked = collector, wanted, wanted()
+        self.last_check = time.monotonic()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # as the collector's
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        feed, now = self.collector.feed, time.monotonic()
+        if feed is None or self.collector.started or now - self.last_check < WAIT_SECONDS:
+            return False
+        self.last_check = now
+        if self.wanted() == self.asked:
+            return False
+        feed.give_back()
+        return True
 
 
 def error_line(trial: Any) -> str:

@@ -21,7 +21,7 @@ from studies.engine.space import Suggest
 from studies.engine.trial import Inputs, Trial
 from studies.engine.tuning.cache import start_cache
 from studies.engine.tuning.context import METRIC, ExecutionContext, Resources
-from studies.engine.tuning.feeding import RETRIES, Collector, Feed, Feeder, InterruptedFit, Sink, Told
+from studies.engine.tuning.feeding import RETRIES, Collector, Feed, Feeder, InterruptedFit, NoRoom, Sink, Told
 from studies.engine.tuning.monitor import start_monitor
 from studies.engine.tuning.scratch import scratch_folder
 from studies.engine.tuning.search import Search
@@ -98,15 +98,17 @@ def _fit(work: Any, config: Any, collector: Collector, resources: Resources, *, 
     # Let as many trials wait for a worker as there can be workers; by default Tune starts a searcher's one by one.
     slots = max(1, int(ray.cluster_resources().get("CPU", 1) / resources.cpus))
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(slots, resources.at_once or slots))
+    room = NoRoom(collector, lambda: _bundles(resources))
     with scratch_folder() as storage:
         tuner = tune.Tuner(
-            tune.with_resources(work, tune.PlacementGroupFactory(_bundles(resources), strategy="STRICT_PACK")),
+            tune.with_resources(work, tune.PlacementGroupFactory(room.asked, strategy="STRICT_PACK")),
             tune_config=config,
             run_config=tune.RunConfig(
                 name="trials",
                 storage_path=str(storage),
                 verbose=0,
                 callbacks=[collector],
+                stop=room,
                 failure_config=tune.FailureConfig(max_failures=retries),
             ),
         )
@@ -129,7 +131,8 @@ def _bundles(resources: Resources) -> list[dict[str, float]]:
     if not resources.exclusive:
         return [worker]
     nodes = (node["Resources"] for node in ray.nodes() if node["Alive"])
-    largest = max(node.get("CPU", 0.0) for node in nodes if node.get("GPU", 0.0) >= resources.gpus)
+    sizes = (node.get("CPU", 0.0) for node in nodes if node.get("GPU", 0.0) >= resources.gpus)
+    largest = max(sizes, default=0.0)
     rest = round(largest - resources.cpus, 4)  # Ray's finest fraction
     # Apart from the worker's, which Ray and the libraries take for the number of threads.
     return [worker, {"CPU": rest}] if rest > 0 else [worker]

@@ -64,6 +64,12 @@ def _cost(key: str, unit: str) -> Metric:
     return Metric(lambda row: _logged(row.costs, key), unit, "times", RATIO_MARGIN)
 
 
+def _iterations(row: Row) -> tuple[float, ...]:
+    """The logarithm of the iterations of a row's method, or of the base that it wraps."""
+    found = row.config.get("method.iterations", row.config.get("method.base.iterations"))
+    return () if found is None else _logged({"iterations": float(found)}, "iterations")
+
+
 PLAIN, NATS = ("", ""), ("nats", "nats")
 OF_ENTROPY = ("percent of H(Y)", "points of H(Y)")
 METRICS: dict[str, Metric] = {
@@ -92,6 +98,7 @@ METRICS: dict[str, Metric] = {
     "training": _cost("training_seconds", "log seconds"),
     "peak": _cost("peak_bytes", "log bytes"),
     "stored": _cost("stored_bytes", "log bytes"),
+    "iterations": Metric(_iterations, "times", "times", RATIO_MARGIN),
     # What any trial took to distil, its preparations included, in whichever process these were made.
     "spent": Metric(
         lambda row: _logged(row.measured, "distil_seconds", "prepared_seconds"), "log seconds", "times", RATIO_MARGIN

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -59,7 +59,7 @@ AXES = {
     WIDTH: (16, 32, 64, 128),
     EMBEDDING: (16, 64, 256, 1_024),
 }
-QUICK_AXES = (IMAGES, CLASSES, IPC)
+QUICK_AXES = {IMAGES: (500, 2_000, 8_000, 32_000), CLASSES: (5, 10, 20, 50), IPC: (1, 3, 10, 30)}
 SYMBOLS = {IMAGES: "N", CLASSES: "C", IPC: "ipc", SIDE: "side", WIDTH: "width", EMBEDDING: "D"}
 LABELS = {
     IMAGES: "training images N", CLASSES: "classes C", IPC: "synthetic images per class",
@@ -125,9 +125,10 @@ def _cells(options: Options[CostFlags], methods: tuple[str, ...]) -> list[Cell]:
     if GROWTH in parts:
         growing = tuple(m for m in learned if not quick or _base(m) == "dm")
         floor = tuple(m for m in measured if m == FLOOR and not quick)
-        cells += _growth(growing, floor, QUICK_AXES if quick else tuple(AXES))
+        cells += _growth(growing, floor, QUICK_AXES if quick else AXES)
     if WORTH in parts:
-        cells += _worth(methods, learned, QUICK_BUDGETS if quick else BUDGETS)
+        worthy = tuple(m for m in methods if not quick or _base(m) != "mtt")  # experts take longer than all the rest
+        cells += _worth(worthy, tuple(m for m in learned if m in worthy), QUICK_BUDGETS if quick else BUDGETS)
     return cells if OWN in parts else cells[1:]
 
 
@@ -154,11 +155,11 @@ def _published(measured: tuple[str, ...], learned: tuple[str, ...]) -> list[Cell
     return [*cells, Cell(Level(TEN), few, problem.text, WEIGHED, ten, once)]
 
 
-def _growth(learned: tuple[str, ...], anchors: tuple[str, ...], axes: Sequence[str]) -> list[Cell]:
+def _growth(learned: tuple[str, ...], anchors: tuple[str, ...], axes: Mapping[str, Sequence[int]]) -> list[Cell]:
     """Each axis apart from one centre."""
     cells = []
-    for axis in axes:
-        for value in AXES[axis]:
+    for axis, values in axes.items():
+        for value in values:
             assigned, problem, ipc = dict(SMALL), CENTRE, 1
             match axis:
                 case "images":

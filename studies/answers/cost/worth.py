@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 
 from studies.answers.cost.plan import BUDGET
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.overview import overview
-from studies.answers.parts.worth import EqualAccuracy, cost_to_equal_accuracy, equal_cost, worth_figure
+from studies.answers.parts.worth import ITERATIONS, EqualAccuracy, cost_to_equal_accuracy, equal_cost, worth_figure
 from studies.answers.results import Cell, Results
 from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Sentence, Table
@@ -27,9 +30,12 @@ def worth(ledger: Ledger) -> tuple[Part, dict[str, Ruling]]:
         return Part(), {}
     cells = {key: [Cell(key, (label,)) for _, label in budgets] for key in results.arms}
     pairs = [arm for arm in results.arms.values() if arm.control and results.rows(Cell(arm.key, (whole,)))]
-    contrasts = [equal_cost(results, Cell(arm.key, (whole,)), cells[arm.control]) for arm in pairs]
+    dearer = {arm.key: _overhead(results, arm.key) for arm in pairs}
+    contrasts = [
+        equal_cost(results, Cell(arm.key, (whole,)), cells[arm.control], **_unit(dearer[arm.key])) for arm in pairs
+    ]
     rulings = dict(zip([arm.key for arm in pairs], ledger.family("accuracy at equal cost", contrasts), strict=True))
-    equal = {arm.key: _equal_accuracy(results, cells[arm.key], cells[arm.control]) for arm in pairs}
+    equal = {arm.key: _equal_accuracy(results, cells[arm.key], cells[arm.control], dearer[arm.key]) for arm in pairs}
     found = {key: one for key, one in equal.items() if one is not None}
     costs = ledger.family("cost to equal accuracy", [one.contrast for one in found.values()])
     reached = {key: (one, ruling) for (key, one), ruling in zip(found.items(), costs, strict=True)}
@@ -57,8 +63,9 @@ def worth(ledger: Ledger) -> tuple[Part, dict[str, Ruling]]:
         ],
         [
             "Seconds of real runs are those of distilling on one worker alone, with what the method prepares counted "
-            "whole in every set. At equal cost: the base's accuracy at the seconds of base and term, interpolated "
-            "linearly in log seconds between its own runs of the same seed, never extrapolated. To equal accuracy: "
+            "whole in every set. At equal cost: the base's accuracy at as many more iterations as an iteration of base "
+            "and term takes longer (at equal seconds of the runs where no iteration was measured), interpolated "
+            "linearly in the logarithm between its own runs of the same seed, never extrapolated. To equal accuracy: "
             f"the seconds at which each first reaches {100 * BELOW:g} points less than the base's best mean.",
         ],
     )
@@ -75,9 +82,24 @@ def _finished(results: Results, budgets: list[tuple[float, str]]) -> bool:
     return any(np.isfinite(results.sets(Cell(key, (label,)))).any() for key in results.arms for _, label in budgets)
 
 
-def _equal_accuracy(results: Results, cells: list[Cell], control: list[Cell]) -> EqualAccuracy | None:
+def _overhead(results: Results, arm: str) -> float | None:
+    """What an iteration with the term takes over one without it, on the study's own data; None if not measured."""
+    mean = results.mean(results.cell(arm), "overhead").mean
+    return None if mean is None else math.exp(mean)
+
+
+def _unit(dearer: float | None) -> dict[str, Any]:
+    """The unit of cost: iterations, whose ratio of times is known better than any run's seconds; or these seconds."""
+    return {} if dearer is None else {"cost": ITERATIONS, "dearer": dearer}
+
+
+def _equal_accuracy(
+    results: Results, cells: list[Cell], control: list[Cell], dearer: float | None
+) -> EqualAccuracy | None:
     means = [mean for one in control if (mean := results.mean(one).mean) is not None]
-    return cost_to_equal_accuracy(results, cells, control, max(means) - BELOW) if means else None
+    if not means:
+        return None
+    return cost_to_equal_accuracy(results, cells, control, max(means) - BELOW, **_unit(dearer))
 
 
 def _at_equal_cost(ledger: Ledger, key: str, ruling: Ruling) -> Sentence:

@@ -21,24 +21,32 @@ from studies.engine.wording import plural
 
 # The measured seconds of a whole distillation, preparations included, as logarithms.
 COST = "spent"
-COST_NAMES = {COST: "seconds"}
+ITERATIONS = "iterations"
+COST_NAMES = {COST: "seconds", ITERATIONS: "time"}
 
 
 # Contrasts
 
 
 def equal_cost(
-    results: Results, cell: Cell, control: Sequence[Cell], *, cost: str = COST, metric: str = "test"
+    results: Results,
+    cell: Cell,
+    control: Sequence[Cell],
+    *,
+    cost: str = COST,
+    dearer: float = 1.0,
+    metric: str = "test",
 ) -> Contrast:
     """The accuracy of a cell less that of its control at the same cost, seed by seed.
 
     A seed's control is interpolated, linearly in log seconds, between its own budgets that finished. It is never
     extrapolated: where the cell costs less than the cheapest of them or more than the dearest, the pair is lost.
 
-    control: the cells of one arm at its budgets, in any order.
+    control: the cells of one arm at its budgets, in any order. dearer: what a unit of cost takes of the cell, over what
+    it takes of the control, such as the time of an iteration where the cost is a number of iterations.
     """
     log_costs, scores = _budgets(results, control, cost), _budgets(results, control, metric)
-    at = results.sets(cell, cost)
+    at = results.sets(cell, cost) + np.log(dearer)
     reached = np.array([_between(*pair) for pair in zip(log_costs.T, scores.T, at, strict=True)])
     arms, other = results.arms, control[0].arm
     what = (
@@ -71,6 +79,7 @@ def cost_to_equal_accuracy(
     accuracy: float | None = None,
     *,
     cost: str = COST,
+    dearer: float = 1.0,
     metric: str = "test",
 ) -> EqualAccuracy:
     """The ratio of the costs at which an arm and its control first reach an accuracy, seed by seed.
@@ -80,7 +89,8 @@ def cost_to_equal_accuracy(
     of an arm that takes twice as long nearly none, with a ratio of 1.7. With an accuracy that nearly every seed of both
     reaches, some points lower, all are left and the ratio is right; a ratio over few of the pairs is worth little.
 
-    cells, control: those of one arm each, in any order. Raises: ValueError if no budget of the control has an accuracy.
+    cells, control: those of one arm each, in any order. dearer: as in `equal_cost`. Raises: ValueError if no budget
+    of the control has an accuracy.
     """
     if accuracy is None:
         means = [mean for one in control if (mean := results.mean(one, metric).mean) is not None]
@@ -97,7 +107,7 @@ def cost_to_equal_accuracy(
     arms, (arm, other) = results.arms, (cells[0].arm, control[0].arm)
     what = f"{COST_NAMES.get(cost, cost)} to {accuracy:.1%} of {arms[arm].name} over {arms[other].name}"
     terms = (*((1.0, one) for one in cells), *((-1.0, one) for one in control))
-    id, ratios = slug("equal-accuracy", metric, arm, other), firsts[0] - firsts[1]
+    id, ratios = slug("equal-accuracy", metric, arm, other), firsts[0] - firsts[1] + np.log(dearer)
     contrast = results.contrast(id, what, *terms, metric=cost, values=ratios)
     return EqualAccuracy(contrast, accuracy, (nevers[0], nevers[1]), (at_onces[0], at_onces[1]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mim4dd.complexity import (
@@ -14,7 +15,7 @@ from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, name_of, unflatten
 from studies.engine.judging import Judge, judges_of
-from studies.engine.problems import COST, OWN, WINDOW, Problem
+from studies.engine.problems import COST, MEMORY, OWN, WINDOW, Problem
 from studies.engine.speeds import Speeds
 from studies.engine.trial import RUNG_IMAGES, RUNG_NETWORKS, RUNGS
 
@@ -62,15 +63,9 @@ def trial_seconds(config: Flat, speeds: Speeds) -> float:
     rungs = 0.0
     if config.get("interim") and method.iterations:
         own = judges[""]
-        few = Judge(own.network, _with_networks(own, RUNG_NETWORKS).recipe)
+        few = Judge(own.network, replace(own.recipe, networks=RUNG_NETWORKS))
         rungs = len(RUNGS) * _judged(few, shape, classes, synthetic, min(RUNG_IMAGES, evaluated), speeds)
     return fixed + iteration_seconds(config, speeds) * _iterations(method) + judged + rungs
-
-
-def _with_networks(judge: Judge, networks: int) -> Judge:
-    from dataclasses import replace
-
-    return Judge(judge.network, replace(judge.recipe, networks=networks))
 
 
 def _iterations(method: Method) -> float:
@@ -103,8 +98,11 @@ def preparation_seconds(config: Flat, speeds: Speeds) -> float:
 
 
 def _measuring(config: Flat, speeds: Speeds) -> float:
-    """Seconds of a trial that measures: a window for each stage, or as many repetitions as a long one takes."""
-    window, fixed = float(config[WINDOW]), speeds.driver["measuring_seconds"]
-    once = iteration_seconds(config, speeds)
-    # A warm-up, three that are timed, one that is counted, two in the process that measures memory.
-    return fixed + max(window, 3 * once) + 4 * once
+    """Seconds of a trial that measures: a warm-up and a window for each stage, or three repetitions of a long one."""
+    once, window = iteration_seconds(config, speeds), float(config[WINDOW])
+    weight = config.get("method.weight", 0.0)
+    sides = 2 if weight and config.get("method") == "mim" else 1  # with the term, the base alone runs in turns
+    timed = sides * (once + max(window, 3 * once))
+    # With memory, an iteration is counted and two run in a fresh process.
+    weighed = speeds.driver["memory_seconds"] + 4 * once if config[MEMORY] else 0.0
+    return speeds.driver["measuring_seconds"] + timed + weighed

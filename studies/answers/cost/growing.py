@@ -25,7 +25,8 @@ def growing(ledger: Ledger) -> Part:
     cells = [Cell(key, levels) for key in methods for _, points in along for _, levels in points]
     operations = {cell: flops for cell in cells if (flops := cost_of(results, cell, "iteration_flops")) > 0}
     time = grown(ledger, "iteration", methods, along, f"growth of the {TIME}", operations)
-    memory = grown(ledger, "peak", methods, along, f"growth of the {MEMORY}")
+    weighed = [key for key in methods if _measured(results, key, "peak", along)]
+    memory = grown(ledger, "peak", weighed, along, f"growth of the {MEMORY}")
     images = [(curve, points) for curve, points in along if curve.name == IMAGES]
     prepares = [key for key in methods if _measured(results, key, "preparation", images)]
     prepared = {

@@ -37,8 +37,8 @@ TEN = "32x32, ipc 10, one update"
 # The seconds for which each stage is timed in each repeat.
 WINDOWS = {True: 0.2, False: 0.3}
 QUICK_METHODS = ("random", "dm", "dc", "mtt")
-# The repeats that measure memory where every trial takes long, or there are many.
-WEIGHED = 2
+# The repeats that measure memory too, where every trial takes long or there are many: without and with `--quick`.
+WEIGHED, QUICK_WEIGHED = 2, 0
 # The image shapes of the paper's data sets, as large as an iteration and a part of an expert's epoch need.
 PAPER = {
     "28x28": ("mnist", Problem("mnist", (1, 28, 28), 10, 2_560, 54_000)),
@@ -125,7 +125,7 @@ def _cells(options: Options[CostFlags], methods: tuple[str, ...]) -> list[Cell]:
     if GROWTH in parts:
         growing = tuple(m for m in learned if not quick or _base(m) == "dm")
         floor = tuple(m for m in measured if m == FLOOR and not quick)
-        cells += _growth(growing, floor, QUICK_AXES if quick else AXES)
+        cells += _growth(growing, floor, *((QUICK_AXES, QUICK_WEIGHED) if quick else (AXES, WEIGHED)))
     if WORTH in parts:
         worthy = tuple(m for m in methods if not quick or _base(m) != "mtt")  # experts take longer than all the rest
         cells += _worth(worthy, tuple(m for m in learned if m in worthy), QUICK_BUDGETS if quick else BUDGETS)
@@ -155,7 +155,9 @@ def _published(measured: tuple[str, ...], learned: tuple[str, ...]) -> list[Cell
     return [*cells, Cell(Level(TEN), few, problem.text, WEIGHED, ten, once)]
 
 
-def _growth(learned: tuple[str, ...], anchors: tuple[str, ...], axes: Mapping[str, Sequence[int]]) -> list[Cell]:
+def _growth(
+    learned: tuple[str, ...], anchors: tuple[str, ...], axes: Mapping[str, Sequence[int]], weighed: int
+) -> list[Cell]:
     """Each axis apart from one centre."""
     cells = []
     for axis, values in axes.items():
@@ -178,7 +180,7 @@ def _growth(learned: tuple[str, ...], anchors: tuple[str, ...], axes: Mapping[st
             taking = tuple(m for m in learned if axis != EMBEDDING or _name(m) == TERM)
             # Random images: the networks that evaluate a set.
             taking += tuple(m for m in anchors if axis in (IPC, SIDE, WIDTH))
-            cells.append(Cell(level, taking, problem.text, WEIGHED, {"protocol": "digits", "ipc": ipc}, assigned))
+            cells.append(Cell(level, taking, problem.text, weighed, {"protocol": "digits", "ipc": ipc}, assigned))
     return cells
 
 

@@ -20,7 +20,7 @@ from mim4dd.registry import name_of, unflatten
 from mim4dd.train import RECIPES
 from studies.answers.results import Results
 from studies.engine.durations import Data, trial_seconds
-from studies.engine.problems import CLASSIFIED, COST, Problem
+from studies.engine.problems import CLASSIFIED, COST, MEMORY, Problem
 from studies.engine.rows import Row
 from studies.engine.speeds import ANY, Rate, Speeds, fit
 
@@ -47,8 +47,10 @@ def speeds_of(results: Results) -> Speeds | None:
     return Speeds(machine, first.iteration, first.training, first.classification, _driver(results, first))
 
 
-# Seconds that the driver's numbers are told apart from.
-NOTHING = {"trial_seconds": 0.0, "measuring_seconds": 0.0}
+# What trials take besides their operations, before it is known; and where a study has no trial of a kind.
+NOTHING = {"trial_seconds": 0.0, "measuring_seconds": 0.0, "memory_seconds": 0.0}
+LONGEST_START = 120.0
+ASSUMED = {"trial_seconds": 0.3, "measuring_seconds": 0.2, "memory_seconds": 1.2, "between_seconds": 0.05}
 
 
 def key(operations: Operations) -> tuple[float, ...]:
@@ -104,16 +106,26 @@ def _driver(results: Results, speeds: Speeds) -> dict[str, float]:
         (row for row in results.folder.rows.values() if "started" in row.measured),
         key=lambda row: row.measured["started"],
     )
-    rest: dict[str, list[float]] = {"trial_seconds": [], "measuring_seconds": []}
+    rest: dict[str, list[float]] = {kind: [] for kind in NOTHING}
     for row in rows:
         if row.status == "ok":
             taken = row.measured["seconds"] - row.measured.get("waited_seconds", 0.0)
-            kind = "measuring_seconds" if COST in row.config else "trial_seconds"
-            rest[kind].append(max(0.0, taken - trial_seconds(row.config, speeds)))
+            rest[_kind(row)].append(max(0.0, taken - trial_seconds(row.config, speeds)))
+    fixed = {kind: statistics.median(found) if found else ASSUMED[kind] for kind, found in rest.items()}
+    # The fresh process comes on top of what every trial that measures takes.
+    fixed["memory_seconds"] = max(0.0, fixed["memory_seconds"] - fixed["measuring_seconds"])
     gaps = [after.measured["started"] - before.measured["ended"] for before, after in pairwise(rows)]
     created = datetime.fromisoformat(str(results.folder.study["created"])).timestamp()
     return {
-        **{kind: statistics.median(found) if found else 0.5 for kind, found in rest.items()},
-        "startup_seconds": max(0.0, rows[0].measured["started"] - created),
-        "between_seconds": max(0.0, statistics.median(gaps)) if gaps else 0.1,
+        **fixed,
+        # A study that was resumed has its first row long after it was created.
+        "startup_seconds": min(LONGEST_START, max(0.0, rows[0].measured["started"] - created)),
+        "between_seconds": max(0.0, statistics.median(gaps)) if gaps else ASSUMED["between_seconds"],
     }
+
+
+def _kind(row: Row) -> str:
+    """Which of the driver's numbers a row tells."""
+    if COST not in row.config:
+        return "trial_seconds"
+    return "memory_seconds" if row.config[MEMORY] else "measuring_seconds"

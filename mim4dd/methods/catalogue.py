@@ -110,9 +110,15 @@ def standard_of(method: Method) -> str:
     return str(getattr(getattr(method, "base", method), "standard", "channels"))
 
 
+def wrapped(method: Method) -> Method | None:
+    """The method that one wraps, as the MI term its base; None of one that wraps none."""
+    base = getattr(method, "base", None)
+    return base if hasattr(base, "update_steps") else None
+
+
 def with_iterations(method: Method, iterations: int) -> Method:
     """The method, or the base that it wraps, with another number of iterations; itself where that is no field."""
-    base = getattr(method, "base", None)
+    base = wrapped(method)
     if base is not None:
         return replace(method, base=with_iterations(base, iterations))  # type: ignore[type-var]
     names = {field.name for field in fields(method)}  # type: ignore[arg-type]
@@ -121,7 +127,7 @@ def with_iterations(method: Method, iterations: int) -> Method:
 
 def least_prepared(method: Method) -> Method:
     """The method with as little preparation as its iterations need, which cost no less for that; itself by default."""
-    base = getattr(method, "base", None)
+    base = wrapped(method)
     if base is not None:
         return replace(method, base=least_prepared(base))  # type: ignore[type-var]
     least: Callable[[], Method] = getattr(method, "least_prepared", lambda: method)

@@ -29,6 +29,11 @@ class Experts:
     batch: int
     augment: str
 
+    @property
+    def snapshots(self) -> int:
+        """Networks that it stores."""
+        return self.count * (self.epochs + 1)
+
     def image_passes(self, images: int) -> float:
         return self.work(images).image_passes
 

@@ -14,10 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mim4dd.errors import InputError
-from studies.engine.load import Load, quiet
+from studies.engine.durations import data_of
+from studies.engine.load import BUSY, Load, quiet
 from studies.engine.measuring import machine
-from studies.engine.problems import CLASSIFIED, COST, MEMORY, WINDOW, problem_of
-from studies.engine.repeating import Timing, timed
+from studies.engine.problems import CLASSIFIED, COST, MEMORY, OWN, WINDOW, problem_of
+from studies.engine.repeating import LONG_WINDOWS, Timing, timed
 from studies.engine.running import run_trial
 from studies.engine.runs import Saved, StepCallback
 from studies.engine.trial import Inputs, Outcome, Trial
@@ -71,30 +72,55 @@ class CostRun:
         if self.trial.config[MEMORY]:
             self.costs |= {key: float(value) for key, value in self._memory().items()}
         stored = len(run.synthetic().to_bytes())
+        loaded = load.measured()
         counted = {**operations(workload), "stored_bytes": float(stored)}
-        result = {"status": "ok", "reason": "", "problem": workload.problem.text, "operations": counted}
+        result = {
+            "status": "ok",
+            "reason": "",
+            "problem": workload.problem.text,
+            "iterations": workload.method.iterations,
+            "held_out_images": self._held_out,
+            "operations": counted,
+        }
         measured = {
             "seconds": self.meter.seconds,
             "waited_seconds": waited,
             "cost": self.costs,
-            **load.measured(),
+            **loaded,
+            "busy": loaded["others_cores"] >= BUSY,
             **machine(self.device),
             "started": self.started,
             "ended": time.time(),
         }
         return Outcome(self.trial, result, {}, measured)
 
+    @property
+    def _held_out(self) -> int:
+        """The images that a real run's networks classify: those of the study's own data, or of the data set."""
+        if self.trial.config[COST] == OWN:
+            return len(self.inputs.splits.validation) + len(self.inputs.splits.test)
+        return data_of(self.trial.config)[3]
+
     def _prepare(self, preparation: Preparation, task: DistillationTask) -> Prepared:
-        """Make a small preparation here, and say what the whole would take on the whole data set."""
+        """Make a small preparation here, and say what the whole would take on the whole data set.
+
+        A short one is repeated: its first time has costs that do not grow with it.
+        """
         from mim4dd.methods.task import prepare_here
 
         self.progress = "measuring preparation"
         made, problem = prepare_here(preparation, task), self.workload.problem
+        seconds = made.seconds
+        self._between()
+        if seconds < LONG_WINDOWS * self.window:
+            timing = self._timed("preparation", lambda: prepare_here(preparation, task))
+            seconds = statistics.median(timing.wall)
         whole = self.workload.method.preparation
         assert whole is not None
         scale = whole.image_passes(problem.whole) / preparation.image_passes(problem.images)
-        self.costs["preparation_seconds"] = made.seconds * scale
-        self._between()
+        stored = sum(array.nbytes for array in made.arrays.values())
+        larger = getattr(whole, "snapshots", 1) / getattr(preparation, "snapshots", 1)
+        self.costs |= {"preparation_seconds": seconds * scale, "prepared_bytes": float(stored * larger)}
         return made
 
     def _iterations(self, run: Distillation, task: DistillationTask) -> None:
@@ -102,8 +128,8 @@ class CostRun:
         from mim4dd.complexity import counted_flops
 
         def iterate(one: Distillation) -> None:
-            if one.finished:
-                raise InputError(f"the method ended after {one.iteration} iterations, too few to measure one")
+            if one.iteration >= one.method.iterations:
+                raise InputError(f"the method ends after {one.iteration} iterations, too few to measure one")
             one.advance(one.iteration + 1)
 
         own, base = partial(iterate, run), self.workload.base

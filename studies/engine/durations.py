@@ -42,7 +42,8 @@ def data_of(config: Flat) -> Data:
     """As in SHAPES, of images that have been resized where the configuration says so, or of a problem to measure."""
     if COST in config and config[COST] != OWN:
         problem = Problem.of(str(config[COST]))
-        return problem.shape, problem.classes, problem.whole, 0
+        held_out = SHAPES.get(str(config["dataset"]), OTHER)[3]
+        return problem.shape, problem.classes, problem.whole, held_out
     (channels, *sides), classes, images, evaluated = SHAPES.get(str(config["dataset"]), OTHER)
     height, width = [int(config.get("source.size", 0)) or side for side in sides]
     return (channels, height, width), classes, images, evaluated
@@ -56,7 +57,7 @@ def trial_seconds(config: Flat, speeds: Speeds) -> float:
     synthetic = images if config.get("method") == "full" else classes * int(config["ipc"])
     judges = judges_of(config)
     judged = sum(_judged(judge, shape, classes, synthetic, evaluated, speeds) for judge in judges.values())
-    fixed = speeds.driver["trial_seconds"]
+    fixed = speeds.driver.trial_seconds
     if "method" not in config:
         return fixed + judged  # a set that is made already
     method = unflatten(METHODS, config, "method")
@@ -104,5 +105,5 @@ def _measuring(config: Flat, speeds: Speeds) -> float:
     sides = 2 if weight and config.get("method") == "mim" else 1  # with the term, the base alone runs in turns
     timed = sides * (once + max(window, 3 * once))
     # With memory, an iteration is counted and two run in a fresh process.
-    weighed = speeds.driver["memory_seconds"] + 4 * once if config[MEMORY] else 0.0
-    return speeds.driver["measuring_seconds"] + timed + weighed
+    weighed = speeds.driver.memory_seconds + 4 * once if config[MEMORY] else 0.0
+    return speeds.driver.measuring_seconds + timed + weighed

@@ -100,7 +100,7 @@ def timed(rows: Iterable[Row]) -> dict[str, Row]:
 def wall_seconds(worker: float, trials: int, workers: int, speeds: Speeds) -> float:
     """The seconds of a whole execution. worker: the seconds of one worker for its trials; workers: at once."""
     at_once, driver = max(1, min(workers, trials)), speeds.driver
-    return driver["startup_seconds"] + (worker + trials * driver["between_seconds"]) / at_once + ANSWER_SECONDS
+    return driver.startup_seconds + (worker + trials * driver.between_seconds) / at_once + ANSWER_SECONDS
 
 
 def workers_at_once(nodes: Sequence[tuple[float, float]], options: Options[Any], exclusive: bool) -> int:
@@ -109,6 +109,12 @@ def workers_at_once(nodes: Sequence[tuple[float, float]], options: Options[Any],
     # Ray counts in fractions of 1e-4.
     fit = sum(int(min(node[0] / cpus, node[1] / gpus if gpus else math.inf) + 1e-4) for node in nodes)
     return min(fit, 1 if exclusive else options.max_concurrent or fit)
+
+
+def speeds_of(options: Options[Any], out: Path) -> Speeds:
+    """The speeds by which the trials of a command are forecast. out: its study's folder."""
+    device = "cuda" if options.gpus_per_trial else "cpu"
+    return speeds_beside(out, device, max(1, int(options.cpus_per_trial)))
 
 
 def this_machine() -> tuple[float, float]:
@@ -135,7 +141,7 @@ def describe(plan: Plan, options: Options[Any], out: Path, workers: int) -> str:
     if (design := options.flags.adaptive_design) is not None:
         suggested = design.settings * len(options.seeds)
         lines.append(f"then what {design.describe()} suggests, {plural(len(options.seeds), 'seed')} each")
-    return "\n".join([*lines, time_left(plan, rows.values(), suggested, workers, speeds_beside(out))])
+    return "\n".join([*lines, time_left(plan, rows.values(), suggested, workers, speeds_of(options, out))])
 
 
 def time_left(plan: Plan, rows: Collection[Row], suggested: int, workers: int, speeds: Speeds) -> str:

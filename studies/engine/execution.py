@@ -15,7 +15,7 @@ from mim4dd.records import Splits, Synthetic
 from studies.engine.dashboard import LiveDesign
 from studies.engine.design import Design
 from studies.engine.ending import Tracking, end, end_without_ray, left_to_run
-from studies.engine.estimate import workers_at_once
+from studies.engine.estimate import speeds_of, workers_at_once
 from studies.engine.folder import StudyFolder
 from studies.engine.joining import joined
 from studies.engine.journal import REMOVED, Journal, described
@@ -24,7 +24,6 @@ from studies.engine.plan import Plan, shipped
 from studies.engine.progress import Progress, say
 from studies.engine.runner import Callback, Runner
 from studies.engine.signals import Signals
-from studies.engine.speeds import speeds_beside
 from studies.engine.study import Study
 from studies.engine.taken import Taken, told
 from studies.engine.tracking import Tracker, Untracked, check
@@ -57,7 +56,7 @@ class Execution:
         self.study, self.options, self.plan = study, options, plan.grown(journal.rows)
         self.splits, self.sets = splits, sets
         self.journal, self.uri, self.address = journal, uri, address
-        self.taken, self.workers = Taken(journal.rows.values(), began, speeds_beside(journal.out)), 0
+        self.taken, self.workers = Taken(journal.rows.values(), began, speeds_of(options, journal.out)), 0
         self._untried = 0  # settings that a search has not tried yet
         self._leaving = Lock()  # held for ever by the thread that leaves Ray
         self.signals = Signals()

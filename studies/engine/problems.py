@@ -26,7 +26,7 @@ MEMORY = "cost.memory"
 CLASSIFIED = 1_000
 # The most images of the study's own data that are used: more change no iteration, and a fresh process would copy them.
 MOST_IMAGES = 4_096
-TEXT = re.compile(r"(\w+) (\d+)x(\d+)x(\d+), (\d+) classes, (\d+) of (\d+) images")
+TEXT = re.compile(r"(.+) (\d+)x(\d+)x(\d+), (\d+) classes, (\d+) of (\d+) images")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,10 @@ def problem_of(text: str, train: ImageData) -> tuple[Problem, ImageData]:
     whole, source = len(train), train.source.partition("/")[0]
     images = train
     if whole > MOST_IMAGES:
-        images = train.take(np.sort(generator("measured images").permutation(whole)[:MOST_IMAGES]))
+        # As many of every class: a batch draws each, however rare it is.
+        order, most = generator("measured images").permutation(whole), -(-MOST_IMAGES // len(train.classes))
+        rows = [order[train.labels[order] == label][:most] for label in range(len(train.classes))]
+        images = train.take(np.sort(np.concatenate(rows)))
     return Problem(source, images.shape, len(train.classes), len(images), whole), images
 
 

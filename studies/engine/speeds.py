@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,17 +49,32 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class Driver:
+    """Seconds besides operations: of a trial, of one that measures, more of one that measures memory too; of a study,
+    until its first trial starts, and between two of them."""
+
+    trial_seconds: float
+    measuring_seconds: float
+    memory_seconds: float
+    startup_seconds: float
+    between_seconds: float
+
+
+@dataclass(frozen=True)
 class Speeds:
     """The rates of a machine. iteration: by base, and `any method`; training, classification: of networks.
 
-    machine: in words. driver: seconds of a study besides its trials, see `studies.engine.estimate`.
+    machine: in words; device, threads: of a trial that was measured. driver: seconds of a study besides its trials,
+    see `studies.engine.estimate`.
     """
 
     machine: str
+    device: str
+    threads: int
     iteration: Mapping[str, Rate]
     training: Rate
     classification: Rate
-    driver: Mapping[str, float] = field(default_factory=dict)
+    driver: Driver
 
     def of(self, base: str) -> Rate:
         """The rate of a method's iterations; that of all methods for one that was not measured."""
@@ -89,13 +104,14 @@ class Speeds:
             raise InputError(f"{path} holds no speeds of a machine ({reason(error)}); remove it") from error
 
 
-def speeds_beside(out: Path) -> Speeds:
-    """The latest rates that a study of cost has left beside a study's folder, or those of this package.
+def speeds_beside(out: Path, device: str, threads: int) -> Speeds:
+    """The latest rates of such trials that a study of cost has left beside a study's folder, or those of this package.
 
     Raises: InputError for a file that cannot be read.
     """
-    written = sorted(out.parent.glob(f"*/{FILE}"), key=lambda path: path.stat().st_mtime)
-    return Speeds.read(written[-1] if written else SHIPPED)
+    written = sorted(out.parent.glob(f"*/{FILE}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = (Speeds.read(path) for path in written)
+    return next((s for s in found if (s.device, s.threads) == (device, threads)), None) or Speeds.read(SHIPPED)
 
 
 def fit(operations: Sequence[Operations], seconds: Sequence[float]) -> Rate:

@@ -56,8 +56,8 @@ class Workload:
         from mim4dd.methods.task import DistillationTask
 
         ipc, seed, standard = int(self.config["ipc"]), int(self.config["seed"]), standard_of(self.method)
-        on = torch.device(self.device)
-        return DistillationTask(self.data, self.network, ipc, seed, on, prepare=prepare, standard=standard)
+        on, tail = torch.device(self.device), str(self.config.get("tail", "repeat"))
+        return DistillationTask(self.data, self.network, ipc, seed, on, tail, prepare, standard)
 
     def distillation(self, task: DistillationTask, method: Method) -> Distillation:
         """A run with as little preparation as its iterations need, which cost no less for that."""
@@ -70,7 +70,9 @@ class Workload:
     @property
     def base(self) -> Method | None:
         """The method that the trial's own adds a term to; None where it adds none."""
-        return getattr(self.method, "base", None) if getattr(self.method, "weight", 0.0) else None
+        from mim4dd.methods.catalogue import wrapped
+
+        return wrapped(self.method) if getattr(self.method, "weight", 0.0) else None
 
     def training(self, run: Distillation) -> Training:
         """The training of the networks that evaluate the run's set."""
@@ -112,7 +114,7 @@ def memory_of(workload: Workload) -> dict[str, float]:
     from mim4dd.cost import Meter
     from mim4dd.methods.task import prepare_here
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # each thread has buffers of its own
     run = workload.distillation(workload.task(prepare_here), workload.method)
     if workload.method.iterations:
         run.advance(1)

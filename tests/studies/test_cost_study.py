@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from mim4dd.data import load
 from mim4dd.errors import InputError
 from mim4dd.information import train_reference
 from mim4dd.networks import ConvNet
-from studies.answers.cost.plan import BUDGET, FACTOR
+from studies.answers.cost.cells import BUDGET, FACTOR
 from studies.cost import STUDY
 from studies.engine.costing import cost_trial
 from studies.engine.durations import trial_seconds
@@ -24,7 +25,7 @@ from studies.engine.journal import Journal
 from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import Options, parse_options
 from studies.engine.plan import Plan
-from studies.engine.problems import COST, WINDOW, Problem, problem_of
+from studies.engine.problems import COST, MEMORY, WINDOW, Problem, problem_of
 from studies.engine.rows import read_rows
 from studies.engine.speeds import SHIPPED, Rate, Speeds, fit, speeds_beside
 from studies.engine.trial import Inputs, Trial
@@ -119,6 +120,8 @@ def test_the_papers_cells_have_its_network_and_batches() -> None:
 def test_a_problem_is_read_as_it_is_written() -> None:
     problem = Problem("cifar100", (3, 32, 32), 100, 5_000, 45_000)
     assert Problem.of(problem.text) == problem
+    file = Problem("npz:my images", (1, 8, 8), 3, 30, 30)
+    assert Problem.of(file.text) == file
     data = problem.generate()
     assert data.images.shape == (5_000, 3, 32, 32)
     assert (data.counts == 50).all()
@@ -129,7 +132,8 @@ def test_a_problem_is_read_as_it_is_written() -> None:
 def test_large_data_of_ones_own_are_sampled_and_counted_whole() -> None:
     whole = Problem("noise", (1, 4, 4), 10, 10_000, 10_000).generate()
     problem, images = problem_of("own", whole)
-    assert (len(images), problem.images, problem.whole) == (4_096, 4_096, 10_000)
+    assert (len(images), problem.images, problem.whole) == (4_100, 4_100, 10_000)
+    assert (images.counts == 410).all(), "as many of every class, as a batch has"
 
 
 # What a trial measures
@@ -166,10 +170,13 @@ def test_the_term_adds_operations_that_the_formula_names(inputs: Inputs) -> None
 
 
 def test_experts_are_measured_on_a_part_and_scaled(inputs: Inputs) -> None:
-    """Twice as many experts are forecast to take twice as long, though one is trained in both cases."""
+    """A hundred times as many experts take a hundred times the operations, bytes and seconds, though one is trained."""
     few, many = (measured(inputs, "mtt", "--set", f"experts={count}", "--set", "steps=2") for count in (4, 400))
     assert many["preparation_flops"] == pytest.approx(100 * few["preparation_flops"])
-    assert many["preparation_seconds"] / few["preparation_seconds"] == pytest.approx(100, rel=0.9)
+    assert many["prepared_bytes"] == pytest.approx(100 * few["prepared_bytes"])
+    parameters = 8 * 9 + 8 + 16 + 64 * 9 + 8 + 16 + 8 * 4 * 10 + 10  # two blocks of width 8 with norms, and a head
+    assert few["prepared_bytes"] == 4 * 11 * parameters * 4, "quick: 10 epochs, a snapshot before the first"
+    assert 10 < many["preparation_seconds"] / few["preparation_seconds"] < 1000
 
 
 def test_random_images_measure_the_evaluating_networks(inputs: Inputs) -> None:
@@ -207,13 +214,14 @@ def test_rates_that_made_the_seconds_are_found() -> None:
 
 def test_the_rates_beside_a_study_are_the_latest(tmp_path: Path) -> None:
     shipped = Speeds.read(SHIPPED)
-    assert speeds_beside(tmp_path / "sensitivity-1") == shipped
+    assert speeds_beside(tmp_path / "sensitivity-1", "cpu", 1) == shipped
     (tmp_path / "cost-1").mkdir()
     (tmp_path / "cost-1" / "speeds.json").write_text(json.dumps({**shipped.json(), "machine": "mine"}))
-    assert speeds_beside(tmp_path / "sensitivity-1").machine == "mine"
+    assert speeds_beside(tmp_path / "sensitivity-1", "cpu", 1).machine == "mine"
+    assert speeds_beside(tmp_path / "sensitivity-1", "cuda", 1) == shipped, "one of a processor says nothing of a GPU"
     (tmp_path / "cost-1" / "speeds.json").write_text("{}")
     with pytest.raises(InputError, match="holds no speeds of a machine"):
-        speeds_beside(tmp_path / "sensitivity-1")
+        speeds_beside(tmp_path / "sensitivity-1", "cpu", 1)
 
 
 def test_twice_the_iterations_are_forecast_to_take_longer() -> None:
@@ -250,11 +258,46 @@ def test_the_answer_is_a_function_of_its_rows(folder: StudyFolder) -> None:
     answer = STUDY.answer(folder)
     text = " ".join(map(str, answer.sentences))
     assert "the time of an iteration with the MI term, over the base's without it, is" in text
-    assert "DM + MIM4DD (equal strength) less DM that has as many seconds is" in text
-    assert {"overhead", "stages", "operations", "growth", "growth_memory", "worth"} <= {
-        table.name for table in answer.tables
-    }
-    assert {figure.name for figure in answer.figures} >= {"stages", "growth", "growth_memory", "worth"}
+    assert "DM + MIM4DD (equal strength) less DM that has as much time for iterations is" in text
+    assert {"overhead", "stages", "operations", "growth", "worth"} <= {table.name for table in answer.tables}
+    assert {figure.name for figure in answer.figures} >= {"stages", "growth", "worth"}
     speeds = answer.files["speeds.json"]
     rows = [row for row in read_rows(folder.path).values() if COST in row.config]
     assert Speeds.of_record(speeds).iteration["any method"].n == sum("iteration_seconds" in row.costs for row in rows)
+
+
+def answered(tmp_path: Path, inputs: Inputs, *words: str) -> str:
+    """The sentences of a study whose trials ran as they are run, each stage for an instant."""
+    options, plan = planned(*words, *SMALL, "--seeds", "0")
+    metadata = study_metadata(STUDY, options, configuration_of(STUDY, options), plan)
+    journal = Journal(tmp_path / "out", {**metadata, "data_digest": inputs.splits.digest, "data_notes": []})
+    journal.write_settings(plan.settings)
+    for trial in plan.trials:
+        config = {**trial.config, WINDOW: 0.01, MEMORY: False} if COST in trial.config else trial.config
+        outcome = cost_trial(Trial.of(config), inputs)
+        journal.add(replace(outcome, trial=trial), 0)
+    journal.close()
+    return " ".join(map(str, STUDY.answer(StudyFolder.read(tmp_path / "out")).sentences))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--part", "own", "--method", "random"], "one synthetic set by the protocol's iterations takes"),
+        (["--part", "own", "--method", "dm"], "preparation included, evaluation not measured: DM"),
+        (["--part", "own", "--method", "mim:base=dm,weight=1"], "over the base's without it, is"),
+        (["--quick", "--part", "worth", "--method", "dm", "--set", "iterations=4"], "the mean test accuracy is: DM"),
+    ],
+)
+def test_a_part_of_the_study_has_an_answer(tmp_path: Path, inputs: Inputs, words: list[str], expected: str) -> None:
+    assert expected in answered(tmp_path, inputs, *words)
+
+
+def test_nothing_to_measure_is_refused() -> None:
+    with pytest.raises(InputError, match="leave nothing to measure"):
+        planned("--part", "growth", "--method", "random", "--quick")
+
+
+def test_a_spec_that_fixes_what_an_axis_varies_is_not_on_it() -> None:
+    _, plan = planned("--part", "growth", "--method", "mim:base=dm,weight=1,embedding=64")
+    assert not any(level.curve == "embedding" for level in plan.factors[0].levels)

@@ -110,7 +110,7 @@ def test_the_trials_that_run_at_once(
 
 
 def test_an_execution_takes_its_start_its_trials_and_its_answer() -> None:
-    startup, between = SPEEDS.driver["startup_seconds"], SPEEDS.driver["between_seconds"]
+    startup, between = SPEEDS.driver.startup_seconds, SPEEDS.driver.between_seconds
     assert wall_seconds(60.0, 10, 2, SPEEDS) == pytest.approx(startup + ANSWER_SECONDS + 30 + 5 * between)
     assert wall_seconds(60.0, 1, 8, SPEEDS) == wall_seconds(60.0, 1, 1, SPEEDS)
 

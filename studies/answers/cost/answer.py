@@ -4,42 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 
+from studies.answers.cost.cells import TEN
 from studies.answers.cost.counts import anchors_table, experts_sentence, operations_sentence, operations_table
 from studies.answers.cost.growing import growing
 from studies.answers.cost.machine import machine_notes
 from studies.answers.cost.overhead import minimal, overhead_sentence, overhead_table, overheads
 from studies.answers.cost.plain import plain
-from studies.answers.cost.plan import TEN
 from studies.answers.cost.rates import speeds_of
-from studies.answers.cost.stages import logged, stage_figure, stage_table, stages
+from studies.answers.cost.stages import stage_figure, stage_table, stages, total_of
 from studies.answers.cost.worth import worth
 from studies.answers.ledger import Ledger, Part
-from studies.answers.parts.overview import losses
+from studies.answers.parts.overview import ended, losses
 from studies.answers.results import Cell, Results
-from studies.engine.answer import Answer, Sentence
-from studies.engine.arms import FLOOR
+from studies.engine.answer import Answer, Claim, Sentence
 from studies.engine.folder import StudyFolder
-from studies.engine.rows import Array
 from studies.engine.speeds import FILE
 
 
 def write_answer(folder: StudyFolder) -> Answer:
     """The sentences, the tables and the figures."""
     ledger = Ledger(Results(folder))
-    levels = stage_levels(ledger.results)
-    found = [level for level in levels if _measured(ledger.results, level)]
-    if not found:
-        return ledger.compose(Part([Sentence("There is no answer yet, because no iteration has been measured.")]))
-    rulings = {metric: overheads(ledger, found, metric) for metric in ("overhead", "peak")}
+    results = ledger.results
+    planned = stage_levels(results)
+    found = [level for level in planned if _measured(results, level)]
+    if not any(row.status == "ok" for row in folder.rows.values()):
+        return ledger.compose(
+            Part([Sentence(f"There is no answer yet, because no trial finished ({ended(results)}).")])
+        )
+    rulings = {metric: overheads(ledger, planned, metric) for metric in ("overhead", "peak")}
     whole = [level for level in found if level != TEN]
     published = {ipc: level for ipc, level in {1: "32x32", 10: TEN}.items() if level in found}
     growth, (bought, equal_cost) = growing(ledger), worth(ledger)
-    speeds = speeds_of(ledger.results)
+    speeds = speeds_of(results)
     sentences = [
         *(overhead_sentence(ledger, rulings["overhead"], level) for level in whole),
         minimal(ledger, rulings["overhead"]),
         *(_totals(ledger, level) for level in whole),
-        *(experts_sentence(ledger, level, _parts(ledger.results, level)) for level in whole),
+        *(experts_sentence(ledger, level) for level in whole),
         operations_sentence(ledger, found),
         *growth.sentences,
         *bought.sentences,
@@ -54,7 +55,7 @@ def write_answer(folder: StudyFolder) -> Answer:
         *bought.tables,
     ]
     figures = [stage_figure(ledger, whole), *growth.figures, *bought.figures]
-    notes = [*machine_notes(ledger.results), *growth.notes, *bought.notes]
+    notes = [*machine_notes(results), *growth.notes, *bought.notes]
     return ledger.compose(
         Part(sentences, tables, figures, notes, files={FILE: speeds.json()} if speeds is not None else None),
         Part(plain=plain(ledger, rulings["overhead"], equal_cost)),
@@ -67,33 +68,23 @@ def stage_levels(results: Results) -> list[str]:
 
 
 def _measured(results: Results, level: str) -> bool:
-    return any(np.isfinite(results.sets(Cell(arm, (level,)), "iteration")).any() for arm in results.arms)
-
-
-def _parts(results: Results, level: str) -> dict[str, tuple[Array, Array]]:
-    """(preparing, distilling) seconds of each base alone, by repeat."""
-    bases = [key for key, arm in results.arms.items() if not arm.has_term and key == arm.base]
-    found = {key: stages(results, key, level) for key in bases if results.rows(Cell(key, (level,)))}
-    return {
-        key: (s.preparing, s.distilling)
-        for key, s in found.items()
-        if np.isfinite(results.sets(Cell(key, (level,)), "iteration")).any()
-    }
+    """Whether a stage of a method was measured at a level."""
+    metrics = ("iteration", "training", "selection")
+    cells = [Cell(arm, (level,)) for arm in results.arms]
+    return any(np.isfinite(results.sets(cell, metric)).any() for cell in cells for metric in metrics)
 
 
 def _totals(ledger: Ledger, level: str) -> Sentence | None:
     """What a set of every method takes in all, least first."""
-    results, totals = ledger.results, []
+    results, totals, evaluated = ledger.results, list[tuple[float, str, Claim]](), True
     for key, arm in results.arms.items():
-        if (arm.anchor and key != FLOOR) or not results.rows(Cell(key, (level,))):
-            continue
-        total = logged(stages(results, key, level).total, "log seconds")
+        total, claim = total_of(ledger, key, level)
         if total.mean is not None:
-            totals.append((total.mean, f"{arm.name} {total}"))
+            evaluated = stages(results, key, level).evaluated
+            totals.append((total.mean, f"{arm.name} {total}", claim))
     if not totals:
         return None
-    listed = "; ".join(text for _, text in sorted(totals))
-    return Sentence(
-        f"On {level}, one synthetic set by the protocol's iterations takes, preparation and evaluation included: "
-        f"{listed}."
-    )
+    what = "preparation and evaluation included" if evaluated else "preparation included, evaluation not measured"
+    listed = "; ".join(text for _, text, _ in sorted(totals))
+    text = f"On {level}, one synthetic set by the protocol's iterations takes, {what}: {listed}."
+    return Sentence(text, tuple(claim for *_, claim in totals))

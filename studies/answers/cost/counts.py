@@ -11,18 +11,21 @@ from mim4dd.complexity import iteration_operations
 from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, unflatten
-from studies.answers.cost.stages import seconds
+from studies.answers.cost.stages import seconds, stages
 from studies.answers.ledger import Ledger
-from studies.answers.parts.wording import listed
-from studies.answers.results import Cell, Results
+from studies.answers.results import Cell, Contrast, Results, slug
 from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Claim, Quantity, Sentence, Table
-from studies.engine.problems import COST, Problem
-from studies.engine.rows import Array, Row
+from studies.engine.arms import CEILING, FLOOR
+from studies.engine.problems import COST, OWN, Problem
+from studies.engine.rows import Row
 from studies.engine.statistics import mean_interval
+from studies.engine.statistics.contrasts import Decision
 
-# Formula and count may differ by so much before the answer says that they do.
+# Formula and count may differ by so much before the answer names the case.
 MISMATCH = 0.02
+# The method that prepares experts.
+EXPERTS = "mtt"
 
 
 def cost_of(results: Results, cell: Cell, key: str) -> float:
@@ -79,20 +82,26 @@ def _share(part: float, whole: float) -> float | None:
 
 def operations_sentence(ledger: Ledger, levels: list[str]) -> Sentence | None:
     """How far the formulas are from the counts, over all methods and problems; and the term's share of operations."""
-    results, ratios, shares = ledger.results, [], []
+    results, ratios, shares, off = ledger.results, list[float](), list[float](), list[str]()
     for level in levels:
         for key, arm in results.arms.items():
             cell = Cell(key, (level,))
             formula, counted = (cost_of(results, cell, name) for name in ("iteration_flops", "counted_flops"))
             if formula > 0 and counted > 0:
                 ratios.append(formula / counted)
+                off += [f"{arm.name} on {level}"] if abs(formula / counted - 1) > MISMATCH else []
             if arm.has_term and formula > 0:
                 own = [cost_of(results, cell, name) for name in ("heads_flops", "critic_flops")]
                 shares.append(float(np.nansum(own)) / formula)
     if not ratios:
         return None
     low, high = min(ratios), max(ratios)
-    claims = [ledger.estimate("formula", "operations by formula over counted ones", None, low, high, len(ratios))]
+    middle = float(np.median(ratios))
+    claims = [
+        ledger.estimate(
+            "formula", "operations by formula over counted ones, median and range", middle, low, high, len(ratios)
+        )
+    ]
     text = (
         f"The formulas give {low:.2f} to {high:.2f} times the operations that torch counts, over {len(ratios)} cases "
         "of method and problem"
@@ -170,7 +179,7 @@ def as_published(row: Row, ipc: int) -> float:
     """How many times the operations of a measured iteration its published loops have; 1 where it has them already."""
     config: Flat = {**row.config}
     usual = {key: 0 for key in config if key.rpartition(".")[2] in ("outer", "inner") and key.startswith("method")}
-    if not usual or str(row.config.get(COST)) == "own":
+    if not usual or row.config.get(COST) == OWN:
         return 1.0
     problem, network = Problem.of(str(row.config[COST])), unflatten(NETWORKS, config, "network")
     whole, measured = (
@@ -180,26 +189,43 @@ def as_published(row: Row, ipc: int) -> float:
     return float(whole / measured)
 
 
-def experts_sentence(ledger: Ledger, level: str, totals: dict[str, tuple[Array, Array]]) -> Sentence | None:
-    """After how many sets what MTT prepares has paid. totals: (preparing, distilling) seconds by base, by repeat."""
-    if "mtt" not in totals:
+def experts_sentence(ledger: Ledger, level: str) -> Sentence | None:
+    """After how many sets what MTT prepares has paid, where an iteration of MTT is shown to take less time."""
+    results = ledger.results
+    mtt = next((key for key, arm in results.arms.items() if arm.method == EXPERTS and not arm.has_term), None)
+    bases = [
+        key for key, arm in results.arms.items() if not arm.has_term and arm.method not in (FLOOR, CEILING, EXPERTS)
+    ]
+    bases = [key for key in bases if results.setting(Cell(key, (level,))) and results.arms[key].base == key]
+    if mtt is None or not results.setting(Cell(mtt, (level,))):
         return None
-    preparing, own = totals["mtt"]
-    results, claims, never, pays = ledger.results, list[Claim](), list[str](), list[str]()
-    for base, (_, other) in totals.items():
-        if base == "mtt" or np.isnan(other).all():
-            continue
-        name, saved = results.arms[base].name, other - own
-        if np.nanmean(saved) <= 0:
-            never.append(name)
-            continue
-        # In logarithms, so that the interval is of a ratio; a repeat in which MTT saves nothing has none.
-        sets = mean_interval(np.log(np.where(saved > 0, preparing / np.where(saved > 0, saved, 1.0), np.nan)))
-        what = f"sets after which MTT's experts have paid against {name}, {level}"
-        numbers = (sets.mean, sets.low, sets.high, sets.n)
-        claims.append(ledger.estimate(f"experts/{level}/{base}".replace(" ", "-"), what, *numbers, "times"))
-        count, bounds = Quantity.of(sets, "times").written
-        pays.append(f"after {count} sets {bounds} against {name}".rstrip())
-    told = [f"have paid for themselves in time {listed(pays)}"] if pays else []
-    told += [f"never pay against {listed(never)}, whose iterations take less time than MTT's own"] if never else []
-    return Sentence(f"On {level}, MTT's experts {'; they '.join(told)}.", tuple(claims)) if told else None
+    own, contrasts = stages(results, mtt, level), dict[str, Contrast]()
+    for base in bases:
+        other = stages(results, base, level).distilling
+        if not (other > 0).any():
+            continue  # a selection
+        what = f"time of distilling by {results.arms[base].name} over MTT, {level}"
+        ratios = np.log(np.where(other > 0, other, np.nan)) - np.log(
+            np.where(own.distilling > 0, own.distilling, np.nan)
+        )
+        terms = ((1.0, Cell(base, (level,))), (-1.0, Cell(mtt, (level,))))
+        id = slug("distilling-over-mtt", base, level)
+        contrasts[base] = results.contrast(id, what, *terms, metric="iteration", values=ratios)
+    rulings = dict(zip(contrasts, ledger.family(f"distilling over MTT, {level}", contrasts.values()), strict=True))
+    told, claims = list[str](), list[Claim]()
+    for base, ruling in rulings.items():
+        name = results.arms[base].name
+        claims.append(ruling.claim)
+        if ruling.decision is Decision.GAIN:
+            saved = stages(results, base, level).distilling - own.distilling
+            sets = mean_interval(np.log(own.preparing / np.where(saved > 0, saved, np.nan)))
+            what = f"sets after which MTT's experts have paid against {name}, {level}"
+            numbers = (sets.mean, sets.low, sets.high, sets.n)
+            claims.append(ledger.estimate(slug("experts", level, base), what, *numbers, "times"))
+            count, bounds = Quantity.of(sets, "times").written
+            told.append(f"after {count} sets {bounds} against {name}".replace("  ", " "))
+        elif ruling.decision is Decision.LOSS:
+            told.append(f"never against {name}, whose sets take less time ({ruling.points} MTT's)")
+        else:
+            told.append(f"against {name} it is open ({ruling.points} MTT's time, {ruling.word})")
+    return Sentence(f"On {level}, MTT's experts pay in time {'; '.join(told)}.", tuple(claims)) if told else None

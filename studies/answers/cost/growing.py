@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from studies.answers.cost.cells import BUDGET, IMAGES
 from studies.answers.cost.counts import cost_of
-from studies.answers.cost.plan import BUDGET, IMAGES
+from studies.answers.cost.overhead import weighed_seeds
 from studies.answers.ledger import Ledger, Part
-from studies.answers.parts.growth import Along, Grown, grown, growth_figure, growth_table
+from studies.answers.parts.growth import Along, Grown, grown, growth_figure, growth_table, predicted_exponent
 from studies.answers.parts.wording import listed
 from studies.answers.results import Cell, Results
 from studies.engine.answer import Quantity, Sentence
@@ -21,21 +20,15 @@ def growing(ledger: Ledger) -> Part:
     results, along = ledger.results, axes(ledger.results)
     if not along:
         return Part()
-    methods = [key for key in results.arms if _measured(results, key, "iteration", along)]
+    methods = [key for key, arm in results.arms.items() if not arm.anchor and _planned(results, key, along)]
     cells = [Cell(key, levels) for key in methods for _, points in along for _, levels in points]
     operations = {cell: flops for cell in cells if (flops := cost_of(results, cell, "iteration_flops")) > 0}
     time = grown(ledger, "iteration", methods, along, f"growth of the {TIME}", operations)
-    weighed = [key for key in methods if _measured(results, key, "peak", along)]
-    memory = grown(ledger, "peak", weighed, along, f"growth of the {MEMORY}")
+    weighed = [seed for seed in results.seeds if any(seed in weighed_seeds(results, cell) for cell in cells)]
+    memory = grown(ledger, "peak", methods, along, f"growth of the {MEMORY}", among=weighed) if weighed else []
+    prepared = {cell: flops for cell in cells if (flops := cost_of(results, cell, "preparation_flops")) > 0}
     images = [(curve, points) for curve, points in along if curve.name == IMAGES]
-    prepares = [key for key in methods if _measured(results, key, "preparation", images)]
-    prepared = {
-        cell: flops
-        for key in prepares
-        for _, points in images
-        for _, levels in points
-        if (flops := cost_of(results, cell := Cell(key, levels), "preparation_flops")) > 0
-    }
+    prepares = list(dict.fromkeys(cell.arm for cell in prepared))
     experts = grown(ledger, "preparation", prepares, images, f"growth of the {EXPERTS}", prepared)
     return Part(
         [*_sentences(ledger, time, TIME), *_sentences(ledger, experts, EXPERTS), *_sentences(ledger, memory, MEMORY)],
@@ -53,11 +46,11 @@ def growing(ledger: Ledger) -> Part:
             growth_figure(ledger, memory, "growth_memory", "How the memory of an iteration grows", MEMORY),
         ],
         [
-            "Growth is measured apart from one centre: 16x16 images of noise, 10 classes, 1,000 images, width 32, 32 "
-            "real images per class, one update in an iteration of DC and DSA, 10 steps of MTT's student. What an "
-            "image shows changes no cost. Resolution changes the depth of the network too, as its rule says. The "
-            "predicted growth is that of the operations alone: where launching them takes longer than computing them, "
-            "time grows more slowly."
+            "Growth is measured apart from one centre: 16x16 images of noise, 10 classes, 100 images of each (50 of "
+            "many classes), width 32, 32 real images per class, one update in an iteration of DC and DSA, 10 steps of "
+            "MTT's student. What an image shows changes no cost. Resolution changes the depth of the network too, as "
+            "its rule says. The predicted growth is that of the operations alone: where launching them takes longer "
+            "than computing them, time grows more slowly."
         ],
     )
 
@@ -73,10 +66,8 @@ def axes(results: Results) -> list[Along]:
     return found
 
 
-def _measured(results: Results, arm: str, metric: str, along: list[Along]) -> bool:
-    return any(
-        np.isfinite(results.sets(Cell(arm, levels), metric)).any() for _, points in along for _, levels in points
-    )
+def _planned(results: Results, arm: str, along: list[Along]) -> bool:
+    return any(results.setting(Cell(arm, levels)) for _, points in along for _, levels in points)
 
 
 def _sentences(ledger: Ledger, cases: list[Grown], what: str) -> list[Sentence]:
@@ -87,14 +78,14 @@ def _sentences(ledger: Ledger, cases: list[Grown], what: str) -> list[Sentence]:
         flat = [case for case in own if case.ruling.decision is Decision.NEGLIGIBLE]
         rest = [case for case in own if case not in flat]
         name = {case.arm: ledger.results.arms[case.arm].name for case in own}
-        powers = [case for case in rest if case.exponent is not None]
+        powers = [case for case in rest if case.exponent is not None and case.ruling.decision is Decision.GAIN]
         parts = [f"does not grow beyond 5% for {listed([name[case.arm] for case in flat])}"] if flat else []
         if powers:
             told = [f"{case.exponent}{_predicted(case)} for {name[case.arm]}" for case in powers]
             parts.append(f"grows with the exponent {'; '.join(told)}")
-        if open_ := [case for case in rest if case.exponent is None]:
-            told = [f"{name[case.arm]} {case.ruling.points} ({case.ruling.word})" for case in open_]
-            parts.append(f"shows no exponent for {'; '.join(told)}")
+        if others := [case for case in rest if case not in powers]:
+            told = [f"{case.ruling.points} for {name[case.arm]} ({case.ruling.word})" for case in others]
+            parts.append(f"changes by {'; '.join(told)}")
         low, high = own[0].x[0], own[0].x[-1]
         sentences.append(
             Sentence(
@@ -107,5 +98,5 @@ def _sentences(ledger: Ledger, cases: list[Grown], what: str) -> list[Sentence]:
 
 def _predicted(case: Grown) -> str:
     """` (predicted 1.00)`, of the operations."""
-    expected = case.predicted_fit.exponent if case.predicted_fit is not None else None
+    expected = predicted_exponent(case.predicted, case.predicted_fit)
     return "" if expected is None else f" (predicted {Quantity(expected, digits=2)})"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from studies.answers.results import Results
 from studies.engine.load import BUSY
 from studies.engine.problems import COST
@@ -24,15 +22,22 @@ def machine_notes(results: Results) -> list[str]:
     ]
     if len({row.measured.get("node") for row in rows}) > 1:
         notes.append("Trials ran on more than one machine: ratios of pairs from two machines say less.")
-    busy = [row for row in rows if row.measured.get("others_cores", 0.0) >= BUSY]
-    others = np.array([row.measured["others_cores"] for row in busy])
+    seen = [float(load) for row in rows if (load := row.measured.get("others_cores")) is not None]
+    busy = [load for load in seen if load >= BUSY]
     if busy:
         notes.append(
-            f"{len(busy)} of {len(rows)} measured trials had company: other processes used {others.min():.1f} to "
-            f"{others.max():.1f} cores meanwhile. They are kept; `others_cores` in rows.jsonl tells them."
+            f"{len(busy)} of {len(rows)} measured trials had company: other processes used {min(busy):.1f} to "
+            f"{max(busy):.1f} cores meanwhile. They are kept; `busy` in rows.jsonl marks them."
         )
-    else:
+    elif seen:
         notes.append(f"No measured trial had company: other processes used less than {BUSY:g} cores during each.")
+    if len(seen) < len(rows):
+        notes.append(
+            f"Of {len(rows) - len(seen)} of {len(rows)} measured trials the load is unknown: the system hides it."
+        )
+    stolen = max((float(row.measured.get("stolen_cores") or 0.0) for row in rows), default=0.0)
+    if stolen >= BUSY:
+        notes.append(f"A hypervisor gave up to {stolen:.1f} cores to other machines during a measured trial.")
     return notes
 
 

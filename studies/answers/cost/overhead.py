@@ -6,32 +6,49 @@ from collections.abc import Sequence
 
 from studies.answers.ledger import Ledger, Ruling
 from studies.answers.parts.wording import listed
-from studies.answers.results import Cell, slug
+from studies.answers.results import Cell, Contrast, Results, slug
 from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Sentence, Table
+from studies.engine.arms import Arm
+from studies.engine.names import label_of
+from studies.engine.problems import MEMORY
 from studies.engine.statistics.contrasts import Decision
 
 WHAT = {"overhead": "time of an iteration", "peak": "peak memory of an iteration"}
 
 
 def overheads(ledger: Ledger, levels: Sequence[str], metric: str) -> list[Ruling]:
-    """Every base with the term over the base alone, at these levels, by the logarithm of a cost.
+    """Every method with the term over its base alone, at these levels, by the logarithm of a cost.
 
-    Of time each repeat has measured the ratio itself, iterations in turns; of memory, base and term are two trials.
+    Of time each repeat has measured the ratio itself, iterations in turns; of memory, base and term are two trials, and
+    repeats that are not planned to measure it are none of its pairs.
     """
-    results = ledger.results
-    contrasts = []
+    results, contrasts = ledger.results, list[Contrast]()
     for level in levels:
         for arm in results.arms.values():
             cell = Cell(arm.key, (level,))
-            if not arm.control or not results.rows(cell):
+            if not arm.has_term or not results.setting(cell):
                 continue
             if metric == "overhead":
-                what = f"time of an iteration of {arm.name} over {results.arms[arm.control].name}{results.at((level,))}"
+                what = f"time of an iteration of {arm.name} over {base_name(results, arm)}{results.at((level,))}"
                 contrasts.append(results.contrast(slug("overhead", arm.key, level), what, (1.0, cell), metric=metric))
-            else:
-                contrasts.append(results.against(arm.key, arm.control, (level,), metric, kind="overhead"))
+            elif arm.control and (weighed := weighed_seeds(results, cell)):
+                what = f"peak memory of an iteration of {arm.name} over {base_name(results, arm)}{results.at((level,))}"
+                terms = ((1.0, cell), (-1.0, Cell(arm.control, (level,))))
+                id = slug("overhead", arm.key, level)
+                contrasts.append(results.contrast(id, what, *terms, metric=metric, among=weighed))
     return ledger.family(f"overheads in {WHAT[metric]}", contrasts)
+
+
+def base_name(results: Results, arm: Arm) -> str:
+    """The name of the base of an arm with the term, whether it is an arm too or not."""
+    return results.arms[arm.control].name if arm.control else label_of(arm.base)
+
+
+def weighed_seeds(results: Results, cell: Cell) -> list[int]:
+    """The repeats of a cell that are planned to measure memory: those whose trials, once run, say so."""
+    rows = [results.row(cell, k) for k in range(len(results.seeds))]
+    return [seed for seed, row in zip(results.seeds, rows, strict=True) if row is None or row.config.get(MEMORY)]
 
 
 def overhead_table(ledger: Ledger, rulings: dict[str, list[Ruling]]) -> Table:
@@ -50,6 +67,7 @@ def overhead_table(ledger: Ledger, rulings: dict[str, list[Ruling]]) -> Table:
                 "memory, times the base": peak.quantity if peak else None,
                 "decision on memory": peak.word if peak else None,
                 "pairs": ruling.interval.n,
+                "pairs of memory": peak.interval.n if peak else None,
             }
         )
     return Table.of(
@@ -68,7 +86,8 @@ def overhead_sentence(ledger: Ledger, rulings: Sequence[Ruling], level: str) -> 
     own = [ruling for ruling in rulings if ruling.contrast.terms[0][1].levels == (level,)]
     if not own:
         return None
-    names = [ledger.results.arms[ledger.results.arms[r.contrast.terms[0][1].arm].control].name for r in own]
+    results = ledger.results
+    names = [base_name(results, results.arms[ruling.contrast.terms[0][1].arm]) for ruling in own]
     parts = [f"{ruling.points} on {name} ({ruling.word})" for ruling, name in zip(own, names, strict=True)]
     return Sentence(
         f"On {level}, the time of an iteration with the MI term, over the base's without it, is {listed(parts)}.",

@@ -4,48 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from studies.answers.cost.overhead import base_name
+from studies.answers.cost.stages import own_level
 from studies.answers.ledger import Ledger, Ruling
 from studies.answers.parts.wording import listed
-from studies.engine.answer import Quantity, Sentence
+from studies.engine.answer import Sentence
 from studies.engine.statistics.contrasts import Decision
+from studies.engine.wording import decimal
 
 
 def plain(ledger: Ledger, overheads: Sequence[Ruling], equal_cost: Mapping[str, Ruling]) -> list[Sentence | None]:
-    """One sentence on the overhead on the study's own data, one on accuracy at equal cost."""
-    results = ledger.results
-    own = [ruling for ruling in overheads if ruling.contrast.terms[0][1].levels == results.reference]
-    return [_overhead(ledger, own), _worth(ledger, equal_cost)]
+    """One sentence on the overhead, one on accuracy at equal cost."""
+    by_level: dict[str, list[Ruling]] = {}
+    for ruling in overheads:
+        by_level.setdefault(ruling.contrast.terms[0][1].levels[0], []).append(ruling)
+    # The study's own data; where only others were measured, the first of them.
+    level = own_level(ledger.results) or next(iter(by_level), "")
+    return [_overhead(ledger, level, by_level.get(level, [])), _worth(ledger, equal_cost)]
 
 
-def _overhead(ledger: Ledger, rulings: Sequence[Ruling]) -> Sentence | None:
+def _overhead(ledger: Ledger, level: str, rulings: Sequence[Ruling]) -> Sentence | None:
     if not rulings:
         return None
     results = ledger.results
-    parts = [
-        f"{_percent(ruling)} on {results.arms[results.arms[ruling.contrast.terms[0][1].arm].control].name}"
-        for ruling in rulings
-    ]
+    names = [base_name(results, results.arms[ruling.contrast.terms[0][1].arm]) for ruling in rulings]
+    parts = [f"{_percent(ruling)} on {name}" for ruling, name in zip(rulings, names, strict=True)]
     open_ = [ruling for ruling in rulings if ruling.decision is Decision.UNDECIDED]
     undecided = f" ({len(open_)} of them undecided)" if open_ else ""
     return Sentence(
-        f"On {results.folder.study['dataset']}, the MI term adds {listed(parts)} to the time of an "
-        f"iteration{undecided}.",
+        f"On {level}, the MI term adds {listed(parts)} to the time of an iteration{undecided}.",
         tuple(ruling.claim for ruling in rulings),
     )
 
 
 def _percent(ruling: Ruling) -> str:
     """A ratio as the percent that it adds, `23% [18, 28]`."""
-    low, mean, high = (
-        None if number is None else 100 * (number - 1)
-        for number in Quantity.of(ruling.interval, "times").numbers[1:2]
-        + Quantity.of(ruling.interval, "times").numbers[:1]
-        + Quantity.of(ruling.interval, "times").numbers[2:]
-    )
+    added = [None if one is None else decimal(100 * (one - 1), ".0f") for one in ruling.quantity.numbers]
+    mean, low, high = added
     if mean is None:
         return "an unknown share"
-    bounds = "" if low is None or high is None else f" [{low:.0f}, {high:.0f}]"
-    return f"{mean:.0f}%{bounds}"
+    return f"{mean}%" + ("" if low is None or high is None else f" [{low}, {high}]")
 
 
 def _worth(ledger: Ledger, rulings: Mapping[str, Ruling]) -> Sentence | None:
@@ -55,6 +53,6 @@ def _worth(ledger: Ledger, rulings: Mapping[str, Ruling]) -> Sentence | None:
     arms = ledger.results.arms
     parts = [f"{arms[arms[key].control].name} {ruling.points} ({ruling.word})" for key, ruling in rulings.items()]
     return Sentence(
-        f"With as many seconds as its base, the accuracy with the term differs by: {'; '.join(parts)}.",
+        f"With as much time for iterations as its base, the accuracy with the term differs by: {'; '.join(parts)}.",
         tuple(ruling.claim for ruling in rulings.values()),
     )

@@ -19,10 +19,10 @@ from mim4dd.networks import NETWORKS
 from mim4dd.registry import name_of, unflatten
 from mim4dd.train import RECIPES
 from studies.answers.results import Results
-from studies.engine.durations import Data, trial_seconds
+from studies.engine.durations import SHAPES, Data, trial_seconds
 from studies.engine.problems import CLASSIFIED, COST, MEMORY, Problem
 from studies.engine.rows import Row
-from studies.engine.speeds import ANY, Rate, Speeds, fit
+from studies.engine.speeds import ANY, Driver, Rate, Speeds, fit
 
 # A fit for one base takes so many cells, each of which has four rates to tell apart.
 ENOUGH = 6
@@ -42,15 +42,18 @@ def speeds_of(results: Results) -> Speeds | None:
         return None
     everything = [one for own in iterations.values() for one in own]
     by_base = {base: _fitted(own) for base, own in iterations.items() if len({key(op) for op, _ in own}) >= ENOUGH}
-    machine = f"{rows[0].measured.get('processor') or rows[0].measured['device']}, torch {rows[0].measured['torch']}"
-    first = Speeds(machine, {ANY: _fitted(everything), **by_base}, _fitted(training), _fitted(classified), NOTHING)
-    return Speeds(machine, first.iteration, first.training, first.classification, _driver(results, first))
+    device, threads = str(rows[0].measured["device"]), int(rows[0].measured["threads"])
+    machine = f"{rows[0].measured.get('processor') or device}, torch {rows[0].measured['torch']}"
+    known = (machine, device, threads)
+    first = Speeds(*known, {ANY: _fitted(everything), **by_base}, _fitted(training), _fitted(classified), NOTHING)
+    return Speeds(*known, first.iteration, first.training, first.classification, _driver(results, first))
 
 
 # What trials take besides their operations, before it is known; and where a study has no trial of a kind.
-NOTHING = {"trial_seconds": 0.0, "measuring_seconds": 0.0, "memory_seconds": 0.0}
+NOTHING = Driver(0.0, 0.0, 0.0, 0.0, 0.0)
+# A study that was interrupted before its first row has one long after it was created.
 LONGEST_START = 120.0
-ASSUMED = {"trial_seconds": 0.3, "measuring_seconds": 0.2, "memory_seconds": 1.2, "between_seconds": 0.05}
+ASSUMED = Driver(0.3, 0.2, 1.0, 20.0, 0.05)
 
 
 def key(operations: Operations) -> tuple[float, ...]:
@@ -100,32 +103,33 @@ def _classified(row: Row) -> Iterable[Measured]:
         yield seen, CLASSIFIED * row.costs["classified_image_seconds"]
 
 
-def _driver(results: Results, speeds: Speeds) -> dict[str, float]:
+def _driver(results: Results, speeds: Speeds) -> Driver:
     """What trials and the study take besides: medians over its rows."""
     rows = sorted(
         (row for row in results.folder.rows.values() if "started" in row.measured),
         key=lambda row: row.measured["started"],
     )
-    rest: dict[str, list[float]] = {kind: [] for kind in NOTHING}
+    rest: dict[str, list[float]] = {"trial": [], "measuring": [], "memory": []}
     for row in rows:
-        if row.status == "ok":
+        if row.status == "ok" and str(row.config["dataset"]) in SHAPES:
             taken = row.measured["seconds"] - row.measured.get("waited_seconds", 0.0)
             rest[_kind(row)].append(max(0.0, taken - trial_seconds(row.config, speeds)))
-    fixed = {kind: statistics.median(found) if found else ASSUMED[kind] for kind, found in rest.items()}
-    # The fresh process comes on top of what every trial that measures takes.
-    fixed["memory_seconds"] = max(0.0, fixed["memory_seconds"] - fixed["measuring_seconds"])
+    middle = {kind: statistics.median(found) for kind, found in rest.items() if found}
+    measuring = middle.get("measuring", ASSUMED.measuring_seconds)
     gaps = [after.measured["started"] - before.measured["ended"] for before, after in pairwise(rows)]
     created = datetime.fromisoformat(str(results.folder.study["created"])).timestamp()
-    return {
-        **fixed,
-        # A study that was resumed has its first row long after it was created.
-        "startup_seconds": min(LONGEST_START, max(0.0, rows[0].measured["started"] - created)),
-        "between_seconds": max(0.0, statistics.median(gaps)) if gaps else ASSUMED["between_seconds"],
-    }
+    return Driver(
+        trial_seconds=middle.get("trial", ASSUMED.trial_seconds),
+        measuring_seconds=measuring,
+        # The fresh process comes on top of what every trial that measures takes.
+        memory_seconds=max(0.0, middle["memory"] - measuring) if "memory" in middle else ASSUMED.memory_seconds,
+        startup_seconds=min(LONGEST_START, max(0.0, rows[0].measured["started"] - created)),
+        between_seconds=max(0.0, statistics.median(gaps)) if gaps else ASSUMED.between_seconds,
+    )
 
 
 def _kind(row: Row) -> str:
     """Which of the driver's numbers a row tells."""
     if COST not in row.config:
-        return "trial_seconds"
-    return "memory_seconds" if row.config[MEMORY] else "measuring_seconds"
+        return "trial"
+    return "memory" if row.config[MEMORY] else "measuring"

@@ -11,11 +11,11 @@ from matplotlib.patches import Patch
 
 from studies.answers.ledger import Ledger
 from studies.answers.parts.drawing import PAGE, panels
-from studies.answers.results import Cell, Results
+from studies.answers.results import Cell, Results, slug
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Figure, Quantity, Table
+from studies.engine.answer import Claim, Figure, Quantity, Table
 from studies.engine.arms import FLOOR
-from studies.engine.rows import Array
+from studies.engine.rows import Array, Row
 from studies.engine.statistics import mean_interval
 
 STAGES = ("preparing", "distilling", "evaluating")
@@ -33,11 +33,17 @@ class Stages:
 
     @property
     def total(self) -> Array:
-        return self.preparing + self.distilling + self.evaluating
+        """Of all stages; without the evaluation where it was not measured."""
+        return self.preparing + self.distilling + np.nan_to_num(self.evaluating)
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether the evaluation is among them."""
+        return bool(np.isfinite(self.evaluating).any())
 
     def share(self, stage: str) -> float:
         """A stage's mean share of the total."""
-        return float(np.nanmean(getattr(self, stage) / self.total))
+        return float(np.nanmean(np.nan_to_num(getattr(self, stage)) / np.where(self.total > 0, self.total, np.nan)))
 
 
 def seconds(results: Results, cell: Cell, metric: str) -> Array:
@@ -45,31 +51,47 @@ def seconds(results: Results, cell: Cell, metric: str) -> Array:
     return np.exp(results.sets(cell, metric))
 
 
-def stages(results: Results, arm: str, level: str) -> Stages:
-    """The stages of an arm at a level. The evaluating networks are those of random images, of which there are as many.
+def own_level(results: Results) -> str:
+    """The level of the study's own data, "" where they were not measured."""
+    dataset = str(results.folder.study["dataset"])
+    labels = [level.label for factor in results.factors for level in factor.levels if not level.curve]
+    return next((label for label in labels if label.partition(":")[0] == dataset.partition(":")[0]), "")
 
-    A stage that was not measured at all, because the method has none, is 0; a repeat without a row stays NaN.
+
+def stages(results: Results, arm: str, level: str) -> Stages:
+    """The stages of an arm at a level.
+
+    The evaluating networks are those of random images, of which there are as many: NaN where these are no arm. A stage
+    that a method has not is 0; NaN in a repeat that did not finish.
     """
     cell, floor = Cell(arm, (level,)), Cell(FLOOR, (level,))
-    measured = np.isfinite(np.array([1.0 if results.row(cell, k) else np.nan for k in range(len(results.seeds))]))
-    iterations = max([iterations_of(results, cell), 0])
+    rows = [results.row(cell, k) for k in range(len(results.seeds))]
+    present = np.array([row is not None and row.status == "ok" for row in rows])
 
     def found(metric: str, times: float = 1.0) -> Array:
         values = seconds(results, cell, metric) * times
-        absent = np.isnan(values).all()
-        return np.where(measured, 0.0, np.nan) if absent else values
+        return np.where(present, 0.0, np.nan) if np.isnan(values).all() else values
 
-    distilling = found("iteration", iterations) + found("selection")
-    evaluating = seconds(results, floor, "training") if FLOOR in results.arms else np.zeros(len(results.seeds))
-    return Stages(found("preparation"), distilling, evaluating)
+    evaluating = np.full(len(rows), np.nan)
+    if FLOOR in results.arms:
+        training, one = (seconds(results, floor, metric) for metric in ("training", "classification"))
+        evaluating = training + held_out(results, floor) * one
+    distilling = found("iteration", iterations_of(results, cell)) + found("selection")
+    return Stages(found("preparation"), distilling, np.where(present, evaluating, np.nan))
 
 
 def iterations_of(results: Results, cell: Cell) -> int:
     """The iterations of a cell's method, 0 of a selection."""
-    for row in results.rows(cell):
-        found = row.config.get("method.iterations", row.config.get("method.base.iterations", 0))
-        return int(found)
-    return 0
+    return next((int(row.record["result"].get("iterations", 0)) for row in _finished(results, cell)), 0)
+
+
+def held_out(results: Results, cell: Cell) -> int:
+    """The images that the networks of a real run classify."""
+    return next((int(row.record["result"].get("held_out_images", 0)) for row in _finished(results, cell)), 0)
+
+
+def _finished(results: Results, cell: Cell) -> list[Row]:
+    return [row for row in results.rows(cell) if row.status == "ok"]
 
 
 def logged(values: Array, unit: str) -> Quantity:
@@ -84,9 +106,10 @@ def stage_table(ledger: Ledger, levels: list[str]) -> Table:
     for level in levels:
         for arm in results.arms:
             cell = Cell(arm, (level,))
-            if not results.rows(cell):
+            if not _finished(results, cell):
                 continue
             found = stages(results, arm, level)
+            peak = "peak" if results.mean(cell, "peak").n else "training_peak"
             cpu = np.exp(results.sets(cell, "iteration_cpu") - results.sets(cell, "iteration"))
             rows.append(
                 {
@@ -98,39 +121,46 @@ def stage_table(ledger: Ledger, levels: list[str]) -> Table:
                     "preparing": logged(found.preparing, "log seconds"),
                     "distilling": logged(found.distilling, "log seconds"),
                     "evaluating": logged(found.evaluating, "log seconds"),
-                    "a set in all": _claimed(ledger, f"total/{arm}/{level}", arm, level, found.total),
-                    "peak memory": Quantity.of(ledger.mean(cell, "peak", "cost"), "log bytes"),
+                    "a set in all": total_of(ledger, arm, level)[0],
+                    "peak memory": Quantity.of(ledger.mean(cell, peak, "cost"), "log bytes"),
                     "set stored": Quantity.of(results.mean(cell, "stored"), "log bytes"),
+                    "prepared, stored": Quantity.of(results.mean(cell, "prepared"), "log bytes"),
                 }
             )
     return Table.of(
         "stages",
         "What a synthetic set costs, stage by stage",
         rows,
-        "Geometric means over repeats with 95% t intervals, methods in turns, each alone on its machine. Preparing: "
-        "the experts of MTT or the network of a coreset, one part of it measured and scaled by its images; they "
-        "serve every set of a data set. Distilling: iterations of the protocol times an iteration, or the selection. "
-        "Evaluating: the protocol's networks, trained on as many random images. Peak memory: of one iteration, in a "
-        "fresh process, above what it held before, the data set included there.",
+        "Geometric means over repeats with 95% t intervals, methods in turns, each alone on its machine; 28x28 and "
+        "32x32 are noise in the shape of MNIST and CIFAR-10. Preparing: the experts of MTT or the network of a "
+        "coreset, one part of it measured and scaled by its images; they serve every set of a data set. Distilling: "
+        "iterations of the protocol times an iteration, or the selection (of a part of the images, scaled). "
+        "Evaluating: the protocol's networks, trained on as many random images, and their classification of the "
+        "held-out ones. Peak memory: of one iteration (of random images: of an epoch of evaluating) in a fresh "
+        "process, on a GPU of the device, above what it held before: the data set, and what is prepared, are not in "
+        "it.",
     )
 
 
-def _claimed(ledger: Ledger, id: str, arm: str, level: str, total: Array) -> Quantity:
+def total_of(ledger: Ledger, arm: str, level: str) -> tuple[Quantity, Claim]:
+    """The seconds of a set of an arm at a level, all its stages together, and their claim."""
+    total = stages(ledger.results, arm, level).total
     interval = mean_interval(np.log(np.where(total > 0, total, math.nan)))
-    what = f"seconds of a set of {ledger.results.arms[arm].name}, {level}, preparation included"
-    ledger.estimate(id.replace(" ", "-"), what, interval.mean, interval.low, interval.high, interval.n, "log seconds")
-    return Quantity.of(interval, "log seconds")
+    what = f"seconds of a set of {ledger.results.arms[arm].name}, {level}, all stages"
+    numbers = (interval.mean, interval.low, interval.high, interval.n)
+    claim = ledger.estimate(slug("total", arm, level), what, *numbers, "log seconds")
+    return Quantity.of(interval, "log seconds"), claim
 
 
 def stage_figure(ledger: Ledger, levels: list[str]) -> Figure | None:
     """A bar for each method, a panel for each problem: the seconds of a set, and which stages they are."""
     results = ledger.results
-    arms = [arm for arm in results.arms if any(results.rows(Cell(arm, (level,))) for level in levels)]
+    arms = [arm for arm in results.arms if any(_finished(results, Cell(arm, (level,))) for level in levels)]
     if not arms:
         return None
     drawing, grid = panels(len(levels), 1, (PAGE, 0.24 * len(arms) + 0.75))
     for axes, level in zip(grid, levels, strict=True):
-        shown = [arm for arm in arms if results.rows(Cell(arm, (level,)))]
+        shown = [arm for arm in arms if _finished(results, Cell(arm, (level,)))]
         for y, arm in enumerate(shown):
             found, left = stages(results, arm, level), 0.0
             whole = float(np.nanmean(found.total))

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from studies.answers.cost.plan import BUDGET
+from studies.answers.cost.cells import BUDGET
+from studies.answers.cost.stages import own_level
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.overview import overview
 from studies.answers.parts.worth import ITERATIONS, EqualAccuracy, cost_to_equal_accuracy, equal_cost, worth_figure
@@ -29,7 +30,7 @@ def worth(ledger: Ledger) -> tuple[Part, dict[str, Ruling]]:
     if not whole or not _finished(results, budgets):
         return Part(), {}
     cells = {key: [Cell(key, (label,)) for _, label in budgets] for key in results.arms}
-    pairs = [arm for arm in results.arms.values() if arm.control and results.rows(Cell(arm.key, (whole,)))]
+    pairs = [arm for arm in results.arms.values() if arm.control and results.setting(Cell(arm.key, (whole,)))]
     dearer = {arm.key: _overhead(results, arm.key) for arm in pairs}
     contrasts = [
         equal_cost(results, Cell(arm.key, (whole,)), cells[arm.control], **_unit(dearer[arm.key])) for arm in pairs
@@ -63,10 +64,11 @@ def worth(ledger: Ledger) -> tuple[Part, dict[str, Ruling]]:
         ],
         [
             "Seconds of real runs are those of distilling on one worker alone, with what the method prepares counted "
-            "whole in every set. At equal cost: the base's accuracy at as many more iterations as an iteration of base "
-            "and term takes longer (at equal seconds of the runs where no iteration was measured), interpolated "
+            "whole in every set. At equal cost: the base's accuracy at as many more iterations as an iteration of "
+            "base and term takes longer (at equal seconds of the runs where no iteration was measured), interpolated "
             "linearly in the logarithm between its own runs of the same seed, never extrapolated. To equal accuracy: "
-            f"the seconds at which each first reaches {100 * BELOW:g} points less than the base's best mean.",
+            f"the time of iterations at which each first reaches {100 * BELOW:g} points less than the base's best "
+            "mean. What is prepared before counts in neither; the ratio of times is taken as known.",
         ],
     )
     return part, rulings
@@ -84,7 +86,8 @@ def _finished(results: Results, budgets: list[tuple[float, str]]) -> bool:
 
 def _overhead(results: Results, arm: str) -> float | None:
     """What an iteration with the term takes over one without it, on the study's own data; None if not measured."""
-    mean = results.mean(results.cell(arm), "overhead").mean
+    level = own_level(results)
+    mean = results.mean(Cell(arm, (level,)), "overhead").mean if level else None
     return None if mean is None else math.exp(mean)
 
 
@@ -106,8 +109,8 @@ def _at_equal_cost(ledger: Ledger, key: str, ruling: Ruling) -> Sentence:
     """Whether a base with the term beats the same base that has as many seconds."""
     arm = ledger.results.arms[key]
     return Sentence(
-        f"{arm.name} less {ledger.results.arms[arm.control].name} that has as many seconds is {ruling.points} "
-        f"(n = {ruling.interval.n}): {ruling.statement}.",
+        f"{arm.name} less {ledger.results.arms[arm.control].name} that has as much time for iterations is "
+        f"{ruling.points} (n = {ruling.interval.n}): {ruling.statement}.",
         (ruling.claim,),
     )
 
@@ -119,12 +122,12 @@ def _table(ledger: Ledger, rulings: dict[str, Ruling], reached: dict[str, tuple[
         rows.append(
             {
                 "method": results.arms[arm].name,
-                "accuracy at the base's seconds": ruling.quantity,
+                "accuracy at the base's time": ruling.quantity,
                 "decision": ruling.word,
                 "pairs": ruling.interval.n,
                 "accuracy to reach": None if one is None else f"{decimal(100 * one.accuracy)}%",
-                "seconds to reach it, times the base": None if cost is None else cost.quantity,
-                "decision on seconds": None if cost is None else cost.word,
+                "time to reach it, times the base": None if cost is None else cost.quantity,
+                "decision on time": None if cost is None else cost.word,
                 "sets that never reach it (term, base)": None if one is None else f"{one.never[0]}, {one.never[1]}",
             }
         )

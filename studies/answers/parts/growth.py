@@ -83,10 +83,11 @@ def grown(
     along: Sequence[Along],
     family: str,
     predicted: Mapping[Cell, float] | None = None,
+    among: Sequence[int] | None = None,
 ) -> list[Grown]:
-    """The growth of each arm along each curve on which it runs at two x or more, judged in a family of this name.
+    """The growth of each arm along each curve on which it runs at two x or more, judged in a family for each curve.
 
-    metric: one of a cost, on a log scale; predicted: above 0, by cell.
+    metric: one of a cost, on a log scale; predicted: above 0, by cell; among: the seeds that have it, by default all.
     Raises: ValueError for an x that is not above 0, such as a factor's reference where it is none of the curve.
     """
     results = ledger.results
@@ -96,12 +97,14 @@ def grown(
         for arm in arms
     ]
     cases = [case for case in cases if len(case[2]) > 1]
-    contrasts = [_contrast(results, metric, curve, arm, points) for curve, arm, points in cases]
-    rulings = ledger.family(family, contrasts)
-    return [
-        _grown(ledger, metric, curve, arm, points, ruling, predicted or {})
-        for (curve, arm, points), ruling in zip(cases, rulings, strict=True)
-    ]
+    found = []
+    for curve in dict.fromkeys(curve for curve, *_ in cases):
+        own = [(arm, points) for other, arm, points in cases if other == curve]
+        contrasts = [_contrast(results, metric, curve, arm, points, among) for arm, points in own]
+        rulings = ledger.family(f"{family} with {curve.name}", contrasts)
+        for (arm, points), ruling in zip(own, rulings, strict=True):
+            found.append(_grown(ledger, metric, curve, arm, points, ruling, predicted or {}, among))
+    return found
 
 
 def _known(estimate: GrowthEstimate) -> Interval:
@@ -110,11 +113,20 @@ def _known(estimate: GrowthEstimate) -> Interval:
     return found if found.n > estimate.lost else Interval(None, None, None, found.n)
 
 
-def _contrast(results: Results, metric: str, curve: Curve, arm: str, points: Sequence[tuple[float, Cell]]) -> Contrast:
+def _contrast(
+    results: Results,
+    metric: str,
+    curve: Curve,
+    arm: str,
+    points: Sequence[tuple[float, Cell]],
+    among: Sequence[int] | None,
+) -> Contrast:
     (_, first), (_, last) = points[0], points[-1]
     name = results.arms[arm].name
     what = f"{metric} of {name}{results.at(last.levels)} over that{results.at(first.levels)}"
-    return results.contrast(slug("growth", metric, arm, curve.name), what, (1.0, last), (-1.0, first), metric=metric)
+    return results.contrast(
+        slug("growth", metric, arm, curve.name), what, (1.0, last), (-1.0, first), metric=metric, among=among
+    )
 
 
 def _grown(
@@ -125,15 +137,17 @@ def _grown(
     points: Sequence[tuple[float, Cell]],
     ruling: Ruling,
     predictions: Mapping[Cell, float],
+    among: Sequence[int] | None,
 ) -> Grown:
     """Fit measured and predicted costs; the means at both ends and the exponents become claims."""
     results, x = ledger.results, np.array([at for at, _ in points])
-    repeats = max(len(results.trials(cell)) for _, cell in points)
-    runs = np.exp([results.sets(cell, metric)[:repeats] for _, cell in points]).T
+    planned = max(len(results.trials(cell)) for _, cell in points)
+    repeats = [k for k, seed in enumerate(results.seeds[:planned]) if among is None or seed in among]
+    runs = np.exp([results.sets(cell, metric)[repeats] for _, cell in points]).T
     predicted = np.array([predictions.get(cell, np.nan) for _, cell in points])
     estimate, predicted_fit = growth(x, runs), power_fit(x, predicted)
     of = f"{metric} of {results.arms[arm].name} along {curve.name}"
-    known, expected = _known(estimate), None if predicted_fit is None else predicted_fit.exponent
+    known, expected = _known(estimate), predicted_exponent(predicted, predicted_fit)
     claims = [
         ledger.estimate(
             slug("exponent", metric, arm, curve.name),
@@ -149,6 +163,13 @@ def _grown(
     return Grown(
         metric, curve, arm, x, means, estimate, predicted, predicted_fit, ruling, (ruling.claim, *claims, *ends)
     )
+
+
+def predicted_exponent(predicted: Array, fit: Growth | None) -> float | None:
+    """The exponent of predicted costs: 0 where they are all the same; None where none is predicted."""
+    if np.isfinite(predicted).all() and np.ptp(predicted) == 0:
+        return 0.0
+    return None if fit is None else fit.exponent
 
 
 def growth_table(ledger: Ledger, cases: Sequence[Grown], name: str, title: str, what: str) -> Table:
@@ -170,8 +191,8 @@ def growth_table(ledger: Ledger, cases: Sequence[Grown], name: str, title: str, 
 
 
 def _row(ledger: Ledger, case: Grown) -> dict[str, Entry]:
-    unit, fit, predicted = METRICS[case.metric].unit, case.estimate.of_means, case.predicted_fit
-    expected = None if predicted is None else predicted.exponent
+    unit, fit = METRICS[case.metric].unit, case.estimate.of_means
+    expected = predicted_exponent(case.predicted, case.predicted_fit)
     repeats = len(case.estimate.fits)
     return {
         "along": case.curve.name,

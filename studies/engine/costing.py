@@ -121,6 +121,7 @@ class CostRun:
         stored = sum(array.nbytes for array in made.arrays.values())
         larger = getattr(whole, "snapshots", 1) / getattr(preparation, "snapshots", 1)
         self.costs |= {"preparation_seconds": seconds * scale, "prepared_bytes": float(stored * larger)}
+        self.workload.prepared = made
         return made
 
     def _iterations(self, run: Distillation, task: DistillationTask) -> None:

@@ -12,10 +12,12 @@ from mim4dd.complexity import (
     training_operations,
 )
 from mim4dd.methods import METHODS
+from mim4dd.methods.catalogue import least_prepared, wrapped
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, name_of, unflatten
 from studies.engine.judging import Judge, judges_of
 from studies.engine.problems import COST, MEMORY, OWN, WINDOW, Problem
+from studies.engine.repeating import LONG_WINDOWS, timed_seconds
 from studies.engine.speeds import Speeds
 from studies.engine.trial import RUNG_IMAGES, RUNG_NETWORKS, RUNGS
 
@@ -99,11 +101,17 @@ def preparation_seconds(config: Flat, speeds: Speeds) -> float:
 
 
 def _measuring(config: Flat, speeds: Speeds) -> float:
-    """Seconds of a trial that measures: a warm-up and a window for each stage, or three repetitions of a long one."""
+    """Seconds of a trial that measures: each stage for a window, or as often as a long one is repeated."""
+    shape, classes, images, _ = data_of(config)
+    if config[COST] != OWN:
+        images = Problem.of(str(config[COST])).images
+    method, network = unflatten(METHODS, config, "method"), unflatten(NETWORKS, config, "network")
     once, window = iteration_seconds(config, speeds), float(config[WINDOW])
-    weight = config.get("method.weight", 0.0)
-    sides = 2 if weight and config.get("method") == "mim" else 1  # with the term, the base alone runs in turns
-    timed = sides * (once + max(window, 3 * once))
+    # With the term, the base alone runs in turns.
+    sides = 2 if config.get("method.weight") and wrapped(method) is not None else 1
+    prepared = speeds.training.seconds(preparation_operations(least_prepared(method), network, shape, classes, images))
+    preparing = prepared if prepared >= LONG_WINDOWS * window else prepared + timed_seconds(prepared, window)
     # With memory, an iteration is counted and two run in a fresh process.
     weighed = speeds.driver.memory_seconds + 4 * once if config[MEMORY] else 0.0
-    return speeds.driver.measuring_seconds + timed + weighed
+    stages = sides * timed_seconds(once, window) + (preparing if method.preparation is not None else 0.0)
+    return speeds.driver.measuring_seconds + stages + weighed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -69,3 +70,11 @@ def timed(
         spent += wall
         between()
     return timing
+
+
+def timed_seconds(once: float, window: float) -> float:
+    """What `timed` takes of a stage that takes so many seconds, its warm-up included."""
+    if once <= 0:
+        return window
+    repeats = max(math.ceil(window / once), min(FEWEST, math.ceil(LONG_WINDOWS * window / once)))
+    return (1 + repeats) * once

@@ -23,12 +23,16 @@ ITERATIONS = 1_000_000
 
 @dataclass(eq=False)
 class Workload:
-    """A method on a problem, ready to be measured: in this process, or in a fresh one for its memory."""
+    """A method on a problem, ready to be measured: in this process, or in a fresh one for its memory.
+
+    prepared: what the method has prepared once it was measured, so that the fresh process need not.
+    """
 
     config: dict[str, Any]
     problem: Problem
     data: ImageData
     device: str
+    prepared: Prepared | None = None
 
     @property
     def method(self) -> Method:
@@ -114,8 +118,10 @@ def memory_of(workload: Workload) -> dict[str, float]:
     from mim4dd.cost import Meter
     from mim4dd.methods.task import prepare_here
 
+    made = workload.prepared
+    prepare = prepare_here if made is None else lambda preparation, task: made
     torch.set_num_threads(1)  # each thread has buffers of its own
-    run = workload.distillation(workload.task(prepare_here), workload.method)
+    run = workload.distillation(workload.task(prepare), workload.method)
     if workload.method.iterations:
         run.advance(1)
         meter = Meter(workload.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import Options, parse_options
 from studies.engine.plan import Plan
 from studies.engine.problems import COST, MEMORY, WINDOW, Problem, problem_of
+from studies.engine.repeating import timed, timed_seconds
 from studies.engine.rows import read_rows
 from studies.engine.speeds import SHIPPED, Rate, Speeds, fit, speeds_beside
 from studies.engine.trial import Inputs, Trial
@@ -190,6 +192,20 @@ def test_a_trial_that_measures_nothing_distils(inputs: Inputs) -> None:
     _, plan = planned("--quick", "--part", "worth", "--method", "dm", *SMALL, "--set", "iterations=2", "--seeds", "0")
     outcome = cost_trial(plan.trials[0], inputs)
     assert len(outcome.report_only["test_accuracy"]) == 2
+
+
+@pytest.mark.parametrize(("once", "window", "repeats"), [(0.02, 0.05, 3), (0.02, 0.11, 6), (0.05, 0.004, 1)])
+def test_a_stage_is_repeated_as_forecast(once: float, window: float, repeats: int) -> None:
+    """For a window and at least three times, but a stage of more than ten windows once."""
+    timing = timed(lambda: time.sleep(once), window, "cpu", lambda: None)
+    assert len(timing.wall) == repeats
+    assert timed_seconds(once, window) == pytest.approx((1 + repeats) * once)
+
+
+def test_what_runs_in_turns_gives_the_ratio_of_neighbours() -> None:
+    timing = timed(lambda: time.sleep(0.02), 0.05, "cpu", lambda: None, lambda: time.sleep(0.01))
+    assert len(timing.others) == len(timing.wall)
+    assert 1.2 < timing.ratio < 2.2
 
 
 # Rates and forecasts

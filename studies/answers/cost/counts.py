@@ -11,8 +11,9 @@ from mim4dd.complexity import iteration_operations
 from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, unflatten
-from studies.answers.cost.stages import seconds, stages
+from studies.answers.cost.stages import iterations_of, seconds, stages
 from studies.answers.ledger import Ledger
+from studies.answers.parts.wording import listed
 from studies.answers.results import Cell, Contrast, Results, slug
 from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Claim, Quantity, Sentence, Table
@@ -201,9 +202,9 @@ def experts_sentence(ledger: Ledger, level: str) -> Sentence | None:
         return None
     own, contrasts = stages(results, mtt, level), dict[str, Contrast]()
     for base in bases:
-        other = stages(results, base, level).distilling
-        if not (other > 0).any():
+        if not iterations_of(results, Cell(base, (level,))):
             continue  # a selection
+        other = stages(results, base, level).distilling
         what = f"time of distilling by {results.arms[base].name} over MTT, {level}"
         ratios = np.log(np.where(other > 0, other, np.nan)) - np.log(
             np.where(own.distilling > 0, own.distilling, np.nan)
@@ -212,7 +213,7 @@ def experts_sentence(ledger: Ledger, level: str) -> Sentence | None:
         id = slug("distilling-over-mtt", base, level)
         contrasts[base] = results.contrast(id, what, *terms, metric="iteration", values=ratios)
     rulings = dict(zip(contrasts, ledger.family(f"distilling over MTT, {level}", contrasts.values()), strict=True))
-    told, claims = list[str](), list[Claim]()
+    pays, never, open_, claims = list[str](), list[str](), list[str](), list[Claim]()
     for base, ruling in rulings.items():
         name = results.arms[base].name
         claims.append(ruling.claim)
@@ -222,10 +223,12 @@ def experts_sentence(ledger: Ledger, level: str) -> Sentence | None:
             what = f"sets after which MTT's experts have paid against {name}, {level}"
             numbers = (sets.mean, sets.low, sets.high, sets.n)
             claims.append(ledger.estimate(slug("experts", level, base), what, *numbers, "times"))
-            count, bounds = Quantity.of(sets, "times").written
-            told.append(f"after {count} sets {bounds} against {name}".replace("  ", " "))
+            pays.append(" ".join(filter(None, ["after", *Quantity.of(sets, "times").written, "sets against", name])))
         elif ruling.decision is Decision.LOSS:
-            told.append(f"never against {name}, whose sets take less time ({ruling.points} MTT's)")
+            never.append(f"{name} ({ruling.points})")
         else:
-            told.append(f"against {name} it is open ({ruling.points} MTT's time, {ruling.word})")
-    return Sentence(f"On {level}, MTT's experts pay in time {'; '.join(told)}.", tuple(claims)) if told else None
+            open_.append(f"{name} ({ruling.points}, {ruling.word})")
+    told = [f"have paid for themselves in time {listed(pays)}"] if pays else []
+    told += [f"never pay against {listed(never)}, which distil in less time (theirs over MTT's)"] if never else []
+    told += [f"may or may not pay against {listed(open_)}"] if open_ else []
+    return Sentence(f"On {level}, MTT's experts {'; they '.join(told)}.", tuple(claims)) if told else None

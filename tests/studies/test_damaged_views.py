@@ -210,7 +210,8 @@ def execution(tmp_path: Path, plan: Plan, answer: Callable[[Any], object]) -> Ex
     for trial in plan.trials:
         journal.add(Outcome(trial, {"status": "ok", "validation_accuracy": [0.5]}), 0)
     study: Any = SimpleNamespace(name="s", answer=answer)
-    options: Any = SimpleNamespace(offline=True, flags=SimpleNamespace(adaptive_design=None))
+    flags = SimpleNamespace(adaptive_design=None)
+    options: Any = SimpleNamespace(offline=True, flags=flags, cpus_per_trial=1, gpus_per_trial=0)
     splits: Any = None
     return Execution(study, options, plan, splits, {}, journal, "", "local", 0.0)
 

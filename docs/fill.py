@@ -1,4 +1,4 @@
-"""Fills README.md, docs/findings.md and docs/glossary.md from docs/source/: `make docs`.
+"""Fills README.md, docs/findings.md, docs/cost.md and docs/glossary.md from docs/source/: `make docs`.
 
 A source is Markdown with `{{ claim("FOLDER", "ID") }}` where a number belongs, so nobody writes one by hand;
 the numbers are the claims of docs/results, and the glossary is that of the reports.
@@ -41,6 +41,7 @@ RESULTS, SOURCES = DOCS / "results", DOCS / "source"
 DOCUMENTS = {
     SOURCES / "README.md": DOCS.parent / "README.md",
     SOURCES / "findings.md": DOCS / "findings.md",
+    SOURCES / "cost.md": DOCS / "cost.md",
     SOURCES / "glossary.md": DOCS / "glossary.md",
 }
 WIDTH = 130

@@ -185,9 +185,9 @@ def sized_ticks(low: float, high: float, sizes: Sizes, most: int) -> list[tuple[
     return ticks
 
 
-def legend(drawing: Drawing, axes: Axes, title: str = "") -> None:
-    """Add one legend above all panels."""
-    _legend(drawing, *axes.get_legend_handles_labels(), "outside upper center", title)
+def legend(drawing: Drawing, axes: Axes, title: str = "", most: int = 3) -> None:
+    """Add one legend above all panels, of at most so many columns."""
+    _legend(drawing, *axes.get_legend_handles_labels(), "outside upper center", title, most)
 
 
 def legend_below(drawing: Drawing, handles: Sequence[Artist]) -> None:
@@ -195,9 +195,16 @@ def legend_below(drawing: Drawing, handles: Sequence[Artist]) -> None:
     _legend(drawing, handles, [str(handle.get_label()) for handle in handles], "outside lower center")
 
 
-def _legend(drawing: Drawing, handles: Sequence[Artist], names: Sequence[str], where: Where, title: str = "") -> None:
+def _legend(
+    drawing: Drawing,
+    handles: Sequence[Artist],
+    names: Sequence[str],
+    where: Where,
+    title: str = "",
+    most: int = 3,
+) -> None:
     room = int(PAGE / (INCHES_A_LETTER * (max(map(len, names), default=1) + 8)))
-    columns = max(1, min(3, room, len(names)))
+    columns = max(1, min(most, room, len(names)))
     drawing.legend(
         handles,
         names,

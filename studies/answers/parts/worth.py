@@ -188,7 +188,7 @@ def worth_figure(
     axes.set_ylabel(METRIC_NAMES[metric])
     axes.grid(color="#e6e9ee", lw=0.8)
     axes.set_axisbelow(True)
-    legend(drawing, axes)
+    legend(drawing, axes, most=2)
     return Figure(
         name,
         f"{METRIC_NAMES[metric].capitalize()} against the {what}",

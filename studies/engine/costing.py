@@ -17,6 +17,7 @@ from mim4dd.errors import InputError
 from studies.engine.durations import data_of
 from studies.engine.load import BUSY, Load, quiet
 from studies.engine.measuring import machine
+from studies.engine.pace import pace_seconds
 from studies.engine.problems import CLASSIFIED, COST, MEMORY, OWN, WINDOW, problem_of
 from studies.engine.repeating import LONG_WINDOWS, Timing, timed
 from studies.engine.running import run_trial
@@ -89,6 +90,7 @@ class CostRun:
             **loaded,
             "busy": loaded["others_cores"] >= BUSY,
             **machine(self.device),
+            "pace_seconds": pace_seconds(),
             "started": self.started,
             "ended": time.time(),
         }

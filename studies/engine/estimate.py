@@ -13,7 +13,9 @@ from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS, Network
 from mim4dd.registry import Flat, Scalar, unflatten
 from studies.engine.durations import preparation_seconds, trial_seconds
+from studies.engine.measuring import processor
 from studies.engine.options import Options
+from studies.engine.pace import pace_seconds
 from studies.engine.plan import Plan
 from studies.engine.problems import COST
 from studies.engine.rows import Row, read_rows
@@ -111,10 +113,16 @@ def workers_at_once(nodes: Sequence[tuple[float, float]], options: Options[Any],
     return min(fit, 1 if exclusive else options.max_concurrent or fit)
 
 
-def speeds_of(options: Options[Any], out: Path) -> Speeds:
-    """The speeds by which the trials of a command are forecast. out: its study's folder."""
+def speeds_of(options: Options[Any], out: Path, *, here: bool) -> Speeds:
+    """The speeds by which the trials of a command are forecast. out: its study's folder.
+
+    here: whether they run on this machine; where its processor is another than that of the speeds, they are scaled by
+    its pace, which says less than having measured on the same one.
+    """
     device = "cuda" if options.gpus_per_trial else "cpu"
-    return speeds_beside(out, device, max(1, int(options.cpus_per_trial)))
+    speeds = speeds_beside(out, device, max(1, int(options.cpus_per_trial)))
+    another = here and device == "cpu" and not speeds.machine.startswith(processor(device))
+    return speeds.at(pace_seconds()) if another else speeds
 
 
 def this_machine() -> tuple[float, float]:
@@ -141,7 +149,8 @@ def describe(plan: Plan, options: Options[Any], out: Path, workers: int) -> str:
     if (design := options.flags.adaptive_design) is not None:
         suggested = design.settings * len(options.seeds)
         lines.append(f"then what {design.describe()} suggests, {plural(len(options.seeds), 'seed')} each")
-    return "\n".join([*lines, time_left(plan, rows.values(), suggested, workers, speeds_of(options, out))])
+    speeds = speeds_of(options, out, here=bool(workers))
+    return "\n".join([*lines, time_left(plan, rows.values(), suggested, workers, speeds)])
 
 
 def time_left(plan: Plan, rows: Collection[Row], suggested: int, workers: int, speeds: Speeds) -> str:

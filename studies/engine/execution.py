@@ -56,7 +56,8 @@ class Execution:
         self.study, self.options, self.plan = study, options, plan.grown(journal.rows)
         self.splits, self.sets = splits, sets
         self.journal, self.uri, self.address = journal, uri, address
-        self.taken, self.workers = Taken(journal.rows.values(), began, speeds_of(options, journal.out)), 0
+        speeds = speeds_of(options, journal.out, here=address == "local")
+        self.taken, self.workers = Taken(journal.rows.values(), began, speeds), 0
         self._untried = 0  # settings that a search has not tried yet
         self._leaving = Lock()  # held for ever by the thread that leaves Ray
         self.signals = Signals()

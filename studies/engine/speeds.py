@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,11 @@ class Rate:
             + self.draw * operations.drawn
         )
 
+    def times(self, factor: float) -> Rate:
+        """Those of a machine that takes so many times the seconds."""
+        slower = {name: factor * getattr(self, name) for name in ("step", "multiply_add", "number", "draw")}
+        return replace(self, **slower)
+
 
 @dataclass(frozen=True)
 class Driver:
@@ -59,13 +64,17 @@ class Driver:
     startup_seconds: float
     between_seconds: float
 
+    def times(self, factor: float) -> Driver:
+        """Those of a machine that takes so many times the seconds."""
+        return Driver(**{name: factor * seconds for name, seconds in asdict(self).items()})
+
 
 @dataclass(frozen=True)
 class Speeds:
     """The rates of a machine. iteration: by base, and `any method`; training, classification: of networks.
 
     machine: in words; device, threads: of a trial that was measured. driver: seconds of a study besides its trials,
-    see `studies.engine.estimate`.
+    see `studies.engine.estimate`. pace: `pace_seconds` of the machine, 0 where it was not measured.
     """
 
     machine: str
@@ -75,10 +84,27 @@ class Speeds:
     training: Rate
     classification: Rate
     driver: Driver
+    pace: float = 0.0
 
     def of(self, base: str) -> Rate:
         """The rate of a method's iterations; that of all methods for one that was not measured."""
         return self.iteration.get(base) or self.iteration[ANY]
+
+    def at(self, pace: float) -> Speeds:
+        """Those of a machine of another pace; these, where the pace of theirs is unknown or they are a GPU's."""
+        if not self.pace or self.device != "cpu":
+            return self
+        factor = pace / self.pace
+        return Speeds(
+            f"{self.machine}, times {factor:.2g} for this machine",
+            self.device,
+            self.threads,
+            {base: rate.times(factor) for base, rate in self.iteration.items()},
+            self.training.times(factor),
+            self.classification.times(factor),
+            self.driver.times(factor),
+            pace,
+        )
 
     def json(self) -> dict[str, Any]:
         return asdict(self)

@@ -272,6 +272,21 @@ def test_lost_failed_and_diverged_trials_are_counted_and_named_and_end_no_answer
     assert "got 1" in told
 
 
+def test_the_trials_of_an_interrupted_study_are_counted_together(
+    blocks: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studies.answers.parts.overview.MOST_NAMED", 1)
+    folder = folder_of(blocks[0])
+    trials = trials_of(folder)
+    del folder.rows[trials["random"][2]]
+    assert "1 of 3 trials of random real images did not run" in told_by(write_answer(folder))
+    folder.rows[trials["dm"][0]] = lost(folder.rows[trials["dm"][0]], "diverged")
+    del folder.rows[trials["dm"][1]], folder.rows[trials["dm"][2]]
+    told = told_by(write_answer(folder))
+    planned = len(folder.planned)
+    assert f"leave them out: 1 of 3 trials of DM diverged; 3 of {planned} planned trials did not run." in told
+
+
 def test_a_method_without_any_accuracy_is_said_and_not_drawn(blocks: list[Path]) -> None:
     folder = folder_of(blocks[0])
     for trial in trials_of(folder)["dm"]:

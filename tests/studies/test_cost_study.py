@@ -25,6 +25,7 @@ from studies.engine.folder import StudyFolder
 from studies.engine.journal import Journal
 from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import Options, parse_options
+from studies.engine.pace import pace_seconds
 from studies.engine.plan import Plan
 from studies.engine.problems import COST, MEMORY, WINDOW, Problem, problem_of
 from studies.engine.repeating import timed, timed_seconds
@@ -238,6 +239,26 @@ def test_the_rates_beside_a_study_are_the_latest(tmp_path: Path) -> None:
     (tmp_path / "cost-1" / "speeds.json").write_text("{}")
     with pytest.raises(InputError, match="holds no speeds of a machine"):
         speeds_beside(tmp_path / "sensitivity-1", "cpu", 1)
+
+
+def test_speeds_are_those_of_this_machine_by_its_pace() -> None:
+    _, plan = planned("--quick", "--part", "worth", "--method", "dm")
+    config, shipped = plan.trials[0].config, Speeds.read(SHIPPED)
+    known = replace(shipped, pace=0.01)
+    slower = known.at(0.03)
+    assert trial_seconds(config, slower) == pytest.approx(3 * trial_seconds(config, known))
+    assert slower.driver.startup_seconds == pytest.approx(3 * known.driver.startup_seconds)
+    assert slower.machine.endswith(", times 3 for this machine")
+    assert slower.at(0.01).driver.startup_seconds == pytest.approx(known.driver.startup_seconds)
+    unknown, of_a_gpu = replace(shipped, pace=0.0), replace(known, device="cuda")
+    assert unknown.at(0.03) == unknown
+    assert of_a_gpu.at(0.03) == of_a_gpu
+
+
+def test_a_pace_is_a_time_that_a_dry_run_can_afford() -> None:
+    began = time.perf_counter()
+    seconds = pace_seconds.__wrapped__()
+    assert 0 < seconds < time.perf_counter() - began < 10
 
 
 def test_twice_the_iterations_are_forecast_to_take_longer() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from studies.answers.cost.cells import TEN
-from studies.answers.cost.counts import anchors_table, experts_sentence, operations_sentence, operations_table
+from studies.answers.cost.counts import operations_sentence, operations_table
+from studies.answers.cost.experts import experts_sentence
 from studies.answers.cost.growing import growing
 from studies.answers.cost.machine import machine_notes
 from studies.answers.cost.overhead import minimal, overhead_sentence, overhead_table, overheads
 from studies.answers.cost.plain import plain
+from studies.answers.cost.published import beside_published, published_sentence, published_table
 from studies.answers.cost.rates import speeds_of
 from studies.answers.cost.stages import stage_figure, stage_table, stages, total_of
 from studies.answers.cost.worth import worth
@@ -34,6 +36,7 @@ def write_answer(folder: StudyFolder) -> Answer:
     rulings = {metric: overheads(ledger, planned, metric) for metric in ("overhead", "peak")}
     whole = [level for level in found if level != TEN]
     published = {ipc: level for ipc, level in {1: "32x32", 10: TEN}.items() if level in found}
+    beside = beside_published(ledger, published)
     growth, (bought, equal_cost) = growing(ledger), worth(ledger)
     speeds = speeds_of(results)
     sentences = [
@@ -41,6 +44,7 @@ def write_answer(folder: StudyFolder) -> Answer:
         minimal(ledger, rulings["overhead"]),
         *(_totals(ledger, level) for level in whole),
         *(experts_sentence(ledger, level) for level in whole),
+        published_sentence(beside),
         operations_sentence(ledger, found),
         *growth.sentences,
         *bought.sentences,
@@ -50,7 +54,7 @@ def write_answer(folder: StudyFolder) -> Answer:
         overhead_table(ledger, rulings),
         stage_table(ledger, whole),
         operations_table(ledger, found),
-        anchors_table(ledger, published),
+        published_table(beside),
         *growth.tables,
         *bought.tables,
     ]

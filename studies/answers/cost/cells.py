@@ -38,7 +38,8 @@ AXES = {
     WIDTH: (16, 32, 64, 128),
     EMBEDDING: (16, 64, 256, 1_024),
 }
-QUICK_AXES = {IMAGES: (500, 2_000, 8_000, 32_000), CLASSES: (5, 10, 20, 50), IPC: (1, 3, 10, 30)}
+# Whether cost grows with N takes two sizes, an exponent in C four.
+QUICK_AXES = {IMAGES: (500, 32_000), CLASSES: (5, 10, 20, 50)}
 SYMBOLS = {IMAGES: "N", CLASSES: "C", IPC: "ipc", SIDE: "side", WIDTH: "width", EMBEDDING: "D"}
 LABELS = {
     IMAGES: "training images N", CLASSES: "classes C", IPC: "synthetic images per class",
@@ -83,8 +84,9 @@ def cells_of(options: Options[CostFlags]) -> list[Cell]:
         floor = tuple(m for m in measured if m == FLOOR and not flags.quick)
         cells += _growth(growing, floor, *((QUICK_AXES, QUICK_WEIGHED) if flags.quick else (AXES, WEIGHED)))
     if WORTH in flags.parts:
-        # Training experts takes longer than all else in a quick study.
-        worthy = tuple(m for m in methods if not flags.quick or _base(m) != "mtt")
+        # Of the study's own methods, a quick one asks it of the least costly base.
+        few = flags.quick and not flags.methods
+        worthy = tuple(m for m in methods if not few or m == CEILING or _base(m) in (FLOOR, QUICK_GROWING))
         cells += _worth(worthy, tuple(m for m in learned if m in worthy), QUICK_BUDGETS if flags.quick else BUDGETS)
     return [cell for cell in cells if cell.methods]
 

@@ -1,32 +1,18 @@
-"""Operations: a method's formula beside what torch counts, and beside published seconds."""
+"""Operations: a method's formula beside what torch counts."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from mim4dd.complexity import iteration_operations
-from mim4dd.methods import METHODS
-from mim4dd.networks import NETWORKS
-from mim4dd.registry import Flat, unflatten
-from studies.answers.cost.stages import iterations_of, seconds, stages
 from studies.answers.ledger import Ledger
-from studies.answers.parts.wording import listed
-from studies.answers.results import Cell, Contrast, Results, slug
+from studies.answers.results import Cell, Results
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Claim, Quantity, Sentence, Table
-from studies.engine.arms import CEILING, FLOOR
-from studies.engine.problems import COST, OWN, Problem
-from studies.engine.rows import Row
-from studies.engine.statistics import mean_interval
-from studies.engine.statistics.contrasts import Decision
+from studies.engine.answer import Quantity, Sentence, Table
 
 # Formula and count may differ by so much before the answer names the case.
 MISMATCH = 0.02
-# The method that prepares experts.
-EXPERTS = "mtt"
 
 
 def cost_of(results: Results, cell: Cell, key: str) -> float:
@@ -122,113 +108,3 @@ def operations_sentence(ledger: Ledger, levels: list[str]) -> Sentence | None:
         )
         text += f"; heads and critic of the MI term are at most {100 * most:.1f}% of them"
     return Sentence(f"{text}.", tuple(claims))
-
-
-@dataclass(frozen=True)
-class Published:
-    """Seconds of a step on CIFAR-10 as published, by images per class; NaN where it ran out of memory."""
-
-    base: str
-    seconds: dict[int, float]
-
-
-# DataDAM's poster (Sajedi et al., ICCV 2023), one GPU.
-PUBLISHED = (
-    Published("dc", {1: 0.16, 10: 3.31, 50: 15.74}),
-    Published("dsa", {1: 0.22, 10: 4.47, 50: 20.13}),
-    Published("dm", {1: 0.08, 10: 0.08, 50: 0.08}),
-    Published("mtt", {1: 0.36, 10: 0.40, 50: math.nan}),
-)
-
-
-def anchors_table(ledger: Ledger, levels: dict[int, str]) -> Table | None:
-    """Seconds of an iteration as multiples of DM's, published and here. levels: by images per class."""
-    results, rows = ledger.results, list[dict[str, Entry]]()
-    reference = next(published for published in PUBLISHED if published.base == "dm")
-    for ipc, level in levels.items():
-        for published in PUBLISHED:
-            cell, dm = Cell(published.base, (level,)), Cell("dm", (level,))
-            if published.base == "dm" or not results.rows(cell) or not results.rows(dm):
-                continue
-            loops = as_published(results.rows(cell)[0], ipc)
-            ratios = np.log(loops * seconds(results, cell, "iteration") / seconds(results, dm, "iteration"))
-            rows.append(
-                {
-                    "images per class": ipc,
-                    "method": results.arms[published.base].name,
-                    "published, times DM": round(published.seconds[ipc] / reference.seconds[ipc], 1),
-                    "here, times DM": Quantity.of(mean_interval(ratios), "times"),
-                    "loops from the formula": round(loops, 1) if loops != 1 else None,
-                }
-            )
-    return (
-        Table.of(
-            "published",
-            "Beside published times",
-            rows,
-            "Seconds of an iteration on 32x32 images, as multiples of DM's. Published: DataDAM's poster (ICCV 2023) "
-            "on its own GPU, so only ratios can be compared. Loops from the formula: with 10 images per class an "
-            "iteration of DC and DSA has 10 updates and 9 x 50 epochs between them; one update was measured here, "
-            "and multiplied by the operations of the whole over its own.",
-        )
-        if rows
-        else None
-    )
-
-
-def as_published(row: Row, ipc: int) -> float:
-    """How many times the operations of a measured iteration its published loops have; 1 where it has them already."""
-    config: Flat = {**row.config}
-    usual = {key: 0 for key in config if key.rpartition(".")[2] in ("outer", "inner") and key.startswith("method")}
-    if not usual or row.config.get(COST) == OWN:
-        return 1.0
-    problem, network = Problem.of(str(row.config[COST])), unflatten(NETWORKS, config, "network")
-    whole, measured = (
-        iteration_operations(unflatten(METHODS, flat, "method"), network, problem.shape, problem.classes, ipc).flops
-        for flat in (config | usual, config)
-    )
-    return float(whole / measured)
-
-
-def experts_sentence(ledger: Ledger, level: str) -> Sentence | None:
-    """After how many sets what MTT prepares has paid, where an iteration of MTT is shown to take less time."""
-    results = ledger.results
-    mtt = next((key for key, arm in results.arms.items() if arm.method == EXPERTS and not arm.has_term), None)
-    bases = [
-        key for key, arm in results.arms.items() if not arm.has_term and arm.method not in (FLOOR, CEILING, EXPERTS)
-    ]
-    bases = [key for key in bases if results.setting(Cell(key, (level,))) and results.arms[key].base == key]
-    if mtt is None or not results.setting(Cell(mtt, (level,))):
-        return None
-    own, contrasts = stages(results, mtt, level), dict[str, Contrast]()
-    for base in bases:
-        if not iterations_of(results, Cell(base, (level,))):
-            continue  # a selection
-        other = stages(results, base, level).distilling
-        what = f"time of distilling by {results.arms[base].name} over MTT, {level}"
-        ratios = np.log(np.where(other > 0, other, np.nan)) - np.log(
-            np.where(own.distilling > 0, own.distilling, np.nan)
-        )
-        terms = ((1.0, Cell(base, (level,))), (-1.0, Cell(mtt, (level,))))
-        id = slug("distilling-over-mtt", base, level)
-        contrasts[base] = results.contrast(id, what, *terms, metric="iteration", values=ratios)
-    rulings = dict(zip(contrasts, ledger.family(f"distilling over MTT, {level}", contrasts.values()), strict=True))
-    pays, never, open_, claims = list[str](), list[str](), list[str](), list[Claim]()
-    for base, ruling in rulings.items():
-        name = results.arms[base].name
-        claims.append(ruling.claim)
-        if ruling.decision is Decision.GAIN:
-            saved = stages(results, base, level).distilling - own.distilling
-            sets = mean_interval(np.log(own.preparing / np.where(saved > 0, saved, np.nan)))
-            what = f"sets after which MTT's experts have paid against {name}, {level}"
-            numbers = (sets.mean, sets.low, sets.high, sets.n)
-            claims.append(ledger.estimate(slug("experts", level, base), what, *numbers, "times"))
-            pays.append(" ".join(filter(None, ["after", *Quantity.of(sets, "times").written, "sets against", name])))
-        elif ruling.decision is Decision.LOSS:
-            never.append(f"{name} ({ruling.points})")
-        else:
-            open_.append(f"{name} ({ruling.points}, {ruling.word})")
-    told = [f"have paid for themselves in time {listed(pays)}"] if pays else []
-    told += [f"never pay against {listed(never)}, which distil in less time (theirs over MTT's)"] if never else []
-    told += [f"may or may not pay against {listed(open_)}"] if open_ else []
-    return Sentence(f"On {level}, MTT's experts {'; they '.join(told)}.", tuple(claims)) if told else None

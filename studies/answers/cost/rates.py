@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
@@ -46,7 +47,9 @@ def speeds_of(results: Results) -> Speeds | None:
     machine = f"{rows[0].measured.get('processor') or device}, torch {rows[0].measured['torch']}"
     known = (machine, device, threads)
     first = Speeds(*known, {ANY: _fitted(everything), **by_base}, _fitted(training), _fitted(classified), NOTHING)
-    return Speeds(*known, first.iteration, first.training, first.classification, _driver(results, first))
+    paces = [row.measured["pace_seconds"] for row in rows if "pace_seconds" in row.measured]
+    pace = statistics.median(paces) if paces else 0.0
+    return replace(first, driver=_driver(results, first), pace=pace)
 
 
 # What trials take besides their operations, before it is known; and where a study has no trial of a kind.

@@ -14,6 +14,8 @@ from studies.engine.wording import images, plural
 
 # The statuses of trials as predicates of a sentence.
 ENDED = {"ok": "finished", "diverged": "diverged", "error": "failed with an error", "missing": "did not run"}
+# Of so many settings that lack trials each is named.
+MOST_NAMED = 10
 METRIC_NAMES = {"balanced": "balanced test accuracy", "test": "test accuracy", "validation": "validation accuracy"}
 
 
@@ -47,17 +49,27 @@ def ended(results: Results) -> str:
 
 
 def losses(ledger: Ledger) -> Sentence | None:
-    """The trials that have no accuracy and are left out of means and pairs; None if there are none."""
-    results, clauses = ledger.results, []
-    for setting in results.folder.settings:
-        cell = results.cell(setting.arm.key, *setting.levels.values())
-        for status in ("diverged", "error", "missing"):
-            if setting.arm.role != "stopped" and (count := results.ended(cell, status)):
-                trials = plural(len(setting.trials), "trial")
-                clauses.append(f"{count} of {trials} of {setting.name} {ENDED[status]}")
+    """The trials that have no accuracy and are left out of means and pairs; None if there are none.
+
+    Each setting that lost some is named, with those that did not run only where these are few: an interrupted study
+    has some in most of its settings.
+    """
+    results = ledger.results
+    settings = [setting for setting in results.folder.settings if setting.arm.role != "stopped"]
+    clauses: dict[str, list[str]] = {}
+    for status in ("diverged", "error", "missing"):
+        for setting in settings:
+            cell = results.cell(setting.arm.key, *setting.levels.values())
+            if count := results.ended(cell, status):
+                of = f"{count} of {plural(len(setting.trials), 'trial')} of {setting.name}"
+                clauses.setdefault(status, []).append(f"{of} {ENDED[status]}")
+    if len(clauses.get("missing", ())) > MOST_NAMED:
+        missing, planned = results.folder.status()["missing"], len(results.folder.planned)
+        clauses["missing"] = [f"{missing} of {planned} planned trials {ENDED['missing']}"]
     if not clauses:
         return None
-    return Sentence(f"Some trials have no accuracy, and means and pairs leave them out: {'; '.join(clauses)}.")
+    told = "; ".join(clause for named in clauses.values() for clause in named)
+    return Sentence(f"Some trials have no accuracy, and means and pairs leave them out: {told}.")
 
 
 def more_seeds(ledger: Ledger) -> str:

@@ -12,9 +12,9 @@ class, resolution, width and embedding is fitted and stands beside the formula's
 worth in accuracy. Trials that measure are the only ones on their node, and say when something else kept the machine
 busy.
 
-On two cores of an AMD EPYC (AVX2, no GPU, torch 2.14.1) --quick took 4 min 36 s (131 trials), --part growth of two bases
-27 min (450). Expect iterations with the term at equal strength to take 1.2 to 1.5 times those of DM, DC and DSA on digits
-(n = 5), 1.05 to 1.14 times at the paper's width (n = 5): docs/cost.md.
+On two cores of an AMD EPYC (AVX2, no GPU, torch 2.14.1) --quick took 4 min 47 s (131 trials), --part growth of two
+bases 27 min (450). Expect iterations with the term at equal strength to take 1.2 to 1.5 times those of DM, DC and DSA
+on digits (n = 5), and 1.05 to 1.14 times at the paper's width (n = 5): docs/cost.md.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Idle OpenMP threads that spin take the cores from the other trials.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: study test check docs calibrate design bench scale faults hostile test-slow clean
+.PHONY: study test check docs calibrate design bench beside scale faults hostile test-slow clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mim4dd needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -35,6 +35,9 @@ calibrate: .venv/installed ## how often each statistic of the reports is right, 
 
 bench: .venv/installed ## iterations, evaluation, per-trial overhead, each as a ratio within one run
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+
+beside: .venv/installed ## the reference beside ours, seconds to equal accuracy: ARGS="--reference CLONE --data-root DATA_ROOT" (about 5 minutes)
+	$(BIN)/python tests/benchmarks/beside.py $(ARGS)
 
 scale: .venv/installed ## what the driver costs: 50, 500 and 5,000 trials that return at once
 	$(BIN)/python tests/benchmarks/scale.py $(ARGS)

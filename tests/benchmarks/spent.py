@@ -39,6 +39,7 @@ MEASURES: dict[str, Measure] = {
     "wall": lambda spent: spent.wall,
 }
 NOTHING = Spent(0, 0, 0, 0)
+MOMENT = 0.01  # seconds
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def to_equal_accuracy(pairs: Sequence[Pair], measure: Measure, *, evaluated: boo
 
 
 def divided(reference: float, ours: float) -> float:
-    return reference / ours if ours > 0 else math.nan
+    """Their ratio; none where a side's first images had the accuracy already, after no more than a moment."""
+    return reference / ours if min(reference, ours) > MOMENT else math.nan
 
 
 def in_words(ratios: Sequence[float], middle: float | None = None) -> str:

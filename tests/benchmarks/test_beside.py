@@ -9,7 +9,19 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from spent import Pair, Side, Spent, accuracies, common_accuracy, curve, in_words, reached, stages, to_equal_accuracy
+from spent import (
+    Pair,
+    Side,
+    Spent,
+    accuracies,
+    common_accuracy,
+    curve,
+    divided,
+    in_words,
+    reached,
+    stages,
+    to_equal_accuracy,
+)
 
 SCRIPT = """
 import argparse
@@ -107,6 +119,8 @@ def test_tables_have_every_stage_and_mark() -> None:
 
 
 def test_a_ratio_without_seconds_is_a_dash() -> None:
+    assert math.isnan(divided(3.0, 0.001))
+    assert divided(3.0, 2.0) == 1.5
     assert in_words([math.nan]) == "–"
     assert in_words([2.0, math.nan]) == "2.00"
     assert in_words([2.0, 3.0], math.nan) == "–"

@@ -104,7 +104,7 @@ def _with_term(
         operations,
         heads=float(updates * heads),
         critic=float(updates * critic),
-        drawn=operations.drawn + updates * drawn,
+        drawn=operations.drawn + drawn,
     )
 
 
@@ -137,7 +137,7 @@ def training_operations(recipe: Recipe, network: Network, shape: Shape, classes:
 def classification_operations(network: Network, shape: Shape, classes: int, networks: int, images: int) -> Operations:
     """Of the class scores of so many images by each of so many networks: networks x images forward passes."""
     layers = layers_of(network, shape, classes)
-    launches = parts(images, images_at_once(layers.largest, WITHOUT_GRADIENTS, networks))
+    launches = networks * parts(images, images_at_once(layers.largest, WITHOUT_GRADIENTS))
     return _of_work(Work((Passes("scores", networks * images, launches),), networks=0), layers)
 
 

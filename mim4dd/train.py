@@ -284,10 +284,17 @@ def _batches(
 
 
 def predict(network: Network, params: Params, images: Tensor) -> Tensor:
-    """Class scores of every network for every image, [G, N, C], without gradients."""
+    """Class scores of every network for every image, [G, N, C], without gradients.
+
+    One network after the other: more images of each pass at once, and stay in the cache (docs/results/bench.md).
+    """
     import torch
 
     from mim4dd.networks.chunks import pieces
 
+    def scored(own: Params) -> Tensor:
+        return torch.cat([network.logits(own, features) for features in pieces(network, own, images)], 1)
+
     with torch.no_grad():
-        return torch.cat([network.logits(params, features) for features in pieces(network, params, images)], 1)
+        networks = range(len(next(iter(params.values()))))
+        return torch.cat([scored({name: tensor[g : g + 1] for name, tensor in params.items()}) for g in networks])

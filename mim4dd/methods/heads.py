@@ -25,7 +25,7 @@ def make_heads(task: DistillationTask, width: int, layers: int, *names: Name) ->
     heads = []
     for channels, height, columns in task.network.block_shapes(task.train.shape):
         pairs = itertools.pairwise([channels * height * columns] + [width] * layers)
-        heads.append([(torch.randn(n, m, generator=stream) / math.sqrt(n)).to(task.device) for n, m in pairs])
+        heads.append([torch.randn(n, m, generator=stream).div_(math.sqrt(n)).to(task.device) for n, m in pairs])
     return heads
 
 

@@ -121,9 +121,12 @@ class Mim:
     def update_steps(
         self, task: DistillationTask, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
     ) -> Iterator[UpdateStep]:
+        heads: list[list[Tensor]] = []
         for update in self.base.update_steps(task, learnable, labels, iteration, features or bool(self.weight)):
             if self.weight:
-                blocks = self.embeddings(task, update, self.heads(task, learnable, iteration))
+                # Once an iteration: random heads are those of its network, learned ones change in place.
+                heads = heads or self.heads(task, learnable, iteration)
+                blocks = self.embeddings(task, update, heads)
                 balanced = self.balance == "gradnorm"
                 update.terms["mim"] = Term(self.term(update, blocks), self.weight, balanced, self.direction)
                 update.probe = self.probe(update, blocks)

@@ -143,13 +143,18 @@ class Recording(Params):
 
 
 def activate(maps: Tensor, activation: str) -> Tensor:
-    """The named activation."""
+    """The named activation; without a graph it takes the place of the maps, which nothing else may then read."""
     apply: dict[str, Callable[[Tensor], Tensor]] = {
         "relu": F.relu,
         "leaky_relu": F.leaky_relu,
         "sigmoid": torch.sigmoid,
     }
-    return apply[activation](maps)
+    in_place: dict[str, Callable[[Tensor], Tensor]] = {
+        "relu": torch.relu_,
+        "leaky_relu": F.leaky_relu_,
+        "sigmoid": torch.sigmoid_,
+    }
+    return (apply if maps.requires_grad else in_place)[activation](maps)
 
 
 def pool(maps: Tensor, pooling: str) -> Tensor:

@@ -195,6 +195,15 @@ def test_prediction_does_not_depend_on_the_pieces(chosen: Synthetic, monkeypatch
     torch.testing.assert_close(predict(NETWORK, params, images), whole)
 
 
+def test_a_network_predicts_the_same_bits_alone_and_beside_others(chosen: Synthetic) -> None:
+    params, (images, _) = fresh(Streams.first("test", 0, 3)), doubled(chosen)
+    kept = images.clone()
+    together = predict(NETWORK, params, images)
+    alone = [predict(NETWORK, {name: tensor[g : g + 1] for name, tensor in params.items()}, images) for g in range(3)]
+    assert torch.equal(together, torch.cat(alone))
+    assert torch.equal(images, kept)
+
+
 def test_training_leaves_the_given_weights_alone(chosen: Synthetic) -> None:
     streams = Streams.first("test", 0, 1)
     params = fresh(streams)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from studies.answers.cost.beside import beside_published, published_sentence, published_table
 from studies.answers.cost.cells import TEN
 from studies.answers.cost.counts import operations_sentence, operations_table
 from studies.answers.cost.experts import experts_sentence
@@ -11,7 +12,6 @@ from studies.answers.cost.growing import growing
 from studies.answers.cost.machine import machine_notes
 from studies.answers.cost.overhead import minimal, overhead_sentence, overhead_table, overheads
 from studies.answers.cost.plain import plain
-from studies.answers.cost.published import beside_published, published_sentence, published_table
 from studies.answers.cost.rates import speeds_of
 from studies.answers.cost.stages import stage_figure, stage_table, stages, total_of
 from studies.answers.cost.worth import worth

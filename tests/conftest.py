@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 # Modules of tests that tests of several rooms use.
-sys.path[:0] = [str(Path(__file__).with_name(room)) for room in ("faults", "cluster", "calibration")]
+sys.path[:0] = [str(Path(__file__).with_name(room)) for room in ("faults", "cluster", "calibration", "benchmarks")]
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ Independent of Ray: `run_trial` is a function of the trial's record and its inpu
 from __future__ import annotations
 
 import math
-import re
 import time
 from dataclasses import replace
 from functools import cached_property
@@ -266,10 +265,3 @@ def run_trial(
     for stop in run.stops:
         run.advance(stop, on_step)
     return run.finish(on_step)
-
-
-def memory_reason(error: Exception) -> str:
-    """The reason for an out-of-memory error in a row: the size of the failed allocation, from PyTorch's message."""
-    match = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", str(error))
-    detail = f"tried to allocate {match[1]}" if match else str(error).partition("\n")[0]
-    return f"out of GPU memory: {detail}"

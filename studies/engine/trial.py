@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -138,6 +139,33 @@ def error_outcome(trial: Trial, reason: str, began: float) -> Outcome:
     """The outcome, with status `error`, of a trial that raised or was lost. began: seconds since 1970."""
     measured = {"seconds": time.time() - began, "started": began, "ended": time.time()}
     return Outcome(trial, {"status": "error", "reason": reason[:2000]}, measured=measured)
+
+
+def failed(trial: Trial, error: Exception, began: float) -> Outcome:
+    """The outcome, with status `error`, of a trial that raised: the study continues and the row has the reason.
+
+    began: seconds since 1970.
+    """
+    import torch
+
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, torch.OutOfMemoryError):
+        reason = f"{memory_reason(error)} by {', '.join(f'{k} {v}' for k, v in memory_knobs(trial).items())}"
+        torch.cuda.empty_cache()
+    return error_outcome(trial, reason, began)
+
+
+def memory_reason(error: Exception) -> str:
+    """The reason for an out-of-memory error in a row: the size of the failed allocation, from PyTorch's message."""
+    match = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", str(error))
+    detail = f"tried to allocate {match[1]}" if match else str(error).partition("\n")[0]
+    return f"out of GPU memory: {detail}"
+
+
+def memory_knobs(trial: Trial) -> dict[str, Any]:
+    """The knobs on which a trial's memory depends."""
+    ends = ("ipc", "batch_real", "width", "depth", "evaluation.batch", "evaluation.networks")
+    return {key: value for key, value in trial.config.items() if key.endswith(ends)}
 
 
 def validation_mean(result: Mapping[str, Any]) -> float:

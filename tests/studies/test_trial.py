@@ -19,9 +19,9 @@ from studies.answers.sensitivity.flags import DesignFlags
 from studies.engine.configuring import shared_entries
 from studies.engine.options import parse_options
 from studies.engine.rows import Row
-from studies.engine.running import TrialRun, begin, memory_reason, run_trial
+from studies.engine.running import TrialRun, begin, run_trial
 from studies.engine.runs import Saved
-from studies.engine.trial import Inputs, Outcome, Trial, validation_mean
+from studies.engine.trial import Inputs, Outcome, Trial, memory_reason, validation_mean
 
 SMALL = {"iterations": "20", "batch_real": "8", "width": "8", "epochs": "20", "networks": "2"}
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from ray import tune
 
-from studies.engine.running import begin, memory_reason
-from studies.engine.trial import RUNGS, Outcome, Trial, error_outcome, validation_mean
+from studies.engine.running import begin
+from studies.engine.trial import RUNGS, Outcome, Trial, failed, validation_mean
 from studies.engine.tuning.context import METRIC, ExecutionContext
 from studies.engine.tuning.monitor import this_worker
 from studies.engine.tuning.search import Search
@@ -62,23 +62,6 @@ def search_unit(config: dict[str, Any], search: Search, context: ExecutionContex
         outcomes = [failed(trial, error, began) for trial in trials]
     session.end()
     tune.report({METRIC: mean([*known, *map(metric, outcomes)]), "rung": 100, "outcomes": outcomes})
-
-
-def failed(trial: Trial, error: Exception, began: float) -> Outcome:
-    """The outcome, with status `error`, of a trial that raised: the study continues and the row has the reason."""
-    import torch
-
-    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    if isinstance(error, torch.OutOfMemoryError):
-        reason = f"{memory_reason(error)} by {', '.join(f'{k} {v}' for k, v in memory_knobs(trial).items())}"
-        torch.cuda.empty_cache()
-    return error_outcome(trial, reason, began)
-
-
-def memory_knobs(trial: Trial) -> dict[str, Any]:
-    """The knobs on which a trial's memory depends."""
-    ends = ("ipc", "batch_real", "width", "depth", "evaluation.batch", "evaluation.networks")
-    return {key: value for key, value in trial.config.items() if key.endswith(ends)}
 
 
 def metric(outcome: Outcome) -> float:

@@ -8,8 +8,9 @@ import numpy as np
 
 from mim4dd.errors import InputError
 from mim4dd.networks import ConvNet, Network
+from mim4dd.networks.precision import multiplying
 from mim4dd.records import ImageData, Integers, Score, Synthetic
-from mim4dd.train import Recipe, Streams, Training, fresh_networks, predict
+from mim4dd.train import Recipe, Streams, Training, fresh_networks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,6 +55,8 @@ def class_scores(params: Params, network: Network, synthetic: Synthetic, real: I
     """
     import torch
 
+    from mim4dd.networks.chunks import predict
+
     if real.shape != synthetic.images.shape[1:] or real.classes != synthetic.classes:
         raise InputError(
             f"the synthetic set has {len(synthetic.classes)} classes of {list(synthetic.images.shape[1:])} images, "
@@ -92,6 +95,7 @@ def evaluate(
     device: str = "cpu",
 ) -> Score:
     """Train fresh networks on the synthetic set and score them on one split of real images."""
-    chosen: Network = network or ConvNet()
-    params = train_on(synthetic, chosen, recipe or Recipe(), seed=seed, device=device)
-    return score(params, chosen, synthetic, real)
+    chosen, by = network or ConvNet(), recipe or Recipe()
+    params = train_on(synthetic, chosen, by, seed=seed, device=device)
+    with multiplying(by.precision):
+        return score(params, chosen, synthetic, real)

@@ -26,7 +26,7 @@ from mim4dd.registry import flatten, parse, unflatten
 from mim4dd.seeding import generator
 from mim4dd.standard import standardise
 from mim4dd.tensors import Arrays, packed, read_packed, require_array, require_entries
-from mim4dd.train import Recipe, Streams, fresh_networks, predict, train_networks
+from mim4dd.train import Recipe, Streams, fresh_networks, train_networks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,6 +62,8 @@ class Reference:
 
     def posteriors(self, pixels: Floats) -> Posteriors:
         """p(y | image) for pixels [n, channels, H, W] in [0, 1], floored at 1e-6, [n, C]."""
+        from mim4dd.networks.chunks import predict
+
         params, standard = self._ready(pixels)
         return floored_posteriors(predict(self.network, params, standard)[0], self.temperature)
 
@@ -142,6 +144,8 @@ def train_reference(splits: Splits, network: Network, *, steps: int = 300, devic
     """
     import torch
     from scipy.optimize import minimize_scalar
+
+    from mim4dd.networks.chunks import predict
 
     train, torch_device = splits.train, torch.device(device)
     mean, std = channel_statistics(train.images)

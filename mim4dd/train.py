@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mim4dd.data.operations import SIAMESE, check_augment, operations
 from mim4dd.networks.module import draws, draws_seeded
 from mim4dd.networks.passes import TRAINING, Passes, networks_at_once, training_passes
+from mim4dd.networks.precision import FLOAT32, PRECISIONS
 from mim4dd.registry import Registry, knob
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class Recipe:
     )
     max_steps: int = knob(0, low=0, high=1_000_000_000, help="limit on the steps, in whole epochs; 0 is no limit")
     restart_momentum: bool = knob(False, help="forget the momentum at the drop, as the public code does")
+    precision: str = knob(
+        FLOAT32, choices=PRECISIONS, help="of the networks' products on the images that they classify", tacit=True
+    )
 
     def __post_init__(self) -> None:
         check_augment(self.augment)
@@ -281,20 +285,3 @@ def _batches(
             draws = [draw(names, len(positions), rng) for rng in rngs]
             batch = torch.stack([augment_images(b, d, positions) for b, d in zip(batch, draws, strict=True)])
         yield batch, labels[rows]
-
-
-def predict(network: Network, params: Params, images: Tensor) -> Tensor:
-    """Class scores of every network for every image, [G, N, C], without gradients.
-
-    One network after the other: more images of each pass at once, and stay in the cache (docs/results/bench.md).
-    """
-    import torch
-
-    from mim4dd.networks.chunks import pieces
-
-    def scored(own: Params) -> Tensor:
-        return torch.cat([network.logits(own, features) for features in pieces(network, own, images)], 1)
-
-    with torch.no_grad():
-        networks = range(len(next(iter(params.values()))))
-        return torch.cat([scored({name: tensor[g : g + 1] for name, tensor in params.items()}) for g in networks])

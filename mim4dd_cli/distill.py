@@ -90,11 +90,15 @@ def _distilled(train: ImageData, method: Method, network: Network, arguments: ar
     from mim4dd.methods.catalogue import real_images_a_batch, standard_of
     from mim4dd.methods.loop import Distillation
     from mim4dd.methods.task import DistillationTask
+    from mim4dd.networks.precision import slower_note
+    from mim4dd.registry import flatten
 
     tail = arguments.tail or ("repeat" if arguments.perturb else "")
     if not tail:
         DistillationTask(train, network, arguments.ipc, arguments.seed, torch.device("cpu"), "error")
     device, standard = torch.device(checked_device(arguments.device)), standard_of(method)
+    if note := slower_note(flatten(method, "method"), device.type):
+        print(note)
     task = DistillationTask(train, network, arguments.ipc, arguments.seed, device, tail or "repeat", standard=standard)
     for wanted, what in ((arguments.ipc, "images"), (real_images_a_batch(method), "real images per batch")):
         short = task.shortfall(wanted)

@@ -35,6 +35,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from mim4dd.information import usable_information_nats
     from mim4dd.memory import keep_freed_memory
     from mim4dd.networks import NETWORKS
+    from mim4dd.networks.precision import multiplying, slower_note
     from mim4dd.records import Synthetic
     from mim4dd.train import RECIPES
     from perturbations import chain, text_of
@@ -61,14 +62,15 @@ def evaluate(arguments: argparse.Namespace) -> int:
     else:
         splits = _same_data(arguments, synthetic.config)
         notes = splits.notes
-    for note in notes:
+    for note in filter(None, (*notes, slower_note(flat, device))):
         print(note)
     # The scored images are corrupted: a stress of the trained networks at test time.
     split = chain(corruptions, splits.test if arguments.test else splits.validation, seed=0).data
     keep_freed_memory()
     with allocating():
         params = train_on(synthetic, network, recipe, seed=arguments.seed, device=device)
-        scored = class_scores(params, network, synthetic, split)
+        with multiplying(recipe.precision):
+            scored = class_scores(params, network, synthetic, split)
         result, nats = tally(scored.argmax(2).cpu().numpy(), split), usable_information_nats(scored, split.labels)
     name = " under ".join(filter(None, (part, " and ".join(text_of([one]) for one in corruptions))))
     scores = {"split": name, "corrupt": arguments.corrupt, "classes": synthetic.classes, **flat}

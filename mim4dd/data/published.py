@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import warnings
@@ -94,6 +95,9 @@ def _read(
         )
     from torchvision import datasets
 
+    # What its import raises and catches holds, until it is collected, the frames that called it, and with them the
+    # images that these go on to read: a second data set in memory.
+    gc.collect()
     loader = getattr(datasets, kind)
     parts = []
     try:

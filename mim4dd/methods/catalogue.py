@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Protocol
 
+from mim4dd.networks.precision import FLOAT32
 from mim4dd.registry import Registry, knob
 from mim4dd.standard import STANDARDS
 
@@ -108,6 +109,11 @@ class Standardised:
 def standard_of(method: Method) -> str:
     """The space of a method's images; a wrapper has that of its base."""
     return str(getattr(getattr(method, "base", method), "standard", "channels"))
+
+
+def precision_of(method: Method) -> str:
+    """The precision of a method's products on real images; float32 where it has no such choice."""
+    return str(getattr(method, "precision", FLOAT32))
 
 
 def wrapped(method: Method) -> Method | None:

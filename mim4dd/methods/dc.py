@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mim4dd.data.operations import SIAMESE, check_augment
 from mim4dd.methods.catalogue import METHODS, Learnable, Term, UpdateStep
-from mim4dd.methods.pixels import LearnedPixels
+from mim4dd.methods.pixels import BatchMatching
 from mim4dd.methods.work import Work
 from mim4dd.networks.layers import SMALLEST, Layers
 from mim4dd.networks.passes import (
@@ -37,7 +37,7 @@ LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: 
 
 @METHODS.add("dc")
 @dataclass(frozen=True, kw_only=True)
-class DC(LearnedPixels):
+class DC(BatchMatching):
     """Matches the gradients of each class's real and synthetic images along the training of fresh networks.
 
     Source: Zhao, Mopuri & Bilen 2021, "Dataset Condensation with Gradient Matching" (arXiv 2006.05929), and its public
@@ -127,6 +127,7 @@ class DC(LearnedPixels):
                 Side(real, task.drawn(self.batch_real)),
                 Side(synthetic, task.drawn(task.ipc)),
                 features=features,
+                precision=self.precision,
             )
             yield UpdateStep(
                 {name_of(self): Term(match.distance)},

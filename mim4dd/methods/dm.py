@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mim4dd.data.operations import SIAMESE, check_augment
 from mim4dd.methods.catalogue import METHODS, Learnable, Term, UpdateStep
-from mim4dd.methods.pixels import LearnedPixels
+from mim4dd.methods.pixels import BatchMatching
 from mim4dd.methods.work import Work
 from mim4dd.networks.layers import SMALLEST, Layers
 from mim4dd.networks.passes import BATCH_NORM_IMAGES, WITHOUT_GRADIENTS, Passes, images_at_once, parts, settling
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @METHODS.add("dm")
 @dataclass(frozen=True, kw_only=True)
-class DM(LearnedPixels):
+class DM(BatchMatching):
     """Matches the mean embedding of each class under a fresh random network each iteration.
 
     Source: Zhao & Bilen 2023, "Dataset Condensation with Distribution Matching" (arXiv 2110.04181), and its public code
@@ -85,10 +85,13 @@ class DM(LearnedPixels):
         from mim4dd.matching import mean_distance
         from mim4dd.methods.batches import real_batch
         from mim4dd.networks.chunks import features_without_graph
+        from mim4dd.networks.precision import multiplying
 
         params = task.fresh_network(iteration)
         real, y_real, draw = real_batch(task, self.batch_real, self.augment, iteration)
-        real_features = [maps[0] for maps in features_without_graph(task.network, params, real, last=not features)]
+        with multiplying(self.precision):
+            maps_of_real = features_without_graph(task.network, params, real, last=not features)
+        real_features = [maps[0] for maps in maps_of_real]
         for _ in range(self.updates):
             synthetic = augment_images(learnable["pixels"], draw, labels.cpu().numpy())
             synthetic_features = [maps[0] for maps in task.network.features(params, synthetic)]

@@ -18,6 +18,7 @@ from mim4dd.matching import gradient_distance
 from mim4dd.networks.catalogue import Network
 from mim4dd.networks.chunks import piece_size, shape_of
 from mim4dd.networks.passes import WITH_GRADIENTS, classes_at_once
+from mim4dd.networks.precision import FLOAT32, multiplying
 from mim4dd.networks.stacked import Params
 from mim4dd.records import Integers
 
@@ -44,15 +45,18 @@ class Matched:
     synthetic_features: list[Tensor]
 
 
-def match_gradients(network: Network, params: Params, real: Side, synthetic: Side, *, features: bool) -> Matched:
+def match_gradients(
+    network: Network, params: Params, real: Side, synthetic: Side, *, features: bool, precision: str = FLOAT32
+) -> Matched:
     """Distance between the gradients of a class's real images and of its synthetic ones, summed over classes.
 
     Each gradient is of the mean cross-entropy over the class's images. The real side has no graph.
-    params: one network's, [1, ...]. features: keep every block's outputs.
+    params: one network's, [1, ...]. features: keep every block's outputs. precision: of the real side's products.
     """
     distances, kept_real, kept_synthetic = [], [], []
     for first, last in chunks(network, params, real, synthetic):
-        expected, real_blocks = real_gradients(network, params, real.of(first, last), first, features=features)
+        with multiplying(precision):
+            expected, real_blocks = real_gradients(network, params, real.of(first, last), first, features=features)
         copies = grouped(params, last - first)
         blocks = network.features(copies, synthetic.of(first, last))
         loss = class_losses(network.logits(copies, blocks), first).sum()

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mim4dd.networks.precision import product
 from mim4dd.seeding import Name, torch_generator
 
 if TYPE_CHECKING:
@@ -33,5 +34,5 @@ def embed(maps: Tensor, head: list[Tensor]) -> Tensor:
     """L2norm(head(flatten(maps))), [B, D]; an empty head leaves the flattened block unchanged."""
     flat = maps.flatten(1)
     for layer, weight in enumerate(head):
-        flat = (F.relu(flat) if layer else flat) @ weight
+        flat = product(torch.matmul, F.relu(flat) if layer else flat, weight)
     return F.normalize(flat, dim=1)

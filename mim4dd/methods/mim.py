@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mim4dd.errors import InputError, KnobError
 from mim4dd.functions import Functions
-from mim4dd.methods.catalogue import METHODS, Learnable, Method, Term, UpdateStep
+from mim4dd.methods.catalogue import METHODS, Learnable, Method, Term, UpdateStep, precision_of
 from mim4dd.methods.work import Work, work_of
 from mim4dd.networks.layers import SMALLEST, Layers
 from mim4dd.registry import knob, name_of, part
@@ -150,6 +150,7 @@ class Mim:
         """(weight in the sum, z_S [M, D], z_T [B, D]) of each block; gradients reach z_S and learned heads."""
         from mim4dd.contrastive import layer_weights
         from mim4dd.methods.heads import embed
+        from mim4dd.networks.precision import FLOAT32, multiplying
 
         real, synthetic = update.real_features, update.synthetic_features
         if not len(real) == len(synthetic) == len(heads):
@@ -158,8 +159,15 @@ class Mim:
                 f"yield the outputs of all {len(heads)} blocks for both sides, got {len(real)} and {len(synthetic)}"
             )
         weights = layer_weights(len(real), self.layer_decay)
+        # Random heads keep no graph of the real side, as the base's passes.
+        precision = precision_of(self.base) if self.head == "random" else FLOAT32
+
+        def embed_real(block: int) -> Tensor:
+            with multiplying(precision):
+                return embed(real[block].detach(), heads[block])
+
         return [
-            (weights[block], embed(synthetic[block], heads[block]), embed(real[block].detach(), heads[block]))
+            (weights[block], embed(synthetic[block], heads[block]), embed_real(block))
             for block in range(len(real) - 1 if self.layers == "last" else 0, len(real))
         ]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mim4dd.methods.catalogue import Standardised
+from mim4dd.networks.precision import FLOAT32, PRECISIONS
 from mim4dd.registry import knob
 
 if TYPE_CHECKING:
@@ -42,6 +43,18 @@ class LearnedPixels(Standardised):
         if self.optimizer == "adam":
             return torch.optim.Adam([pixels], lr=lr, betas=(self.momentum, 0.999))
         return torch.optim.SGD([pixels], lr=lr, momentum=self.momentum)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchMatching(LearnedPixels):
+    """Methods that match real batches, whose passes keep no graph."""
+
+    precision: str = knob(
+        FLOAT32,
+        choices=PRECISIONS,
+        help="of products on real images; see `mim4dd.networks.precision`",
+        tacit=True,
+    )
 
 
 def share_of_rate(method: Method, iteration: int) -> float:

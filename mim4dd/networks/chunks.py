@@ -38,3 +38,17 @@ def features_without_graph(network: Network, params: Params, images: Tensor, *, 
     """Every block's output for all images, or the last one's alone, [G, B, width, h, w] a block."""
     outputs = (blocks[-1:] if last else blocks for blocks in pieces(network, params, images))
     return [torch.cat(parts, 1) for parts in zip(*outputs, strict=True)]
+
+
+def predict(network: Network, params: Params, images: Tensor) -> Tensor:
+    """Class scores of every network for every image, [G, N, C], without gradients.
+
+    One network after the other: more images of each pass at once, and stay in the cache (docs/results/bench.md).
+    """
+
+    def scored(own: Params) -> Tensor:
+        return torch.cat([network.logits(own, features) for features in pieces(network, own, images)], 1)
+
+    with torch.no_grad():
+        networks = range(len(next(iter(params.values()))))
+        return torch.cat([scored({name: tensor[g : g + 1] for name, tensor in params.items()}) for g in networks])

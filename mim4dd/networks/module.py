@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mim4dd.errors import InputError
 from mim4dd.networks.catalogue import Network, Shape
+from mim4dd.networks.precision import FLOAT32, precision_now
 from mim4dd.registry import check, knob
 from mim4dd.seeding import Name, seeded_draws
 
@@ -124,10 +125,14 @@ class ModuleNetwork(ABC):
         """Every block's output [G, B, c, h, w], in a list that carries the class scores of the same pass.
 
         A vector [B, F] is [F, 1, 1], tokens [B, T, F] are [F, T, 1]; of several calls of a block, the last counts.
-        Raises: InputError for parameters that are not this network's.
+        Raises: InputError for parameters that are not this network's, and where products are to be in bfloat16.
         """
         from mim4dd.networks.fitting import for_params
 
+        if precision_now() != FLOAT32:
+            raise InputError(
+                f"{self.name} multiplies in float32 alone: precision={precision_now()} is for the networks of mim4dd"
+            )
         return for_params(self, _shape(images), params).skeleton.passed(params, images)
 
     def logits(self, params: Params, features: list[Tensor]) -> Tensor:

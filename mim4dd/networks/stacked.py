@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from mim4dd.networks.precision import product
 
 Params = dict[str, Tensor]
 NORMS = ("instance", "none", "batch", "layer", "group")
@@ -91,12 +94,13 @@ def convolve(maps: Tensor, params: Params, name: str, padding: int, stride: int 
     flat = None if bias is None else bias.flatten()
     # Shared maps pass all networks' kernels as one plain convolution, which is faster than a group for each.
     groups = maps.shape[1] // weight.shape[2]
-    return F.conv2d(maps, weight.flatten(0, 1), flat, stride=stride, padding=padding, groups=groups)
+    convolution = partial(F.conv2d, stride=stride, padding=padding, groups=groups)
+    return product(convolution, maps, weight.flatten(0, 1), flat)
 
 
 def dense(vectors: Tensor, params: Params, name: str) -> Tensor:
     """A linear layer, on [G, B, F]."""
-    products = vectors @ params[f"{name}.weight"].transpose(1, 2)
+    products = product(torch.matmul, vectors, params[f"{name}.weight"].transpose(1, 2))
     bias = params.get(f"{name}.bias")
     return products if bias is None else products + bias[:, None]
 

@@ -150,7 +150,7 @@ class CostRun:
         """Time epochs of the networks that evaluate a set, and their classification of images."""
         import torch
 
-        from mim4dd.train import predict
+        from mim4dd.networks.chunks import predict
 
         training = self.workload.training(run)
         epochs, training.epochs = training.epochs, ITERATIONS

@@ -188,11 +188,15 @@ class Execution:
 
     def _context(self) -> ExecutionContext:
         """The resources, inputs and actors that every trial needs on its worker."""
+        from mim4dd.networks.precision import slower_note
         from studies.engine.tuning import Resources, open_context
 
         options = self.options
         per_trial = options.cpus_per_trial, options.gpus_per_trial
         resources = Resources(*per_trial, options.max_concurrent, self.study.exclusive)
+        if self.address == "local":
+            for note in sorted({slower_note(trial.config, resources.device) for trial in self.plan.trials} - {""}):
+                say(f"note: {note}")
         chains = {condition.text: condition.perturbations for condition in self.plan.conditions}
         return open_context(
             resources,

@@ -115,6 +115,7 @@ class Judging:
     def run(self, on_epoch: Callable[[], None]) -> None:
         """Train every judge's networks that have no result yet, and score them. on_epoch: called after every epoch."""
         from mim4dd.evaluation import training_on
+        from mim4dd.networks.precision import multiplying
 
         for view, judge in self.judges.items():
             if view in self.done:
@@ -128,7 +129,8 @@ class Judging:
                 training.advance(training.epoch + 1)
                 on_epoch()
             self.training = None
-            self.done |= self._scores(view, judge.network, training.params)
+            with multiplying(judge.recipe.precision):
+                self.done |= self._scores(view, judge.network, training.params)
 
     def _scores(self, view: str, network: Network, params: Any) -> dict[str, dict[str, Any]]:
         """The scores of trained networks; those of the trial's own also on corrupted test images."""

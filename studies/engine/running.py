@@ -145,6 +145,7 @@ class TrialRun:
     def finish(self, on_step: StepCallback | None = None) -> Outcome:
         """Evaluate the synthetic set; a diverged trial has an outcome with the iteration of its divergence."""
         from mim4dd.methods import Mim
+        from mim4dd.networks.precision import multiplying
         from mim4dd.picture import grid_png
         from studies.engine.failures import detect
         from studies.engine.failures.measures import term_measures
@@ -173,8 +174,9 @@ class TrialRun:
         detecting = 0.0
         if not run.diverged:
             params = self._train_networks(self.recipe.networks, on_step)
-            result |= self._validated(params, synthetic)
-            _, report_only = scored(params, self.network, synthetic, self.inputs.splits.test, "test")
+            with multiplying(self.recipe.precision):
+                result |= self._validated(params, synthetic)
+                _, report_only = scored(params, self.network, synthetic, self.inputs.splits.test, "test")
             result |= information(self.task, self.method, run, self.inputs)
             began = time.perf_counter()
             measures |= set_measures(self.trial, self.network, self.inputs, self.perturbed, params, synthetic)
@@ -235,8 +237,10 @@ class TrialRun:
 
     def _score(self, params: Params, split: ImageData) -> Score:
         from mim4dd.evaluation import score
+        from mim4dd.networks.precision import multiplying
 
-        return score(params, self.network, self.distillation.synthetic(), split)
+        with multiplying(self.recipe.precision):
+            return score(params, self.network, self.distillation.synthetic(), split)
 
 
 def begin(trial: Trial, inputs: Inputs, device: str, saved: Saved) -> TrialRun:

@@ -20,8 +20,9 @@ from stage import Repeats, Stage, Work, repeated, tried
 from timings import CLASSES, ITERATIONS, PAPER, SMALL, Sizes, iterating, method_of, task_of
 
 from mim4dd.networks import ConvNet
+from mim4dd.networks.chunks import predict
 from mim4dd.networks.passes import STEP_NUMBERS, WITH_GRADIENTS, WITHOUT_GRADIENTS
-from mim4dd.train import Recipe, Streams, Training, fresh_networks, predict
+from mim4dd.train import Recipe, Streams, Training, fresh_networks
 
 # The module whose copy of a limit decides, and the library's value.
 PLACES = {

@@ -31,8 +31,9 @@ from mim4dd.methods.mim import CRITICS
 from mim4dd.methods.pixels import LearnedPixels
 from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import NETWORKS, ConvNet, Network, from_module
+from mim4dd.networks.chunks import predict
 from mim4dd.records import ImageData
-from mim4dd.train import Recipe, Streams, Training, fresh_networks, predict
+from mim4dd.train import Recipe, Streams, Training, fresh_networks
 
 CPU, CLASSES = torch.device("cpu"), 4
 PLAIN: dict[str, Any] = {"batch_real": 8, "augment": "none", "iterations": 1000}

@@ -18,10 +18,11 @@ from mim4dd.evaluation import evaluate, score, train_on, training_on
 from mim4dd.methods import RandomReal
 from mim4dd.methods.loop import distill
 from mim4dd.networks import ConvNet
+from mim4dd.networks.chunks import predict
 from mim4dd.networks.stacked import Params
 from mim4dd.records import ImageData, Splits, Synthetic
 from mim4dd.seeding import generator
-from mim4dd.train import Recipe, Streams, fresh_networks, predict, train_networks
+from mim4dd.train import Recipe, Streams, fresh_networks, train_networks
 
 CPU = torch.device("cpu")
 NETWORK = ConvNet(width=8)

@@ -122,6 +122,19 @@ def test_a_knob_of_the_data_that_trials_leave_out_at_its_default_can_be_set() ->
     assert trial_seconds(large.trials[-1].config, speeds) > 2 * trial_seconds(plain.trials[-1].config, speeds)
 
 
+def test_a_knob_of_a_method_that_trials_leave_out_at_its_default_distinguishes_methods() -> None:
+    words = ("dm", "dm:precision=bf16", "mim:base=dm", "mim:base=dm,base.precision=bf16")
+    plan = planned("--quick", *(word for method in words for word in ("--method", method)))
+    plain, half, term, half_term = plan.trials[:: len(plan.trials) // 4]
+    assert half.config == {**plain.config, "method.precision": "bf16"}
+    assert half_term.config == {**term.config, "method.base.precision": "bf16"}
+    names = ["DM", "DM (bf16)", "DM + MIM4DD (default)", "DM + MIM4DD (bf16, default)"]
+    assert [setting.arm.name for setting in plan.settings] == names
+    assert [setting.arm.control for setting in plan.settings] == ["", "", "dm", "dm:precision=bf16"]
+    (stated,) = planned("--quick", "--method", "dm:precision=float32").settings
+    assert stated.arm.key == "dm"
+
+
 def test_one_recipe_and_the_same_seeds_for_all_methods() -> None:
     plan = planned("--quick", "--set", "evaluation.networks=4")
     by_hash = {trial.hash: trial.config for trial in plan.trials}

@@ -50,6 +50,20 @@ def test_idx_files(small: tuple[str, Path], download: bool) -> None:
         np.testing.assert_array_equal(part.labels, LABELS[part.index])
 
 
+def test_the_images_before_the_cut_are_held_by_nothing(small: tuple[str, Path]) -> None:
+    name, raw = small
+    # In a fresh process, where torchvision is imported while the images are read, and nothing is collected by chance.
+    lines = (
+        "import gc; gc.disable()",
+        "from mim4dd.data import load",
+        f"splits = load({name!r}, data_root={str(raw.parent.parent)!r})",
+        "from mim4dd.records import ImageData",
+        "print(sorted(len(one) for one in gc.get_objects() if type(one) is ImageData))",
+    )
+    ran = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[6, 20, 54]"
+
+
 def test_the_environment_names_the_root(small: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     name, raw = small
     monkeypatch.setenv("MIM4DD_DATA", str(raw.parent.parent))

@@ -18,6 +18,7 @@ from mim4dd.methods import DC, DM, DSA, MTT, Method, Mim
 from mim4dd.methods.loop import Distillation
 from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import ConvNet
+from mim4dd.networks.precision import BF16, FLOAT32
 from studies.engine.problems import Problem
 
 CLASSES = 10
@@ -49,7 +50,7 @@ SMALL = Sizes(4, 16, 4, 12, (1, 10), 2, 0.01, networks=3, predicting=2)
 
 @dataclass(frozen=True)
 class Case:
-    """A method on images of a class, in a precision of `stage.precision`. term: with the MI term."""
+    """A method on images of a class. term: with the MI term; precision: as in `stage.precision`, or bf16 real sides."""
 
     base: str
     ipc: int
@@ -67,6 +68,8 @@ def cases(sizes: Sizes) -> Iterator[Case]:
         for base in ("dm", "dsa", "dc", "mtt"):
             yield Case(base, sizes.ipcs[0], precision=kind)
         yield Case("dm", sizes.ipcs[1], precision=kind)
+    for base in ("dm", "dsa", "dc"):
+        yield Case(base, sizes.ipcs[0], precision=BF16)
 
 
 def task_of(stage: Stage, sizes: Sizes, ipc: int) -> DistillationTask:
@@ -76,15 +79,19 @@ def task_of(stage: Stage, sizes: Sizes, ipc: int) -> DistillationTask:
     return DistillationTask(train, ConvNet(width=sizes.width), ipc, 0, torch.device(stage.device))
 
 
-def method_of(base: str, sizes: Sizes, *, updates: int = 0, term: bool = False) -> Method:
-    """A method as published, MTT with the fewest experts. updates: of an iteration of DC and DSA, 0 follows ipc."""
+def method_of(base: str, sizes: Sizes, *, updates: int = 0, term: bool = False, real: str = FLOAT32) -> Method:
+    """A method as published, MTT with the fewest experts.
+
+    updates: of an iteration of DC and DSA, 0 follows ipc; real: the precision of their real sides and of DM's.
+    """
     method: Method
     if base == "dm":
-        method = DM(iterations=ITERATIONS, batch_real=sizes.batch)
+        method = DM(iterations=ITERATIONS, batch_real=sizes.batch, precision=real)
     elif base == "mtt":
         method = MTT(iterations=ITERATIONS, batch_real=sizes.batch, steps=sizes.steps).least_prepared()
     else:
-        method = {"dc": DC, "dsa": DSA}[base](iterations=ITERATIONS, batch_real=sizes.batch, outer=updates)
+        matching = {"dc": DC, "dsa": DSA}[base]
+        method = matching(iterations=ITERATIONS, batch_real=sizes.batch, outer=updates, precision=real)
     return Mim(base=method) if term else method
 
 
@@ -97,10 +104,9 @@ def iterating(task: DistillationTask, method: Method) -> Work:
 def iteration(stage: Stage, sizes: Sizes, task: DistillationTask, case: Case) -> dict[str, Any]:
     """The row of a case."""
     updates = DC().loops(case.ipc)[0] if case.base in ("dc", "dsa") else 1
-    found = [
-        repeated(iterating(task, method_of(case.base, sizes, updates=few, term=case.term)), stage.device, sizes.window)
-        for few in range(1, min(updates, 2) + 1)
-    ]
+    real, fewest = BF16 if case.precision == BF16 else FLOAT32, range(1, min(updates, 2) + 1)
+    methods = [method_of(case.base, sizes, updates=few, term=case.term, real=real) for few in fewest]
+    found = [repeated(iterating(task, method), stage.device, sizes.window) for method in methods]
     one, last = found[0], found[-1]
     whole = [a + (updates - 1) * (b - a) for a, b in zip(one.seconds, last.seconds, strict=False)]
     return Repeats(tuple(whole), max(each.peak_bytes for each in found)).entries | {"updates": updates}
@@ -112,7 +118,7 @@ def main(stage: Stage) -> None:
     for case in cases(sizes):
         if case.ipc not in tasks:
             tasks[case.ipc] = task_of(stage, sizes, case.ipc)
-        with precision(case.precision):
+        with precision("default" if case.precision == BF16 else case.precision):
             row = asdict(case) | tried(stage, partial(iteration, stage, sizes, tasks[case.ipc], case))
         rows.append(row)
         told = row.get("failed") or f"{1000 * row['seconds']:.1f} ms"

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mim4dd.errors import InputError
-from mim4dd.networks import ConvNet, Network
+from mim4dd.networks import NETWORKS, Network
 from mim4dd.networks.precision import multiplying
 from mim4dd.records import ImageData, Integers, Score, Synthetic
-from mim4dd.train import Recipe, Streams, Training, fresh_networks
+from mim4dd.resolving import chosen
+from mim4dd.train import RECIPES, Recipe, Streams, Training, fresh_networks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,13 +90,18 @@ def evaluate(
     synthetic: Synthetic,
     real: ImageData,
     *,
-    network: Network | None = None,
-    recipe: Recipe | None = None,
+    network: Network | str = "convnet",
+    recipe: Recipe | str = "standard",
     seed: int = 0,
     device: str = "cpu",
 ) -> Score:
-    """Train fresh networks on the synthetic set and score them on one split of real images."""
-    chosen, by = network or ConvNet(), recipe or Recipe()
-    params = train_on(synthetic, chosen, by, seed=seed, device=device)
+    """Train fresh networks on the synthetic set and score them on one split of real images.
+
+    network, recipe: a component, or its name with knobs, `resnet18`, `convnet:width=32`, `standard:epochs=300`.
+    Raises: InputError, UnknownNameError or KnobError for a name or knob that does not exist, and where the set or the
+    images do not fit.
+    """
+    trained, by = chosen(NETWORKS, network, "network"), chosen(RECIPES, recipe, "recipe")
+    params = train_on(synthetic, trained, by, seed=seed, device=device)
     with multiplying(by.precision):
-        return score(params, chosen, synthetic, real)
+        return score(params, trained, synthetic, real)

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import io
+from typing import Protocol
 
 import numpy as np
 
-from mim4dd.records import Synthetic
+from mim4dd.pixels import Floats, Integers
 
 COLUMNS = 10
 MARGIN = 4
 
 
-def grid_png(synthetic: Synthetic) -> bytes:
+class Labelled(Protocol):
+    """What is drawn of a synthetic set, whose own picture this is: a record imports nothing that imports it.
+
+    Shapes: pixels [M, channels, H, W]; labels [M].
+    """
+
+    @property
+    def pixels(self) -> Floats: ...
+
+    @property
+    def labels(self) -> Integers: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+
+def grid_png(synthetic: Labelled) -> bytes:
     """The set as PNG bytes, at most ten images per class, each enlarged to about 48 pixels without smoothing.
 
     With one image per class, the classes are side by side, names above. Learned pixels outside [0, 1] are clipped.
     """
     from PIL import Image, ImageDraw
 
-    channels, height, width = synthetic.images.shape[1:]
+    channels, height, width = synthetic.pixels.shape[1:]
     scale = max(1, 48 // max(height, width))
     cell = (width * scale + MARGIN, height * scale + MARGIN)
     # A diverged set has non-finite pixels: they are black.

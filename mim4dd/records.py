@@ -18,7 +18,9 @@ from mim4dd.capacity import require_image_capacity
 from mim4dd.durable import durably
 from mim4dd.errors import DataError, InputError
 from mim4dd.files import require_printable
+from mim4dd.picture import grid_png
 from mim4dd.pixels import Floats, Integers, as_array, as_classes, as_pixels, as_positions, as_whole, channels_first
+from mim4dd.showing import images_of, made_by, score_html, scored
 from mim4dd.standard import Standard, Whitening
 from mim4dd.tensors import Arrays, packed, read_packed, require_array, require_entries
 from mim4dd.torch_datasets import classes_of, name_of_dataset, read_dataset
@@ -98,6 +100,9 @@ class ImageData:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        return f"ImageData({self.source}: {images_of(self.images.shape, len(self.classes))})"
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """(channels, H, W) of one image."""
@@ -137,6 +142,10 @@ class Splits:
     @property
     def classes(self) -> tuple[str, ...]:
         return self.train.classes
+
+    def __repr__(self) -> str:
+        parts = f"{len(self.validation)} for validation, {len(self.test)} for test"
+        return f"Splits({self.name}: {images_of(self.train.images.shape, len(self.classes))}; {parts})"
 
     @cached_property
     def digest(self) -> str:
@@ -187,6 +196,13 @@ class Synthetic:
             require_array("whitening_centre", self.whitening.centre, np.float32, (images[0].size,))
         if self.soft is not None:
             _require_soft(self.soft, labels, count)
+
+    def __repr__(self) -> str:
+        about = [images_of(self.images.shape, len(self.classes)), made_by(self.config)]
+        return f"Synthetic({'; '.join(filter(None, about))})"
+
+    def _repr_png_(self) -> bytes:
+        return grid_png(self)
 
     @property
     def standard(self) -> Standard:
@@ -266,6 +282,12 @@ class Score:
     @property
     def mean(self) -> float:
         return float(self.accuracy.mean())
+
+    def __repr__(self) -> str:
+        return f"Score({self.split}: {scored(self.accuracy)})"
+
+    def _repr_html_(self) -> str:
+        return score_html(self.split, self.accuracy, self.recall)
 
 
 def _require_source(source: str) -> None:

@@ -8,12 +8,14 @@ scale. The check, the command line's help and the Optuna space all read it. Comp
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
+from mim4dd.documenting import Documented
 from mim4dd.errors import InputError, KnobError, UnknownNameError, exact
 from mim4dd.functions import Functions
 from mim4dd.interface import require_component
@@ -69,7 +71,8 @@ def knob(
 def part(registry: Registry[Any], default: str, *, help: str = "") -> Any:
     """A field that holds another component, such as the base that `mim` wraps."""
     return field(
-        default_factory=lambda: registry.build(default), metadata={"registry": registry, "knob": Knob(help=help)}
+        default_factory=lambda: registry.build(default),
+        metadata={"registry": registry, "default": default, "knob": Knob(help=help)},
     )
 
 
@@ -92,7 +95,7 @@ class Registry(Generic[C]):
         self._classes: dict[str, type[C]] = {}
 
     def add(self, name: str) -> Callable[[type[C]], type[C]]:
-        """Register a frozen dataclass under `name`; its knobs are checked in every new instance.
+        """Register a frozen dataclass under `name`; its docstring lists its knobs, which every new instance checks.
 
         Raises: ValueError for a name that is taken; TypeError for what is no frozen dataclass or lacks a member of the
         interface.
@@ -106,6 +109,7 @@ class Registry(Generic[C]):
             hook = "__post_init__" if hasattr(cls, "__post_init__") else "__init__"
             original = getattr(cls, hook)
 
+            @functools.wraps(original)  # help() and IDEs show its signature
             def init(self: Any, *args: Any, **kwargs: Any) -> None:
                 if hook == "__init__":
                     original(self, *args, **kwargs)
@@ -116,6 +120,7 @@ class Registry(Generic[C]):
             setattr(cls, hook, init)
             cls.name = name  # type: ignore[attr-defined]
             cls.kind = self.kind  # type: ignore[attr-defined]
+            cls.__doc__ = Documented(cls)
             self._classes[name] = cls
             REGISTERED.append(Registered(self.kind, name, cls.__module__))
             return cls

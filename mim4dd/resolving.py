@@ -1,4 +1,4 @@
-"""Names on a command line: `temperature` for `method.temperature`, `symmetric:rate=0.4` for a component."""
+"""Names instead of things: `temperature` for `method.temperature`, `symmetric:rate=0.4` for a component."""
 
 from __future__ import annotations
 
@@ -49,3 +49,16 @@ def component_of(registry: Registry[C], text: str, flag: str) -> C:
             raise InputError(f"{flag} must give a knob once, got {knob.strip()} twice in '{text}'")
         flat[knob.strip()] = value.strip()
     return registry.build(name.strip(), flat)
+
+
+def chosen(registry: Registry[C], given: C | str, what: str) -> C:
+    """A component as it is, or that of its text, `resnet18` or `convnet:width=32`. what: the argument's name.
+
+    Raises: InputError, UnknownNameError or KnobError.
+    """
+    if isinstance(given, str):
+        return component_of(registry, given, what)
+    if isinstance(given, type) or getattr(given, "kind", None) != registry.kind:
+        got = f"the class: write {given.__name__}()" if isinstance(given, type) else type(given).__name__
+        raise InputError(f"{what} must be a {registry.kind} or the name of one, got {got}")
+    return given

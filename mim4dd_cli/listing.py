@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from mim4dd.data import DATASETS
-from mim4dd.errors import exact
 from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from mim4dd.protocol import PROTOCOLS
-from mim4dd.registry import Knob, Registry, default_of, knobs, unknown
+from mim4dd.registry import Registry, unknown
 from mim4dd.train import RECIPES
 from perturbations import PERTURBATIONS
 
@@ -21,6 +19,21 @@ KINDS: dict[str, Registry[Any]] = {
     "perturbations": PERTURBATIONS,
     "recipes": RECIPES,
 }
+WHAT = {
+    "methods": "make a synthetic set of a data set",
+    "networks": "are matched, and trained on the synthetic set to score it",
+    "datasets": "are what is distilled",
+    "perturbations": "label noise and imbalance of training data, corruptions of images",
+    "recipes": "say how networks are trained on a synthetic set",
+    "protocols": "are named defaults of knobs",
+}
+
+
+def kinds() -> str:
+    """Every kind in a line: what it is, and the names of its components."""
+    names = {**{kind: registry.names() for kind, registry in KINDS.items()}, "protocols": [*PROTOCOLS]}
+    lines = [f"{kind:<14} {WHAT[kind]}: {', '.join(names[kind])}" for kind in names]
+    return "\n".join([*lines, "", "`mim4dd list KIND` names the source and the knobs of each"])
 
 
 def listed(kind: str) -> str:
@@ -39,27 +52,6 @@ def listed(kind: str) -> str:
 
 
 def describe(name: str, component: type[Any]) -> str:
-    """A component's docstring and its knobs, one per line."""
-    lines = [name] + [f"  {line.strip()}" if line.strip() else "" for line in (component.__doc__ or "").splitlines()]
-    defaults = {item.name: default_of(item) for item in fields(component) if "knob" in item.metadata}
-    for knob_name, declared in knobs(component).items():
-        if "." in knob_name:
-            continue  # a part's knobs are listed under its own name
-        default = defaults[knob_name]
-        shown = default if isinstance(default, str | int | float | bool) else getattr(default, "name", default)
-        lines.append(f"    {knob_name} = {shown}{_valid(declared)}  {declared.help}")
-    return "\n".join(line for line in lines if line.strip()) + "\n"
-
-
-def _valid(declared: Knob) -> str:
-    if declared.choices:
-        return f"  [{' | '.join(map(str, declared.choices))}]"
-    low = (
-        f"> {exact(declared.above)}"
-        if declared.above is not None
-        else f">= {exact(declared.low)}"
-        if declared.low is not None
-        else ""
-    )
-    high = f"<= {exact(declared.high)}" if declared.high is not None else ""
-    return f"  [{', '.join(part for part in (low, high) if part)}]" if low or high else ""
+    """A component's docstring, which ends with its knobs, one per line."""
+    lines = (component.__doc__ or "").splitlines()
+    return "\n".join([name, *(f"  {line}" for line in lines if line)]) + "\n"

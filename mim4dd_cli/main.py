@@ -111,7 +111,11 @@ def parser() -> Parser:
         verb.add_argument("--size", type=int, default=0, help="the data set's knob, where it needs one")
 
     listing = verbs.add_parser("list", parents=[plugins], help="components with their knobs, defaults and sources")
-    listing.add_argument("kind", help="methods, networks, datasets, perturbations, recipes or protocols")
+    listing.add_argument(
+        "kind",
+        nargs="?",
+        help="methods, networks, datasets, perturbations, recipes or protocols (default: a line on each kind)",
+    )
     listing.set_defaults(run=_list)
     return top
 
@@ -161,7 +165,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from mim4dd_cli.listing import listed
+    from mim4dd_cli.listing import kinds, listed
 
-    print(listed(arguments.kind))
+    print(kinds() if arguments.kind is None else listed(arguments.kind))
     return 0

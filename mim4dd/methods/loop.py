@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from mim4dd.errors import KnobError
-from mim4dd.methods.catalogue import Method, Term, UpdateStep, standard_of
+from mim4dd.methods.catalogue import METHODS, Method, Term, UpdateStep, standard_of
 from mim4dd.methods.pixels import pixels_rate, set_rate, share_of_rate
 from mim4dd.methods.task import DistillationTask
-from mim4dd.networks import Network
+from mim4dd.networks import NETWORKS, Network
 from mim4dd.protocol import RESULTS_VERSION
 from mim4dd.records import ImageData, Synthetic
 from mim4dd.registry import flatten, name_of
+from mim4dd.resolving import chosen
 
 REPORTS = 25
 CHECKED = ("loss", "pixels' gradient", "pixels")
@@ -196,8 +197,8 @@ def to_array(tensor: Tensor) -> Any:
 def distill(
     train: ImageData,
     *,
-    method: Method,
-    network: Network,
+    method: Method | str,
+    network: Network | str,
     ipc: int = 1,
     seed: int = 0,
     device: str = "cpu",
@@ -205,14 +206,17 @@ def distill(
 ) -> Synthetic:
     """Distil a training split into `ipc` images per class.
 
-    tail: the policy for a class with fewer images than ipc, see `DistillationTask`; warns when there is one.
-    Raises: DataError when a class is smaller than ipc and tail is `error`; FloatingPointError when the run diverged.
+    method, network: a component, or its name with knobs, `dm:iterations=300`, `convnet:width=32`. tail: the policy for
+    a class with fewer images than ipc, see `DistillationTask`; warns when there is one.
+    Raises: InputError, UnknownNameError or KnobError for a name or knob that does not exist; DataError when a class is
+    smaller than ipc and tail is `error`; FloatingPointError when the run diverged.
     """
-    task = DistillationTask(train, network, ipc, seed, torch.device(device), tail, standard=standard_of(method))
+    by, matched = chosen(METHODS, method, "method"), chosen(NETWORKS, network, "network")
+    task = DistillationTask(train, matched, ipc, seed, torch.device(device), tail, standard=standard_of(by))
     if task.shortfall(ipc):
         warnings.warn(f"{tail}: fewer than {ipc} real images in {', '.join(task.shortfall(ipc))}", stacklevel=2)
-    run = Distillation(task, method)
-    run.advance(method.iterations)
+    run = Distillation(task, by)
+    run.advance(by.iterations)
     if run.diverged:
-        raise FloatingPointError(f"{name_of(method)} diverged: {run.diverged}")
+        raise FloatingPointError(f"{name_of(by)} diverged: {run.diverged}")
     return run.synthetic()

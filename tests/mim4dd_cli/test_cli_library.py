@@ -16,6 +16,7 @@ from PIL import Image
 from mim4dd.data import DATASETS
 from mim4dd.methods import METHODS
 from mim4dd.records import Synthetic
+from mim4dd_cli.listing import KINDS
 from mim4dd_cli.main import main
 
 Ran = subprocess.CompletedProcess[str]
@@ -130,6 +131,15 @@ def test_list_names_every_component_and_knob() -> None:
     assert "quick: network.width=16" in answer(shell("list", "protocols"))
 
 
+def test_list_without_a_kind_is_a_line_on_each() -> None:
+    lines = answer(shell("list")).splitlines()
+    assert [line.split()[0] for line in lines if line and line[0] != "`"] == [*KINDS, "protocols"]
+    for kind, registry in KINDS.items():
+        (line,) = (line for line in lines if line.startswith(f"{kind} "))
+        assert line.endswith(f": {', '.join(registry.names())}")
+    assert lines[-1] == "`mim4dd list KIND` names the source and the knobs of each"
+
+
 DISTIL = ["distill", "--quick", "--out", "{tmp}/out"]
 BAD = {
     "no verb": ([], "the following arguments are required"),
@@ -227,7 +237,14 @@ def test_run_that_diverges_is_one_line_and_status_1(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["distill", "--help"], ["list", "methods"], ["list", "perturbations"], ["distill", "--set", "x"]],
+    [
+        ["--help"],
+        ["distill", "--help"],
+        ["list"],
+        ["list", "methods"],
+        ["list", "perturbations"],
+        ["distill", "--set", "x"],
+    ],
 )
 def test_help_listing_and_mistakes_need_no_torch(words: list[str]) -> None:
     code = (

@@ -22,6 +22,9 @@ from studies.engine.study import Study
 from studies.engine.tracking import address
 from studies.engine.tracking.server import shown
 
+# In the first line of an execution, before OUT: whoever started it learns the folder there.
+RESULTS_IN = ": results in "
+
 
 def main(study: Study[F], arguments: Sequence[str] | None = None) -> int:
     """Run a study from its command line.
@@ -62,7 +65,8 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
     from studies.engine.execution import Execution
     from studies.engine.progress import say
 
-    say(f"{study.name}: results in {out}, {'no MLflow (--offline)' if options.offline else f'MLflow at {shown(uri)}'}")
+    say(f"{study.name}{RESULTS_IN}{out}")
+    say("no MLflow (--offline)" if options.offline else f"MLflow at {shown(uri)}")
     for note in plan.notes:
         say(note)
     source_knobs = {k.partition(".")[2]: v for k, v in configuration.flat.items() if k.startswith("source.")}

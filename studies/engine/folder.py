@@ -135,16 +135,20 @@ class StudyFolder:
 
         Raises: InputError.
         """
-        return self._written("summary.json", dict[str, Any])
+        return self.written("summary.json", dict[str, Any])
 
     def failed(self) -> dict[str, list[str]]:
         """The failure modes that only paired trials show, by trial, by today's names; none before an answer.
 
         Raises: InputError.
         """
-        return {t: mode_names(modes) for t, modes in self._written("failures.json", dict[str, list[str]]).items()}
+        return {t: mode_names(modes) for t, modes in self.written("failures.json", dict[str, list[str]]).items()}
 
-    def _written(self, name: str, shape: type[T]) -> T:
+    def written(self, name: str, shape: type[T]) -> T:
+        """A JSON file of the answer; empty before the first one.
+
+        Raises: InputError where it has another shape.
+        """
         try:
             content = read_json(self.path / name)
             return checked({} if content is None else content, shape)

@@ -74,13 +74,7 @@ def parse_options(description: str, script: str, flags: type[F], arguments: Sequ
 
     Raises: InputError for a wrong flag or value.
     """
-    parser = Parser(
-        prog=f"python {script}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    _add_study_flags(parser, flags)
-    flags.add_to(parser)
-    _add_run_flags(parser)
-    parsed = parser.parse_args(arguments)
+    parsed = parser_of(description, script, flags).parse_args(arguments)
     # first, since every other flag may name what they register
     plugins = load_plugins(parsed.plugins)
     _check(parsed, flags)
@@ -114,6 +108,17 @@ def parse_options(description: str, script: str, flags: type[F], arguments: Sequ
         plugins=plugins,
         command=" ".join(["python", script, *(shlex.quote(shown(word)) for word in arguments)]),
     )
+
+
+def parser_of(description: str, script: str, flags: type[F]) -> Parser:
+    """The parser of a study's command line. flags: the class of the study's own flags."""
+    parser = Parser(
+        prog=f"python {script}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    _add_study_flags(parser, flags)
+    flags.add_to(parser)
+    _add_run_flags(parser)
+    return parser
 
 
 def _add_study_flags(parser: Parser, flags: type[F]) -> None:

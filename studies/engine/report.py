@@ -1,4 +1,4 @@
-"""Writes an answer into OUT: answer.md, report.html (self-contained), figures/, tables/, claims.jsonl."""
+"""Writes an answer into OUT: answer.md and .json, report.html (self-contained), figures/, tables/, claims.jsonl."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mim4dd.durable import durably, encoded, finite, write_json
 from studies.engine.answer import Answer, Quantity, Table
 from studies.engine.folder import StudyFolder
 from studies.engine.glossary import GLOSSARY
+from studies.engine.shapes import AnswerRecord
 from studies.engine.tables import LONG, csv_text, latex, numeric, shown
 from studies.engine.views import cleared
 from studies.engine.wording import images, plural
@@ -47,6 +48,7 @@ def write_report(answer: Answer, folder: StudyFolder) -> list[str]:
         durably(out / "tables" / f"{table.name}.tex", encoded(latex(table, folder.study["command"])))
     for name, content in answer.files.items():
         write_json(out / name, content)
+    write_json(out / "answer.json", spoken(answer))
     write_json(out / "summary.json", answer.summary)
     write_json(out / "failures.json", answer.failed)
     lines = [json.dumps(finite(line), ensure_ascii=False, allow_nan=False) for line in claims(answer, folder)]
@@ -58,7 +60,8 @@ def write_report(answer: Answer, folder: StudyFolder) -> list[str]:
 
 def _names(answer: Answer) -> Iterator[str]:
     """The report's files, by their paths below OUT."""
-    yield from ("summary.json", "failures.json", "claims.jsonl", "answer.md", "report.html", *answer.files)
+    yield from ("answer.json", "summary.json", "failures.json", "claims.jsonl", "answer.md", "report.html")
+    yield from answer.files
     for figure in answer.figures:
         yield from (f"figures/{figure.name}.png", f"figures/{figure.name}.svg")
     for table in answer.tables:
@@ -89,6 +92,17 @@ def _numbered(svg: str, name: str) -> str:
     hashes = dict.fromkeys(re.findall(r'id="([himp][0-9a-f]{10,})"', svg))
     ids = {old: f"{name}-{number}" for number, old in enumerate(hashes)}
     return re.sub(r'(?<=[#"])[himp][0-9a-f]{10,}(?=[")])', lambda match: ids.get(match[0], match[0]), svg)
+
+
+def spoken(answer: Answer) -> AnswerRecord:
+    """What answer.json holds: the sentences, and the figures with their captions."""
+    return {
+        "short": [str(sentence) for sentence in answer.plain],
+        "sentences": [str(sentence) for sentence in answer.sentences],
+        "figures": [
+            {"name": figure.name, "title": figure.title, "caption": figure.caption} for figure in answer.figures
+        ],
+    }
 
 
 def claims(answer: Answer, folder: StudyFolder) -> list[dict[str, Any]]:

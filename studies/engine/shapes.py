@@ -190,3 +190,17 @@ class Running(TypedDict):
     """running.json."""
 
     running: list[RunningTrial]
+
+
+class FigureRecord(TypedDict):
+    name: str
+    title: str
+    caption: str
+
+
+class AnswerRecord(TypedDict):
+    """answer.json: the answer in short and in full, by sentences, and its figures."""
+
+    short: list[str]
+    sentences: list[str]
+    figures: list[FigureRecord]

@@ -65,10 +65,18 @@ def study_of(folder: StudyFolder) -> Study[Any]:
 
     Raises: UnknownNameError.
     """
+    return study_named(folder.name)
+
+
+def study_named(name: str) -> Study[Any]:
+    """The study of this name, that of its file: `noisy_labels`.
+
+    Raises: UnknownNameError.
+    """
     known = [module.name for module in iter_modules([str(ROOT / "studies")]) if not module.ispkg]
-    if folder.name not in known:
-        raise unknown("study", folder.name, known)
-    study = import_module(f"studies.{folder.name}").STUDY
+    if name not in known:
+        raise unknown("study", name, known)
+    study = import_module(f"studies.{name}").STUDY
     if not isinstance(study, Study):
-        raise TypeError(f"studies.{folder.name}.STUDY is {type(study).__name__}")
+        raise TypeError(f"studies.{name}.STUDY is {type(study).__name__}")
     return study

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import re
+from pathlib import Path
 
 
 def decimal(value: float, form: str = ".1f") -> str:
@@ -34,3 +37,8 @@ def clock(seconds: float) -> str:
     whole = round(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def below(folder: Path, text: str) -> str:
+    """A text whose absolute paths below a folder are written from there, as they may be given."""
+    return re.sub(rf"(?<![\w.~-]){re.escape(f'{folder}{os.sep}')}", "", text)

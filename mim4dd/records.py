@@ -144,8 +144,10 @@ class Splits:
         return self.train.classes
 
     def __repr__(self) -> str:
-        parts = f"{len(self.validation)} for validation, {len(self.test)} for test"
-        return f"Splits({self.name}: {images_of(self.train.images.shape, len(self.classes))}; {parts})"
+        parts = {"training": self.train, "validation": self.validation, "test": self.test}
+        counts = ", ".join(f"{len(data)} for {part}" for part, data in parts.items())
+        size = "x".join(map(str, self.train.shape))
+        return f"Splits({self.name}: {counts}; images of {size}, {len(self.classes)} classes)"
 
     @cached_property
     def digest(self) -> str:

@@ -29,7 +29,7 @@ from studies.engine.wording import below
 ERROR = "error: "
 
 
-def run(study: str, **flags: object) -> StudyResult | None:
+def run(study: str, /, **flags: object) -> StudyResult | None:
     """Run a study as its command line does, and return what it left; the same call again goes on where it stopped.
 
     study: its name, `sensitivity`, `noisy_labels`, `baselines` and so on. flags: those of its command line

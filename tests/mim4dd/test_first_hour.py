@@ -106,8 +106,8 @@ def small(**given: object) -> Synthetic:
 
 def test_records_are_short_and_show_no_array(digits: Splits) -> None:
     assert repr(digits.train) == f"ImageData(digits: {len(digits.train)} images of 1x8x8, 10 classes)"
-    parts = f"{len(digits.validation)} for validation, {len(digits.test)} for test"
-    assert repr(digits) == f"Splits(digits: {len(digits.train)} images of 1x8x8, 10 classes; {parts})"
+    counts = f"{len(digits.train)} for training, {len(digits.validation)} for validation, {len(digits.test)} for test"
+    assert repr(digits) == f"Splits(digits: {counts}; images of 1x8x8, 10 classes)"
     assert repr(small()) == "Synthetic(4 images of 1x8x8, 2 classes; mim on dm, seed 3, digits)"
     assert repr(small(config={})) == "Synthetic(4 images of 1x8x8, 2 classes)"
     one = ImageData.from_arrays(np.zeros((1, 2, 3)), [0], source="mine")

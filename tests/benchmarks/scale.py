@@ -4,9 +4,9 @@
     python tests/benchmarks/scale.py 50 500
 
 Prints a Markdown table: milliseconds a trial, of the clock and of the driver's own processor time; the driver's memory
-when a tenth of the rows and when all were written; what the process that sends to MLflow took of a processor for a
-trial and of memory, and how many trials it had sent when the study ended; the sizes of OUT and of the store. Nothing
-else may run beside it. Each size is a process of its own; `run N sqlite|offline` is one of them.
+along the rows; what the process that sends to MLflow took of a processor for a trial and of memory, and how many trials
+it had sent when the study ended; the sizes of OUT and of the store. Nothing else may run beside it. Each size is a
+process of its own; `run N sqlite|offline` is one of them.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ from studies.engine.trial import Inputs, Outcome, Trial
 
 SIZES = (50, 500, 5_000)
 ROOT = Path(__file__).parents[2]
+# Of the rows, at which the driver's memory is told.
+SHARES = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 SENDER = "studies.engine.tracking.sending"
 
 
@@ -159,7 +161,7 @@ def mib_of(process: psutil.Process) -> float:
     return float(process.memory_info().rss) / 2**20
 
 
-def run(count: int, offline: bool) -> dict[str, float]:
+def run(count: int, offline: bool) -> dict[str, Any]:
     """One study in this process: what it took between the first row and the last, and what it left."""
     out = Path("out")
     words = ["--trials", str(count), "--seeds", "0-4", "--out", str(out), *(["--offline"] if offline else [])]
@@ -175,15 +177,12 @@ def run(count: int, offline: bool) -> dict[str, float]:
     tenth = max(2, count // 10)
     during = [sample for sample in sampler.samples if 0 < sample.rows < count]
     first, last = during[0], during[-1]
-    early = next(sample for sample in sampler.samples if sample.rows >= tenth)
-    late = next(sample for sample in sampler.samples if sample.rows == count)
     return {
         "took": took,
         "each": (ended[-1] - ended[0]) / (count - 1),
         "last_tenth": (ended[-1] - ended[-tenth]) / (tenth - 1),
         "driver": (last.seconds - first.seconds) / max(1, last.rows - first.rows),
-        "early": early.mib,
-        "late": late.mib,
+        "mib": [next(one.mib for one in sampler.samples if one.rows >= share * count) for share in SHARES],
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "sender_seconds": sampler.samples[-1].sender_seconds,
         "sender_peak": max(sample.sender_mib for sample in sampler.samples),
@@ -207,7 +206,8 @@ def table(sizes: list[int], stores: list[str]) -> None:
         "ms a trial, last tenth",
         "driver's processor, ms a trial",
     ]
-    columns += ["driver, MiB at a tenth", "driver, MiB at the end", "sent in time"]
+    shares = " ".join(f"{share:.0%}" for share in SHARES)
+    columns += [f"driver, MiB at {shares} of the rows", "sent in time"]
     columns += ["sending, processor ms a trial", "sending, MiB", "OUT, MiB", "store, MiB"]
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for count in sizes:
@@ -224,7 +224,7 @@ def table(sizes: list[int], stores: list[str]) -> None:
             cells = [f"{found['took']:.0f}"] + [
                 f"{1000 * found[name]:.1f}" for name in ("each", "last_tenth", "driver")
             ]
-            cells += [f"{found['early']:.0f}", f"{found['late']:.0f}"]
+            cells.append(" ".join(f"{mib:.0f}" for mib in found["mib"]))
             if store == "offline":
                 cells += ["", "", ""]
             else:

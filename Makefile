@@ -42,7 +42,7 @@ beside: .venv/installed ## the reference beside ours, seconds to equal accuracy:
 scale: .venv/installed ## what the driver costs: 50, 500 and 5,000 trials that return at once
 	$(BIN)/python tests/benchmarks/scale.py $(ARGS)
 
-nodes: .venv/installed ## how many workers a driver keeps busy: trials that sleep, on 8 nodes of 3 CPUs on this machine (13 GB)
+nodes: .venv/installed ## how many workers a driver keeps busy: trials that sleep, on 6 nodes of 3 CPUs on this machine (10 GB)
 	$(BIN)/python tests/benchmarks/nodes.py $(ARGS)
 
 design: .venv/installed ## which default design decides most a second: docs/results/design.md

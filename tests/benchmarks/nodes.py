@@ -1,6 +1,6 @@
 """How many workers one driver keeps busy: trials that sleep, on a real Ray cluster of many raylets on this machine.
 
-    python tests/benchmarks/nodes.py                              # 8 nodes of 3 CPUs (13 GB), 5 lengths, 4 minutes
+    python tests/benchmarks/nodes.py                              # 6 nodes of 3 CPUs (10 GB), 4 lengths, 4 minutes
     python tests/benchmarks/nodes.py --nodes 2 --seconds 2,1,.5,.25 --each 20
     python tests/benchmarks/nodes.py --nodes 2 --seconds 20,4 --each 80 --lost 2   # workers that die
     python tests/benchmarks/nodes.py monitor                      # heartbeats and checkpoints that one monitor takes
@@ -41,12 +41,14 @@ from studies.engine.folder import StudyFolder
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.runs import Saved
+from studies.engine.signals import WITH_ERRORS
 from studies.engine.study import Study
 from studies.engine.trial import Inputs, Outcome, Trial
 
 # What the processes of the cluster are told.
 ASKED = "MIM4DD_NODES"
 CHECKPOINT_SECONDS = 5
+PREFLIGHT_SECONDS = 180
 STATE_FLOATS = 2 * 10 * 10 * 3 * 32 * 32
 RAISES = 50
 WORKER_GIB, NODE_GIB = 0.45, 0.3
@@ -154,7 +156,9 @@ def drive(address: str) -> None:
     sampler = Sampler(out / "rows.jsonl")
     sampler.start()
     words = ["--address", address, "--seeds", "0-4", "--offline", "--out", str(out)]
-    main(STUDY, [*words, "--checkpoint-seconds", str(CHECKPOINT_SECONDS)])
+    words += ["--checkpoint-seconds", str(CHECKPOINT_SECONDS), "--preflight-limit", str(PREFLIGHT_SECONDS)]
+    status = main(STUDY, words)
+    assert status in (0, WITH_ERRORS), status
     sampler.ended.set()
     sampler.join()
     rows = list(StudyFolder.read(out).rows.values())
@@ -253,9 +257,9 @@ if __name__ == "__main__":
         monitor()
     else:
         parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-        parser.add_argument("--nodes", type=int, default=8)
+        parser.add_argument("--nodes", type=int, default=6)
         parser.add_argument("--cpus", type=int, default=3, help="of a node; each runs a trial")
-        parser.add_argument("--seconds", default="8,4,2,1,.5", help="the lengths of the trials, one after the other")
+        parser.add_argument("--seconds", default="4,2,1,.5", help="the lengths of the trials, one after the other")
         parser.add_argument("--each", type=float, default=20, help="how many seconds the trials of a length last")
         parser.add_argument("--lost", type=int, default=0, help="trials of each length that kill their worker")
         measure(parser.parse_args())

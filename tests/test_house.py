@@ -96,7 +96,7 @@ MAY_IMPORT = {
     "studies/engine/tracking": [
         *(*COMMANDS, "studies.engine.tracking"),
         *(f"mim4dd.{name}" for name in ("durable", "errors", "files", "methods", "registry")),
-        *(f"studies.engine.{name}" for name in ("arms", "folder", "reading", "rows", "wording")),
+        *(f"studies.engine.{name}" for name in ("arms", "door", "folder", "reading", "rows", "wording")),
     ],
     "studies/engine/tuning": [
         *("cluster", "mim4dd", "perturbations", "studies.engine.tuning"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from studies.answers.ablation.flags import FACTORIAL
 from studies.answers.ablation.levels import OF_CRITICS, REPEATED
 from studies.answers.ablation.plain import plain
 from studies.answers.ledger import Ledger, Part, Ruling
@@ -24,32 +27,31 @@ FIRST = "MI term"
 
 def write_answer(folder: StudyFolder) -> Answer:
     """The sentences, the tables and the figures."""
-    ledger = Ledger(Results(folder))
+    whole, ledger = Results(folder), Ledger(Results(at_references(folder)))
     results = ledger.results
     term = next(arm.key for arm in results.arms.values() if arm.role == "default")
     base = results.arms[term].control
     if (why := unready(ledger, [term, base], "test")) is not None:
         return ledger.compose(why)
     (gain,) = ledger.family("the main question", [results.gain(term)])
-    tried, _ = against_placebos(ledger, term)
-    placebos = placebos_part(ledger, term, tried)
-    factorial = _factorial(ledger, base, term)
+    tried = against_placebos(ledger, term)
+    factorial = _factorial(ledger, whole, base, term)
     shown = [components_part(*factorial), coalitions_part(factorial[0]), paths_part(factorial[0])] if factorial else []
-    pairs = [(term, base), *((term, one.arm) for one in tried)]
-    information = information_part(ledger, pairs)
     own = [arm.key for arm in results.arms.values() if not arm.placebo and not arm.anchor]
     anchors = [arm for arm in (FLOOR, CEILING) if arm in results.arms]
-    opening = Part([overview(ledger, [*anchors, *own], "test"), _gain(gain)])
-    figures = Part(figures=[forest(ledger, "test")] if tried else [])
-    ending = Part(
-        [losses(ledger)],
-        notes=[NOTE, more_seeds(ledger)],
-        summary={"gain_over_base": gain.interval.mean}
-        | (summary(factorial[1], factorial[0].names) if factorial else {}),
-        plain=plain(ledger, term, gain, tried, *(factorial or (None, None))),
-    )
     return ledger.compose(
-        opening, placebos, figures, *shown, choices_part(ledger, term, OF_CRITICS), information, ending
+        Part([overview(ledger, [*anchors, *own], "test"), _gain(gain)]),
+        placebos_part(ledger, term, tried),
+        Part(figures=[forest(ledger, "test")] if tried else []),
+        *shown,
+        choices_part(ledger, whole, gain, OF_CRITICS),
+        information_part(ledger, [(term, base), *((term, one.arm) for one in tried)]),
+        Part(
+            [losses(Ledger(whole))],
+            notes=[NOTE, more_seeds(ledger)],
+            summary={"gain_over_base": gain.interval.mean} | (summary(*factorial) if factorial else {}),
+            plain=plain(ledger, gain, tried, *(factorial or (None, None))),
+        ),
     )
 
 
@@ -60,19 +62,22 @@ NOTE = (
 )
 
 
+def at_references(folder: StudyFolder) -> StudyFolder:
+    """The study's settings at the references alone, where no factor has to be named."""
+    reference = {factor.name: factor.reference.label for factor in folder.factors}
+    settings = [replace(setting, levels={}) for setting in folder.settings if setting.levels == reference]
+    return replace(folder, settings=settings, study={**folder.study, "factors": []})
+
+
 def _gain(gain: Ruling) -> Sentence:
-    return Sentence(
-        f"The gain of the term over its base, all else at the references, is {gain.points} (n = {gain.interval.n}; "
-        f"{gain.statement}).",
-        (gain.claim,),
-    )
+    text = f"The gain of the term over its base, all else at the references, is {gain.points}"
+    return Sentence(f"{text} (n = {gain.interval.n}; {gain.statement}).", (gain.claim,))
 
 
-def _factorial(ledger: Ledger, base: str, term: str) -> tuple[Factorial, Effects] | None:
+def _factorial(ledger: Ledger, whole: Results, base: str, term: str) -> tuple[Factorial, Effects] | None:
     """The factorial with its effects; None where the study did not run it."""
-    design = Factorial(ledger, (base, term), FIRST, REPEATED, int(ledger.results.folder.study.get("halvings", 0)))
-    if not design.factors or any(
-        ledger.results.setting(cell) is None for _, cells in design.distinct() for cell in cells
-    ):
+    study = whole.folder.study
+    if FACTORIAL not in study["parts"] or not whole.factors:
         return None
+    design = Factorial(ledger, whole, (base, term), FIRST, REPEATED, int(study["halvings"]))
     return design, effects(design)

@@ -42,8 +42,8 @@ class AblationFlags(Flags):
         return f"{design} over the term and its components; parts: {', '.join(self.parts)}"
 
     def metadata(self) -> dict[str, Any]:
-        """The fraction, from which the answer knows the runs and their aliases."""
-        return {"halvings": self.halvings} if self.halvings else {}
+        """The parts, and the fraction, from which the answer knows the runs and their aliases."""
+        return {"parts": list(self.parts), "halvings": self.halvings}
 
     @staticmethod
     def add_to(parser: argparse.ArgumentParser) -> None:

@@ -28,19 +28,19 @@ WORDS: dict[tuple[str, Scalar], str] = {
 
 
 def plain(
-    ledger: Ledger, term: str, gain: Ruling, tried: Sequence[Tried], design: Factorial | None, found: Effects | None
+    ledger: Ledger, gain: Ruling, tried: Sequence[Tried], design: Factorial | None, found: Effects | None
 ) -> list[Sentence | None]:
     """Three sentences; without a factorial or without placebos, fewer."""
     rulings = [gain, *(one.of_term for one in tried), *(found.carried if found else ())]
     if why := too_few(rulings):
         return [Sentence(why, tuple(ruling.claim for ruling in rulings))]
-    return [_gain(ledger, term, gain, tried), _placebos(ledger, tried), _components(design, found)]
+    return [_gain(ledger, gain, tried), _placebos(ledger, tried), _components(design, found)]
 
 
-def _gain(ledger: Ledger, term: str, gain: Ruling, tried: Sequence[Tried]) -> Sentence:
+def _gain(ledger: Ledger, gain: Ruling, tried: Sequence[Tried]) -> Sentence:
     """The term over its base, and over its base with steps as long, which decides."""
     results = ledger.results
-    arm = results.arms[term]
+    arm = results.arms[gain.contrast.terms[0][1].arm]
     base = results.arms[arm.control].name
     text = (
         f"On {results.folder.study['dataset']}, with {images(results.folder.configuration['ipc'])} and "

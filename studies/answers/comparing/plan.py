@@ -96,7 +96,8 @@ def arm_of(options: Options[Any], text: str, extra: Extra | None = None, cap: Ex
     assigned |= {knob: text for key, text in options.assigned.items() if (knob := _set_knob(key, flat))}
     assigned |= (dict(cap(flat)) if cap else {}) | method_knobs
     config = {**shared_entries(options), **configured(options, {"method": name}, assigned).flat}
-    distinguishing: Flat = {key: config[key] for key in [*(["method.base"] if name == TERM else []), *method_knobs]}
+    named = [*(["method.base"] if name == TERM else []), *method_knobs]
+    distinguishing: Flat = {key: config[key] for key in named if key in config}  # a tacit knob at its default has none
     # An arm shows that it is a placebo also where `--set` makes it one.
     distinguishing |= placebo_knobs(config)
     role = name if name in (FLOOR, CEILING) and not distinguishing else "method"
@@ -125,7 +126,7 @@ def _method_knob(key: str, config: Flat) -> str:
 
     Raises: InputError for a knob of another component, UnknownNameError if no knob of the method fits, or several do.
     """
-    knobs = [name for name in config if f"{name}.".startswith("method.")]
+    knobs = [name for name in settable(config) if f"{name}.".startswith("method.")]
     if not matching(key, knobs) and matching(key, settable(config)):
         other = resolve(key, settable(config))
         raise InputError(f"--method is for the method's own knobs, got {key}; set {other} with --set")

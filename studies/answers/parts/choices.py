@@ -55,23 +55,25 @@ class _Grid:
         return self.results.contrast(slug("choice", label), what, *terms)
 
 
-def choices_part(ledger: Ledger, arm: str, names: Sequence[str]) -> Part:
+def choices_part(ledger: Ledger, results: Results, gain: Ruling, names: Sequence[str]) -> Part:
     """The gain of every combination, and each level against its factor's reference; empty where they are not run.
 
-    names: of the factors.
+    gain: of the arm over its control at the references, which is judged already; names: of the factors.
     """
-    grid = _Grid(ledger.results, arm, names)
+    grid = _Grid(results, gain.contrast.terms[0][1].arm, names)
     if not grid.run:
         return Part()
     what = listed([factor.name for factor in grid.varied])
-    ruled = ledger.rest(f"gains with every {what}", [grid.gain(labels) for labels in grid.all])
-    gains = dict(zip(grid.all, ruled, strict=True))
+    others = [labels for labels in grid.all if grid.cell(labels).levels != results.reference]
+    ruled = ledger.rest(f"gains with every {what}", [grid.gain(labels) for labels in others])
+    judged = dict(zip(others, ruled, strict=True))
+    gains = {labels: judged.get(labels, gain) for labels in grid.all}
     choices = [(factor, level.label) for factor in grid.varied for level in factor.levels[1:]]
-    rulings = ledger.family(f"choices of {what}", [grid.choice(*one) for one in choices])
+    rulings = ledger.rest(f"choices of {what}", [grid.choice(*one) for one in choices])
     return Part(
         [_sentence(what, gains, choices, rulings)],
-        [_gains_table(ledger, grid, gains), _choices_table(choices, rulings)],
-        [_figure(ledger, grid, gains)],
+        [_gains_table(grid, gains), _choices_table(choices, rulings)],
+        [_figure(grid, gains)],
     )
 
 
@@ -98,14 +100,14 @@ def _sentence(
     )
 
 
-def _gains_table(ledger: Ledger, grid: _Grid, gains: dict[Labels, Ruling]) -> Table:
+def _gains_table(grid: _Grid, gains: dict[Labels, Ruling]) -> Table:
     rows: list[dict[str, Entry]] = []
     for labels, ruling in gains.items():
-        usable = ledger.mean(grid.cell(labels), "usable", "information")
+        test, usable = (grid.results.mean(grid.cell(labels), metric) for metric in ("test", "usable"))
         rows.append(
             {
                 **{factor.name: label for factor, label in zip(grid.varied, labels, strict=True)},
-                "test accuracy": Quantity.of(ledger.mean(grid.cell(labels)), "percent"),
+                "test accuracy": Quantity.of(test, "percent"),
                 "gain over the base": ruling.quantity,
                 "decision": ruling.word,
                 "usable information": Quantity.of(usable, "nats") if usable.n else None,
@@ -145,7 +147,7 @@ def _choices_table(choices: Sequence[tuple[Factor, str]], rulings: Sequence[Ruli
     )
 
 
-def _figure(ledger: Ledger, grid: _Grid, gains: dict[Labels, Ruling]) -> Figure:
+def _figure(grid: _Grid, gains: dict[Labels, Ruling]) -> Figure:
     """A row for each level of the first factor, a column for each combination of the others."""
     rows = [level.label for level in grid.varied[0].levels]
     columns = list(dict.fromkeys(labels[1:] for labels in grid.all))
@@ -159,6 +161,6 @@ def _figure(ledger: Ledger, grid: _Grid, gains: dict[Labels, Ruling]) -> Figure:
         "choices",
         f"Every {listed([factor.name for factor in grid.varied])}",
         "Gain over the base alone in points of test accuracy, paired by seed, with its pointwise 95% interval over "
-        f"{plural(len(ledger.results.seeds), 'set')}; {MARKED}.",
+        f"{plural(len(grid.results.seeds), 'set')}; {MARKED}.",
         drawing,
     )

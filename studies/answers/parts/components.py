@@ -260,7 +260,7 @@ def _note(design: Factorial) -> str:
     return text
 
 
-def summary(found: Effects, names: tuple[str, ...]) -> dict[str, float | None]:
+def summary(design: Factorial, found: Effects) -> dict[str, float | None]:
     """The metrics of MLflow's parent run."""
-    kind = "shapley" if found.shapley else "effect"
-    return {f"{kind}/{name.replace(' ', '_')}": r.interval.mean for name, r in zip(names, found.carried, strict=True)}
+    kind, names = "shapley" if found.shapley else "effect", [name.replace(" ", "_") for name in design.names]
+    return {f"{kind}/{name}": ruling.interval.mean for name, ruling in zip(names, found.carried, strict=True)}

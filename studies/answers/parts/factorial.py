@@ -28,9 +28,11 @@ class Factorial:
     Shapes: runs [runs, components], all of them or a fraction.
     """
 
-    def __init__(self, ledger: Ledger, arms: tuple[str, str], first: str, repeated: str, halvings: int = 0) -> None:
+    def __init__(
+        self, ledger: Ledger, results: Results, arms: tuple[str, str], first: str, repeated: str, halvings: int = 0
+    ) -> None:
         """arms: keys, without and with the first component; repeated: that factor's name; halvings: of the design."""
-        self.ledger, self.results, self.arms = ledger, ledger.results, arms
+        self.ledger, self.results, self.arms = ledger, results, arms
         self.factors = [
             factor for factor in self.results.factors if any(level.at is not None for level in factor.levels)
         ]
@@ -142,7 +144,9 @@ def effects(design: Factorial) -> Effects:
         for a, b in combinations(members, 2)
     ]
     ruled = ledger.family("main effects", main)
-    crossed = dict(zip(combinations(members, 2), ledger.family("interactions of two components", pairs), strict=True))
+    # In a fraction some are the same weighted sum, which is judged once; so are others of two components.
+    ledger.rest("interactions of two components", {one.key: one for one in reversed(pairs)}.values())
+    crossed = {pair: ledger[one] for pair, one in zip(combinations(members, 2), pairs, strict=True)}
     if not design.complete:
         nats = [_nats(design, names[k], effect_weights(runs, [k])) for k in members]
         return Effects(ruled, crossed, [], None, [], nats)
@@ -152,13 +156,13 @@ def effects(design: Factorial) -> Effects:
         for name, weight in zip(names, weights, strict=True)
     ]
     whole = design.contrast("shapley/total", "all components less none", design.all_or_none())
-    (total,) = ledger.family("all components against none", [whole])
+    (total,) = ledger.rest("all components against none", [whole])
     return Effects(
         ruled,
         crossed,
-        ledger.family("Shapley values", values),
+        ledger.rest("Shapley values", values),
         total,
-        [_noise(design, name, weight) for name, weight in zip(names, weights, strict=True)] * (len(design.draws) == 2),
+        [_noise(design, *one) for one in zip(names, weights, strict=True)] if len(design.draws) == 2 else [],
         [_nats(design, name, weight) for name, weight in zip(names, weights, strict=True)],
     )
 

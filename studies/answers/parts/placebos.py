@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.contrasts import wins
-from studies.answers.parts.step_control import NOTE, Controlled, controlled
+from studies.answers.parts.step_control import NOTE, controlled
 from studies.answers.parts.wording import chance, grouped
 from studies.answers.results import Cell, Results
 from studies.engine.answer import Cell as Entry
@@ -47,7 +47,7 @@ def placebos_of(arm: Arm, arms: Sequence[Arm]) -> list[Arm]:
     ]
 
 
-def against_placebos(ledger: Ledger, term: str) -> tuple[list[Tried], list[Controlled]]:
+def against_placebos(ledger: Ledger, term: str) -> list[Tried]:
     """Judge the term against the longer step of its base, and, in families of their own, its other placebos."""
     results = ledger.results
     step = controlled(ledger, [term], [results.reference])
@@ -58,7 +58,7 @@ def against_placebos(ledger: Ledger, term: str) -> tuple[list[Tried], list[Contr
     of_base = ledger.family(OVER_BASE, [results.against(arm, base) for arm in others])
     tried = [Tried(case.twin, case.of_term, case.of_step) for case in step if case.of_step is not None]
     tried += [Tried(*one) for one in zip(others, of_term, of_base, strict=True)]
-    return tried, step
+    return tried
 
 
 def placebos_part(ledger: Ledger, term: str, tried: Sequence[Tried]) -> Part:

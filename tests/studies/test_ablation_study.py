@@ -32,6 +32,7 @@ from studies.answers.parts.factorial import Factorial, effects
 from studies.answers.parts.placebos import against_placebos
 from studies.answers.results import Results
 from studies.engine.answer import Answer, Quantity
+from studies.engine.arms import placebo_knobs
 from studies.engine.command import main
 from studies.engine.estimate import preparation_of
 from studies.engine.folder import StudyFolder
@@ -85,7 +86,7 @@ def folder_of(path: Path, value: Value, *words: str, noise: float = 0.004) -> St
 def known(config: Flat) -> float:
     """Augmentation 5 points, the term 3; its nce 2 more, with real images 4 more; head and layers nothing."""
     term = config["method"] == "mim" and config["method.weight"] != 0
-    placebo = config["method.direction"] != "both" or "method.pairs" in config or "nce_" in str(config["method.critic"])
+    placebo = bool(placebo_knobs(config))
     real = config["method.base.init"] == "real"
     score = 0.05 * (config["method.base.augment"] == SIAMESE)
     return score + (term and not placebo) * (0.03 + 0.02 * (config["method.critic"] == "nce") + 0.04 * real)
@@ -312,7 +313,7 @@ def test_other_draws_prepare_apart() -> None:
 # The answer
 
 # Of these, all components against none is the gain of one critic, head and layers.
-SET = f"--set augment={SIAMESE} --set init=real"
+SET = f"--set base.augment={SIAMESE} --set init=real"
 
 
 def found_in(answer: Answer, name: str) -> list[dict[str, object]]:
@@ -422,9 +423,9 @@ def test_the_answer_says_what_carries_what(finished: StudyFolder, tmp_path: Path
     assert len(rows) == 36
     assert rows[0]["method"] == "DM + MIM4DD (equal strength)"
     assert mean_of(rows[0]["test accuracy"]) > mean_of(rows[-1]["test accuracy"])
-    assert mean_of(rows[0]["usable information"]) == pytest.approx(mean_of(rows[0]["test accuracy"]) * np.log(10))
+    assert mean_of(rows[0]["usable information, nats"]) == pytest.approx(mean_of(rows[0]["test accuracy"]) * np.log(10))
     components = {str(row["component"]): row for row in found_in(answer, "components")}
-    assert mean_of(components["augmentation"]["usable information"]) == pytest.approx(0.05 * np.log(10), abs=0.01)
+    assert mean_of(components["augmentation"]["usable information, nats"]) == pytest.approx(0.05 * np.log(10), abs=0.01)
     ids = [claim.id for claim in answer.claims]
     assert len(set(ids)) == len(ids)
     for id in (

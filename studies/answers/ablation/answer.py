@@ -45,7 +45,7 @@ def write_answer(folder: StudyFolder) -> Answer:
         Part(figures=[forest(ledger, "test")] if tried else []),
         *shown,
         choices_part(ledger, whole, gain, OF_CRITICS),
-        information_part(ledger, [(term, base), *((term, one.arm) for one in tried)]),
+        information_part(ledger, [(term, base), *((term, one.arm) for one in tried[:1])]),
         Part(
             [losses(Ledger(whole))],
             notes=[NOTE, more_seeds(ledger)],
@@ -77,7 +77,7 @@ def _gain(gain: Ruling) -> Sentence:
 def _factorial(ledger: Ledger, whole: Results, base: str, term: str) -> tuple[Factorial, Effects] | None:
     """The factorial with its effects; None where the study did not run it."""
     study = whole.folder.study
-    if FACTORIAL not in study["parts"] or not whole.factors:
+    if FACTORIAL not in study.get("parts", ()) or not whole.factors:
         return None
-    design = Factorial(ledger, whole, (base, term), FIRST, REPEATED, int(study["halvings"]))
+    design = Factorial(ledger, whole, (base, term), FIRST, REPEATED, study.get("halvings", 0))
     return design, effects(design)

@@ -76,8 +76,10 @@ def _components(design: Factorial | None, found: Effects | None) -> Sentence | N
     order = by_size(found.carried)
     decided = [k for k in order if found.carried[k].decision is not Decision.UNDECIDED]
     told = [f"{design.names[k]} {found.carried[k].points}" for k in decided]
-    whole = f" of the {found.total.points} of all over none" if found.total else " (main effects of a fraction)"
     undecided = [design.names[k] for k in order if k not in decided]
-    rest = f"undecided: {listed(undecided)}" if undecided else ""
-    text = f"The components carry{whole}: {'; '.join([*told, *filter(None, [rest])])}"
+    told += [f"undecided: {listed(undecided)}"] if undecided else []
+    whole = (
+        f"Of the {found.total.points} of all over none, the" if found.total else "By main effects of a fraction, the"
+    )
+    text = f"{whole} components carry: {'; '.join(told)}"
     return Sentence(f"{text}.", tuple(found.carried[k].claim for k in order))

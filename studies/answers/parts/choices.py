@@ -110,7 +110,7 @@ def _gains_table(grid: _Grid, gains: dict[Labels, Ruling]) -> Table:
                 "test accuracy": Quantity.of(test, "percent"),
                 "gain over the base": ruling.quantity,
                 "decision": ruling.word,
-                "usable information": Quantity.of(usable, "nats") if usable.n else None,
+                "usable information, nats": Quantity.of(usable, "nats") if usable.n else None,
                 "pairs": ruling.interval.n,
                 "pairs lost": ruling.lost,
             }

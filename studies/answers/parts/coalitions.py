@@ -38,7 +38,7 @@ def coalitions_part(design: Factorial) -> Part:
                 if factor.name in design.names
             },
             "test accuracy": Quantity.of(test, "percent"),
-            "usable information": Quantity.of(usable, "nats") if usable.n else None,
+            "usable information, nats": Quantity.of(usable, "nats") if usable.n else None,
             "sets": test.n,
         }
         rows.append((run, test, row))

@@ -75,8 +75,9 @@ def _noise(design: Factorial, found: Effects) -> Sentence | None:
     ends = [max(abs(one.low or 0.0), abs(one.high or 0.0)) for one, _ in found.noise]
     k = int(np.argmax(ends))
     return Sentence(
-        "Two draws of the same design differ by noise alone: half the difference of a component's two Shapley values "
-        f"is at most {decimal(100 * ends[k], '.2g')} points from 0 at the ends of its interval ({design.names[k]}).",
+        "The noise floor, half the difference of a component's Shapley values under two draws, which no component "
+        f"causes, lies within {decimal(100 * ends[k], '.2f')} points of 0 (the farthest end of an interval, that of "
+        f"{design.names[k]}).",
         tuple(claim for _, claim in found.noise),
     )
 
@@ -117,7 +118,7 @@ def _table(design: Factorial, found: Effects) -> Table:
                 "main effect": found.main[k].quantity,
                 "decision on it": found.main[k].word,
                 "aliased with": design.aliased([k]),
-                "usable information": Quantity.of(found.nats[k][0], "nats"),
+                "usable information, nats": Quantity.of(found.nats[k][0], "nats"),
                 "pairs": found.carried[k].interval.n,
                 "pairs lost": found.carried[k].lost,
                 "pairs that would decide": found.carried[k].needed or None,

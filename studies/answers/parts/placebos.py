@@ -13,15 +13,23 @@ from studies.answers.results import Cell, Results
 from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Quantity, Sentence, Table
 from studies.engine.arms import Arm, placebo_knobs
+from studies.engine.names import PLACEBOS
 from studies.engine.statistics.contrasts import Decision
 from studies.engine.wording import plural
 
 LESS = {
-    Decision.GAIN: "higher than",
-    Decision.LOSS: "lower than",
-    Decision.NEGLIGIBLE: "not different beyond half a point from",
-    Decision.UNDECIDED: "undecided against",
+    Decision.GAIN: "higher than with",
+    Decision.LOSS: "lower than with",
+    Decision.NEGLIGIBLE: "not different beyond half a point from that with",
+    Decision.UNDECIDED: "undecided against that with",
 }
+OVER = {
+    Decision.GAIN: "higher with",
+    Decision.LOSS: "lower with",
+    Decision.NEGLIGIBLE: "not different beyond half a point with",
+    Decision.UNDECIDED: "undecided with",
+}
+WORDS = {pair: words.removeprefix(", ") for pair, words in PLACEBOS.items()}
 OTHERS, OVER_BASE = "the term against its other placebos", "its other placebos against the base"
 
 
@@ -66,16 +74,17 @@ def placebos_part(ledger: Ledger, term: str, tried: Sequence[Tried]) -> Part:
     if not tried:
         return Part()
     results = ledger.results
-    names = [results.arms[one.arm].name for one in tried]
-    base = results.arms[results.arms[term].control].name
+    kinds = [placebo_knobs(results.arms[one.arm].knobs).items() for one in tried]
+    names = [" and ".join(WORDS[pair] for pair in kind) for kind in kinds]
+    arm = results.arms[term]
     sentences = [
         Sentence(
-            f"The test accuracy of {results.arms[term].name} is "
-            f"{grouped([one.of_term for one in tried], names, LESS)}.",
+            f"The test accuracy of {arm.name} is {grouped([one.of_term for one in tried], names, LESS)} in place of "
+            "the term.",
             tuple(one.of_term.claim for one in tried),
         ),
         Sentence(
-            f"Of these placebos less {base} alone, the test accuracy is "
+            f"Compared with {results.arms[arm.control].name} alone, test accuracy is "
             f"{grouped([one.of_base for one in tried], names, OVER)}.",
             tuple(one.of_base.claim for one in tried),
         ),
@@ -83,12 +92,6 @@ def placebos_part(ledger: Ledger, term: str, tried: Sequence[Tried]) -> Part:
     return Part(sentences, [_table(ledger, term, tried)], notes=[NOTE, WHAT])
 
 
-OVER = {
-    Decision.GAIN: "higher with",
-    Decision.LOSS: "lower with",
-    Decision.NEGLIGIBLE: "not different beyond half a point with",
-    Decision.UNDECIDED: "undecided with",
-}
 WHAT = (
     "The other placebos, each as strong as the term: shuffled labels pair the real batch with labels permuted at every "
     "update, so that the contrast knows no class; positives only and negatives only are the two summands of nce; a "
@@ -120,7 +123,7 @@ def _row(ledger: Ledger, arm: str, over_base: Ruling, of_term: Ruling | None) ->
     return {
         "method": results.arms[arm].name,
         "test accuracy": Quantity.of(ledger.mean(cell), "percent"),
-        "usable information": Quantity.of(usable, "nats") if usable.n else None,
+        "usable information, nats": Quantity.of(usable, "nats") if usable.n else None,
         "less the base": over_base.quantity,
         "decision": over_base.word,
         "term less it": of_term.quantity if of_term else None,

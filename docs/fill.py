@@ -1,4 +1,4 @@
-"""Fills README.md and findings.md, cost.md, ablation.md, glossary.md of docs/ from docs/source/: `make docs`.
+"""Fills README.md, docs/findings.md, docs/cost.md and docs/glossary.md from docs/source/: `make docs`.
 
 A source is Markdown with `{{ claim("FOLDER", "ID") }}` where a number belongs, so nobody writes one by hand;
 the numbers are the claims of docs/results, and the glossary is that of the reports.
@@ -42,7 +42,6 @@ DOCUMENTS = {
     SOURCES / "README.md": DOCS.parent / "README.md",
     SOURCES / "findings.md": DOCS / "findings.md",
     SOURCES / "cost.md": DOCS / "cost.md",
-    SOURCES / "ablation.md": DOCS / "ablation.md",
     SOURCES / "glossary.md": DOCS / "glossary.md",
 }
 WIDTH = 130

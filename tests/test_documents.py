@@ -13,7 +13,7 @@ import pytest
 from studies.engine.glossary import GLOSSARY
 
 HOUSE = Path(__file__).resolve().parent.parent
-SOURCES = ("README.md", "findings.md", "cost.md", "ablation.md")
+SOURCES = ("README.md", "findings.md", "cost.md")
 SUITES = (
     "noise-digits",
     "noise-digits-bases",

@@ -59,7 +59,8 @@ DRAWS = "draws"
 def distillation_seed(config: Flat) -> int:
     """The seed of a trial's initial images, networks, real batches and augmentations.
 
-    It is the trial's own; with DRAWS another one, while perturbations and evaluation networks stay those of the seed.
+    It is the trial's own; with DRAWS another one, while the evaluation networks stay those of the seed. So do
+    perturbations, but what a method prepares under one is made under that of the seed returned here: no study has both.
     """
     seed, draws = int(config["seed"]), config.get(DRAWS)
     return seed if draws is None else integer("other draws", seed, int(draws))

@@ -252,7 +252,8 @@ def _note(design: Factorial) -> str:
     text = (
         f"{design.names[0]} absent is {off}, present {on}. Without it, components that only the term has do nothing: "
         "such combinations share the trials of the base. Main effects and interactions are means over all combinations "
-        "none the less, so those of such a component are half of what it does where the term is present."
+        "none the less, so the main effect of such a component is half of what it does where the term is present, "
+        "which is its interaction with the term."
     )
     if not design.complete:
         text += (

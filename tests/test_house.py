@@ -106,7 +106,7 @@ MAY_IMPORT = {
         *("mim4dd", *COMMANDS, "studies", *ANSWERING),
         *(f"studies.engine.{name}" for name in ("journal", "report", "study")),
     ],
-    "studies/answers/parts": [name for name in ANSWERING if name != "mim4dd"],
+    "studies/answers/parts": [*(name for name in ANSWERING if name != "mim4dd"), "studies.engine.names"],
     "studies/answers/comparing": [*ANSWERING, *PLANNING, "studies.answers.comparing"],
     "studies/answers/sensitivity": [
         *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.sensitivity"),
@@ -115,6 +115,9 @@ MAY_IMPORT = {
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.stress"),
     ],
     "studies/answers/baselines": [*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.baselines"],
+    "studies/answers/ablation": [
+        *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.ablation", "studies.engine.trial"),
+    ],
     "studies/answers/cost": [
         *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.cost"),
         *(f"studies.engine.{name}" for name in ("durations", "load", "problems", "speeds", "trial")),

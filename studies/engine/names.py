@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mim4dd.methods import METHODS, Mim
+from mim4dd.methods import METHODS, Mim, mim
 from mim4dd.registry import Scalar, knobs
 
 # Values of the term's knobs that make a placebo of it, and what its name then has in place of ` + MIM4DD`.
-PLACEBOS: dict[tuple[str, Scalar], str] = {("method.direction", "base"): ", longer step"}
+PLACEBOS: dict[tuple[str, Scalar], str] = {
+    (f"method.{knob}", value): f", {words}" for (knob, value), words in mim.PLACEBOS.items()
+}
 
 
 def arm_name(label: str, added: str, configured: Mapping[str, Scalar], *, term: bool) -> str:

@@ -16,7 +16,7 @@ from mim4dd.registry import unflatten
 from studies.engine.load import Load
 from studies.engine.measuring import information, machine, scored, set_measures, training_data, validated
 from studies.engine.runs import Saved, StepCallback
-from studies.engine.trial import RUNG_NETWORKS, RUNGS, Inputs, Outcome, Trial
+from studies.engine.trial import RUNG_NETWORKS, RUNGS, Inputs, Outcome, Trial, distillation_seed
 
 if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask, Preparation, Prepared
@@ -51,7 +51,8 @@ class TrialRun:
         self.perturbed = inputs.perturbed(str(config.get("perturb", "")), self.seed)
         data, ipc, tail = self.perturbed.data, int(config["ipc"]), str(config.get("tail", "repeat"))
         on, standard = torch.device(device), standard_of(self.method)
-        self.task = DistillationTask(data, self.network, ipc, self.seed, on, tail, self._prepare, standard)
+        seed = distillation_seed(config)
+        self.task = DistillationTask(data, self.network, ipc, seed, on, tail, self._prepare, standard)
         self.earlier_seconds = self.distil_seconds = self.waited_seconds = 0.0
         self.distillation = Distillation(self.task, self.method)
         self.rungs: list[dict[str, float]] = []

@@ -55,6 +55,8 @@ class StudyRecord(TypedDict, total=False):
     versions: dict[str, str]
     added_studies: list[str] | None
     beside: list[str] | None
+    parts: list[str]
+    halvings: int
     data_digest: str
     design: str
     selection: str

@@ -106,7 +106,7 @@ MAY_IMPORT = {
         *("mim4dd", *COMMANDS, "studies", *ANSWERING),
         *(f"studies.engine.{name}" for name in ("journal", "report", "study")),
     ],
-    "studies/answers/parts": [name for name in ANSWERING if name != "mim4dd"],
+    "studies/answers/parts": [*(name for name in ANSWERING if name != "mim4dd"), "studies.engine.names"],
     "studies/answers/comparing": [*ANSWERING, *PLANNING, "studies.answers.comparing"],
     "studies/answers/sensitivity": [
         *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.sensitivity"),
@@ -118,6 +118,10 @@ MAY_IMPORT = {
     "studies/answers/cost": [
         *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.cost"),
         *(f"studies.engine.{name}" for name in ("durations", "load", "problems", "speeds", "trial")),
+    ],
+    "studies/answers/architectures": [
+        *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.architectures"),
+        *(f"studies.engine.{name}" for name in ("durations", "judging")),
     ],
     "studies/answers/score": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.score"),

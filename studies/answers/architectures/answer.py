@@ -82,15 +82,15 @@ def _ordered(results: Results) -> list[str]:
 
 
 def _judged(ledger: Ledger, name: str, arms: Sequence[str], than: str, metric: str) -> Rulings:
-    """Arms less another one (`than`; "": each one's control) on every network: one family."""
-    results = ledger.results
-    cases = [(arm, levels) for arm in arms for levels in results.levels if arm != than]
-    contrasts = [
-        results.against(arm, than, levels, metric) if than else results.gain(arm, levels, metric)
-        for arm, levels in cases
-    ]
-    rulings = ledger.family(name, contrasts)
-    return {(arm, levels[0]): ruling for (arm, levels), ruling in zip(cases, rulings, strict=True)}
+    """Arms less another one (`than`; "": each one's control), by arm and network: a family for each network."""
+    results, found = ledger.results, Rulings()
+    for levels in results.levels:
+        contrasts = [
+            results.against(arm, than, levels, metric) if than else results.gain(arm, levels, metric) for arm in arms
+        ]
+        rulings = ledger.family(f"{name}, on {levels[0]}", contrasts)
+        found |= {(arm, levels[0]): ruling for arm, ruling in zip(arms, rulings, strict=True)}
+    return found
 
 
 def _gain(ledger: Ledger, arm: str, gains: Rulings, metric: str) -> Sentence | None:
@@ -127,8 +127,8 @@ def _above(ledger: Ledger, arms: Sequence[str], over: Rulings) -> Sentence | Non
             ]
             parts.append(f"{listed(counts) if counts else 'decided on none'} for {results.arms[arm].name}")
     text = (
-        f"Compared with random real images on each of {plural(len(networks), 'network')} (Holm-corrected over "
-        f"{plural(len(over), 'comparison')}), accuracy is {'; '.join(parts)}."
+        f"Compared with random real images on each of {plural(len(networks), 'network')} (Holm-corrected over the "
+        f"{plural(len(arms), 'method')} of a network), accuracy is {'; '.join(parts)}."
     )
     return Sentence(text, tuple(ruling.claim for ruling in over.values()))
 
@@ -146,8 +146,8 @@ def _gains(ledger: Ledger, arms: Sequence[str], gains: Rulings) -> Table:
         "What the MI term adds on each network",
         rows,
         "Gain over the same base without the term, distilled on the same network, in points of test accuracy, paired "
-        f"by seed, with pointwise 95% t intervals; a star marks a decided gain or loss (Holm-corrected over "
-        f"{plural(len(gains), 'gain')}).",
+        "by seed, with pointwise 95% t intervals; a star marks a decided gain or loss (Holm-corrected over the "
+        f"{plural(len(rows), 'gain')} of a network).",
     )
 
 

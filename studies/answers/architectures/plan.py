@@ -21,12 +21,12 @@ from studies.engine.names import network_name
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 
-FACTOR = "network"
+FACTOR = "evaluated on"
 CORESET = "herding"
 # The base that the smallest run leaves out: DC with augmentation.
 LEFT_OUT = ("dsa",)
 # The networks that judge besides the study's own: of the smallest run, of one on a laptop, and of others.
-QUICK = ("convnet:norm=none", "mlp", "lenet")
+QUICK = ("mlp", "lenet")
 SMALL = ("mlp", "lenet", "alexnet", "resnet18:width=16", "vit:width=64,depth=4,patch=2")
 WHOLE = ("mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit")
 

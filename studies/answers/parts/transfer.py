@@ -47,8 +47,8 @@ class Transfers:
     """The transfer of every set, judged.
 
     arms: keys of distilled sets and coresets, in order; coreset: the key of the one to compare with, "" for none.
-    means: by arm, to the mean of all other networks; each: by (arm, level), to every other one; terms: by arm with the
-    MI term, its gain on the others less that on its own network.
+    means: by arm, to the mean of all other networks; each: by (arm, level), to every other one, a family each. terms:
+    by arm with the MI term, its gain on the others less that on its own network.
     """
 
     def __init__(self, ledger: Ledger, arms: Sequence[str], coreset: str, metric: str) -> None:
@@ -56,10 +56,8 @@ class Transfers:
         self.arms = [arm for arm in arms if arm in self.results.arms]
         self.networks = [levels[0] for levels in self.results.levels]
         self.own = {arm.key: network_name(arm.knobs) or self.networks[0] for arm in self.results.arms.values()}
-        self.means = {arm: found for (arm, _), found in self._judged([(arm, OTHERS) for arm in self.arms]).items()}
-        self.each = self._judged(
-            [(arm, other) for arm in self.arms for other in self.networks if other != self.own[arm]]
-        )
+        self.means = {arm: found for (arm, _), found in self._judged(OTHERS).items()}
+        self.each = {case: found for other in self.networks for case, found in self._judged(other).items()}
         with_term = [arm for arm in self.arms if self.results.arms[arm].control]
         judged = ledger.family(
             "the term's gain on the other networks, less that on its own", [self._term(arm) for arm in with_term]
@@ -88,9 +86,10 @@ class Transfers:
             doubled=case.doubled.judged if case and case.doubled else None,
         )
 
-    def _judged(self, cases: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Transfer]:
-        """Every transfer of some (arm, network), each kind of comparison a family of its own."""
-        what = "to the mean of the other networks" if cases and cases[0][1] == OTHERS else "to each other network"
+    def _judged(self, other: str) -> dict[tuple[str, str], Transfer]:
+        """Every arm's transfer to a network, or to the mean of the others; each kind of comparison is a family."""
+        cases = [(arm, other) for arm in self.arms if self.own[arm] != other]
+        what = f"to {'the mean of the other networks' if other == OTHERS else other}"
         random = FLOOR if FLOOR in self.results.arms else ""
         ratio = float(FAILURES.build(MODE).ratio)
         changes = self._family(f"change {what}", cases, "", 0)

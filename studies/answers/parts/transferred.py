@@ -112,8 +112,8 @@ def _overfitting(transfers: Transfers) -> Sentence | None:
     open_ = [arm for arm, case in found.items() if case.finding and case.finding.state == UNDECIDED]
     text = (
         f"By the failure mode {MODE} (more is lost than with random real images, and more than {ratio:g} times as "
-        f"much), {listed(failed) if failed else 'none'} of the {plural(len(found), 'method')} "
-        f"{'overfit' if len(failed) > 1 else 'overfits'} its network on the mean of the others"
+        f"much), {len(failed) or 'none'} of the {plural(len(found), 'method')} overfit their network on the mean of "
+        f"the others{f': {listed(failed)}' if failed else ''}"
     )
     text += f"; {len(open_)} are undecided." if len(open_) > 1 else "; 1 is undecided." if open_ else "."
     rulings = [ruling for case in found.values() for ruling in (case.less_random, case.doubled) if ruling]
@@ -181,14 +181,13 @@ def _each(transfers: Transfers) -> Table:
         }
         if any(shown.values()):
             rows.append({"method": _name(transfers, arm), **shown})
-    judged = sum(case.less_random is not None for case in transfers.each.values())
     return Table.of(
         "each_network",
         "What sets lose on each network, less what random images lose",
         rows,
         "Change of test accuracy from the network that a set was distilled on to each other one, less the change of "
         "random real images, in points, paired by seed, with pointwise 95% t intervals; a star marks a decided "
-        f"difference (Holm-corrected over {plural(judged, 'comparison')}). Below 0: more is lost.",
+        "difference (Holm-corrected over the methods of a network). Below 0: more is lost.",
     )
 
 

@@ -62,7 +62,7 @@ def write_answer(folder: StudyFolder) -> Answer:
         Part([*ranks.sentences, *rates.sentences, *published.sentences]),
         Part([*failures.sentences, losses(ledger)], failed=failures.failed),
         Part(tables=[_matrix(ledger, metric), *transfer.tables, _gains(ledger, compared, gains)]),
-        Part(tables=[*ranks.tables, *rates.tables, *([_matrix(ledger, "test")] if rated else [])]),
+        Part(tables=[*ranks.tables, *rates.tables, *([_matrix(ledger, "test", beside=True)] if rated else [])]),
         Part(tables=[*published.tables, *failures.tables]),
         Part(figures=[_map(ledger, metric), *transfer.figures, *ranks.figures, *failures.figures]),
         Part(notes=[*_notes(ledger, rated), more_seeds(ledger)], summary=_summary(ledger, transfers, metric)),
@@ -151,8 +151,8 @@ def _gains(ledger: Ledger, arms: Sequence[str], gains: Rulings) -> Table:
     )
 
 
-def _matrix(ledger: Ledger, metric: str) -> Table:
-    """Every set on every network."""
+def _matrix(ledger: Ledger, metric: str, *, beside: bool = False) -> Table:
+    """Every set on every network. beside: in addition to that of the decisions."""
     results = ledger.results
     rows: list[dict[str, Entry]] = [
         {
@@ -161,11 +161,11 @@ def _matrix(ledger: Ledger, metric: str) -> Table:
         }
         for arm in _ordered(results)
     ]
-    tuned = metric == "tuned"
-    title = "Every set on every network" + ("" if tuned else ", at the recipe's own learning rate")
-    rate = "at the learning rate that validation chose for set and network" if tuned else "at the recipe's own rate"
+    title = "Every set on every network" + (", at the recipe's own learning rate" if beside else "")
+    chosen = "at the learning rate that validation chose for set and network"
+    rate = chosen if metric == "tuned" else "at the recipe's own learning rate"
     return Table.of(
-        "matrix" if tuned else "fixed",
+        "fixed" if beside else "matrix",
         title,
         rows,
         f"Mean test accuracy, {rate}, with 95% t intervals over {plural(len(results.seeds), 'set')}; all methods of a "

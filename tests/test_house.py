@@ -122,6 +122,10 @@ MAY_IMPORT = {
         *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.cost"),
         *(f"studies.engine.{name}" for name in ("durations", "load", "problems", "speeds", "trial")),
     ],
+    "studies/answers/architectures": [
+        *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.architectures"),
+        *(f"studies.engine.{name}" for name in ("durations", "judging")),
+    ],
     "studies/answers/score": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.score"),
         *(f"studies.engine.{name}" for name in ("judging", "scoring")),

@@ -74,6 +74,9 @@ PLAIN, NATS = ("", ""), ("nats", "nats")
 OF_ENTROPY = ("percent of H(Y)", "points of H(Y)")
 METRICS: dict[str, Metric] = {
     "test": Metric(lambda row: row.test),
+    # At the learning rate that validation chose.
+    "tuned": Metric(lambda row: row.tuned.test if row.tuned else ()),
+    "tuned_validation": Metric(lambda row: row.tuned.validation if row.tuned else ()),
     "balanced": Metric(_balanced),
     "validation": Metric(lambda row: row.validation),
     "clean_validation": Metric(lambda row: row.clean_validation),

@@ -86,7 +86,7 @@ class Quantity:
 
 
 # Metrics of test images; those of validation images say so in their name.
-ON_TEST = ("test", "balanced", "usable", "usable_share")
+ON_TEST = ("test", "tuned", "balanced", "usable", "usable_share")
 Cell = str | int | float | Quantity | None
 
 

@@ -95,8 +95,9 @@ def _load_splits(options: Options[Any], knobs: dict[str, Any]) -> Splits:
 
 def _require_usable_data(plan: Plan, splits: Splits, options: Options[Any], flat: dict[str, Any]) -> None:
     """Raises: InputError for data that the plan cannot be run on."""
-    from studies.engine.data_checks import require_conditions, require_images
+    from studies.engine.data_checks import require_conditions, require_images, require_judges
 
     if options.tail is None:
         require_images(splits, options.ipc)
+    require_judges(plan.trials, splits)
     require_conditions(plan.conditions, splits, options, flat)

@@ -9,7 +9,9 @@ from mim4dd.errors import DataError, InputError
 from mim4dd.records import Splits
 from mim4dd.registry import Flat
 from studies.engine.conditions import Condition
+from studies.engine.judging import JUDGES, judges_of, spec_of
 from studies.engine.options import Options
+from studies.engine.trial import Trial
 
 
 def require_conditions(conditions: Sequence[Condition], splits: Splits, options: Options[Any], flat: Flat) -> None:
@@ -44,3 +46,17 @@ def require_images(splits: Splits, ipc: int) -> None:
             f"--ipc must be at most the training images of the smallest class: '{splits.classes[smallest]}' has "
             f"{counts[smallest]}, got {ipc}"
         )
+
+
+def require_judges(trials: Sequence[Trial], splits: Splits) -> None:
+    """Raises: InputError for a network that cannot take the images, where trials are held against many."""
+    seen = set[object]()
+    for trial in trials:
+        for judge in judges_of(trial.config).values() if JUDGES in trial.config else ():
+            if judge.network in seen:
+                continue
+            seen.add(judge.network)
+            try:
+                judge.network.block_shapes(splits.train.shape)
+            except InputError as error:
+                raise InputError(f"{spec_of(judge.network)} cannot take these images: {error}") from error

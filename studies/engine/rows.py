@@ -41,12 +41,23 @@ class TrainingData:
 
 
 @dataclass(frozen=True, eq=False)
+class Tuned:
+    """Accuracies of networks at the learning rate that validation chose. tried: of one network, by rate."""
+
+    lr: float
+    tried: Mapping[float, float]
+    validation: tuple[float, ...]
+    test: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Judged:
     """A view of a row besides the trial's own; of corrupted test images there is no validation."""
 
     validation: tuple[float, ...]
     test: tuple[float, ...]
     test_recall: Array | None
+    tuned: Tuned | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +68,8 @@ class Row:
     usable_validation, usable: usable information on validation and on test images; none in older rows. test, usable,
     test_recall: read by the report alone. rungs: (iteration, validation accuracy) of interim evaluations.
     measures: of the synthetic set, its networks and the MI term along the run. failures: each trial detector's finding,
-    by the mode's current name. judged: by view, see `studies.engine.judging`. costs: of a trial that measures cost:
+    by the mode's current name. tuned: at the chosen rate, None where none was chosen. judged: by view, see
+    `studies.engine.judging`. costs: of a trial that measures cost:
     what was timed and weighed, and the operations that were counted; none in others. record: the line's object as it
     was written.
 
@@ -85,6 +97,7 @@ class Row:
     measures: dict[str, float]
     failed_by: tuple[str, ...]
     failures: dict[str, dict[str, Any]]
+    tuned: Tuned | None
     judged: dict[str, Judged]
     measured: dict[str, Any]
     costs: dict[str, float]
@@ -129,6 +142,7 @@ class Row:
             test_recall=judged.test_recall,
             usable=(),
             usable_validation=(),
+            tuned=judged.tuned,
         )
 
     @staticmethod
@@ -166,6 +180,7 @@ class Row:
             measures=measures_of(result, failures),
             failed_by=tuple(failed_by),
             failures=failures,
+            tuned=_tuned(result, report),
             judged=_judged(result, report),
             measured=dict(record["measured"]),
             costs=_costs(record["measured"].get("cost"), result.get("operations")),
@@ -180,9 +195,23 @@ def _judged(result: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, J
             _numbers(validation.get(view, {}).get("validation_accuracy")),
             _numbers(scores.get("test_accuracy")),
             _matrix(scores.get("test_recall")),
+            _tuned(validation.get(view, {}), scores),
         )
         for view, scores in test.items()
     }
+
+
+def _tuned(validation: Mapping[str, Any], test: Mapping[str, Any]) -> Tuned | None:
+    """What networks reach at the chosen rate. validation, test: their scores on these splits."""
+    chosen, scores = validation.get("tuned"), test.get("tuned")
+    if chosen is None or scores is None:
+        return None
+    return Tuned(
+        float(chosen["lr"]),
+        {float(rate): float(accuracy) for rate, accuracy in chosen["tried"].items()},
+        _numbers(chosen.get("validation_accuracy")),
+        _numbers(scores.get("test_accuracy")),
+    )
 
 
 def _costs(*records: Mapping[str, float | None] | None) -> dict[str, float]:

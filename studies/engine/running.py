@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
+from studies.engine.judging import JUDGES, Judging, Scores
 from studies.engine.load import Load
 from studies.engine.measuring import information, machine, scored, set_measures, training_data, validated
 from studies.engine.runs import Saved, StepCallback
@@ -57,7 +58,10 @@ class TrialRun:
         self.distillation = Distillation(self.task, self.method)
         self.rungs: list[dict[str, float]] = []
         self.training: Training | None = None
-        self.saved_training: dict[str, Any] | None = None  # of a checkpoint, until that training continues
+        # Of a checkpoint, until that training continues; and of the trial's own networks while others judge the set.
+        self.saved_training: dict[str, Any] | None = None
+        self.judging: Judging | None = None
+        self.saved_judging: dict[str, Any] | None = None
         self.restart_reason = ""
 
     def _prepare(self, preparation: Preparation, task: DistillationTask) -> Prepared:
@@ -106,12 +110,14 @@ class TrialRun:
                 on_step(self)
         measured = {rung["iteration"] for rung in self.rungs}
         if run.iteration == until < self.method.iterations and until not in measured and run.diverged_at < 0:
-            score = self._score(self._train_networks(RUNG_NETWORKS, on_step), self.interim_data)
+            score = self._score(self._train_networks(RUNG_NETWORKS, on_step).params, self.interim_data)
             self.rungs.append({"iteration": until, "validation_accuracy": score.mean})
 
     @property
     def progress(self) -> str:
         """How far the trial is, in words."""
+        if self.judging is not None:
+            return f"evaluating, {self.judging.progress}"
         if self.training is not None:
             return f"evaluating, epoch {self.training.epoch} of {self.training.epochs}"
         return f"distilling, iteration {self.distillation.iteration} of {self.method.iterations}"
@@ -129,6 +135,7 @@ class TrialRun:
             # A selection method has no iterations: its choice is repeated from its seed.
             "distillation": self.distillation.state_dict() if self.method.iterations else None,
             "training": self.saved_training if self.training is None else self.training.state_dict(),
+            "judging": self.saved_judging if self.judging is None else self.judging.state_dict(),
             "rungs": list(self.rungs),
             "seconds": self.earlier_seconds + self.meter.seconds,
             "distil_seconds": self.distil_seconds,
@@ -140,6 +147,7 @@ class TrialRun:
         if state["distillation"] is not None:
             self.distillation.load_state_dict(state["distillation"])
         self.saved_training, self.rungs = state["training"], list(state["rungs"])
+        self.saved_judging = state["judging"]
         self.earlier_seconds, self.distil_seconds = state["seconds"], state["distil_seconds"]
         self.waited_seconds += state["waited_seconds"]
 
@@ -174,11 +182,17 @@ class TrialRun:
         measures = term_measures(run.history)
         detecting = 0.0
         if not run.diverged:
-            params = self._train_networks(self.recipe.networks, on_step)
+            trained = self._train_networks(self.recipe.networks, on_step)
+            params = trained.params
             with multiplying(self.recipe.precision):
-                result |= self._validated(params, synthetic)
+                validation = self._validated(params, synthetic)
                 _, report_only = scored(params, self.network, synthetic, self.inputs.splits.test, "test")
+            result |= validation
             result |= information(self.task, self.method, run, self.inputs)
+            if JUDGES in self.trial.config:
+                self.saved_training = trained.state_dict()
+                judging = self._judge(synthetic, (params, {"validation": validation, "test": report_only}), on_step)
+                result, report_only = result | judging.result(), report_only | judging.report_only()
             began = time.perf_counter()
             measures |= set_measures(self.trial, self.network, self.inputs, self.perturbed, params, synthetic)
             detecting = time.perf_counter() - began
@@ -193,6 +207,15 @@ class TrialRun:
             None if self.trial.config["method"] == "full" else synthetic,  # a copy of the data set is not saved
             grid_png(synthetic),
         )
+
+    def _judge(self, synthetic: Synthetic, own: tuple[Params, Scores], on_step: StepCallback | None) -> Judging:
+        """Hold the set against the other networks of the trial. own: its own, trained, and their scores."""
+        judging = Judging(self.trial.config, synthetic, self.inputs, self.device)
+        if self.saved_judging is not None:
+            judging.load_state_dict(self.saved_judging)
+        self.judging = judging
+        judging.run(lambda: on_step(self) if on_step else None, own)
+        return judging
 
     def _validated(self, params: Params, synthetic: Synthetic) -> dict[str, Any]:
         """The scores on clean validation labels; under label noise, accuracy on noisy labels too."""
@@ -219,8 +242,8 @@ class TrialRun:
             "ended": time.time(),
         }
 
-    def _train_networks(self, networks: int, on_step: StepCallback | None) -> Params:
-        """Train networks on the present synthetic set; the callback is called after every epoch."""
+    def _train_networks(self, networks: int, on_step: StepCallback | None) -> Training:
+        """Train networks on the present synthetic set, whole; the callback is called after every epoch."""
         from mim4dd.evaluation import training_on
 
         recipe = replace(self.recipe, networks=networks)
@@ -234,7 +257,7 @@ class TrialRun:
             if on_step:
                 on_step(self)
         self.training = None
-        return training.params
+        return training
 
     def _score(self, params: Params, split: ImageData) -> Score:
         from mim4dd.evaluation import score

@@ -107,10 +107,20 @@ class Tail(TypedDict, total=False):
     absent: list[str]
 
 
+class Tuned(TypedDict, total=False):
+    """Scores at the rate that validation chose: on validation with the rates, or on test."""
+
+    lr: float
+    tried: dict[str, float]
+    validation_accuracy: Numbers
+    test_accuracy: Numbers
+
+
 class ValidationScores(TypedDict, total=False):
     validation_accuracy: Numbers
     validation_recall: Matrix
     usable_information_nats: Numbers
+    tuned: Tuned
 
 
 class Result(TypedDict, total=False):
@@ -136,6 +146,7 @@ class Result(TypedDict, total=False):
     failed_by: list[str] | None
     failures: dict[str, FindingRecord] | None
     judged: dict[str, ValidationScores]
+    tuned: Tuned
     operations: dict[str, float | None] | None
 
 
@@ -143,6 +154,7 @@ class TestScores(TypedDict, total=False):
     test_accuracy: Numbers
     test_recall: Matrix
     usable_information_nats: Numbers
+    tuned: Tuned
 
 
 class Report(TestScores, total=False):

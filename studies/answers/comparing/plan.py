@@ -37,10 +37,10 @@ Extra = Callable[[Flat], Mapping[str, str]]
 """Returns further assignments for an arm with this configuration, such as the recipe of its published number."""
 
 
-def registered_methods() -> tuple[str, ...]:
+def registered_methods(*, longer_steps: bool = True) -> tuple[str, ...]:
     """The specs of all registered methods: selections, bases, full data.
 
-    Each base that allows it is listed alone, with the MI term, and with steps as long as with the term.
+    Each base that allows it is listed alone, with the MI term, and, with `longer_steps`, with steps as long as with it.
     """
     built = {name: METHODS.build(name) for name in METHODS.names() if METHODS.get(name) is not Mim}
     selections = [name for name, method in built.items() if method.iterations == 0 and name != "full"]
@@ -50,7 +50,8 @@ def registered_methods() -> tuple[str, ...]:
             specs.append(name)
             if _takes_the_term(name):
                 term: Flat = {"method.base": name, **EQUAL_STRENGTH}
-                specs += [spec(TERM, term), spec(TERM, {**term, **LONGER_STEP})]
+                specs.append(spec(TERM, term))
+                specs += [spec(TERM, {**term, **LONGER_STEP})] if longer_steps else []
     return (*specs, "full")
 
 

@@ -53,13 +53,15 @@ class Occurrence:
 
 def occurrences(ledger: Ledger, groups: Mapping[Cell, Group]) -> list[Occurrence]:
     """Every mode that was tested for, by cell. groups: the input of the detectors of groups, by cell."""
-    results = ledger.results
+    results, seen = ledger.results, set[tuple[str, tuple[str, ...]]]()
     cases: list[Occurrence] = []
     for levels in results.levels:
         for arm in results.arms:
             cell = Cell(arm, levels)
             if results.setting(cell) is not None:
-                cases += _of_trials(ledger, cell)
+                # Levels that are views of the same trials share what these trials showed.
+                cases += _of_trials(ledger, cell) if (arm, results.trials(cell)) not in seen else ()
+                seen.add((arm, results.trials(cell)))
                 cases += _of_group(ledger, cell, groups[cell]) if cell in groups else ()
     return cases
 

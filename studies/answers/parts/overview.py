@@ -16,7 +16,12 @@ from studies.engine.wording import images, plural
 ENDED = {"ok": "finished", "diverged": "diverged", "error": "failed with an error", "missing": "did not run"}
 # Of so many settings that lack trials each is named.
 MOST_NAMED = 10
-METRIC_NAMES = {"balanced": "balanced test accuracy", "test": "test accuracy", "validation": "validation accuracy"}
+METRIC_NAMES = {
+    "balanced": "balanced test accuracy",
+    "test": "test accuracy",
+    "validation": "validation accuracy",
+    "tuned": "test accuracy at the learning rate that validation chose",
+}
 
 
 def overview(ledger: Ledger, arms: Sequence[str], metric: str, levels: tuple[str, ...] = ()) -> Sentence:

@@ -175,13 +175,10 @@ def _network_and_recipe(arguments: argparse.Namespace, synthetic: Synthetic) -> 
 
 
 def _corruptions(texts: list[str]) -> tuple[Perturbation, ...]:
-    from perturbations import parse_chain
+    from perturbations import parse_corruptions
     from perturbations.catalogue import check_chain
 
-    corruptions = parse_chain(texts)
-    for one, text in zip(corruptions, texts, strict=True):
-        if one.stage != "pixel corruption":
-            raise InputError(f"--corrupt takes pixel corruptions, {text} is {one.stage}")
+    corruptions = parse_corruptions(texts, "--corrupt")
     check_chain(corruptions)
     return corruptions
 

@@ -1,7 +1,18 @@
 """Perturbations of a split: class imbalance, label noise and pixel corruption, each recording what it changed."""
 
 from perturbations.arrays import perturb
-from perturbations.catalogue import PERTURBATIONS, Perturbation, Perturbed, chain, label_noise, parse_chain, text_of
+from perturbations.catalogue import (
+    PERTURBATIONS,
+    Perturbation,
+    Perturbed,
+    chain,
+    label_noise,
+    parse_chain,
+    parse_corruptions,
+    pixel_corruptions,
+    stage_of,
+    text_of,
+)
 from perturbations.corruption import (
     Brightness,
     Contrast,
@@ -23,9 +34,11 @@ from perturbations.labels import (
     PairFlip,
     SymmetricNoise,
 )
+from perturbations.stages import STAGES, Stage
 
 __all__ = [
     "PERTURBATIONS",
+    "STAGES",
     "AsymmetricNoise",
     "Brightness",
     "Contrast",
@@ -44,11 +57,15 @@ __all__ = [
     "Perturbed",
     "Pixelate",
     "ShotNoise",
+    "Stage",
     "StepImbalance",
     "SymmetricNoise",
     "chain",
     "label_noise",
     "parse_chain",
+    "parse_corruptions",
     "perturb",
+    "pixel_corruptions",
+    "stage_of",
     "text_of",
 ]

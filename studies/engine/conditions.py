@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat, component_fields, default_of, name_of
-from perturbations import PERTURBATIONS, Perturbation, parse_chain, text_of
+from perturbations import PERTURBATIONS, STAGES, Perturbation, Stage, parse_chain, stage_of, text_of
 from perturbations.catalogue import check_chain
+from perturbations.stages import stage_named
 from studies.engine.arms import Curve, Factor, Level
 from studies.engine.reading import checked
 from studies.engine.shapes import ConditionRecord
-
-# Knobs that can be the x of a perturbation's curve; without one of them a perturbation is a single point.
-SEVERITIES = ("rate", "factor", "severity")
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,8 @@ class Condition:
 
     @property
     def noisy(self) -> bool:
-        return "label noise" in self.stages
+        """Whether labels are wrong."""
+        return any(STAGES[stage].relabels for stage in self.stages)
 
     @property
     def entry(self) -> Flat:
@@ -54,10 +53,10 @@ class Condition:
     def read(record: dict[str, Any]) -> Condition:
         """The inverse of `json`, without the perturbations themselves.
 
-        Raises: ValueError for a record of another shape.
+        Raises: ValueError for a record of another shape, or with a stage that does not exist.
         """
         checked(record, ConditionRecord)
-        stages = tuple(record["stages"])
+        stages = tuple(stage_named(name).name for name in record["stages"])
         # Older folders have the parts in the label alone.
         parts = tuple(record.get("parts", record["label"].split(" + ") if len(stages) > 1 else ()))
         return Condition(record["text"], record["label"], record["family"], record["severity"], stages, parts)
@@ -65,14 +64,6 @@ class Condition:
 
 CLEAN = Condition()
 TRAINING_DATA = "training data"
-# The curve of each stage, to be completed with a family: `symmetric` makes the noun `symmetric noise`.
-CURVES = {
-    "label noise": Curve(
-        "", "wrong labels (realised)", "noise", "share", 0.0, "10% of wrong labels", 10.0, 0.5, realised="rate"
-    ),
-    "imbalance": Curve("", "imbalance factor", "imbalance", "log", 1.0, "factor of ten"),
-    "pixel corruption": Curve("", "severity", "corruption"),
-}
 
 
 def training_data(conditions: Sequence[Condition]) -> Factor:
@@ -80,12 +71,18 @@ def training_data(conditions: Sequence[Condition]) -> Factor:
     levels, curves = [], {}
     for condition in conditions:
         curve = ""
-        if len(condition.stages) == 1 and (condition.severity is not None or condition.stages == ("label noise",)):
-            stage = CURVES[condition.stages[0]]
+        stage = STAGES[condition.stages[0]] if len(condition.stages) == 1 else None
+        if stage is not None and (condition.severity is not None or stage.realised):
             curve = condition.family
-            curves[curve] = replace(stage, name=curve, noun=f"{curve} {stage.noun}")
+            curves[curve] = curve_of(stage, curve)
         levels.append(Level(condition.label, condition.entry, condition.severity, curve, condition.parts))
     return Factor(TRAINING_DATA, tuple(levels), tuple(curves.values()))
+
+
+def curve_of(stage: Stage, family: str) -> Curve:
+    """The curve of the conditions of a stage and family: of label noise, `symmetric` makes `symmetric noise`."""
+    axis = (stage.axis, f"{family} {stage.noun}", stage.scale, stage.control, stage.unit, stage.units, stage.upto)
+    return Curve(family, *axis, realised=stage.realised)
 
 
 def condition(*texts: str) -> Condition:
@@ -116,15 +113,15 @@ def condition(*texts: str) -> Condition:
 
 
 def severity_knob(perturbation: Perturbation | type[Perturbation]) -> str:
-    """The name of the knob that sets how strong a perturbation is, "" without one."""
-    names = [item.name for item in component_fields(perturbation)]
-    return next((name for name in SEVERITIES if name in names), "")
+    """The name of the knob that sets how strong a perturbation is: its stage's, "" if it has none."""
+    knob = stage_of(perturbation).severity
+    return knob if any(item.name == knob for item in component_fields(perturbation)) else ""
 
 
 def _is_identity(perturbation: Perturbation) -> bool:
     """Whether the perturbation leaves the data as they are."""
     knob = severity_knob(perturbation)
-    return bool(knob) and getattr(perturbation, knob) == (1 if knob == "factor" else 0)
+    return bool(knob) and getattr(perturbation, knob) == stage_of(perturbation).control
 
 
 def _names_of(perturbation: Perturbation) -> tuple[str, str, float | None]:

@@ -64,16 +64,23 @@ def evaluate(arguments: argparse.Namespace) -> int:
     for note in notes:
         print(note)
     # The scored images are corrupted: a stress of the trained networks at test time.
-    split = chain(corruptions, splits.test if arguments.test else splits.validation, seed=0).data
+    views = _shown(splits.test if arguments.test else splits.validation, synthetic.config, arguments.seed)
+    split, *cued = (chain(corruptions, data, seed=0).data for data in views.values())
     keep_freed_memory()
     with allocating():
         params = train_on(synthetic, network, recipe, seed=arguments.seed, device=device)
         scored = class_scores(params, network, synthetic, split)
         result, nats = tally(scored.argmax(2).cpu().numpy(), split), usable_information_nats(scored, split.labels)
+        others = [tally(class_scores(params, network, synthetic, data).argmax(2).cpu().numpy(), data) for data in cued]
     name = " under ".join(filter(None, (part, " and ".join(text_of([one]) for one in corruptions))))
     scores = {"split": name, "corrupt": arguments.corrupt, "classes": synthetic.classes, **flat}
     scores |= {"accuracy": result.accuracy.tolist(), "usable_information_nats": nats.tolist()}
     scores["recall"] = result.recall.tolist()
+    by_cue = dict(zip([*views][1:], others, strict=True))
+    if by_cue:
+        scores["planted_cue"] = {
+            view: {"accuracy": one.accuracy.tolist(), "recall": one.recall.tolist()} for view, one in by_cue.items()
+        }
     if ours is None:
         scores |= {"set": synthetic.config, "notes": notes}
     try:
@@ -83,9 +90,19 @@ def evaluate(arguments: argparse.Namespace) -> int:
     finally:  # a full disk must not cost the score
         trained = f"{flat['network']}, {recipe.epochs_for(len(synthetic.labels))} epochs"
         print("\n".join(_told(name, trained, result, nats, split)))
+        for view, one in by_cue.items():
+            print(f"where the planted cue is {view} in every image: accuracy {one.mean:.1%}")
         if ours is None:
             print("\n".join(_told_of_file(synthetic, recipe)))
     return 0
+
+
+def _shown(split: ImageData, config: dict[str, Any], seed: int) -> dict[str, ImageData]:
+    """The images to score; of a set distilled with a planted cue they have it too, unbiased, then each other way."""
+    from perturbations.cues.planting import PARTS, cue_in, shown
+
+    cue = cue_in(str(config.get("perturb", "")))
+    return {"": split} if cue is None else {part: shown(cue, split, part)(split, seed=seed).data for part in PARTS}
 
 
 def _told_of_file(synthetic: Synthetic, recipe: Recipe) -> list[str]:

@@ -1,4 +1,4 @@
-"""Perturbations of a split: class imbalance, label noise and pixel corruption, each recording what it changed."""
+"""Perturbations of a split: imbalance, planted cues, label noise, pixel corruption, each recording what it changed."""
 
 from perturbations.arrays import perturb
 from perturbations.catalogue import (
@@ -24,6 +24,7 @@ from perturbations.corruption import (
     Pixelate,
     ShotNoise,
 )
+from perturbations.cues import ColourCue, CorruptionCue, GreyCue, PlantedCue, cue_of
 from perturbations.imbalance import ExponentialImbalance, StepImbalance
 from perturbations.labels import (
     AsymmetricNoise,
@@ -41,10 +42,13 @@ __all__ = [
     "STAGES",
     "AsymmetricNoise",
     "Brightness",
+    "ColourCue",
     "Contrast",
+    "CorruptionCue",
     "DefocusBlur",
     "ExponentialImbalance",
     "GaussianNoise",
+    "GreyCue",
     "HumanNoise",
     "ImpulseNoise",
     "InstanceNoise",
@@ -56,11 +60,13 @@ __all__ = [
     "Perturbation",
     "Perturbed",
     "Pixelate",
+    "PlantedCue",
     "ShotNoise",
     "Stage",
     "StepImbalance",
     "SymmetricNoise",
     "chain",
+    "cue_of",
     "label_noise",
     "parse_chain",
     "parse_corruptions",

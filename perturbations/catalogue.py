@@ -13,7 +13,7 @@ from mim4dd.errors import InputError
 from mim4dd.records import ImageData, Integers
 from mim4dd.registry import PLUGIN, Registry, component_fields, name_of, origin_of
 from mim4dd.resolving import component_of
-from perturbations.stages import ORDER, Stage, stage_named
+from perturbations.stages import ORDER, STAGES, Stage, stage_named
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +65,15 @@ def chain(perturbations: Sequence[Perturbation], train: ImageData, *, seed: int)
 
 
 def check_chain(perturbations: Sequence[Perturbation]) -> None:
-    """Raises: InputError when perturbations are not in the order of ORDER, or one is given twice."""
+    """Raises: InputError when perturbations are not in the order of ORDER, or one or a single stage is given twice."""
     names = [name_of(perturbation) for perturbation in perturbations]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"perturbations must differ, got {twice[0]} twice: its draws would be the same ones again")
+    for stage in filter(lambda stage: stage.single, STAGES.values()):
+        of_stage = [name_of(each) for each in perturbations if each.stage == stage.name]
+        if len(of_stage) > 1:
+            raise InputError(f"a chain must have at most one {stage.name}, got {' and '.join(of_stage)}")
     right = [name_of(perturbation) for perturbation in sorted(perturbations, key=_position)]
     if names != right:
         raise InputError(f"perturbations must be in the order {', then '.join(ORDER)}: give {', '.join(right)}")

@@ -15,19 +15,19 @@ class Stage:
     """What the perturbations of a stage share.
 
     noun: completes a kind, `symmetric noise`. severity: the knob that sets how strong one of them is; control: its
-    value that leaves the data unchanged; severities: those that a suite sweeps unless it has its own. axis: the label
-    of the severity as an x; scale: `share`, `log` or `linear`; unit: what a slope is per, with `units` of them in 1 of
-    the axis (for `log`, in a factor of ten); upto: the largest x that enters a slope; realised: the entry of the record
-    with the realised severity, "" for the nominal one.
+    value that leaves the data unchanged, None where none does; severities: those that a suite sweeps unless it has its
+    own. axis: the label of the severity as an x; scale: `share`, `log` or `linear`; unit: what a slope is per, with
+    `units` of them in 1 of the axis (for `log`, in a factor of ten); upto: the largest x that enters a slope; realised:
+    the entry of the record with the realised severity, "" for the nominal one.
     removes: images may be left out; relabels: labels change, so validation labels get the same where no clean ones are
-    available; of_pixels: images alone change, of any data set; definition: how its perturbations are defined, for
-    reports.
+    available; of_pixels: images alone change, of any data set; single: a chain has at most one; definition: how its
+    perturbations are defined, for reports.
     """
 
     name: str
     noun: str
     severity: str
-    control: float
+    control: float | None
     severities: tuple[float, ...]
     axis: str
     scale: str = "linear"
@@ -38,10 +38,12 @@ class Stage:
     removes: bool = False
     relabels: bool = False
     of_pixels: bool = False
+    single: bool = False
     definition: str = ""
 
 
-# Class counts are fixed before labels are flipped, so that a tail's noise is the noise of its few images.
+# Class counts are fixed before labels are flipped, so that a tail's noise is the noise of its few images; cues are
+# tied to true classes.
 STAGES = {
     stage.name: stage
     for stage in (
@@ -58,6 +60,21 @@ STAGES = {
             definition="exponential: n_k = floor(n_max * factor^(-k/(C-1))), at least 1, n_max the smallest class of "
             "the clean split; step: half of the classes have n_max/factor. Unless the order is random, the last "
             "classes by label are the rare ones, and the effect of rarity cannot be separated from that of difficulty.",
+        ),
+        Stage(
+            "planted cue",
+            "cue",
+            severity="correlation",
+            control=None,
+            severities=(0.5, 0.9, 0.95, 1.0),
+            axis="correlation of cue and class",
+            scale="share",
+            unit="10 points of correlation",
+            units=10.0,
+            single=True,
+            definition="A planted cue is tied to the class in exactly round(correlation * n_k) images of each class k; "
+            "the others show the other values evenly, and images that conflict at one correlation also do at every "
+            "smaller one. Validation images have the cue independently of the class.",
         ),
         Stage(
             "label noise",

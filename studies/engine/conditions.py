@@ -9,7 +9,7 @@ from typing import Any
 
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat, component_fields, default_of, name_of
-from perturbations import PERTURBATIONS, STAGES, Perturbation, Stage, parse_chain, stage_of, text_of
+from perturbations import PERTURBATIONS, STAGES, Perturbation, PlantedCue, cue_of, parse_chain, stage_of, text_of
 from perturbations.catalogue import check_chain
 from perturbations.stages import stage_named
 from studies.engine.arms import Curve, Factor, Level
@@ -43,6 +43,11 @@ class Condition:
         """What the condition adds to a trial's configuration: nothing for clean data."""
         return {"perturb": self.text} if self.text else {}
 
+    @property
+    def cue(self) -> PlantedCue | None:
+        """The planted cue, None without one."""
+        return cue_of(self.perturbations)
+
     def json(self) -> dict[str, Any]:
         """The record in study.json."""
         return {"text": self.text, "label": self.label, "family": self.family, "severity": self.severity} | {
@@ -67,21 +72,33 @@ TRAINING_DATA = "training data"
 
 
 def training_data(conditions: Sequence[Condition]) -> Factor:
-    """Conditions as the levels of a factor; those of one stage and family that have an x share a curve."""
+    """Conditions as the levels of a factor; those of one stage and family that have an x share a curve.
+
+    The first condition is the origin of the curves: clean data, or else the mildest condition of a family, where no
+    severity leaves the data unchanged.
+    """
     levels, curves = [], {}
     for condition in conditions:
-        curve = ""
-        stage = STAGES[condition.stages[0]] if len(condition.stages) == 1 else None
-        if stage is not None and (condition.severity is not None or stage.realised):
-            curve = condition.family
-            curves[curve] = curve_of(stage, curve)
-        levels.append(Level(condition.label, condition.entry, condition.severity, curve, condition.parts))
+        curve = curve_of(condition, conditions[0])
+        if curve is not None:
+            curves[curve.name] = curve
+        name = curve.name if curve else ""
+        levels.append(Level(condition.label, condition.entry, condition.severity, name, condition.parts))
     return Factor(TRAINING_DATA, tuple(levels), tuple(curves.values()))
 
 
-def curve_of(stage: Stage, family: str) -> Curve:
-    """The curve of the conditions of a stage and family: of label noise, `symmetric` makes `symmetric noise`."""
-    axis = (stage.axis, f"{family} {stage.noun}", stage.scale, stage.control, stage.unit, stage.units, stage.upto)
+def curve_of(condition: Condition, reference: Condition) -> Curve | None:
+    """The curve of a condition's family from a reference on: of label noise, `symmetric` makes `symmetric noise`.
+
+    None for the reference itself, and for a condition that has no place on a curve with it.
+    """
+    if len(condition.stages) != 1 or condition == reference or reference.family not in ("", condition.family):
+        return None
+    stage, family = STAGES[condition.stages[0]], condition.family
+    origin = stage.control if reference == CLEAN else reference.severity
+    if origin is None or (condition.severity is None and not stage.realised):
+        return None
+    axis = (stage.axis, f"{family} {stage.noun}", stage.scale, origin, stage.unit, stage.units, stage.upto)
     return Curve(family, *axis, realised=stage.realised)
 
 

@@ -15,6 +15,7 @@ from mim4dd.methods import METHODS
 from mim4dd.methods.catalogue import least_prepared, wrapped
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, name_of, unflatten
+from perturbations.cues.planting import cue_in
 from studies.engine.judging import Judge, judges_of
 from studies.engine.problems import COST, MEMORY, OWN, WINDOW, Problem
 from studies.engine.repeating import LONG_WINDOWS, timed_seconds
@@ -36,6 +37,8 @@ SHAPES: dict[str, Data] = {
 }
 # What a file or folder is assumed to hold.
 OTHER: Data = ((3, 32, 32), 10, 18_000, 12_000)
+# With a planted cue, test images are classified as they are, aligned and in conflict.
+SHOWN = 3
 # Reports of a run, each of which differentiates every term once more.
 REPORTS = 25
 
@@ -48,6 +51,8 @@ def data_of(config: Flat) -> Data:
         return problem.shape, problem.classes, problem.whole, held_out
     (channels, *sides), classes, images, evaluated = SHAPES.get(str(config["dataset"]), OTHER)
     height, width = [int(config.get("source.size", 0)) or side for side in sides]
+    if (cue := cue_in(str(config.get("perturb", "")))) is not None:
+        channels, evaluated = cue.channels(channels), SHOWN * evaluated
     return (channels, height, width), classes, images, evaluated
 
 

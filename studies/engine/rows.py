@@ -42,11 +42,15 @@ class TrainingData:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A view of a row besides the trial's own; of corrupted test images there is no validation."""
+    """A view of a row besides the trial's own; of corrupted test images, or a cue's, there is no validation.
+
+    followed: the share of images that each network gives a class of their planted cue; none in other views.
+    """
 
     validation: tuple[float, ...]
     test: tuple[float, ...]
     test_recall: Array | None
+    followed: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +184,7 @@ def _judged(result: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, J
             _numbers(validation.get(view, {}).get("validation_accuracy")),
             _numbers(scores.get("test_accuracy")),
             _matrix(scores.get("test_recall")),
+            _numbers(scores.get("cue_followed")),
         )
         for view, scores in test.items()
     }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
+from studies.engine.cues import scored_by_part, seen
 from studies.engine.load import Load
 from studies.engine.measuring import information, machine, scored, set_measures, training_data, validated
 from studies.engine.runs import Saved, StepCallback
@@ -37,7 +38,7 @@ class TrialRun:
         from mim4dd.methods.task import DistillationTask
         from mim4dd.networks import NETWORKS
         from mim4dd.train import RECIPES
-        from perturbations import label_noise
+        from perturbations import cue_of, label_noise
 
         self.meter, self.load, self.started, self.device = Meter(device), Load(), time.time(), device
         self.trial, self.inputs, config = trial, inputs, trial.config
@@ -48,6 +49,8 @@ class TrialRun:
         self.perturbations = inputs.chain(str(config.get("perturb", "")))
         noisy = config.get("selection") == "noisy" and label_noise(self.perturbations)
         self.selection = "noisy" if noisy else "clean"
+        self.cue = cue_of(self.perturbations)
+        self.splits = seen(inputs.splits, self.cue, self.seed)
         self.perturbed = inputs.perturbed(str(config.get("perturb", "")), self.seed)
         data, ipc, tail = self.perturbed.data, int(config["ipc"]), str(config.get("tail", "repeat"))
         on, standard = torch.device(device), standard_of(self.method)
@@ -78,13 +81,13 @@ class TrialRun:
         from perturbations import chain, label_noise
 
         noise = label_noise(self.perturbations)
-        return chain(noise, self.inputs.splits.validation, seed=self.seed).data
+        return chain(noise, self.splits.validation, seed=self.seed).data
 
     @property
     def interim_data(self) -> ImageData:
         """The validation images on which interim accuracies are measured."""
         noisy = self.selection == "noisy"
-        return (self.noisy_validation if noisy else self.inputs.splits.validation).take(self.inputs.interim_rows)
+        return (self.noisy_validation if noisy else self.splits.validation).take(self.inputs.interim_rows)
 
     @property
     def stops(self) -> list[int]:
@@ -174,10 +177,11 @@ class TrialRun:
         if not run.diverged:
             params = self._train_networks(self.recipe.networks, on_step)
             result |= self._validated(params, synthetic)
-            _, report_only = scored(params, self.network, synthetic, self.inputs.splits.test, "test")
-            result |= information(self.task, self.method, run, self.inputs)
+            _, report_only = scored(params, self.network, synthetic, self.splits.test, "test")
+            report_only |= self._judged(params, synthetic)
+            result |= information(self.task, self.method, run, self.splits, self.inputs.reference, self.cue)
             began = time.perf_counter()
-            measures |= set_measures(self.trial, self.network, self.inputs, self.perturbed, params, synthetic)
+            measures |= set_measures(self.trial, self.network, self.inputs, self.perturbed, params, synthetic, self.cue)
             detecting = time.perf_counter() - began
         placebo = isinstance(self.method, Mim) and self.method.placebo
         result |= {"measures": measures} | detect(result | {"measures": measures}, run.history, placebo=placebo)
@@ -196,7 +200,14 @@ class TrialRun:
         from perturbations import label_noise
 
         noisy = self.noisy_validation if label_noise(self.perturbations) else None
-        return validated(params, self.network, synthetic, self.inputs.splits.validation, noisy)
+        return validated(params, self.network, synthetic, self.splits.validation, noisy)
+
+    def _judged(self, params: Params, synthetic: Synthetic) -> dict[str, Any]:
+        """The scores on test images that are aligned with a planted cue, and in conflict with it; none without one."""
+        if self.cue is None:
+            return {}
+        test = self.inputs.splits.test
+        return {"judged": scored_by_part(params, self.network, synthetic, test, self.cue, self.seed)}
 
     def _measured(self) -> dict[str, Any]:
         """Seconds, memory, machine and its load, which differ between runs; the load is that of the last attempt."""

@@ -96,6 +96,7 @@ class PerturbedRecord(TypedDict, total=False):
     counts: list[int]
     rate: float | None
     factor: float | None
+    correlation: float | None
 
 
 class Tail(TypedDict, total=False):
@@ -141,6 +142,7 @@ class TestScores(TypedDict, total=False):
     test_accuracy: Numbers
     test_recall: Matrix
     usable_information_nats: Numbers
+    cue_followed: Numbers
 
 
 class Report(TestScores, total=False):

@@ -55,8 +55,13 @@ def test_controls_are_the_very_same_data(train: ImageData) -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["symmetric", "exponential"], "imbalance, then label noise, then pixel corruption: give exponential, symm"),
+        (
+            ["symmetric", "exponential"],
+            "order imbalance, then planted cue, then label noise, then .*: give exponential, symm",
+        ),
         (["jpeg", "symmetric", "step"], "give step, symmetric, jpeg"),
+        (["jpeg", "colour", "symmetric"], "give colour, symmetric, jpeg"),
+        (["colour", "corruption_cue"], "at most one planted cue, got colour and corruption_cue"),
         (["symmetric:rate=0.1", "symmetric:rate=0.2"], "must differ, got symmetric twice"),
     ],
 )
@@ -80,6 +85,9 @@ def test_the_order_is_fixed_and_the_error_names_it(texts: list[str], message: st
         ("step:minority=1.5", r"must be in \[0, 1\]"),
         ("jpeg:severity=6", r"must be in \[0, 5\]"),
         ("jpeg:severity=2.5", "must be a whole number"),
+        ("colour:correlation=1.01", r"must be in \[0, 1\], got 1.01"),
+        ("colour:of=ink", "must be one of foreground, background"),
+        ("corruption_cue:strength=0", r"must be in \[1, 5\]"),
         ("pairflip:rate=0.5", r"in \[0, 0.5\), got 0.5: .*allow_unidentifiable=true"),
         ("pairflip:rate=0.50000001", r"in \[0, 0.5\), got 0.50000001: .*allow_unidentifiable=true"),
         ("asymmetric:rate=0.7", r"in \[0, 0.5\), got 0.7: .*allow_unidentifiable=true"),

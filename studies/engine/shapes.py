@@ -60,6 +60,7 @@ class StudyRecord(TypedDict, total=False):
     selection: str
     git_commit: str | None
     reference_accuracy: float | None
+    characteristics: dict[str, float | None]
 
 
 class Shared(TypedDict):

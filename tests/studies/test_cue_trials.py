@@ -64,7 +64,7 @@ def test_held_out_images_have_the_cue_independently_of_their_class() -> None:
         assert share == pytest.approx(0.1, abs=0.01)
     assert run.noisy_validation.shape == (3, 8, 8)
     assert (run.noisy_validation.labels != run.splits.validation.labels).mean() == pytest.approx(0.2, abs=0.01)
-    assert run.task.shape == (3, 8, 8)
+    assert run.perturbed.data.shape == (3, 8, 8)
 
 
 def test_without_a_cue_the_splits_are_the_study_s() -> None:

@@ -130,6 +130,9 @@ MAY_IMPORT = {
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.score"),
         *(f"studies.engine.{name}" for name in ("judging", "scoring")),
     ],
+    "studies/answers/dataset_bias": [
+        *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.dataset_bias"),
+    ],
     "studies/answers/fidelity": [*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.fidelity"],
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from cluster import resolve_address
 from mim4dd.data import load
+from mim4dd.durable import finite
 from mim4dd.errors import InputError
 from mim4dd.records import Splits
 from mim4dd_cli.command import exit_status
@@ -74,7 +75,8 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
     for note in found:
         say(note)
     notes = [*splits.notes, *found]
-    journal = Journal(out, {**metadata, "data_digest": splits.digest, "data_notes": notes})
+    examined = {"characteristics": finite(study.examine(options, splits))} if study.examine else {}
+    journal = Journal(out, {**metadata, "data_digest": splits.digest, "data_notes": notes, **examined})
     try:
         return Execution(study, options, plan, splits, sets, journal, uri, cluster_address, began).run()
     finally:

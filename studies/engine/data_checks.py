@@ -20,11 +20,11 @@ def require_conditions(conditions: Sequence[Condition], splits: Splits, options:
     Raises: InputError for one that does not fit the data (no semantic map, other clean labels), or that leaves a class
     too few images under `--tail error`.
     """
-    from perturbations import chain, label_noise
+    from perturbations import chain, label_noise, stage_of
 
     drawn = max([options.ipc, *(int(value) for key, value in flat.items() if key.endswith(".batch_real"))])
     for condition in conditions:
-        perturbations = [each for each in condition.perturbations if each.stage != "pixel corruption"]
+        perturbations = [each for each in condition.perturbations if not stage_of(each).of_pixels]
         try:
             smallest = int(chain(perturbations, splits.train, seed=options.seeds[0]).data.counts.min())
             chain(label_noise(perturbations), splits.validation, seed=options.seeds[0])

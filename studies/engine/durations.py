@@ -15,6 +15,7 @@ from mim4dd.methods import METHODS
 from mim4dd.methods.catalogue import least_prepared, wrapped
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, name_of, unflatten
+from perturbations.cues.planting import cue_in
 from studies.engine.judging import Judge, judges_of, other_rates, rates_of
 from studies.engine.problems import COST, MEMORY, OWN, WINDOW, Problem
 from studies.engine.repeating import LONG_WINDOWS, timed_seconds
@@ -38,6 +39,8 @@ SHAPES: dict[str, Data] = {
 OTHER: Data = ((3, 32, 32), 10, 18_000, 12_000)
 # How often a rate is chosen that is not the recipe's own.
 CHOSEN_ANEW = 0.7
+# With a planted cue, test images are classified as they are, aligned and in conflict.
+SHOWN = 3
 # Reports of a run, each of which differentiates every term once more.
 REPORTS = 25
 
@@ -50,6 +53,8 @@ def data_of(config: Flat) -> Data:
         return problem.shape, problem.classes, problem.whole, held_out
     (channels, *sides), classes, images, evaluated = SHAPES.get(str(config["dataset"]), OTHER)
     height, width = [int(config.get("source.size", 0)) or side for side in sides]
+    if (cue := cue_in(str(config.get("perturb", "")))) is not None:
+        channels, evaluated = cue.channels(channels), SHOWN * evaluated
     return (channels, height, width), classes, images, evaluated
 
 

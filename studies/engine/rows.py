@@ -52,12 +52,16 @@ class Tuned:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A view of a row besides the trial's own; of corrupted test images there is no validation."""
+    """A view of a row besides the trial's own; of corrupted test images, or a cue's, there is no validation.
+
+    followed: the share of images that each network gives a class of their planted cue; none in other views.
+    """
 
     validation: tuple[float, ...]
     test: tuple[float, ...]
     test_recall: Array | None
     tuned: Tuned | None = None
+    followed: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +200,7 @@ def _judged(result: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, J
             _numbers(scores.get("test_accuracy")),
             _matrix(scores.get("test_recall")),
             _tuned(validation.get(view, {}), scores),
+            _numbers(scores.get("cue_followed")),
         )
         for view, scores in test.items()
     }

@@ -11,11 +11,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mim4dd.networks.precision import multiplying
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
+from studies.engine import measuring
+from studies.engine.cues import seen
 from studies.engine.judging import JUDGES, Judging, Scores
 from studies.engine.load import Load
-from studies.engine.measuring import information, machine, scored, set_measures, training_data, validated
 from studies.engine.runs import Saved, StepCallback
 from studies.engine.trial import RUNG_NETWORKS, RUNGS, Inputs, Outcome, Trial, distillation_seed
 
@@ -38,7 +40,7 @@ class TrialRun:
         from mim4dd.methods.task import DistillationTask
         from mim4dd.networks import NETWORKS
         from mim4dd.train import RECIPES
-        from perturbations import label_noise
+        from perturbations import cue_of, label_noise
 
         self.meter, self.load, self.started, self.device = Meter(device), Load(), time.time(), device
         self.trial, self.inputs, config = trial, inputs, trial.config
@@ -49,6 +51,8 @@ class TrialRun:
         self.perturbations = inputs.chain(str(config.get("perturb", "")))
         noisy = config.get("selection") == "noisy" and label_noise(self.perturbations)
         self.selection = "noisy" if noisy else "clean"
+        self.cue = cue_of(self.perturbations)
+        self.splits = seen(inputs.splits, self.cue, self.seed)
         self.perturbed = inputs.perturbed(str(config.get("perturb", "")), self.seed)
         data, ipc, tail = self.perturbed.data, int(config["ipc"]), str(config.get("tail", "repeat"))
         on, standard = torch.device(device), standard_of(self.method)
@@ -83,13 +87,13 @@ class TrialRun:
         from perturbations import chain, label_noise
 
         noise = label_noise(self.perturbations)
-        return chain(noise, self.inputs.splits.validation, seed=self.seed).data
+        return chain(noise, self.splits.validation, seed=self.seed).data
 
     @property
     def interim_data(self) -> ImageData:
         """The validation images on which interim accuracies are measured."""
         noisy = self.selection == "noisy"
-        return (self.noisy_validation if noisy else self.inputs.splits.validation).take(self.inputs.interim_rows)
+        return (self.noisy_validation if noisy else self.splits.validation).take(self.inputs.interim_rows)
 
     @property
     def stops(self) -> list[int]:
@@ -154,12 +158,11 @@ class TrialRun:
     def finish(self, on_step: StepCallback | None = None) -> Outcome:
         """Evaluate the synthetic set; a diverged trial has an outcome with the iteration of its divergence."""
         from mim4dd.methods import Mim
-        from mim4dd.networks.precision import multiplying
         from mim4dd.picture import grid_png
         from studies.engine.failures import detect
         from studies.engine.failures.measures import term_measures
 
-        run = self.distillation
+        run, network, inputs = self.distillation, self.network, self.inputs
         distilled = self.earlier_seconds + self.meter.seconds - self.waited_seconds
         self.distil_seconds = self.distil_seconds or distilled
         synthetic = run.synthetic()
@@ -169,14 +172,14 @@ class TrialRun:
             "diverged_at": run.diverged_at,
             "selection": self.selection,
             "synthetic_images": len(synthetic.labels),
-            "entropy_nats": math.log(len(self.inputs.splits.classes)),
+            "entropy_nats": math.log(len(inputs.splits.classes)),
             "rungs": self.rungs,
             "validation_accuracy": None,
             "validation_recall": None,
             "usable_information_nats": None,
             "label_agreement_nats": None,
             "critic_information_nats": None,
-            **training_data(self.task, self.perturbed, self.method),
+            **measuring.training_data(self.task, self.perturbed, self.method),
         }
         report_only: dict[str, Any] = {}
         measures = term_measures(run.history)
@@ -186,15 +189,18 @@ class TrialRun:
             params = trained.params
             with multiplying(self.recipe.precision):
                 validation = self._validated(params, synthetic)
-                _, report_only = scored(params, self.network, synthetic, self.inputs.splits.test, "test")
-            result |= validation
-            result |= information(self.task, self.method, run, self.inputs)
+                _, report_only = measuring.scored(params, network, synthetic, self.splits.test, "test")
+                by_part = measuring.scored_by_part(params, network, synthetic, inputs.splits.test, self.cue, self.seed)
+            nats = measuring.information(self.task, self.method, run, self.splits, inputs.reference, self.cue)
+            result |= validation | nats
             if JUDGES in self.trial.config:
                 self.saved_training = trained.state_dict()
                 judging = self._judge(synthetic, (params, {"validation": validation, "test": report_only}), on_step)
                 result, report_only = result | judging.result(), report_only | judging.report_only()
+            if by_part:
+                report_only["judged"] = {**report_only.get("judged", {}), **by_part}
             began = time.perf_counter()
-            measures |= set_measures(self.trial, self.network, self.inputs, self.perturbed, params, synthetic)
+            measures |= measuring.set_measures(self.trial, network, inputs, self.perturbed, params, synthetic, self.cue)
             detecting = time.perf_counter() - began
         placebo = isinstance(self.method, Mim) and self.method.placebo
         result |= {"measures": measures} | detect(result | {"measures": measures}, run.history, placebo=placebo)
@@ -210,7 +216,7 @@ class TrialRun:
 
     def _judge(self, synthetic: Synthetic, own: tuple[Params, Scores], on_step: StepCallback | None) -> Judging:
         """Hold the set against the other networks of the trial. own: its own, trained, and their scores."""
-        judging = Judging(self.trial.config, synthetic, self.inputs, self.device)
+        judging = Judging(self.trial.config, synthetic, replace(self.inputs, splits=self.splits), self.device)
         if self.saved_judging is not None:
             judging.load_state_dict(self.saved_judging)
         self.judging = judging
@@ -222,7 +228,7 @@ class TrialRun:
         from perturbations import label_noise
 
         noisy = self.noisy_validation if label_noise(self.perturbations) else None
-        return validated(params, self.network, synthetic, self.inputs.splits.validation, noisy)
+        return measuring.validated(params, self.network, synthetic, self.splits.validation, noisy)
 
     def _measured(self) -> dict[str, Any]:
         """Seconds, memory, machine and its load, which differ between runs; the load is that of the last attempt."""
@@ -237,7 +243,7 @@ class TrialRun:
             "prepared_seconds": self.task.prepared_seconds,
             "peak_bytes": self.meter.peak_bytes,
             **self.load.measured(),
-            **machine(self.device),
+            **measuring.machine(self.device),
             "started": self.started,
             "ended": time.time(),
         }
@@ -261,7 +267,6 @@ class TrialRun:
 
     def _score(self, params: Params, split: ImageData) -> Score:
         from mim4dd.evaluation import score
-        from mim4dd.networks.precision import multiplying
 
         with multiplying(self.recipe.precision):
             return score(params, self.network, self.distillation.synthetic(), split)

@@ -62,6 +62,7 @@ class StudyRecord(TypedDict, total=False):
     selection: str
     git_commit: str | None
     reference_accuracy: float | None
+    characteristics: dict[str, float | None]
 
 
 class Shared(TypedDict):
@@ -98,6 +99,7 @@ class PerturbedRecord(TypedDict, total=False):
     counts: list[int]
     rate: float | None
     factor: float | None
+    correlation: float | None
 
 
 class Tail(TypedDict, total=False):
@@ -155,6 +157,7 @@ class TestScores(TypedDict, total=False):
     test_recall: Matrix
     usable_information_nats: Numbers
     tuned: Tuned
+    cue_followed: Numbers
 
 
 class Report(TestScores, total=False):

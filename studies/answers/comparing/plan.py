@@ -18,6 +18,7 @@ from studies.engine.arms import (
     LONGER_STEP,
     TERM,
     Arm,
+    Factor,
     Planned,
     cross,
     placebo_knobs,
@@ -64,9 +65,13 @@ def _takes_the_term(base: str) -> bool:
 
 
 def plan_arms(
-    options: Options[Any], specs: Sequence[str], extra: Extra | None = None, cap: Extra | None = None
+    options: Options[Any],
+    specs: Sequence[str],
+    extra: Extra | None = None,
+    cap: Extra | None = None,
+    factors: Sequence[Factor] = (),
 ) -> tuple[list[Planned], Plan]:
-    """Every method of `specs` (`NAME[:knob=value,...]`) for every seed.
+    """Every method of `specs` (`NAME[:knob=value,...]`) at every level of the factors, for every seed.
 
     `--set` assigns to each method that has the knob; it overrides `extra`, and `cap` overrides it.
     Raises: InputError, UnknownNameError or KnobError.
@@ -77,8 +82,13 @@ def plan_arms(
         raise InputError(f"{repeated[0]} is given twice; give one of them")
     for key, text in options.assigned.items():
         _require_read(options, key, text, planned)
-    settings, trials = cross(planned, (), options.seeds)
-    return planned, Plan((), tuple(with_controls(settings)), trials)
+    settings, trials = cross(planned, factors, options.seeds)
+    return planned, Plan((), tuple(with_controls(settings)), trials, factors=tuple(factors))
+
+
+def capped(flat: Flat) -> dict[str, str]:
+    """The `cap` of `plan_arms` that limits the training on full data."""
+    return dict(CAPPED) if flat["method"] == CEILING else {}
 
 
 def arm_of(options: Options[Any], text: str, extra: Extra | None = None, cap: Extra | None = None) -> Planned:

@@ -65,6 +65,8 @@ def losses(ledger: Ledger) -> Sentence | None:
     for status in ("diverged", "error", "missing"):
         for setting in settings:
             cell = results.cell(setting.arm.key, *setting.levels.values())
+            if results.view(cell):
+                continue  # a part of the rows that another setting counts
             if count := results.ended(cell, status):
                 of = f"{count} of {plural(len(setting.trials), 'trial')} of {setting.name}"
                 clauses.setdefault(status, []).append(f"{of} {ENDED[status]}")

@@ -204,7 +204,7 @@ def _figure(transfers: Transfers) -> Figure | None:
         style = look[case.arm]
         bars(axes, np.array([float(y)]), [case.change.interval], style, "", across=True)
         for shift, arm, ruling in ((-0.25, FLOOR, case.of_random), (0.25, transfers.coreset, case.of_coreset)):
-            if ruling is not None and ruling.interval.mean is not None:
+            if ruling is not None and ruling.interval.mean is not None and arm != case.arm:
                 own = ANCHORS[FLOOR] if arm == FLOOR else look[arm]
                 label = "" if arm in seen else f"{_name(transfers, arm)}, between the same networks"
                 bars(axes, np.array([y + shift]), [ruling.interval], own, label, across=True)

@@ -197,7 +197,7 @@ def test_amplified_takes_more_than_full_data_and_more_than_random_images(
     assert found["dm", "colour 0.9"].verdict == verdict
     assert found["dm", "colour 0.1"].verdict == found["full", "colour 0.9"].verdict == ""
     told = told_by(write_answer(folder))
-    assert ("For DM, the pull of the cue: it is amplified" in told) == (verdict == AMPLIFIED)
+    assert ("In DM, the cue is amplified at colour 0.9." in told) == (verdict == AMPLIFIED)
 
 
 def test_lost_trials_are_told_once_and_end_no_answer(cue: StudyFolder) -> None:

@@ -10,7 +10,7 @@ from studies.answers.dataset_bias.cue_forms import (
     amplification_sentences,
     cost_sentence,
     cue_figure,
-    cue_table,
+    cue_tables,
     decoded_sentence,
     images_figure,
     realised_table,
@@ -66,7 +66,7 @@ def _cue_part(ledger: Ledger, found: list[Pull], gains: list[Ruling]) -> Part:
             cost_sentence(ledger, gains) if gains else None,
             decoded_sentence(ledger),
         ],
-        [cue_table(ledger, found), realised_table(results)],
+        [*cue_tables(ledger, found), realised_table(results)],
         [cue_figure(ledger, found), images_figure(results)],
     )
 
@@ -108,8 +108,8 @@ def _plain(ledger: Ledger, found: list[Pull], gains: list[Ruling]) -> list[Sente
 
 def _notes(results: Results) -> list[str]:
     notes = [
-        "All methods of a seed share the split, the cue, the initial real images and the evaluation networks. Nothing "
-        "is chosen by test accuracy.",
+        f"All methods of a seed share the split, {'the cue, ' if results.factors else ''}the initial real images and "
+        "the evaluation networks. Nothing is chosen by test accuracy.",
         "Full data is one network trained with the same recipe for at most 500 steps: a ceiling with training stopped "
         "early, whose gap longer training might narrow or widen.",
     ]

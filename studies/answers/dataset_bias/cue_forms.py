@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from perturbations.cues.planting import ALIGNED, CONFLICTING, UNBIASED
 from studies.answers.dataset_bias.amplification import AMPLIFIED, FEW, OPEN, SAME, SUPPRESSED, Pull, unbiased
 from studies.answers.ledger import Ledger, Ruling
 from studies.answers.parts.drawing import (
@@ -28,18 +29,17 @@ from studies.answers.results import Cell, Results
 from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Figure, Quantity, Sentence, Table, percent
 from studies.engine.arms import CEILING
-from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import Decision
 from studies.engine.wording import plural
 
 # Classes whose counts by value are listed.
 LISTED = 3
 VERDICTS = {
-    AMPLIFIED: "it is amplified, its gap larger than both full data's and random images',",
-    SUPPRESSED: "it is suppressed, its gap smaller than both,",
-    SAME: "its gap differs from neither by more than half a point",
-    FEW: "its gap is larger than full data's but not than that of as many random images",
-    OPEN: "it is undecided",
+    AMPLIFIED: "is amplified",
+    SUPPRESSED: "is suppressed",
+    SAME: "pulls as in full data and in random images",
+    FEW: "pulls more than in full data, but no more than in as many random images",
+    OPEN: "is undecided",
 }
 GAPS = {
     Decision.GAIN: "wider for",
@@ -59,14 +59,15 @@ def amplification_sentences(ledger: Ledger, found: Sequence[Pull]) -> list[Sente
             for verdict, phrase in VERDICTS.items()
             if any(pull.verdict == verdict for pull in own)
         ]
-        sizes = [
-            f"at {pull.level} the gap is {pull.gap.points}, {pull.over_full.points} beyond full data "
-            f"({pull.over_full.word}) and {pull.over_random.points} beyond random images ({pull.over_random.word})"
-            for pull in own
-            if pull.over_full is not None and pull.over_random is not None
-        ]
+        text = f"In {results.arms[arm].name}, the cue {'; it '.join(parts)}."
+        last = own[-1]
+        if last.over_full is not None and last.over_random is not None:
+            text += (
+                f" At {last.level}, its gap (accuracy on aligned less that on conflicting test images) is "
+                f"{last.gap.points}: less that of full data {last.over_full.points} ({last.over_full.word}), less that "
+                f"of random images {last.over_random.points} ({last.over_random.word})."
+            )
         claims = [ruling.claim for pull in own for ruling in (pull.gap, pull.over_full, pull.over_random) if ruling]
-        text = f"For {results.arms[arm].name}, the pull of the cue: {'; '.join(parts)}. In numbers: {'; '.join(sizes)}."
         sentences.append(Sentence(text, tuple(claims)))
     return sentences
 
@@ -122,48 +123,60 @@ def _decoder(results: Results) -> float | None:
     return float(np.mean(found)) if found else None
 
 
-def cue_table(ledger: Ledger, found: Sequence[Pull]) -> Table:
-    """Every arm at every correlation: accuracies, gaps, verdict, odds, and how far networks follow the cue."""
-    results = ledger.results
-    rows: list[dict[str, Entry]] = []
+def cue_tables(ledger: Ledger, found: Sequence[Pull]) -> list[Table]:
+    """Every arm at every correlation: accuracies, gaps and the verdict; and how networks and sets follow the cue."""
+    gaps, follows = list[dict[str, Entry]](), list[dict[str, Entry]]()
     for pull in found:
-        cell = Cell(pull.arm, unbiased(pull.level))
-
-        def mean(metric: str, part: str = "", cell: Cell = cell) -> Quantity | None:
-            at = Cell(cell.arm, (cell.levels[0], part)) if part else cell
-            interval: Interval = ledger.mean(at, metric)
-            return None if interval.mean is None else Quantity.of(interval, "percent")
-
-        rows.append(
+        start: dict[str, Entry] = {"training data": pull.level, "method": ledger.results.arms[pull.arm].name}
+        gaps.append(
             {
-                "training data": pull.level,
-                "method": results.arms[pull.arm].name,
-                "unbiased test images": mean("test"),
-                "aligned": mean("test", "aligned"),
-                "conflicting": mean("test", "conflicting"),
+                **start,
+                "unbiased test images": _mean(ledger, pull, "test"),
+                "aligned": _mean(ledger, pull, "test", ALIGNED),
+                "conflicting": _mean(ledger, pull, "test", CONFLICTING),
                 "gap": pull.gap.starred,
                 "gap less full data's": pull.over_full.starred if pull.over_full else None,
                 "gap less random images'": pull.over_random.starred if pull.over_random else None,
                 "the cue is": pull.verdict or None,
-                "conflicting images given a class of their cue": mean("cue_followed"),
-                "odds gap, mean over classes": mean("mean_odds_gap"),
-                "odds gap, largest": mean("odds_gap"),
-                "images that show their class's cue": mean("cue_decoded"),
                 "sets": pull.gap.interval.n,
+            }
+        )
+        follows.append(
+            {
+                **start,
+                "conflicting images given a class of their cue": _mean(ledger, pull, "cue_followed"),
+                "odds gap, mean over classes": _mean(ledger, pull, "mean_odds_gap"),
+                "odds gap, largest": _mean(ledger, pull, "odds_gap"),
+                "synthetic images that show their class's cue": _mean(ledger, pull, "cue_decoded"),
             }
         )
     sizes = {ruling.judged.family: ruling.judged.family_size for ruling in ledger.rulings}
     told = ", ".join(f"{size} in {family}" for family, size in sizes.items() if family.startswith("gaps"))
-    return Table.of(
-        "cue",
-        "The pull of the planted cue",
-        rows,
-        "Test accuracy over sets with 95% t intervals. Gap: accuracy on the test images when all of them show the cue "
-        "of their class, less that on the same images when none does, paired by seed; a star marks a gap, or a "
-        f"difference of gaps, that is decided (Holm-corrected over the comparisons of its family: {told}). Amplified: "
-        "larger than full data's and than that of as many random real images, both decided. Odds gap: the difference "
-        "of a class's recall between aligned and conflicting images (equalised odds).",
-    )
+    return [
+        Table.of(
+            "cue",
+            "The pull of the planted cue",
+            gaps,
+            "Test accuracy over sets with 95% t intervals. Gap: accuracy on the test images when all of them show the "
+            "cue of their class, less that on the same images when none does, paired by seed; a star marks a gap, or a "
+            f"difference of gaps, that is decided (Holm-corrected over the comparisons of its family: {told}). "
+            "Amplified: larger than full data's and than that of as many random real images, both decided.",
+        ),
+        Table.of(
+            "followed",
+            "How networks and synthetic images follow the cue",
+            follows,
+            "Means over sets with 95% t intervals. Odds gap: how far a class's recall on aligned and on conflicting "
+            "images lie apart (equalised odds). The last column is read by a decoder that learnt the cue from real "
+            "images whose class says nothing about it.",
+        ),
+    ]
+
+
+def _mean(ledger: Ledger, pull: Pull, metric: str, part: str = UNBIASED) -> Quantity | None:
+    """A metric of an arm at a correlation, on one part of the test images; None where it was not measured."""
+    interval = ledger.mean(Cell(pull.arm, (pull.level, part)), metric)
+    return None if interval.mean is None else Quantity.of(interval, "percent")
 
 
 def realised_table(results: Results) -> Table:

@@ -118,7 +118,9 @@ def _mean_sentence(ledger: Ledger, arm: str, mean: MetaMean | None, blocks: Sequ
 def _related_sentence(
     ledger: Ledger, related: Sequence[tuple[str, str, RankCorrelation]], blocks: int
 ) -> Sentence | None:
-    if blocks < FEWEST_BLOCKS or not related:
+    if blocks >= FEWEST_BLOCKS and not related:
+        return Sentence("No characteristic of these data differs together with the gain, so none can go with it.")
+    if blocks < FEWEST_BLOCKS:
         return Sentence(
             f"With {plural(blocks, 'kind')} of data nothing can be said about what of them goes with the gain; it "
             f"takes at least {FEWEST_BLOCKS}, and more to decide (add studies with --add-study)."
@@ -208,6 +210,8 @@ def _figure(results: Results, blocks: Sequence[Block], arms: Sequence[str]) -> F
             axes.errorbar(x, y, (y - low, high - y), fmt=look.marker, color=look.colour, ms=5, capsize=2, label=name)
         if key in LOGARITHMIC:
             axes.set_xscale("log")
+            axes.set_xticks(np.unique(x[np.isfinite(x)]), [f"{value:g}" for value in np.unique(x[np.isfinite(x)])])
+            axes.minorticks_off()
         axes.axhline(0, color=INK, lw=0.8)
         points_axis(axes)
         axes.set_title(KINDS[key], fontsize=TITLE)

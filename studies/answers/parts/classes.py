@@ -198,7 +198,7 @@ def _figure(ledger: Ledger, helped: Sequence[Helped]) -> Figure | None:
     cells: list[list[HeatCell]] = [[difference_cell(by_class[arm, label]) for label in labels] for arm in arms]
     names = [ledger.results.arms[arm].name for arm in arms]
     beside = INCHES_A_LETTER * max(map(len, names))
-    drawing, (axes,) = panels(1, 1, (max(PAGE, 0.72 * len(labels) + beside), 0.45 * len(arms) + 0.8))
+    drawing, (axes,) = panels(1, 1, (max(PAGE, 0.98 * len(labels) + beside), 0.45 * len(arms) + 0.8))
     heat_map(axes, cells, names, [f"class {label}" for label in labels], differences(cells))
     return Figure(
         "by_class",

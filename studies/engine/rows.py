@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from studies.engine.legacy import findings_of, label_agreement_of, measures_of
-from studies.engine.reading import checked, contents, parsed, reason
+from studies.engine.reading import checked, parsed, reason
 from studies.engine.shapes import RowRecord
 
 Array = npt.NDArray[np.float64]
@@ -264,21 +265,29 @@ def _data(result: Mapping[str, Any]) -> TrainingData | None:
 
 
 def read_rows(out: Path, *, unfinished: bool = False) -> dict[str, Row]:
-    """The rows of a study folder by trial; of two rows of one trial, the later.
+    """The rows of a study folder by trial; of two rows of one trial, the later. As `each_row`."""
+    return {row.trial: row for row in each_row(out, unfinished=unfinished)}
+
+
+def each_row(out: Path, *, unfinished: bool = False) -> Iterator[Row]:
+    """The rows of a study folder, one after the other.
 
     unfinished: the study may be running, so a last line without a newline is still being written and is left out.
     Raises: InputError for a line that is no row, or a file that cannot be read.
     """
-    rows: dict[str, Row] = {}
     path = out / "rows.jsonl"
-    data = contents(path)
-    if unfinished:
-        data = data[: data.rfind(b"\n") + 1]
-    # Only at newline bytes: str.splitlines would also split at other characters, which JSON strings may contain.
-    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n") if data else [], 1):
-        try:
-            row = Row.read(parsed(line))
-        except (ValueError, KeyError) as error:
-            raise InputError(f"{path}:{number} is no row ({reason(error)}); repair or remove that line") from error
-        rows[row.trial] = row
-    return rows
+    try:
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            # As bytes: str.splitlines would also split at other characters, which JSON strings may contain.
+            for number, line in enumerate(file, 1):
+                if unfinished and not line.endswith(b"\n"):
+                    return
+                try:
+                    row = Row.read(parsed(line.removesuffix(b"\n")))
+                except (ValueError, KeyError) as error:
+                    raise InputError(
+                        f"{path}:{number} is no row ({reason(error)}); repair or remove that line"
+                    ) from error
+                yield row
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error

@@ -19,7 +19,7 @@ from mim4dd.errors import InputError
 from studies.engine.arms import Setting
 from studies.engine.folder import StudyFolder, read_settings
 from studies.engine.reading import checked, reason
-from studies.engine.rows import Row, read_rows
+from studies.engine.rows import Row, each_row
 from studies.engine.tracking import describe, mlflow_fields, varied
 from studies.engine.tracking.server import client
 
@@ -100,11 +100,12 @@ class View:
         """Update each trial's failure modes with those that only groups of trials show. failures: these, by trial."""
         if self.known is None:
             self.known = dict(self._children(f"tags.`{PARENT}` = '{self.parent}'"))
-        for row in read_rows(self.folder.path, unfinished=True).values():
+        for row in each_row(self.folder.path, unfinished=True):
             child = self.known.get(row.trial)
+            if child is None or child.row != mlflow_fields.digest(row):
+                continue  # a later row of the trial was sent, or none
             modes = mlflow_fields.failed_by([*row.failed_by, *failures.get(row.trial, [])])
-            judged = child is not None and (child.failed_by or row.trial in failures)
-            if child is not None and judged and child.failed_by != modes:
+            if (child.failed_by or row.trial in failures) and child.failed_by != modes:
                 note = describe.trial(row, self._setting(row), self.folder, modes)
                 tags = {"failed_by": modes, "mlflow.note.content": note}
                 self.client.log_batch(child.run, tags=entities("RunTag", tags))

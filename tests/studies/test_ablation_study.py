@@ -526,6 +526,11 @@ def test_lost_trials_are_counted_and_nothing_is_decided_without_pairs(finished: 
     answer = write_answer(replace(finished, rows=rows))
     assert any("diverged" in str(sentence) for sentence in answer.sentences)
     assert found_in(answer, "components")[0]["pairs lost"] == 1
+    # Interrupted before the factorial: what has run is answered, and nothing is said of the rest.
+    ran = {t for one in finished.settings[:8] for t in one.trials}
+    partly = write_answer(replace(finished, rows={t: row for t, row in finished.rows.items() if t in ran}))
+    assert len(partly.plain) == 2
+    assert "noise floor" not in "\n".join(map(str, partly.sentences))
     few = folder_of(tmp_path, of_methods(known), "--seeds", "0-2", "--part", "factorial", "--part", "placebos")
     (only,) = write_answer(few).plain
     assert str(only).startswith("With 3 pairs per comparison nothing can be decided")

@@ -71,7 +71,7 @@ def _placebos(ledger: Ledger, tried: Sequence[Tried]) -> Sentence | None:
 
 def _components(design: Factorial | None, found: Effects | None) -> Sentence | None:
     """What each component carries of the difference of all and none, the undecided only counted."""
-    if design is None or found is None:
+    if design is None or found is None or all(ruling.interval.mean is None for ruling in found.carried):
         return None
     order = by_size(found.carried)
     decided = [k for k in order if found.carried[k].decision is not Decision.UNDECIDED]

@@ -70,9 +70,10 @@ def by_size(rulings: list[Ruling]) -> list[int]:
 
 def _noise(design: Factorial, found: Effects) -> Sentence | None:
     """The largest noise floor of a component."""
-    if not found.noise:
-        return None
-    ends = [max(abs(one.low or 0.0), abs(one.high or 0.0)) for one, _ in found.noise]
+    bounds = [(one.low, one.high) for one, _ in found.noise]
+    ends = [max(-low, high) for low, high in bounds if low is not None and high is not None]
+    if not ends or len(ends) < len(bounds):
+        return None  # of an unfinished study
     k = int(np.argmax(ends))
     return Sentence(
         "The noise floor, half the difference of a component's Shapley values under two draws, which no component "

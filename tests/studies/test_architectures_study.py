@@ -228,7 +228,7 @@ def test_a_network_that_cannot_take_the_images_ends_in_one_line_before_anything_
 
 
 SEEDS = range(8)
-NETWORKS = Factor("evaluated on", tuple(Level(name, view=name) for name in ("convnet", "mlp", "vit")))
+NETWORKS = Factor("evaluation network", tuple(Level(name, view=name) for name in ("convnet", "mlp", "vit")))
 TERM = Arm("mim:base=dm", "mim", {"method.base": "dm", **EQUAL_STRENGTH}, "dm")
 ARMS = (Arm("random", "random", role="random"), *(Arm(name, name) for name in ("herding", "dm", "mtt")), TERM)
 # Random images lose 10 points on the others, DM as many, MTT 30 and 40; the term gains 3 points, on the MLP none.

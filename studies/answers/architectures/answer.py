@@ -50,7 +50,8 @@ def write_answer(folder: StudyFolder) -> Answer:
         for arm in compared
         for network in transfers.networks
     }
-    failures = failure_part(ledger, occurrences(ledger, groups))
+    home = {arm: (network,) for arm, network in transfers.own.items()}
+    failures = failure_part(ledger, occurrences(ledger, groups, home))
     transfer = transfer_part(transfers, fixed)
     on_own = [arm for arm in results.arms if arm != CEILING and not network_name(results.arms[arm].knobs)]
     ranks = rank_part(ledger, on_own, metric)
@@ -113,19 +114,16 @@ def _above(ledger: Ledger, arms: Sequence[str], over: Rulings) -> Sentence | Non
     if not over:
         return None
     results, networks = ledger.results, [levels[0] for levels in ledger.results.levels]
-    everywhere = [arm for arm in arms if all(over[arm, one].decision is Decision.GAIN for one in networks)]
-    parts = []
-    if everywhere:
-        parts.append(f"better on all {len(networks)} for {listed([results.arms[arm].name for arm in everywhere])}")
+    groups: dict[str, list[str]] = {}
     for arm in arms:
-        if arm not in everywhere:
-            found = {one: over[arm, one] for one in networks}
-            counts = [
-                f"{word} on {len(on)} ({', '.join(on)})"
-                for decision, word in ((Decision.GAIN, "better"), (Decision.LOSS, "worse"))
-                if (on := [one for one, ruling in found.items() if ruling.decision is decision])
-            ]
-            parts.append(f"{listed(counts) if counts else 'decided on none'} for {results.arms[arm].name}")
+        counts = [
+            f"{word} on {'all ' if len(on) == len(networks) else ''}{len(on)}"
+            + (f" ({', '.join(on)})" if len(on) < len(networks) else "")
+            for decision, word in ((Decision.GAIN, "better"), (Decision.LOSS, "worse"))
+            if (on := [network for network in networks if over[arm, network].decision is decision])
+        ]
+        groups.setdefault(listed(counts) if counts else "decided on none", []).append(results.arms[arm].name)
+    parts = [f"{where} for {listed(names)}" for where, names in groups.items()]
     text = (
         f"Compared with random real images on each of {plural(len(networks), 'network')} (Holm-corrected over the "
         f"{plural(len(arms), 'method')} of a network), accuracy is {'; '.join(parts)}."

@@ -21,7 +21,7 @@ from studies.engine.names import network_name
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 
-FACTOR = "evaluated on"
+FACTOR = "evaluation network"
 CORESET = "herding"
 # The base that the smallest run leaves out: DC with augmentation.
 LEFT_OUT = ("dsa",)

@@ -139,34 +139,29 @@ def _table(transfers: Transfers, fixed: Mapping[str, Ruling]) -> Table:
     for case in transfers.means.values():
         own = results.mean(Cell(case.arm, (case.own,)), metric)
         others = mean_of_others(results, case.arm, case.own, metric)
-        kept = None if others is None or not own.mean else Quantity(others / own.mean, unit="share")
         rows.append(
             {
                 "method": _name(transfers, case.arm),
-                "distilled on": case.own,
-                "accuracy there": Quantity.of(own, "percent"),
-                "mean of the others": None if others is None else Quantity(others, unit="percent"),
+                "on its own": Quantity.of(own, "percent"),
+                "on others": None if others is None else Quantity(others, unit="percent"),
                 "change": case.change.quantity,
                 "random images": case.of_random.quantity if case.of_random else None,
                 "coreset": case.of_coreset.quantity if case.of_coreset else None,
-                "change less random": case.less_random.starred if case.less_random else None,
-                "change less coreset": case.less_coreset.starred if case.less_coreset else None,
-                "decision on random": case.less_random.word if case.less_random else None,
+                "less random": case.less_random.starred if case.less_random else None,
+                "less coreset": case.less_coreset.starred if case.less_coreset else None,
                 MODE: case.finding.state if case.finding else None,
-                "at the fixed rate, less random": fixed[case.arm].starred if case.arm in fixed else None,
-                "kept": kept,
-                "pairs": case.change.interval.n,
+                "less random, fixed rate": fixed[case.arm].starred if case.arm in fixed else None,
             }
         )
     return Table.of(
         "transfer",
         "What sets lose on other networks",
         rows,
-        "Mean test accuracy on the network that a set was distilled on (real images: the study's own) and on all "
-        "others; change: from the first to the second, beside that of random real images and of the coreset between "
-        "the same networks, paired by seed, with pointwise 95% t intervals. Below 0: more is lost than with real "
-        "images. A star marks a decided difference (Holm-corrected over its column). Kept: the others' accuracy over "
-        "the own network's.",
+        f"Mean test accuracy on the network that a set was distilled on ({transfers.networks[0]}, but where the name "
+        "tells another) and on all others; change: from the first to the second, beside that of random real images "
+        "and of the coreset between the same networks, paired by seed, with pointwise 95% t intervals. Less random, "
+        "less coreset: the change less theirs; below 0, more is lost. A star marks a decided difference "
+        "(Holm-corrected over its column). Fixed rate: every network at the recipe's own learning rate.",
     )
 
 

@@ -94,16 +94,13 @@ def set_measures(
 ) -> dict[str, float]:
     """The measures of the synthetic set and its networks that failure detectors read; of `full`, only the networks'.
 
-    With a planted cue, how far the set shows it, in place of those by the reference, which knows no such images.
+    With a planted cue, those by the reference are left out: it knows no such images.
     """
-    from studies.engine.cues import decoded
     from studies.engine.failures.measures import flipped_agreement, synthetic_measures
 
     measures = flipped_agreement(params, network, synthetic, perturbed)
-    if trial.config["method"] == "full":
+    if trial.config["method"] == "full" or cue is not None:
         return measures
-    if cue is not None:
-        return measures | decoded(synthetic, inputs.splits, cue, int(trial.config["seed"]))
     return synthetic_measures(synthetic, inputs.reference, inputs.splits.train) | measures
 
 

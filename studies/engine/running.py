@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
-from studies.engine.cues import scored_by_part, seen
+from studies.engine.cues import decoded, scored_by_part, seen
 from studies.engine.load import Load
 from studies.engine.measuring import information, machine, scored, set_measures, training_data, validated
 from studies.engine.runs import Saved, StepCallback
@@ -182,6 +182,8 @@ class TrialRun:
             result |= information(self.task, self.method, run, self.splits, self.inputs.reference, self.cue)
             began = time.perf_counter()
             measures |= set_measures(self.trial, self.network, self.inputs, self.perturbed, params, synthetic, self.cue)
+            if self.cue is not None and self.trial.config["method"] != "full":
+                measures |= decoded(synthetic, self.inputs.splits, self.cue, self.seed)
             detecting = time.perf_counter() - began
         placebo = isinstance(self.method, Mim) and self.method.placebo
         result |= {"measures": measures} | detect(result | {"measures": measures}, run.history, placebo=placebo)

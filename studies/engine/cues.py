@@ -1,20 +1,22 @@
-"""What a planted cue does to a trial: what its splits show, and whether its set has it."""
+"""What a planted cue does to a trial: what its splits show, how networks follow it, whether its set has it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mim4dd.records import Floats, ImageData, Integers, Splits, Synthetic
 from mim4dd.seeding import generator
-from perturbations.cues.planting import PlantedCue, unbiased, values_of
+from perturbations.cues.planting import ALIGNED, CONFLICTING, PlantedCue, shown, unbiased, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mim4dd.networks import Network
+    from mim4dd.networks.stacked import Params
 
 # The real images from which the values of a cue are learnt, at most.
 DECODER_IMAGES = 2_000
@@ -31,6 +33,28 @@ def seen(splits: Splits, cue: PlantedCue | None, seed: int) -> Splits:
         return splits
     validation, test = (unbiased(cue, part)(part, seed=seed).data for part in (splits.validation, splits.test))
     return replace(splits, validation=validation, test=test)
+
+
+def scored_by_part(
+    params: Params, network: Network, synthetic: Synthetic, test: ImageData, cue: PlantedCue | None, seed: int
+) -> dict[str, dict[str, Any]]:
+    """The scores on test images that are all aligned with their class, and all in conflict with it; none without a cue.
+
+    test: without the cue. `cue_followed`: the share of conflicting images that each network gives a class of their cue.
+    """
+    from studies.engine.measuring import scored
+
+    if cue is None:
+        return {}
+    own, found = cue.own(test), dict[str, dict[str, Any]]()
+    for part in (ALIGNED, CONFLICTING):
+        planted = shown(cue, test, part)
+        data = planted(test, seed=seed).data
+        predictions, found[part] = scored(params, network, synthetic, data, "test")
+        if part == CONFLICTING:
+            followed = own[predictions] == values_of(planted, test, seed)
+            found[part]["cue_followed"] = followed.mean(axis=1).tolist()
+    return found
 
 
 def decoded(synthetic: Synthetic, splits: Splits, cue: PlantedCue, seed: int) -> dict[str, float]:

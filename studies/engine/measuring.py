@@ -83,28 +83,6 @@ def scored(
     return predictions, measured
 
 
-def scored_by_part(
-    params: Params, network: Network, synthetic: Synthetic, test: ImageData, cue: PlantedCue | None, seed: int
-) -> dict[str, dict[str, Any]]:
-    """The scores on test images that are all aligned with their class, and all in conflict with it; none without a cue.
-
-    test: without the cue. `cue_followed`: the share of conflicting images that each network gives a class of their cue.
-    """
-    from perturbations.cues.planting import ALIGNED, CONFLICTING, shown, values_of
-
-    if cue is None:
-        return {}
-    own, found = cue.own(test), dict[str, dict[str, Any]]()
-    for part in (ALIGNED, CONFLICTING):
-        planted = shown(cue, test, part)
-        data = planted(test, seed=seed).data
-        predictions, found[part] = scored(params, network, synthetic, data, "test")
-        if part == CONFLICTING:
-            followed = own[predictions] == values_of(planted, test, seed)
-            found[part]["cue_followed"] = followed.mean(axis=1).tolist()
-    return found
-
-
 def set_measures(
     trial: Trial,
     network: Network,
@@ -116,16 +94,13 @@ def set_measures(
 ) -> dict[str, float]:
     """The measures of the synthetic set and its networks that failure detectors read; of `full`, only the networks'.
 
-    With a planted cue, how far the set shows it, in place of those by the reference, which knows no such images.
+    With a planted cue, those by the reference are left out: it knows no such images.
     """
-    from studies.engine.cues import decoded
     from studies.engine.failures.measures import flipped_agreement, synthetic_measures
 
     measures = flipped_agreement(params, network, synthetic, perturbed)
-    if trial.config["method"] == "full":
+    if trial.config["method"] == "full" or cue is not None:
         return measures
-    if cue is not None:
-        return measures | decoded(synthetic, inputs.splits, cue, int(trial.config["seed"]))
     return synthetic_measures(synthetic, inputs.reference, inputs.splits.train) | measures
 
 

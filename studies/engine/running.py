@@ -15,7 +15,7 @@ from mim4dd.networks.precision import multiplying
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
 from studies.engine import measuring
-from studies.engine.cues import seen
+from studies.engine.cues import decoded, scored_by_part, seen
 from studies.engine.judging import JUDGES, Judging, Scores
 from studies.engine.load import Load
 from studies.engine.runs import Saved, StepCallback
@@ -163,8 +163,7 @@ class TrialRun:
         from studies.engine.failures.measures import term_measures
 
         run, network, inputs = self.distillation, self.network, self.inputs
-        distilled = self.earlier_seconds + self.meter.seconds - self.waited_seconds
-        self.distil_seconds = self.distil_seconds or distilled
+        self.distil_seconds = self.distil_seconds or self.earlier_seconds + self.meter.seconds - self.waited_seconds
         synthetic = run.synthetic()
         result: dict[str, Any] = {
             "status": "diverged" if run.diverged else "ok",
@@ -181,16 +180,14 @@ class TrialRun:
             "critic_information_nats": None,
             **measuring.training_data(self.task, self.perturbed, self.method),
         }
-        report_only: dict[str, Any] = {}
-        measures = term_measures(run.history)
-        detecting = 0.0
+        report_only, measures, detecting = dict[str, Any](), term_measures(run.history), 0.0
         if not run.diverged:
             trained = self._train_networks(self.recipe.networks, on_step)
             params = trained.params
             with multiplying(self.recipe.precision):
                 validation = self._validated(params, synthetic)
                 _, report_only = measuring.scored(params, network, synthetic, self.splits.test, "test")
-                by_part = measuring.scored_by_part(params, network, synthetic, inputs.splits.test, self.cue, self.seed)
+                by_part = scored_by_part(params, network, synthetic, inputs.splits.test, self.cue, self.seed)
             nats = measuring.information(self.task, self.method, run, self.splits, inputs.reference, self.cue)
             result |= validation | nats
             if JUDGES in self.trial.config:
@@ -201,6 +198,8 @@ class TrialRun:
                 report_only["judged"] = {**report_only.get("judged", {}), **by_part}
             began = time.perf_counter()
             measures |= measuring.set_measures(self.trial, network, inputs, self.perturbed, params, synthetic, self.cue)
+            if self.cue is not None and self.trial.config["method"] != "full":
+                measures |= decoded(synthetic, inputs.splits, self.cue, self.seed)
             detecting = time.perf_counter() - began
         placebo = isinstance(self.method, Mim) and self.method.placebo
         result |= {"measures": measures} | detect(result | {"measures": measures}, run.history, placebo=placebo)

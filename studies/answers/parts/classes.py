@@ -65,8 +65,7 @@ def class_part(ledger: Ledger) -> Part:
         "Classes: the worst one, and how far they lie apart",
         rows,
         "Recall of a class: mean over the networks of a set; then means over sets with 95% t intervals. A noisier "
-        "estimate lies further apart, so compare methods with as many networks (full data have one). Differences from "
-        "full data, random images and the base are paired by seed; stars: decided.",
+        "estimate lies further apart, so compare methods with as many networks (full data have one).",
     )
     return Part([*sentences, *_sentences(ledger, helped)], [table, _table(ledger, helped)], [_figure(ledger, helped)])
 

@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Idle OpenMP threads that spin take the cores from the other trials.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: study test check docs calibrate design bench beside scale faults hostile test-slow clean
+.PHONY: study test check docs calibrate design bench beside scale nodes faults hostile test-slow clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mim4dd needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -41,6 +41,9 @@ beside: .venv/installed ## the reference beside ours, seconds to equal accuracy:
 
 scale: .venv/installed ## what the driver costs: 50, 500 and 5,000 trials that return at once
 	$(BIN)/python tests/benchmarks/scale.py $(ARGS)
+
+nodes: .venv/installed ## how many workers a driver keeps busy: trials that sleep, on 6 nodes of 3 CPUs on this machine (10 GB)
+	$(BIN)/python tests/benchmarks/nodes.py $(ARGS)
 
 design: .venv/installed ## which default design decides most a second: docs/results/design.md
 	$(BIN)/python tests/calibration/design.py $(ARGS)

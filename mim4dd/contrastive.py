@@ -56,8 +56,30 @@ def nce(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> Tenso
     Differs: the normaliser is the current batch's (CRD keeps its first batch's as hidden state), and N is the batch's
     own ratio instead of a count of drawn negatives, so lambda means the same at every batch size.
     """
+    pull, push = _of_nce(z_S, y_S, z_T, y_T, tau)
+    return pull + push
+
+
+def nce_positives(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> Tensor:
+    """The first summand of `nce`, L = -mean_pos log h: it attracts positives and repels nothing.
+
+    A placebo of the contrast: negatives enter by their number and the detached normaliser alone.
+    """
+    return _of_nce(z_S, y_S, z_T, y_T, tau)[0]
+
+
+def nce_negatives(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> Tensor:
+    """The second summand of `nce`, L = -N mean_neg log(1 - h): it repels negatives and attracts nothing.
+
+    A placebo of the contrast: positives enter by their number and the detached normaliser alone.
+    """
+    return _of_nce(z_S, y_S, z_T, y_T, tau)[1]
+
+
+def _of_nce(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> tuple[Tensor, Tensor]:
+    """The two summands of `nce`."""
     s, positive = usable_scores(z_S, y_S, z_T, y_T, tau)
-    return _nce(s - (s.detach().flatten().logsumexp(0) - math.log(s.numel())), positive)
+    return _summands(s - (s.detach().flatten().logsumexp(0) - math.log(s.numel())), positive)
 
 
 def nce_raw(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> Tensor:
@@ -67,15 +89,17 @@ def nce_raw(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> T
     Source: CRD's eq. 17-18 with Z = 1.
     """
     s, positive = usable_scores(z_S, y_S, z_T, y_T, tau)
-    return _nce(s + math.log(len(z_T)), positive)
+    pull, push = _summands(s + math.log(len(z_T)), positive)
+    return pull + push
 
 
-def _nce(log_r: Tensor, positive: Tensor) -> Tensor:
+def _summands(log_r: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
+    """What attracts positives, and what repels negatives."""
     n_positive = positive.sum()
     log_n = torch.log((positive.numel() - n_positive) / n_positive.to(log_r))
     pull = (F.softplus(log_n - log_r) * positive).sum() / n_positive
     push = (F.softplus(log_r - log_n) * ~positive).sum() / (positive.numel() - n_positive)
-    return pull + log_n.exp() * push
+    return pull, log_n.exp() * push
 
 
 def infonce(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> Tensor:

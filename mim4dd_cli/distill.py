@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from mim4dd.records import ImageData, Synthetic
 
 
+# Entries of a perturbation's record that fill lines.
+TABLES = ("transition", "asked", "cue_counts")
+
+
 def distill(arguments: argparse.Namespace) -> int:
     """Run `mim4dd distill`; returns the exit status."""
     from mim4dd.configuration import assignments, configure
@@ -59,7 +63,7 @@ def distill(arguments: argparse.Namespace) -> int:
     keep_freed_memory()
     perturbed = chain(perturbations, splits.train, seed=arguments.seed)
     for name, realised in perturbed.realised.items():
-        print(f"{name}: {', '.join(f'{k} {v}' for k, v in realised.items() if k not in ('transition', 'asked'))}")
+        print(f"{name}: {', '.join(f'{k} {v}' for k, v in realised.items() if k not in TABLES)}")
     with allocating():
         synthetic = _distilled(perturbed.data, method, network, arguments)
     recipe = {key: value for key, value in flat.items() if key.startswith("evaluation")}

@@ -65,17 +65,24 @@ def evaluate(arguments: argparse.Namespace) -> int:
     for note in filter(None, (*notes, slower_note(flat, device))):
         print(note)
     # The scored images are corrupted: a stress of the trained networks at test time.
-    split = chain(corruptions, splits.test if arguments.test else splits.validation, seed=0).data
+    views = _shown(splits.test if arguments.test else splits.validation, synthetic.config, arguments.seed)
+    split, *cued = (chain(corruptions, data, seed=0).data for data in views.values())
     keep_freed_memory()
     with allocating():
         params = train_on(synthetic, network, recipe, seed=arguments.seed, device=device)
         with multiplying(recipe.precision):
             scored = class_scores(params, network, synthetic, split)
         result, nats = tally(scored.argmax(2).cpu().numpy(), split), usable_information_nats(scored, split.labels)
+        others = [tally(class_scores(params, network, synthetic, data).argmax(2).cpu().numpy(), data) for data in cued]
     name = " under ".join(filter(None, (part, " and ".join(text_of([one]) for one in corruptions))))
     scores = {"split": name, "corrupt": arguments.corrupt, "classes": synthetic.classes, **flat}
     scores |= {"accuracy": result.accuracy.tolist(), "usable_information_nats": nats.tolist()}
     scores["recall"] = result.recall.tolist()
+    by_cue = dict(zip([*views][1:], others, strict=True))
+    if by_cue:
+        scores["planted_cue"] = {
+            view: {"accuracy": one.accuracy.tolist(), "recall": one.recall.tolist()} for view, one in by_cue.items()
+        }
     if ours is None:
         scores |= {"set": synthetic.config, "notes": notes}
     try:
@@ -85,9 +92,19 @@ def evaluate(arguments: argparse.Namespace) -> int:
     finally:  # a full disk must not cost the score
         trained = f"{flat['network']}, {recipe.epochs_for(len(synthetic.labels))} epochs"
         print("\n".join(_told(name, trained, result, nats, split)))
+        for view, one in by_cue.items():
+            print(f"where the planted cue is {view} in every image: accuracy {one.mean:.1%}")
         if ours is None:
             print("\n".join(_told_of_file(synthetic, recipe)))
     return 0
+
+
+def _shown(split: ImageData, config: dict[str, Any], seed: int) -> dict[str, ImageData]:
+    """The images to score; of a set distilled with a planted cue they have it too, unbiased, then each other way."""
+    from perturbations.cues.planting import PARTS, cue_in, shown
+
+    cue = cue_in(str(config.get("perturb", "")))
+    return {"": split} if cue is None else {part: shown(cue, split, part)(split, seed=seed).data for part in PARTS}
 
 
 def _told_of_file(synthetic: Synthetic, recipe: Recipe) -> list[str]:
@@ -177,13 +194,10 @@ def _network_and_recipe(arguments: argparse.Namespace, synthetic: Synthetic) -> 
 
 
 def _corruptions(texts: list[str]) -> tuple[Perturbation, ...]:
-    from perturbations import parse_chain
+    from perturbations import parse_corruptions
     from perturbations.catalogue import check_chain
 
-    corruptions = parse_chain(texts)
-    for one, text in zip(corruptions, texts, strict=True):
-        if one.stage != "pixel corruption":
-            raise InputError(f"--corrupt takes pixel corruptions, {text} is {one.stage}")
+    corruptions = parse_corruptions(texts, "--corrupt")
     check_chain(corruptions)
     return corruptions
 

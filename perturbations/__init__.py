@@ -1,7 +1,18 @@
-"""Perturbations of a split: class imbalance, label noise and pixel corruption, each recording what it changed."""
+"""Perturbations of a split: imbalance, planted cues, label noise, pixel corruption, each recording what it changed."""
 
 from perturbations.arrays import perturb
-from perturbations.catalogue import PERTURBATIONS, Perturbation, Perturbed, chain, label_noise, parse_chain, text_of
+from perturbations.catalogue import (
+    PERTURBATIONS,
+    Perturbation,
+    Perturbed,
+    chain,
+    label_noise,
+    parse_chain,
+    parse_corruptions,
+    pixel_corruptions,
+    stage_of,
+    text_of,
+)
 from perturbations.corruption import (
     Brightness,
     Contrast,
@@ -13,6 +24,7 @@ from perturbations.corruption import (
     Pixelate,
     ShotNoise,
 )
+from perturbations.cues import ColourCue, CorruptionCue, GreyCue, PlantedCue, cue_of
 from perturbations.imbalance import ExponentialImbalance, StepImbalance
 from perturbations.labels import (
     AsymmetricNoise,
@@ -23,15 +35,20 @@ from perturbations.labels import (
     PairFlip,
     SymmetricNoise,
 )
+from perturbations.stages import STAGES, Stage
 
 __all__ = [
     "PERTURBATIONS",
+    "STAGES",
     "AsymmetricNoise",
     "Brightness",
+    "ColourCue",
     "Contrast",
+    "CorruptionCue",
     "DefocusBlur",
     "ExponentialImbalance",
     "GaussianNoise",
+    "GreyCue",
     "HumanNoise",
     "ImpulseNoise",
     "InstanceNoise",
@@ -43,12 +60,18 @@ __all__ = [
     "Perturbation",
     "Perturbed",
     "Pixelate",
+    "PlantedCue",
     "ShotNoise",
+    "Stage",
     "StepImbalance",
     "SymmetricNoise",
     "chain",
+    "cue_of",
     "label_noise",
     "parse_chain",
+    "parse_corruptions",
     "perturb",
+    "pixel_corruptions",
+    "stage_of",
     "text_of",
 ]

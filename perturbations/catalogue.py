@@ -13,9 +13,7 @@ from mim4dd.errors import InputError
 from mim4dd.records import ImageData, Integers
 from mim4dd.registry import PLUGIN, Registry, component_fields, name_of, origin_of
 from mim4dd.resolving import component_of
-
-# Class counts are fixed before labels are flipped, so that a tail's noise is the noise of its few images.
-ORDER = ("imbalance", "label noise", "pixel corruption")
+from perturbations.stages import ORDER, STAGES, Stage, stage_named
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +37,7 @@ class Perturbation(Protocol):
     """Changes a split, whose arrays it never modifies.
 
     Seeded by (kind, data set, seed) and not by its severity; draws belong to an image's `index`, not to its row. So
-    severities nest, and an image gets the same noise whichever others an imbalance kept.
+    severities nest, and an image gets the same noise whichever others an imbalance kept. stage: a name of STAGES.
     """
 
     stage: ClassVar[str]
@@ -60,27 +58,59 @@ def chain(perturbations: Sequence[Perturbation], train: ImageData, *, seed: int)
     result = Perturbed(train, train.labels)
     for perturbation in perturbations:
         step = perturbation(result.data, seed=seed)
-        # Only imbalance removes images, and it comes first.
-        clean = step.clean_labels if perturbation.stage == ORDER[0] else result.clean_labels
+        # Images are removed before labels change.
+        clean = step.clean_labels if stage_of(perturbation).removes else result.clean_labels
         result = Perturbed(step.data, clean, {**result.realised, name_of(perturbation): step.realised})
     return result
 
 
 def check_chain(perturbations: Sequence[Perturbation]) -> None:
-    """Raises: InputError when perturbations are not in the order of ORDER, or one is given twice."""
+    """Raises: InputError when perturbations are not in the order of ORDER, or one or a single stage is given twice."""
     names = [name_of(perturbation) for perturbation in perturbations]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"perturbations must differ, got {twice[0]} twice: its draws would be the same ones again")
-    stages = [ORDER.index(perturbation.stage) for perturbation in perturbations]
-    if stages != sorted(stages):
-        right = [name for _, name in sorted(zip(stages, names, strict=True), key=lambda pair: pair[0])]
+    for stage in filter(lambda stage: stage.single, STAGES.values()):
+        of_stage = [name_of(each) for each in perturbations if each.stage == stage.name]
+        if len(of_stage) > 1:
+            raise InputError(f"a chain must have at most one {stage.name}, got {' and '.join(of_stage)}")
+    right = [name_of(perturbation) for perturbation in sorted(perturbations, key=_position)]
+    if names != right:
         raise InputError(f"perturbations must be in the order {', then '.join(ORDER)}: give {', '.join(right)}")
+
+
+def stage_of(perturbation: Perturbation | type[Perturbation]) -> Stage:
+    """The stage of a perturbation.
+
+    Raises: UnknownNameError for a plug-in's that does not exist.
+    """
+    return stage_named(perturbation.stage)
+
+
+def _position(perturbation: Perturbation) -> int:
+    return ORDER.index(stage_of(perturbation).name)
 
 
 def label_noise(perturbations: Sequence[Perturbation]) -> tuple[Perturbation, ...]:
     """The perturbations that change labels; validation labels get them where no clean ones are available."""
-    return tuple(perturbation for perturbation in perturbations if perturbation.stage == "label noise")
+    return tuple(perturbation for perturbation in perturbations if stage_of(perturbation).relabels)
+
+
+def pixel_corruptions() -> list[str]:
+    """The names of the registered perturbations that change images alone, of any data set."""
+    return [name for name in PERTURBATIONS.names() if stage_of(PERTURBATIONS.get(name)).of_pixels]
+
+
+def parse_corruptions(texts: Sequence[str], flag: str) -> tuple[Perturbation, ...]:
+    """`jpeg:severity=3` texts as pixel corruptions: what test images may be put under. flag: for the error.
+
+    Raises: InputError, UnknownNameError or KnobError.
+    """
+    corruptions = parse_chain(texts)
+    for corruption, text in zip(corruptions, texts, strict=False):
+        if not stage_of(corruption).of_pixels:
+            raise InputError(f"{flag} takes pixel corruptions, {text} is {corruption.stage}")
+    return corruptions
 
 
 def parse_chain(texts: Sequence[str]) -> tuple[Perturbation, ...]:

@@ -99,7 +99,7 @@ MAY_IMPORT = {
     "studies/engine/tracking": [
         *(*COMMANDS, "studies.engine.tracking"),
         *(f"mim4dd.{name}" for name in ("durable", "errors", "files", "methods", "registry")),
-        *(f"studies.engine.{name}" for name in ("arms", "folder", "reading", "rows", "wording")),
+        *(f"studies.engine.{name}" for name in ("arms", "door", "folder", "reading", "rows", "wording")),
     ],
     "studies/engine/tuning": [
         *("cluster", "mim4dd", "perturbations", "studies.engine.tuning"),
@@ -109,7 +109,7 @@ MAY_IMPORT = {
         *("mim4dd", *COMMANDS, "studies", *ANSWERING),
         *(f"studies.engine.{name}" for name in ("journal", "report", "study")),
     ],
-    "studies/answers/parts": [name for name in ANSWERING if name != "mim4dd"],
+    "studies/answers/parts": [*(name for name in ANSWERING if name != "mim4dd"), "studies.engine.names"],
     "studies/answers/comparing": [*ANSWERING, *PLANNING, "studies.answers.comparing"],
     "studies/answers/sensitivity": [
         *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.sensitivity"),
@@ -118,13 +118,23 @@ MAY_IMPORT = {
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.stress"),
     ],
     "studies/answers/baselines": [*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.baselines"],
+    "studies/answers/ablation": [
+        *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.ablation", "studies.engine.trial"),
+    ],
     "studies/answers/cost": [
         *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.cost"),
         *(f"studies.engine.{name}" for name in ("durations", "load", "problems", "speeds", "trial")),
     ],
+    "studies/answers/architectures": [
+        *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.architectures"),
+        *(f"studies.engine.{name}" for name in ("durations", "judging")),
+    ],
     "studies/answers/score": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.score"),
         *(f"studies.engine.{name}" for name in ("judging", "scoring")),
+    ],
+    "studies/answers/dataset_bias": [
+        *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.dataset_bias"),
     ],
     "studies/answers/fidelity": [*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.fidelity"],
 }

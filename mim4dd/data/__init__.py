@@ -1,6 +1,7 @@
 """Data sets: named, from a file or a folder, or people's own arrays; always read as train, validation and test."""
 
 from mim4dd.data.catalogue import DATASETS, Contents, DataSet
+from mim4dd.data.characteristics import characteristics
 from mim4dd.data.cuts import cut
 from mim4dd.data.digits import Digits
 from mim4dd.data.folder import Folder
@@ -25,6 +26,7 @@ __all__ = [
     "HuggingFace",
     "Npz",
     "channel_statistics",
+    "characteristics",
     "cut",
     "fit_standard",
     "load",

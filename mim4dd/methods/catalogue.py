@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from mim4dd.methods.task import DistillationTask, Preparation
     from mim4dd.networks.stacked import Params
+    from mim4dd.seeding import Name
 
 Learnable = dict[str, "Tensor"]
 
@@ -24,14 +25,16 @@ Learnable = dict[str, "Tensor"]
 class Term:
     """One summand of a loss.
 
-    balanced: `weight` is the ratio of its pixel gradient's norm to that of the others. direction: `both`, or `base`:
-    the term only sets the length of the pixels' gradient, which keeps the direction of the others.
+    balanced: `weight` is the ratio of its pixel gradient's norm to that of the others. direction: `both`; `base`: the
+    term only sets the length of the pixels' gradient, which keeps the direction of the others; `random`: it only sets
+    the length of its own part, whose direction is drawn from `stream`, names that seed the draw.
     """
 
     loss: Tensor
     weight: float = 1.0
     balanced: bool = False
     direction: str = "both"
+    stream: tuple[Name, ...] = ()
 
     @property
     def separate(self) -> bool:

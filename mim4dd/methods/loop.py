@@ -20,6 +20,7 @@ from mim4dd.protocol import RESULTS_VERSION
 from mim4dd.records import ImageData, Synthetic
 from mim4dd.registry import flatten, name_of
 from mim4dd.resolving import chosen
+from mim4dd.seeding import torch_generator
 
 REPORTS = 25
 CHECKED = ("loss", "pixels' gradient", "pixels")
@@ -111,17 +112,22 @@ class Distillation:
 
         direction both: pixels.grad = g_base + w * g_term, and so for all that the base learns. direction base:
         pixels.grad = g_base * |g_base + w * g_term| / |g_base|, and what else the base learns keeps its gradient.
+        direction random: pixels.grad = g_base + w * |g_term| * u, u even on the unit sphere, and otherwise as base.
         """
         gradients = torch.autograd.grad(term.loss, list(self.learnable.values()), allow_unused=True)
         by_name = {n: gradient for n, gradient in zip(self.learnable, gradients, strict=True) if gradient is not None}
         of_pixels, pixels = by_name["pixels"], self.learnable["pixels"]
         weight = term.weight * base / of_pixels.norm().clamp(min=1e-12) if term.balanced else term.weight
-        if term.direction == "base":
+        if term.direction != "both":
             assert pixels.grad is not None
-            pixels.grad = pixels.grad * ((pixels.grad + weight * of_pixels).norm() / base.clamp(min=1e-12))
+            if term.direction == "base":
+                pixels.grad = pixels.grad * ((pixels.grad + weight * of_pixels).norm() / base.clamp(min=1e-12))
+            else:
+                drawn = torch.randn(pixels.shape, generator=torch_generator(*term.stream)).to(pixels)
+                pixels.grad = pixels.grad + weight * of_pixels.norm() / drawn.norm() * drawn
         for name, gradient in by_name.items():
             head = name.startswith("head")
-            if term.direction == "base" and not head:
+            if term.direction != "both" and not head:
                 continue
             # A head is trained by this term alone and keeps its own gradient; the base's tensors are balanced.
             scale = 1.0 if head and term.balanced else weight

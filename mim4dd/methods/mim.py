@@ -19,10 +19,20 @@ if TYPE_CHECKING:
 
     from mim4dd.methods.task import DistillationTask, Preparation
     from mim4dd.records import ImageData
+    from mim4dd.seeding import Name
 
 
 # Functions of (z_S, y_S, z_T, y_T, tau), see `mim4dd.contrastive`, which needs torch.
-CRITICS = Functions("critic", dict.fromkeys(("nce", "nce_raw", "infonce", "supcon", "triplet"), "mim4dd.contrastive"))
+OWN_CRITICS = ("nce", "nce_raw", "infonce", "supcon", "triplet", "nce_positives", "nce_negatives")
+CRITICS = Functions("critic", dict.fromkeys(OWN_CRITICS, "mim4dd.contrastive"))
+# Values of knobs that make a placebo of the term: what is left then, or takes its place, in words.
+PLACEBOS: dict[tuple[str, str], str] = {
+    ("direction", "base"): "longer step",
+    ("direction", "random"): "random direction",
+    ("pairs", "shuffled"): "shuffled labels",
+    ("critic", "nce_positives"): "positives only",
+    ("critic", "nce_negatives"): "negatives only",
+}
 
 
 @METHODS.add("mim")
@@ -32,8 +42,14 @@ class Mim:
 
     The term uses the same network, real batch and augmentation as the base, and the features that the base computed,
     where it did. weight 0 is the base alone, bit for bit.
-    direction `base` is a control: the base with its pixel gradient scaled, at each update, to the length that base and
-    term have together. Whatever `both` gains over it is due to the term's direction, not to longer steps.
+    Placebos, which leave out what the term is tested for, whatever its balance:
+    direction `base`: the base with its pixel gradient scaled, at each update, to the length that base and term have
+    together. Whatever `both` gains over it is due to the term's direction, not to longer steps.
+    direction `random`: the term's pixel gradient g is replaced by |g| u, u drawn evenly from the unit sphere at each
+    update. Whatever `both` gains over it is due to where the term points, not to noise of its size.
+    pairs `shuffled`: L_critic(z_S, y_S, z_T, P y_T), P a permutation of the real batch drawn at each update. Whatever
+    `class` gains over it is due to the labels, not to a contrast of images.
+    critic `nce_positives` or `nce_negatives`: one of the two summands of `nce`.
     Source: Shang, Yuan & Yan, "MIM4DD", NeurIPS 2023 (arXiv 2312.16627), eq. 17, for the sum, lambda and
     beta; CMIM and CRD for temperature, embedding and the nce critic.
     MTT draws no real batch and trains its student on images augmented one by one: there the term draws a batch and a
@@ -54,23 +70,34 @@ class Mim:
     head: str = knob("random", choices=("random", "learned", "mlp"), help="map into the contrastive space")
     layers: str = knob("all", choices=("all", "last"), help="blocks that enter the sum")
     balance: str = knob("none", choices=("none", "gradnorm"), help="gradnorm: lambda is a ratio of gradient norms")
-    direction: str = knob("both", choices=("both", "base"), help="of the pixels' update; base: as long, but the base's")
+    direction: str = knob(
+        "both",
+        choices=("both", "base", "random"),
+        help="of the pixels' update; base: as long, but the base's; random: of the term, as long",
+    )
+    pairs: str = knob(
+        "class",
+        choices=("class", "shuffled"),
+        help="what a positive pair shares; shuffled: labels at random",
+        tacit=True,
+    )
 
     def __post_init__(self) -> None:
         if isinstance(self.base, Mim) or self.base.iterations == 0:
             raise KnobError(
                 f"mim.base must be a method that matches real and synthetic images, got {name_of(self.base)}"
             )
-        if self.placebo and not self.weight:
-            raise KnobError(
-                f"mim.direction must be both where mim.weight is 0, got {self.direction}; without the term, the update "
-                "has the base's length and direction already"
-            )
+        for name, value in PLACEBOS:
+            if getattr(self, name) == value and not self.weight:
+                raise KnobError(
+                    f"mim.{name} must be {getattr(type(self), name)} where mim.weight is 0, got {value}; a placebo "
+                    "takes the place of a term"
+                )
 
     @property
     def placebo(self) -> bool:
         """Whether this is a control of the term, and not the method."""
-        return self.direction != "both"
+        return any(getattr(self, name) == value for name, value in PLACEBOS)
 
     @property
     def iterations(self) -> int:
@@ -93,7 +120,7 @@ class Mim:
     @property
     def separate(self) -> bool:
         """Whether the term's gradient is computed separately from the base's; see `Term`."""
-        return self.balance == "gradnorm" or self.placebo
+        return self.balance == "gradnorm" or self.direction != "both"
 
     @property
     def head_layers(self) -> int:
@@ -121,14 +148,19 @@ class Mim:
     def update_steps(
         self, task: DistillationTask, learnable: Learnable, labels: Tensor, iteration: int, features: bool = False
     ) -> Iterator[UpdateStep]:
+        from mim4dd.methods.task import within
+
         heads: list[list[Tensor]] = []
-        for update in self.base.update_steps(task, learnable, labels, iteration, features or bool(self.weight)):
+        updates = self.base.update_steps(task, learnable, labels, iteration, features or bool(self.weight))
+        for step, update in enumerate(updates):
             if self.weight:
                 # Once an iteration: random heads are those of its network, learned ones change in place.
                 heads = heads or self.heads(task, learnable, iteration)
                 blocks = self.embeddings(task, update, heads)
-                balanced = self.balance == "gradnorm"
-                update.terms["mim"] = Term(self.term(update, blocks), self.weight, balanced, self.direction)
+                at = (*within(iteration, step), task.seed)
+                loss = self.term(update, blocks, self.real_labels(update, *at))
+                stream: tuple[Name, ...] = ("random direction", *at)
+                update.terms["mim"] = Term(loss, self.weight, self.balance == "gradnorm", self.direction, stream)
                 update.probe = self.probe(update, blocks)
             yield update
 
@@ -171,11 +203,22 @@ class Mim:
             for block in range(len(real) - 1 if self.layers == "last" else 0, len(real))
         ]
 
-    def term(self, update: UpdateStep, blocks: list[tuple[float, Tensor, Tensor]]) -> Tensor:
-        """The weighted sum of the critic over the blocks."""
+    def real_labels(self, update: UpdateStep, *at: Name) -> Tensor:
+        """The labels of the real batch by which pairs are made, [B]. at: names that seed a permutation of them."""
+        import torch
+
+        from mim4dd.seeding import torch_generator
+
+        if self.pairs == "class":
+            return update.y_real
+        shuffled = torch.randperm(len(update.y_real), generator=torch_generator("shuffled labels", *at))
+        return update.y_real[shuffled.to(update.y_real.device)]
+
+    def term(self, update: UpdateStep, blocks: list[tuple[float, Tensor, Tensor]], y_real: Tensor) -> Tensor:
+        """The weighted sum of the critic over the blocks. y_real: the labels of the real batch, [B]."""
         critic, total = CRITICS.get(self.critic), blocks[0][1].new_zeros(())
         for weight, z_S, z_T in blocks:
-            total = total + weight * critic(z_S, update.y_synthetic, z_T, update.y_real, self.temperature)
+            total = total + weight * critic(z_S, update.y_synthetic, z_T, y_real, self.temperature)
         return total
 
     def probe(self, update: UpdateStep, blocks: list[tuple[float, Tensor, Tensor]]) -> Callable[[], dict[str, float]]:

@@ -190,8 +190,11 @@ class Ledger:
 
     def rest(self, name: str, contrasts: Iterable[Contrast]) -> list[Ruling]:
         """A ruling for each contrast; those that are not judged yet form a family of this name."""
-        contrasts = list(contrasts)
-        self.family(name, [contrast for contrast in contrasts if contrast.key not in self._rulings])
+        contrasts, new = list(contrasts), dict[object, Contrast]()
+        for contrast in contrasts:
+            if contrast.key not in self._rulings:
+                new.setdefault(contrast.key, contrast)
+        self.family(name, new.values())
         return [self[contrast] for contrast in contrasts]
 
     def __getitem__(self, contrast: Contrast) -> Ruling:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from studies.engine.rows import Row
 from studies.engine.statistics.contrasts import MARGIN
@@ -45,6 +46,37 @@ def _balanced(row: Row) -> Sequence[float]:
     return () if row.test_recall is None else tuple(np.nanmean(row.test_recall, axis=1))
 
 
+def _class_recalls(row: Row) -> npt.NDArray[np.float64]:
+    """The mean recall of each class over the networks of a set, of classes that have test images; [] without any."""
+    recall = row.test_recall
+    return np.zeros(0) if recall is None else recall.mean(axis=0)[np.isfinite(recall).all(axis=0)]
+
+
+def _of_classes(reduce: Callable[[npt.NDArray[np.float64]], float]) -> Callable[[Row], tuple[float, ...]]:
+    def score(row: Row) -> tuple[float, ...]:
+        recalls = _class_recalls(row)
+        return (float(reduce(recalls)),) if len(recalls) else ()
+
+    return score
+
+
+def _odds_gap(reduce: Callable[[npt.NDArray[np.float64]], float]) -> Callable[[Row], tuple[float, ...]]:
+    """The equalised-odds gap: how far a class's recall differs between images that a planted cue aids and misleads."""
+
+    def score(row: Row) -> tuple[float, ...]:
+        if not {"aligned", "conflicting"} <= set(row.judged):
+            return ()
+        aligned, conflicting = (_class_recalls(row.seen(view)) for view in ("aligned", "conflicting"))
+        return (float(reduce(np.abs(aligned - conflicting))),) if len(aligned) and len(conflicting) else ()
+
+    return score
+
+
+def _followed(row: Row) -> Sequence[float]:
+    """The share of images in conflict with a planted cue that each network gives a class of their cue."""
+    return row.judged["conflicting"].followed if "conflicting" in row.judged else ()
+
+
 def _critic_share(row: Row) -> tuple[float, ...]:
     """The bound of the term's own critic as a share of H(Y)."""
     critic, entropy = row.information.get("critic"), row.information.get("entropy")
@@ -70,14 +102,24 @@ def _iterations(row: Row) -> tuple[float, ...]:
     return () if found is None else _logged({"iterations": float(found)}, "iterations")
 
 
-PLAIN, NATS = ("", ""), ("nats", "nats")
+PLAIN, NATS, APART = ("", ""), ("nats", "nats"), ("percent", "points apart")
 OF_ENTROPY = ("percent of H(Y)", "points of H(Y)")
 METRICS: dict[str, Metric] = {
     "test": Metric(lambda row: row.test),
+    # At the learning rate that validation chose.
+    "tuned": Metric(lambda row: row.tuned.test if row.tuned else ()),
+    "tuned_validation": Metric(lambda row: row.tuned.validation if row.tuned else ()),
     "balanced": Metric(_balanced),
     "validation": Metric(lambda row: row.validation),
     "clean_validation": Metric(lambda row: row.clean_validation),
     "noisy_validation": Metric(lambda row: row.noisy_validation),
+    "worst_class": Metric(_of_classes(np.min)),
+    "disparity": Metric(_of_classes(np.ptp), *APART),
+    "odds_gap": Metric(_odds_gap(np.max), *APART),
+    "mean_odds_gap": Metric(_odds_gap(np.mean), *APART),
+    "cue_followed": Metric(_followed, *APART),
+    "cue_decoded": Metric(lambda row: _measured(row.measures, "cue_decoded"), *APART),
+    "cue_decoder": Metric(lambda row: _measured(row.measures, "cue_decoder_accuracy")),
     "rejected": Metric(lambda row: _measured(row.measures, "rejected_share")),
     "flipped": Metric(lambda row: _measured(row.measures, "flipped_agreement")),
     "rho": Metric(lambda row: _measured(row.measures, "gradient_ratio"), *PLAIN),

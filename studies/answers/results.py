@@ -115,7 +115,7 @@ class Results:
             shape = [len(self.arms), *(len(factor.levels) for factor in self.factors), len(self.seeds), self.networks]
             values = np.full(shape, np.nan)
             for cell, setting in self._settings.items():
-                at, view = self._index(cell), self._view(cell)
+                at, view = self._index(cell), self.view(cell)
                 for seed, trial in enumerate(setting.trials):
                     if (row := self.folder.rows.get(trial)) is not None:
                         scores = METRICS[metric].scores(row.seen(view))
@@ -125,7 +125,7 @@ class Results:
             self._tables[metric] = xr.DataArray(values, coordinates, self.dims, metric)
         return self._tables[metric]
 
-    def _view(self, cell: Cell) -> str:
+    def view(self, cell: Cell) -> str:
         """The view of a row that a cell reads, that of the level which has one."""
         levels = (factor.level(label) for factor, label in zip(self.factors, cell.levels, strict=True))
         return next((level.view for level in levels if level.view), "")

@@ -86,7 +86,18 @@ class Quantity:
 
 
 # Metrics of test images; those of validation images say so in their name.
-ON_TEST = ("test", "balanced", "usable", "usable_share")
+ON_TEST = (
+    "test",
+    "tuned",
+    "balanced",
+    "usable",
+    "usable_share",
+    "worst_class",
+    "disparity",
+    "odds_gap",
+    "mean_odds_gap",
+    "cue_followed",
+)
 Cell = str | int | float | Quantity | None
 
 

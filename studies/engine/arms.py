@@ -70,7 +70,8 @@ class Arm:
     @property
     def name(self) -> str:
         """`DM`, `DC (batch_real=32)`, `DM + MIM4DD (τ=0.5, λ=8)`, of a placebo `DM, longer step (equal strength)`."""
-        added = next((PLACEBOS[pair] for pair in placebo_knobs(self.knobs).items()), " + MIM4DD" * self.has_term)
+        placebo = "".join(PLACEBOS[pair] for pair in placebo_knobs(self.knobs).items())
+        added = placebo or " + MIM4DD" * self.has_term
         return arm_name(self.label or label_of(self.base), added, self.knobs, term=self.method == TERM)
 
     def json(self) -> dict[str, Any]:

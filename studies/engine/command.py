@@ -10,6 +10,7 @@ from typing import Any
 
 from cluster import resolve_address
 from mim4dd.data import load
+from mim4dd.durable import finite
 from mim4dd.errors import InputError
 from mim4dd.records import Splits
 from mim4dd_cli.command import exit_status
@@ -78,7 +79,8 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
     for note in found:
         say(note)
     notes = [*splits.notes, *found]
-    journal = Journal(out, {**metadata, "data_digest": splits.digest, "data_notes": notes})
+    examined = {"characteristics": finite(study.examine(options, splits))} if study.examine else {}
+    journal = Journal(out, {**metadata, "data_digest": splits.digest, "data_notes": notes, **examined})
     try:
         return Execution(study, options, plan, splits, sets, journal, uri, cluster_address, began).run()
     finally:
@@ -99,8 +101,9 @@ def _load_splits(options: Options[Any], knobs: dict[str, Any]) -> Splits:
 
 def _require_usable_data(plan: Plan, splits: Splits, options: Options[Any], flat: dict[str, Any]) -> None:
     """Raises: InputError for data that the plan cannot be run on."""
-    from studies.engine.data_checks import require_conditions, require_images
+    from studies.engine.data_checks import require_conditions, require_images, require_judges
 
     if options.tail is None:
         require_images(splits, options.ipc)
+    require_judges(plan.trials, splits)
     require_conditions(plan.conditions, splits, options, flat)

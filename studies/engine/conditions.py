@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat, component_fields, default_of, name_of
-from perturbations import PERTURBATIONS, Perturbation, parse_chain, text_of
+from perturbations import PERTURBATIONS, STAGES, Perturbation, PlantedCue, cue_of, parse_chain, stage_of, text_of
 from perturbations.catalogue import check_chain
+from perturbations.stages import stage_named
 from studies.engine.arms import Curve, Factor, Level
 from studies.engine.reading import checked
 from studies.engine.shapes import ConditionRecord
-
-# Knobs that can be the x of a perturbation's curve; without one of them a perturbation is a single point.
-SEVERITIES = ("rate", "factor", "severity")
 
 
 @dataclass(frozen=True)
@@ -37,12 +35,18 @@ class Condition:
 
     @property
     def noisy(self) -> bool:
-        return "label noise" in self.stages
+        """Whether labels are wrong."""
+        return any(STAGES[stage].relabels for stage in self.stages)
 
     @property
     def entry(self) -> Flat:
         """What the condition adds to a trial's configuration: nothing for clean data."""
         return {"perturb": self.text} if self.text else {}
+
+    @property
+    def cue(self) -> PlantedCue | None:
+        """The planted cue, None without one."""
+        return cue_of(self.perturbations)
 
     def json(self) -> dict[str, Any]:
         """The record in study.json."""
@@ -54,10 +58,10 @@ class Condition:
     def read(record: dict[str, Any]) -> Condition:
         """The inverse of `json`, without the perturbations themselves.
 
-        Raises: ValueError for a record of another shape.
+        Raises: ValueError for a record of another shape, or with a stage that does not exist.
         """
         checked(record, ConditionRecord)
-        stages = tuple(record["stages"])
+        stages = tuple(stage_named(name).name for name in record["stages"])
         # Older folders have the parts in the label alone.
         parts = tuple(record.get("parts", record["label"].split(" + ") if len(stages) > 1 else ()))
         return Condition(record["text"], record["label"], record["family"], record["severity"], stages, parts)
@@ -65,27 +69,37 @@ class Condition:
 
 CLEAN = Condition()
 TRAINING_DATA = "training data"
-# The curve of each stage, to be completed with a family: `symmetric` makes the noun `symmetric noise`.
-CURVES = {
-    "label noise": Curve(
-        "", "wrong labels (realised)", "noise", "share", 0.0, "10% of wrong labels", 10.0, 0.5, realised="rate"
-    ),
-    "imbalance": Curve("", "imbalance factor", "imbalance", "log", 1.0, "factor of ten"),
-    "pixel corruption": Curve("", "severity", "corruption"),
-}
 
 
 def training_data(conditions: Sequence[Condition]) -> Factor:
-    """Conditions as the levels of a factor; those of one stage and family that have an x share a curve."""
+    """Conditions as the levels of a factor; those of one stage and family that have an x share a curve.
+
+    The first condition is the origin of the curves: clean data, or else the mildest condition of a family, where no
+    severity leaves the data unchanged.
+    """
     levels, curves = [], {}
     for condition in conditions:
-        curve = ""
-        if len(condition.stages) == 1 and (condition.severity is not None or condition.stages == ("label noise",)):
-            stage = CURVES[condition.stages[0]]
-            curve = condition.family
-            curves[curve] = replace(stage, name=curve, noun=f"{curve} {stage.noun}")
-        levels.append(Level(condition.label, condition.entry, condition.severity, curve, condition.parts))
+        curve = curve_of(condition, conditions[0])
+        if curve is not None:
+            curves[curve.name] = curve
+        name = curve.name if curve else ""
+        levels.append(Level(condition.label, condition.entry, condition.severity, name, condition.parts))
     return Factor(TRAINING_DATA, tuple(levels), tuple(curves.values()))
+
+
+def curve_of(condition: Condition, reference: Condition) -> Curve | None:
+    """The curve of a condition's family from a reference on: of label noise, `symmetric` makes `symmetric noise`.
+
+    None for the reference itself, and for a condition that has no place on a curve with it.
+    """
+    if len(condition.stages) != 1 or condition == reference or reference.family not in ("", condition.family):
+        return None
+    stage, family = STAGES[condition.stages[0]], condition.family
+    origin = stage.control if reference == CLEAN else reference.severity
+    if origin is None or (condition.severity is None and not stage.realised):
+        return None
+    axis = (stage.axis, f"{family} {stage.noun}", stage.scale, origin, stage.unit, stage.units, stage.upto)
+    return Curve(family, *axis, realised=stage.realised)
 
 
 def condition(*texts: str) -> Condition:
@@ -116,15 +130,15 @@ def condition(*texts: str) -> Condition:
 
 
 def severity_knob(perturbation: Perturbation | type[Perturbation]) -> str:
-    """The name of the knob that sets how strong a perturbation is, "" without one."""
-    names = [item.name for item in component_fields(perturbation)]
-    return next((name for name in SEVERITIES if name in names), "")
+    """The name of the knob that sets how strong a perturbation is: its stage's, "" if it has none."""
+    knob = stage_of(perturbation).severity
+    return knob if any(item.name == knob for item in component_fields(perturbation)) else ""
 
 
 def _is_identity(perturbation: Perturbation) -> bool:
     """Whether the perturbation leaves the data as they are."""
     knob = severity_knob(perturbation)
-    return bool(knob) and getattr(perturbation, knob) == (1 if knob == "factor" else 0)
+    return bool(knob) and getattr(perturbation, knob) == stage_of(perturbation).control
 
 
 def _names_of(perturbation: Perturbation) -> tuple[str, str, float | None]:

@@ -9,7 +9,9 @@ from mim4dd.errors import DataError, InputError
 from mim4dd.records import Splits
 from mim4dd.registry import Flat
 from studies.engine.conditions import Condition
+from studies.engine.judging import JUDGES, judges_of, spec_of
 from studies.engine.options import Options
+from studies.engine.trial import Trial
 
 
 def require_conditions(conditions: Sequence[Condition], splits: Splits, options: Options[Any], flat: Flat) -> None:
@@ -18,11 +20,11 @@ def require_conditions(conditions: Sequence[Condition], splits: Splits, options:
     Raises: InputError for one that does not fit the data (no semantic map, other clean labels), or that leaves a class
     too few images under `--tail error`.
     """
-    from perturbations import chain, label_noise
+    from perturbations import chain, label_noise, stage_of
 
     drawn = max([options.ipc, *(int(value) for key, value in flat.items() if key.endswith(".batch_real"))])
     for condition in conditions:
-        perturbations = [each for each in condition.perturbations if each.stage != "pixel corruption"]
+        perturbations = [each for each in condition.perturbations if not stage_of(each).of_pixels]
         try:
             smallest = int(chain(perturbations, splits.train, seed=options.seeds[0]).data.counts.min())
             chain(label_noise(perturbations), splits.validation, seed=options.seeds[0])
@@ -44,3 +46,17 @@ def require_images(splits: Splits, ipc: int) -> None:
             f"--ipc must be at most the training images of the smallest class: '{splits.classes[smallest]}' has "
             f"{counts[smallest]}, got {ipc}"
         )
+
+
+def require_judges(trials: Sequence[Trial], splits: Splits) -> None:
+    """Raises: InputError for a network that cannot take the images, where trials are held against many."""
+    seen = set[object]()
+    for trial in trials:
+        for judge in judges_of(trial.config).values() if JUDGES in trial.config else ():
+            if judge.network in seen:
+                continue
+            seen.add(judge.network)
+            try:
+                judge.network.block_shapes(splits.train.shape)
+            except InputError as error:
+                raise InputError(f"{spec_of(judge.network)} cannot take these images: {error}") from error

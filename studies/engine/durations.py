@@ -15,7 +15,8 @@ from mim4dd.methods import METHODS
 from mim4dd.methods.catalogue import least_prepared, wrapped
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, name_of, unflatten
-from studies.engine.judging import Judge, judges_of
+from perturbations.cues.planting import cue_in
+from studies.engine.judging import Judge, judges_of, other_rates, rates_of
 from studies.engine.problems import COST, MEMORY, OWN, WINDOW, Problem
 from studies.engine.repeating import LONG_WINDOWS, timed_seconds
 from studies.engine.speeds import Speeds
@@ -36,6 +37,10 @@ SHAPES: dict[str, Data] = {
 }
 # What a file or folder is assumed to hold.
 OTHER: Data = ((3, 32, 32), 10, 18_000, 12_000)
+# How often a rate is chosen that is not the recipe's own.
+CHOSEN_ANEW = 0.7
+# With a planted cue, test images are classified as they are, aligned and in conflict.
+SHOWN = 3
 # Reports of a run, each of which differentiates every term once more.
 REPORTS = 25
 
@@ -48,6 +53,8 @@ def data_of(config: Flat) -> Data:
         return problem.shape, problem.classes, problem.whole, held_out
     (channels, *sides), classes, images, evaluated = SHAPES.get(str(config["dataset"]), OTHER)
     height, width = [int(config.get("source.size", 0)) or side for side in sides]
+    if (cue := cue_in(str(config.get("perturb", "")))) is not None:
+        channels, evaluated = cue.channels(channels), SHOWN * evaluated
     return (channels, height, width), classes, images, evaluated
 
 
@@ -57,8 +64,16 @@ def trial_seconds(config: Flat, speeds: Speeds) -> float:
         return _measuring(config, speeds)
     shape, classes, images, evaluated = data_of(config)
     synthetic = images if config.get("method") == "full" else classes * int(config["ipc"])
-    judges = judges_of(config)
+    judges, rates = judges_of(config), rates_of(config)
     judged = sum(_judged(judge, shape, classes, synthetic, evaluated, speeds) for judge in judges.values())
+    if rates:
+        # One network at each other rate; and all at the one that is chosen, unless it is the recipe's own.
+        one = [Judge(judge.network, replace(judge.recipe, networks=1)) for judge in judges.values()]
+        tries = sum(
+            len(other_rates(judge, rates)) * _judged(judge, shape, classes, synthetic, RUNG_IMAGES, speeds)
+            for judge in one
+        )
+        judged += tries + CHOSEN_ANEW * judged
     fixed = speeds.driver.trial_seconds
     if "method" not in config:
         return fixed + judged  # a set that is made already

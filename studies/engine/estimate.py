@@ -20,6 +20,7 @@ from studies.engine.plan import Plan
 from studies.engine.problems import COST
 from studies.engine.rows import Row, read_rows
 from studies.engine.speeds import Speeds, speeds_beside
+from studies.engine.trial import distillation_seed
 from studies.engine.wording import clock, plural
 
 if TYPE_CHECKING:
@@ -186,4 +187,6 @@ def preparation_of(config: Flat) -> Shared | None:
     preparation = unflatten(METHODS, config, "method").preparation
     if preparation is None:
         return None
-    return Shared(preparation, unflatten(NETWORKS, config, "network"), config["seed"], config.get("perturb", ""))
+    return Shared(
+        preparation, unflatten(NETWORKS, config, "network"), distillation_seed(config), config.get("perturb", "")
+    )

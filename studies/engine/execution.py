@@ -101,7 +101,7 @@ class Execution:
             self._check_nodes(connection)
             self._check_plugins()
             with Tracking(self.uri, self.journal.out) as tracker:
-                self._run_trials(pending, design, tracker)
+                self._run_trials(pending, design)
                 on_ray.close()  # an answer needs no workers
                 return self._answer(tracker, self._interrupted())
 
@@ -146,28 +146,28 @@ class Execution:
         if self.options.plugins.loaded:
             require_shippable(shipped(self.plan))
 
-    def _run_trials(self, pending: list[Trial], design: Design | None, tracker: Tracker | Untracked) -> None:
+    def _run_trials(self, pending: list[Trial], design: Design | None) -> None:
         """Run the pending trials, then those that a search suggests, unless a signal or the loss of Ray ends it."""
         from cluster import ClusterLost
 
         try:
             with self.signals:
                 context = self._context()
-                runner = self._runner(context, design, tracker)
+                runner = self._runner(context, design)
                 completed = runner.run(pending)
                 while more := self._second_stage():
-                    completed = completed and self._runner(context, design, tracker).run(more)
+                    completed = completed and self._runner(context, design).run(more)
                 if completed and design:
                     self._search(design, runner)
         except ClusterLost as error:
             self._leave(str(error))
 
-    def _runner(self, context: ExecutionContext, design: Design | None, tracker: Tracker | Untracked) -> Runner:
+    def _runner(self, context: ExecutionContext, design: Design | None) -> Runner:
         """A runner of today's plan."""
         # A search suggests the default first, which is among the planned trials.
         suggested = design.settings * len(self.options.seeds) if design else self.plan.growth
         progress = Progress(self.plan, self.journal.rows, suggested, self.study.exclusive)
-        callbacks: list[Callback] = [progress.add, tracker.trial, self.taken.add]
+        callbacks: list[Callback] = [progress.add, self.taken.add]
         if design is None:
             callbacks.append(self._live_design().add)
         return Runner(context, self.journal, callbacks, progress, lambda: bool(self.signals.received))

@@ -15,13 +15,14 @@ from studies.engine.trial import Inputs, Trial
 if TYPE_CHECKING:
     import torch
 
+    from mim4dd.information import Reference
     from mim4dd.methods import Method
     from mim4dd.methods.loop import Distillation
     from mim4dd.methods.task import DistillationTask
     from mim4dd.networks import Network
     from mim4dd.networks.stacked import Params
-    from mim4dd.records import ImageData, Integers, Score, Synthetic
-    from perturbations import Perturbed
+    from mim4dd.records import ImageData, Integers, Score, Splits, Synthetic
+    from perturbations import Perturbed, PlantedCue
 
 # Transition matrices of more classes are left out: they would make rows long and figures unreadable.
 LARGEST_MATRIX = 20
@@ -83,31 +84,49 @@ def scored(
 
 
 def set_measures(
-    trial: Trial, network: Network, inputs: Inputs, perturbed: Perturbed, params: Params, synthetic: Synthetic
+    trial: Trial,
+    network: Network,
+    inputs: Inputs,
+    perturbed: Perturbed,
+    params: Params,
+    synthetic: Synthetic,
+    cue: PlantedCue | None,
 ) -> dict[str, float]:
-    """The measures of the synthetic set and its networks that failure detectors read; of `full`, only the networks'."""
+    """The measures of the synthetic set and its networks that failure detectors read; of `full`, only the networks'.
+
+    With a planted cue, those by the reference are left out: it knows no such images.
+    """
     from studies.engine.failures.measures import flipped_agreement, synthetic_measures
 
-    full_data = trial.config["method"] == "full"
-    measures = {} if full_data else synthetic_measures(synthetic, inputs.reference, inputs.splits.train)
-    return measures | flipped_agreement(params, network, synthetic, perturbed)
+    measures = flipped_agreement(params, network, synthetic, perturbed)
+    if trial.config["method"] == "full" or cue is not None:
+        return measures
+    return synthetic_measures(synthetic, inputs.reference, inputs.splits.train) | measures
 
 
 def information(
-    task: DistillationTask, method: Method, distillation: Distillation, inputs: Inputs
+    task: DistillationTask,
+    method: Method,
+    distillation: Distillation,
+    splits: Splits,
+    reference: Reference,
+    cue: PlantedCue | None,
 ) -> dict[str, float | None]:
-    """The reference network's agreement with the labels of the set, and the bound of the MI term's critic, in nats."""
+    """The reference network's agreement with the labels of the set, and the bound of the MI term's critic, in nats.
+
+    splits: as the trial sees them. With a planted cue there is no agreement: the reference knows no such images.
+    """
     from mim4dd.information import label_agreement
     from mim4dd.methods import Mim
 
     synthetic = distillation.synthetic()
     nats: dict[str, float | None] = {
-        "label_agreement_nats": label_agreement(inputs.reference, synthetic, inputs.splits)
+        "label_agreement_nats": None if cue is not None else label_agreement(reference, synthetic, splits)
     }
     if isinstance(method, Mim):
         pixels: torch.Tensor = distillation.learnable["pixels"].detach()
         nats["critic_information_nats"] = method.critic_information(
-            task, distillation.learnable, pixels, distillation.labels, inputs.splits.validation
+            task, distillation.learnable, pixels, distillation.labels, splits.validation
         )
     return nats
 

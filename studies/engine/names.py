@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mim4dd.methods import METHODS, Mim
+from mim4dd.methods import METHODS, Mim, mim
 from mim4dd.registry import Scalar, knobs
 
 # Values of the term's knobs that make a placebo of it, and what its name then has in place of ` + MIM4DD`.
-PLACEBOS: dict[tuple[str, Scalar], str] = {("method.direction", "base"): ", longer step"}
+PLACEBOS: dict[tuple[str, Scalar], str] = {
+    (f"method.{knob}", value): f", {words}" for (knob, value), words in mim.PLACEBOS.items()
+}
 
 
 def arm_name(label: str, added: str, configured: Mapping[str, Scalar], *, term: bool) -> str:
@@ -18,6 +20,8 @@ def arm_name(label: str, added: str, configured: Mapping[str, Scalar], *, term: 
     configured: knobs by their names in a trial's configuration; term: these are the knobs of the MI term on the base,
     not those of the bare base.
     """
+    network = network_name(configured)
+    configured = {key: value for key, value in configured.items() if not _of_network(key)}
     of_term = {key: value for key, value in configured.items() if term and not key.startswith("method.base.")}
     of_base = [key for key in configured if key not in of_term and key != "method"]
     details = [_knob_label(key, configured[key]) for key in of_base]
@@ -32,7 +36,21 @@ def arm_name(label: str, added: str, configured: Mapping[str, Scalar], *, term: 
         elif not of_term:
             details.append("default")
     name = label + added
-    return f"{name} ({', '.join(details)})" if details else name
+    name = f"{name} ({', '.join(details)})" if details else name
+    return f"{name} on {network}" if network else name
+
+
+def network_name(configured: Mapping[str, Scalar]) -> str:
+    """The network that these knobs name, `convnet:norm=batch`; "" where they name none."""
+    if "network" not in configured:
+        return ""
+    knobs_of = {key.removeprefix("network."): configured[key] for key in configured if key.startswith("network.")}
+    texts = [f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in knobs_of.items()]
+    return f"{configured['network']}:{','.join(texts)}" if texts else str(configured["network"])
+
+
+def _of_network(key: str) -> bool:
+    return f"{key}.".startswith("network.")
 
 
 def label_of(method: str) -> str:

@@ -9,18 +9,18 @@ from studies.engine.answer import Quantity
 from studies.engine.units import UNITS, Unit
 from studies.engine.wording import decimal
 
-SCALES = {"percent": 100, "points": 100, "percent of H(Y)": 100, "points of H(Y)": 100}
+SCALES = {"percent": 100, "points": 100, "percent of H(Y)": 100, "points of H(Y)": 100, "points apart": 100}
 WORDS = {
     "gain": r"gains?|gained|rises?|grows?|better|above|ahead|lifts?",
     "loss": r"loss|losses|lose|loses|lost|costs?|falls?|fallen|worse|below|smaller",
     "negligible": r"no difference",
     "undecided": r"undecided",
 }
-# A ratio, mostly one of costs, is no gain and no loss.
+# A ratio, mostly one of costs, is no gain and no loss, and neither is a gap that changes.
 OF_RATIOS = {
     **WORDS,
-    "gain": r"larger|more|longer|slower|grows?|rises?|above",
-    "loss": r"smaller|less|fewer|shorter|faster|cheaper|falls?|below",
+    "gain": r"larger|more|longer|slower|wider|grows?|rises?|above",
+    "loss": r"smaller|less|fewer|shorter|narrower|faster|cheaper|falls?|below",
 }
 HALF = r"half a point( of H\(Y\))?"
 # A line of claims.jsonl.
@@ -46,7 +46,7 @@ def printed(record: Claim, *, unit: bool = False, cost: bool = False, interval: 
         value = min(1.0, max(0.0, value)) if kind == "percent" else value
         return decimal(scale * value, f"{sign}{digits}")
 
-    name = kind.replace("percent", "%") if kind.startswith("percent") else f" {kind}".rstrip()
+    name = kind.replace("percent", "%") if kind.startswith("percent") else f" {kind.removesuffix(' apart')}".rstrip()
     text = formatted(record["estimate"]) + (name if unit else "")
     if not interval or record["low"] is None or record["high"] is None:
         return text
@@ -89,7 +89,7 @@ def fine(record: Claim) -> str:
     estimate, low, high = (
         "" if record[end] is None else decimal(scale * record[end], ".2f") for end in ("estimate", "low", "high")
     )
-    text = f"{estimate} {record['unit']}".rstrip()
+    text = f"{estimate} {record['unit'].removesuffix(' apart')}".rstrip()
     return text if record["low"] is None else f"{text} [{low}, {high}]"
 
 
@@ -104,13 +104,14 @@ def says(record: Claim, text: str) -> str:
     Raises: ValueError for words of another decision, or of a size that was not decided.
     """
     margin, (more, less), words = HALF, (f"more than {HALF}", f"below {HALF}"), WORDS
-    if ratio := unit_of(record).ratio:
-        margin, words = re.escape(unit_of(record).margin(record["margin"])), OF_RATIOS
+    unit = unit_of(record)
+    if unit.ratio or unit.neutral:
+        margin, words = re.escape(unit.margin(record["margin"])), OF_RATIOS
         more, less = f"by more than {margin}", f"by less than {margin}"
     bare = re.sub(f"beyond {margin}|{more}|{less}", "", text)
     decisions = [decision for decision, pattern in words.items() if re.search(rf"\b({pattern})\b", bare)]
     size = "beyond" if re.search(more, text) else "below" if re.search(less, text) else ""
-    other_margin = ratio and re.search(r"(beyond|than) (a factor|[\d.]+%)", bare)
+    other_margin = unit.ratio and re.search(r"(beyond|than) (a factor|[\d.]+%)", bare)
     if decisions != [record["decision"]] or (size and record["size"] != size) or other_margin:
         raise ValueError(f"{record['id']} is {word(record)}; the text says {text!r}")
     return text

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from studies.engine.legacy import findings_of, label_agreement_of, measures_of
-from studies.engine.reading import checked, contents, parsed, reason
+from studies.engine.reading import checked, parsed, reason
 from studies.engine.shapes import RowRecord
 
 Array = npt.NDArray[np.float64]
@@ -41,12 +42,27 @@ class TrainingData:
 
 
 @dataclass(frozen=True, eq=False)
+class Tuned:
+    """Accuracies of networks at the learning rate that validation chose. tried: of one network, by rate."""
+
+    lr: float
+    tried: Mapping[float, float]
+    validation: tuple[float, ...]
+    test: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Judged:
-    """A view of a row besides the trial's own; of corrupted test images there is no validation."""
+    """A view of a row besides the trial's own; of corrupted test images, or a cue's, there is no validation.
+
+    followed: the share of images that each network gives a class of their planted cue; none in other views.
+    """
 
     validation: tuple[float, ...]
     test: tuple[float, ...]
     test_recall: Array | None
+    tuned: Tuned | None = None
+    followed: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +73,8 @@ class Row:
     usable_validation, usable: usable information on validation and on test images; none in older rows. test, usable,
     test_recall: read by the report alone. rungs: (iteration, validation accuracy) of interim evaluations.
     measures: of the synthetic set, its networks and the MI term along the run. failures: each trial detector's finding,
-    by the mode's current name. judged: by view, see `studies.engine.judging`. costs: of a trial that measures cost:
+    by the mode's current name. tuned: at the chosen rate, None where none was chosen. judged: by view, see
+    `studies.engine.judging`. costs: of a trial that measures cost:
     what was timed and weighed, and the operations that were counted; none in others. record: the line's object as it
     was written.
 
@@ -85,6 +102,7 @@ class Row:
     measures: dict[str, float]
     failed_by: tuple[str, ...]
     failures: dict[str, dict[str, Any]]
+    tuned: Tuned | None
     judged: dict[str, Judged]
     measured: dict[str, Any]
     costs: dict[str, float]
@@ -129,6 +147,7 @@ class Row:
             test_recall=judged.test_recall,
             usable=(),
             usable_validation=(),
+            tuned=judged.tuned,
         )
 
     @staticmethod
@@ -166,6 +185,7 @@ class Row:
             measures=measures_of(result, failures),
             failed_by=tuple(failed_by),
             failures=failures,
+            tuned=_tuned(result, report),
             judged=_judged(result, report),
             measured=dict(record["measured"]),
             costs=_costs(record["measured"].get("cost"), result.get("operations")),
@@ -180,9 +200,24 @@ def _judged(result: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, J
             _numbers(validation.get(view, {}).get("validation_accuracy")),
             _numbers(scores.get("test_accuracy")),
             _matrix(scores.get("test_recall")),
+            _tuned(validation.get(view, {}), scores),
+            _numbers(scores.get("cue_followed")),
         )
         for view, scores in test.items()
     }
+
+
+def _tuned(validation: Mapping[str, Any], test: Mapping[str, Any]) -> Tuned | None:
+    """What networks reach at the chosen rate. validation, test: their scores on these splits."""
+    chosen, scores = validation.get("tuned"), test.get("tuned")
+    if chosen is None or scores is None:
+        return None
+    return Tuned(
+        float(chosen["lr"]),
+        {float(rate): float(accuracy) for rate, accuracy in chosen["tried"].items()},
+        _numbers(chosen.get("validation_accuracy")),
+        _numbers(scores.get("test_accuracy")),
+    )
 
 
 def _costs(*records: Mapping[str, float | None] | None) -> dict[str, float]:
@@ -230,21 +265,29 @@ def _data(result: Mapping[str, Any]) -> TrainingData | None:
 
 
 def read_rows(out: Path, *, unfinished: bool = False) -> dict[str, Row]:
-    """The rows of a study folder by trial; of two rows of one trial, the later.
+    """The rows of a study folder by trial; of two rows of one trial, the later. As `each_row`."""
+    return {row.trial: row for row in each_row(out, unfinished=unfinished)}
+
+
+def each_row(out: Path, *, unfinished: bool = False) -> Iterator[Row]:
+    """The rows of a study folder, one after the other.
 
     unfinished: the study may be running, so a last line without a newline is still being written and is left out.
     Raises: InputError for a line that is no row, or a file that cannot be read.
     """
-    rows: dict[str, Row] = {}
     path = out / "rows.jsonl"
-    data = contents(path)
-    if unfinished:
-        data = data[: data.rfind(b"\n") + 1]
-    # Only at newline bytes: str.splitlines would also split at other characters, which JSON strings may contain.
-    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n") if data else [], 1):
-        try:
-            row = Row.read(parsed(line))
-        except (ValueError, KeyError) as error:
-            raise InputError(f"{path}:{number} is no row ({reason(error)}); repair or remove that line") from error
-        rows[row.trial] = row
-    return rows
+    try:
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            # As bytes: str.splitlines would also split at other characters, which JSON strings may contain.
+            for number, line in enumerate(file, 1):
+                if unfinished and not line.endswith(b"\n"):
+                    return
+                try:
+                    row = Row.read(parsed(line.removesuffix(b"\n")))
+                except (ValueError, KeyError) as error:
+                    raise InputError(
+                        f"{path}:{number} is no row ({reason(error)}); repair or remove that line"
+                    ) from error
+                yield row
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error

@@ -11,12 +11,15 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mim4dd.networks.precision import multiplying
 from mim4dd.records import ImageData, Score, Synthetic
 from mim4dd.registry import unflatten
+from studies.engine import measuring
+from studies.engine.cues import decoded, scored_by_part, seen
+from studies.engine.judging import JUDGES, Judging, Scores
 from studies.engine.load import Load
-from studies.engine.measuring import information, machine, scored, set_measures, training_data, validated
 from studies.engine.runs import Saved, StepCallback
-from studies.engine.trial import RUNG_NETWORKS, RUNGS, Inputs, Outcome, Trial
+from studies.engine.trial import RUNG_NETWORKS, RUNGS, Inputs, Outcome, Trial, distillation_seed
 
 if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask, Preparation, Prepared
@@ -37,7 +40,7 @@ class TrialRun:
         from mim4dd.methods.task import DistillationTask
         from mim4dd.networks import NETWORKS
         from mim4dd.train import RECIPES
-        from perturbations import label_noise
+        from perturbations import cue_of, label_noise
 
         self.meter, self.load, self.started, self.device = Meter(device), Load(), time.time(), device
         self.trial, self.inputs, config = trial, inputs, trial.config
@@ -48,15 +51,21 @@ class TrialRun:
         self.perturbations = inputs.chain(str(config.get("perturb", "")))
         noisy = config.get("selection") == "noisy" and label_noise(self.perturbations)
         self.selection = "noisy" if noisy else "clean"
+        self.cue = cue_of(self.perturbations)
+        self.splits = seen(inputs.splits, self.cue, self.seed)
         self.perturbed = inputs.perturbed(str(config.get("perturb", "")), self.seed)
         data, ipc, tail = self.perturbed.data, int(config["ipc"]), str(config.get("tail", "repeat"))
         on, standard = torch.device(device), standard_of(self.method)
-        self.task = DistillationTask(data, self.network, ipc, self.seed, on, tail, self._prepare, standard)
+        seed = distillation_seed(config)
+        self.task = DistillationTask(data, self.network, ipc, seed, on, tail, self._prepare, standard)
         self.earlier_seconds = self.distil_seconds = self.waited_seconds = 0.0
         self.distillation = Distillation(self.task, self.method)
         self.rungs: list[dict[str, float]] = []
         self.training: Training | None = None
-        self.saved_training: dict[str, Any] | None = None  # of a checkpoint, until that training continues
+        # Of a checkpoint, until that training continues; and of the trial's own networks while others judge the set.
+        self.saved_training: dict[str, Any] | None = None
+        self.judging: Judging | None = None
+        self.saved_judging: dict[str, Any] | None = None
         self.restart_reason = ""
 
     def _prepare(self, preparation: Preparation, task: DistillationTask) -> Prepared:
@@ -78,13 +87,13 @@ class TrialRun:
         from perturbations import chain, label_noise
 
         noise = label_noise(self.perturbations)
-        return chain(noise, self.inputs.splits.validation, seed=self.seed).data
+        return chain(noise, self.splits.validation, seed=self.seed).data
 
     @property
     def interim_data(self) -> ImageData:
         """The validation images on which interim accuracies are measured."""
         noisy = self.selection == "noisy"
-        return (self.noisy_validation if noisy else self.inputs.splits.validation).take(self.inputs.interim_rows)
+        return (self.noisy_validation if noisy else self.splits.validation).take(self.inputs.interim_rows)
 
     @property
     def stops(self) -> list[int]:
@@ -105,12 +114,14 @@ class TrialRun:
                 on_step(self)
         measured = {rung["iteration"] for rung in self.rungs}
         if run.iteration == until < self.method.iterations and until not in measured and run.diverged_at < 0:
-            score = self._score(self._train_networks(RUNG_NETWORKS, on_step), self.interim_data)
+            score = self._score(self._train_networks(RUNG_NETWORKS, on_step).params, self.interim_data)
             self.rungs.append({"iteration": until, "validation_accuracy": score.mean})
 
     @property
     def progress(self) -> str:
         """How far the trial is, in words."""
+        if self.judging is not None:
+            return f"evaluating, {self.judging.progress}"
         if self.training is not None:
             return f"evaluating, epoch {self.training.epoch} of {self.training.epochs}"
         return f"distilling, iteration {self.distillation.iteration} of {self.method.iterations}"
@@ -128,6 +139,7 @@ class TrialRun:
             # A selection method has no iterations: its choice is repeated from its seed.
             "distillation": self.distillation.state_dict() if self.method.iterations else None,
             "training": self.saved_training if self.training is None else self.training.state_dict(),
+            "judging": self.saved_judging if self.judging is None else self.judging.state_dict(),
             "rungs": list(self.rungs),
             "seconds": self.earlier_seconds + self.meter.seconds,
             "distil_seconds": self.distil_seconds,
@@ -139,20 +151,19 @@ class TrialRun:
         if state["distillation"] is not None:
             self.distillation.load_state_dict(state["distillation"])
         self.saved_training, self.rungs = state["training"], list(state["rungs"])
+        self.saved_judging = state["judging"]
         self.earlier_seconds, self.distil_seconds = state["seconds"], state["distil_seconds"]
         self.waited_seconds += state["waited_seconds"]
 
     def finish(self, on_step: StepCallback | None = None) -> Outcome:
         """Evaluate the synthetic set; a diverged trial has an outcome with the iteration of its divergence."""
         from mim4dd.methods import Mim
-        from mim4dd.networks.precision import multiplying
         from mim4dd.picture import grid_png
         from studies.engine.failures import detect
         from studies.engine.failures.measures import term_measures
 
-        run = self.distillation
-        distilled = self.earlier_seconds + self.meter.seconds - self.waited_seconds
-        self.distil_seconds = self.distil_seconds or distilled
+        run, network, inputs = self.distillation, self.network, self.inputs
+        self.distil_seconds = self.distil_seconds or self.earlier_seconds + self.meter.seconds - self.waited_seconds
         synthetic = run.synthetic()
         result: dict[str, Any] = {
             "status": "diverged" if run.diverged else "ok",
@@ -160,26 +171,35 @@ class TrialRun:
             "diverged_at": run.diverged_at,
             "selection": self.selection,
             "synthetic_images": len(synthetic.labels),
-            "entropy_nats": math.log(len(self.inputs.splits.classes)),
+            "entropy_nats": math.log(len(inputs.splits.classes)),
             "rungs": self.rungs,
             "validation_accuracy": None,
             "validation_recall": None,
             "usable_information_nats": None,
             "label_agreement_nats": None,
             "critic_information_nats": None,
-            **training_data(self.task, self.perturbed, self.method),
+            **measuring.training_data(self.task, self.perturbed, self.method),
         }
-        report_only: dict[str, Any] = {}
-        measures = term_measures(run.history)
-        detecting = 0.0
+        report_only, measures, detecting = dict[str, Any](), term_measures(run.history), 0.0
         if not run.diverged:
-            params = self._train_networks(self.recipe.networks, on_step)
+            trained = self._train_networks(self.recipe.networks, on_step)
+            params = trained.params
             with multiplying(self.recipe.precision):
-                result |= self._validated(params, synthetic)
-                _, report_only = scored(params, self.network, synthetic, self.inputs.splits.test, "test")
-            result |= information(self.task, self.method, run, self.inputs)
+                validation = self._validated(params, synthetic)
+                _, report_only = measuring.scored(params, network, synthetic, self.splits.test, "test")
+                by_part = scored_by_part(params, network, synthetic, inputs.splits.test, self.cue, self.seed)
+            nats = measuring.information(self.task, self.method, run, self.splits, inputs.reference, self.cue)
+            result |= validation | nats
+            if JUDGES in self.trial.config:
+                self.saved_training = trained.state_dict()
+                judging = self._judge(synthetic, (params, {"validation": validation, "test": report_only}), on_step)
+                result, report_only = result | judging.result(), report_only | judging.report_only()
+            if by_part:
+                report_only["judged"] = {**report_only.get("judged", {}), **by_part}
             began = time.perf_counter()
-            measures |= set_measures(self.trial, self.network, self.inputs, self.perturbed, params, synthetic)
+            measures |= measuring.set_measures(self.trial, network, inputs, self.perturbed, params, synthetic, self.cue)
+            if self.cue is not None and self.trial.config["method"] != "full":
+                measures |= decoded(synthetic, inputs.splits, self.cue, self.seed)
             detecting = time.perf_counter() - began
         placebo = isinstance(self.method, Mim) and self.method.placebo
         result |= {"measures": measures} | detect(result | {"measures": measures}, run.history, placebo=placebo)
@@ -193,12 +213,21 @@ class TrialRun:
             grid_png(synthetic),
         )
 
+    def _judge(self, synthetic: Synthetic, own: tuple[Params, Scores], on_step: StepCallback | None) -> Judging:
+        """Hold the set against the other networks of the trial. own: its own, trained, and their scores."""
+        judging = Judging(self.trial.config, synthetic, replace(self.inputs, splits=self.splits), self.device)
+        if self.saved_judging is not None:
+            judging.load_state_dict(self.saved_judging)
+        self.judging = judging
+        judging.run(lambda: on_step(self) if on_step else None, own)
+        return judging
+
     def _validated(self, params: Params, synthetic: Synthetic) -> dict[str, Any]:
         """The scores on clean validation labels; under label noise, accuracy on noisy labels too."""
         from perturbations import label_noise
 
         noisy = self.noisy_validation if label_noise(self.perturbations) else None
-        return validated(params, self.network, synthetic, self.inputs.splits.validation, noisy)
+        return measuring.validated(params, self.network, synthetic, self.splits.validation, noisy)
 
     def _measured(self) -> dict[str, Any]:
         """Seconds, memory, machine and its load, which differ between runs; the load is that of the last attempt."""
@@ -213,13 +242,13 @@ class TrialRun:
             "prepared_seconds": self.task.prepared_seconds,
             "peak_bytes": self.meter.peak_bytes,
             **self.load.measured(),
-            **machine(self.device),
+            **measuring.machine(self.device),
             "started": self.started,
             "ended": time.time(),
         }
 
-    def _train_networks(self, networks: int, on_step: StepCallback | None) -> Params:
-        """Train networks on the present synthetic set; the callback is called after every epoch."""
+    def _train_networks(self, networks: int, on_step: StepCallback | None) -> Training:
+        """Train networks on the present synthetic set, whole; the callback is called after every epoch."""
         from mim4dd.evaluation import training_on
 
         recipe = replace(self.recipe, networks=networks)
@@ -233,11 +262,10 @@ class TrialRun:
             if on_step:
                 on_step(self)
         self.training = None
-        return training.params
+        return training
 
     def _score(self, params: Params, split: ImageData) -> Score:
         from mim4dd.evaluation import score
-        from mim4dd.networks.precision import multiplying
 
         with multiplying(self.recipe.precision):
             return score(params, self.network, self.distillation.synthetic(), split)

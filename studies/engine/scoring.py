@@ -32,7 +32,7 @@ class ScoringRun:
         self.trial, self.inputs = trial, inputs
         self.earlier_seconds = self.waited_seconds = self.prepared_seconds = 0.0
         self.synthetic = self._given() if SET in trial.config else self._selected()
-        self.judging = Judging(trial.config, self.synthetic, inputs.splits, int(trial.config["seed"]), device)
+        self.judging = Judging(trial.config, self.synthetic, inputs, device)
 
     def _given(self) -> Synthetic:
         name = str(self.trial.config[SET])

@@ -55,11 +55,14 @@ class StudyRecord(TypedDict, total=False):
     versions: dict[str, str]
     added_studies: list[str] | None
     beside: list[str] | None
+    parts: list[str]
+    halvings: int
     data_digest: str
     design: str
     selection: str
     git_commit: str | None
     reference_accuracy: float | None
+    characteristics: dict[str, float | None]
 
 
 class Shared(TypedDict):
@@ -96,6 +99,7 @@ class PerturbedRecord(TypedDict, total=False):
     counts: list[int]
     rate: float | None
     factor: float | None
+    correlation: float | None
 
 
 class Tail(TypedDict, total=False):
@@ -105,10 +109,20 @@ class Tail(TypedDict, total=False):
     absent: list[str]
 
 
+class Tuned(TypedDict, total=False):
+    """Scores at the rate that validation chose: on validation with the rates, or on test."""
+
+    lr: float
+    tried: dict[str, float]
+    validation_accuracy: Numbers
+    test_accuracy: Numbers
+
+
 class ValidationScores(TypedDict, total=False):
     validation_accuracy: Numbers
     validation_recall: Matrix
     usable_information_nats: Numbers
+    tuned: Tuned
 
 
 class Result(TypedDict, total=False):
@@ -134,6 +148,7 @@ class Result(TypedDict, total=False):
     failed_by: list[str] | None
     failures: dict[str, FindingRecord] | None
     judged: dict[str, ValidationScores]
+    tuned: Tuned
     operations: dict[str, float | None] | None
 
 
@@ -141,6 +156,8 @@ class TestScores(TypedDict, total=False):
     test_accuracy: Numbers
     test_recall: Matrix
     usable_information_nats: Numbers
+    tuned: Tuned
+    cue_followed: Numbers
 
 
 class Report(TestScores, total=False):

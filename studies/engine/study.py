@@ -30,7 +30,7 @@ class Study(Generic[F]):
     flags: the class of its own flags; configure: makes and checks the configuration that its trials share; plan and
     answer: pure functions; work: runs a trial on a worker; sets: reads the synthetic sets that are scored, by name,
     with lines on what was found in them; exclusive: its trials are measured, so each is the only one on its node, one
-    at a time.
+    at a time; examine: what study.json records of the data, after a check that they are of use to the plan.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Study(Generic[F]):
     work: Work = run_trial
     sets: Callable[[Options[F], Splits], tuple[dict[str, Synthetic], tuple[str, ...]]] | None = None
     exclusive: bool = False
+    examine: Callable[[Options[F], Splits], dict[str, float]] | None = None
 
     @property
     def script(self) -> str:

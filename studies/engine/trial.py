@@ -18,7 +18,7 @@ from mim4dd.errors import InputError
 from mim4dd.plugins import Plugins
 from mim4dd.records import Integers, Splits, Synthetic
 from mim4dd.registry import Flat
-from mim4dd.seeding import generator
+from mim4dd.seeding import generator, integer
 
 if TYPE_CHECKING:
     from mim4dd.information import Reference
@@ -50,6 +50,20 @@ class Trial:
     def hash(self) -> str:
         """The trial's identifier: 16 hex digits of the sha256 of its config."""
         return hashlib.sha256(json.dumps(self.items, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+# The entry of a configuration by which a trial of the same seed distils with other draws: a number, from 1 on.
+DRAWS = "draws"
+
+
+def distillation_seed(config: Flat) -> int:
+    """The seed of a trial's initial images, networks, real batches and augmentations.
+
+    It is the trial's own; with DRAWS another one, while the evaluation networks stay those of the seed. So do
+    perturbations, but what a method prepares under one is made under that of the seed returned here: no study has both.
+    """
+    seed, draws = int(config["seed"]), config.get(DRAWS)
+    return seed if draws is None else integer("other draws", seed, int(draws))
 
 
 @dataclass(frozen=True, eq=False)

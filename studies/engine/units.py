@@ -30,7 +30,8 @@ class Unit:
     behind the estimate; label: in a table's head; average: what a mean of it is, if not the arithmetic mean; lone: the
     text in place of a missing interval; bounded: whether bounds are cut at 0 and 1; spelt: formats the estimate, which
     then has no bounds; sizes: what estimate and bounds print in, the one that fits the estimate; one: the noun of a
-    single one, `point`. log: stored as natural logarithms; a unit without sizes is then that of ratios.
+    single one, `point`; neutral: more is not better, so that a gain reads `larger`. log: stored as natural logarithms;
+    a unit without sizes is then that of ratios.
     """
 
     scale: float = 1
@@ -46,6 +47,7 @@ class Unit:
     sizes: Sizes = ()
     one: str = ""
     log: bool = False
+    neutral: bool = False
 
     @property
     def ratio(self) -> bool:
@@ -85,7 +87,7 @@ class Unit:
             return f"no difference beyond {within}"
         if decision == "undecided":
             return "undecided"
-        if self.ratio:
+        if self.ratio or self.neutral:
             word, sizes = RATIOS[decision], {"beyond": f" by more than {within}", "below": f" by less than {within}"}
         else:
             word, sizes = f"a {decision}", {"beyond": f" of more than {within}", "below": f" below {within}"}
@@ -100,6 +102,7 @@ UNITS = {
     "points of H(Y)": Unit(
         100, 1, sign="+", word=" points of H(Y)", label="points of H(Y)", lone=LONE, one="point of H(Y)"
     ),
+    "points apart": Unit(100, 1, sign="+", word=" points", label="points", lone=LONE, one="point", neutral=True),
     "points lost": Unit(-100, 1, word=" points", label="points", lone=LONE),
     "percent of H(Y)": Unit(100, 1, word="%", label="% of H(Y)"),
     "share": Unit(1, 2),

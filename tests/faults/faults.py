@@ -242,6 +242,24 @@ def tracking_server_killed(folder: Path, wanted: Rows) -> Found:
         return judged(run, before, wanted, warned)
 
 
+def sending_process_killed(folder: Path, wanted: Rows) -> Found:
+    """SIGKILL of the process that sends to MLflow, in the middle: the study does not care, and MLflow is complete."""
+    with run_of(folder) as run:
+        uri = f"sqlite:///{folder}/mlflow.db"
+        run.words[run.words.index("--offline") :] = ["--tracking-uri", uri]
+        driver = run.start()
+        run.busy_worker()
+        before = rows(run.out)
+        started = psutil.Process(driver.pid).children()
+        (process,) = [one for one in started if "studies.engine.tracking.sending" in one.cmdline()]
+        process.kill()
+        assert run.finish() == 0, run.log
+        assert_quiet(run)
+        assert "did not reach MLflow" not in run.log
+        assert children(uri) == sorted(rows(run.out))
+        return judged(run, before, wanted, said(run, "the process that sends to MLflow has ended"))
+
+
 def children(uri: str) -> list[str]:
     """The trials that MLflow has a finished run of, one for each run."""
     code = (
@@ -465,6 +483,7 @@ FAULTS = (
     Fault("a whole node killed", node_killed),
     Fault("a whole node killed, across network namespaces", node_killed_across_namespaces, needs=DIVIDE),
     Fault("MLflow server killed, later back", tracking_server_killed),
+    Fault("the process that sends to MLflow killed (SIGKILL)", sending_process_killed),
     Fault("disk full", disk_full, needs=MOUNT),
     Fault("storage read-only", disk_read_only, needs=MOUNT),
     Fault("a trial raises", trial_raises),

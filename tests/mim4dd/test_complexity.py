@@ -59,6 +59,8 @@ TERMS: dict[str, dict[str, Any]] = {
     "no head": {"embedding": 0},
     "no head, last": {"embedding": 0, "layers": "last"},
     "longer step": {"direction": "base", "embedding": 16},
+    "random direction": {"direction": "random", "embedding": 16},
+    "shuffled labels": {"pairs": "shuffled", "embedding": 16},
     "no weight": {"weight": 0},
 }
 SMALL = {"convnet": {"width": 8}, "mlp": {"width": 16}, "resnet18": {"width": 4}, "vit": {"width": 16, "depth": 2}}

@@ -16,6 +16,8 @@ from mim4dd.contrastive import (
     infonce,
     layer_weights,
     nce,
+    nce_negatives,
+    nce_positives,
     nce_raw,
     supcon,
     triplet,
@@ -42,10 +44,12 @@ def usable(y_S: Tensor, y_T: Tensor) -> list[int]:
     return [i for i, a in enumerate(y_S) if any(a == b for b in y_T) and any(a != b for b in y_T)]
 
 
-def loop_nce(
+def loop_summands(
     z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float, z_normaliser: Tensor | None = None
-) -> float:
-    """z_normaliser: the embeddings whose scores give the normaliser, which no gradient sees."""
+) -> tuple[float, float]:
+    """What nce attracts with, and what it repels with.
+
+    z_normaliser: the embeddings whose scores give the normaliser, which no gradient sees."""
     s, anchors = similarities(z_S, z_T, tau), usable(y_S, y_T)
     fixed = s if z_normaliser is None else similarities(z_normaliser, z_T, tau)
     pairs = [(i, j) for i in anchors for j in range(len(y_T))]
@@ -56,7 +60,13 @@ def loop_nce(
     r = {(i, j): math.exp(s[i][j]) / normaliser for i, j in pairs}
     pull = sum(-math.log(r[p] / (r[p] + n)) for p in positives) / len(positives)
     push = sum(-math.log(n / (r[p] + n)) for p in negatives) / len(negatives)
-    return pull + n * push
+    return pull, n * push
+
+
+def loop_nce(
+    z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float, z_normaliser: Tensor | None = None
+) -> float:
+    return sum(loop_summands(z_S, y_S, z_T, y_T, tau, z_normaliser))
 
 
 def loop_infonce(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float) -> float:
@@ -100,6 +110,8 @@ def loop_triplet(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, tau: float)
 
 LOOPS: dict[str, Callable[..., float]] = {
     "nce": loop_nce,
+    "nce_positives": lambda *given: loop_summands(*given)[0],
+    "nce_negatives": lambda *given: loop_summands(*given)[1],
     "nce_raw": loop_nce_raw,
     "infonce": loop_infonce,
     "supcon": loop_supcon,
@@ -127,6 +139,21 @@ def test_nce_starts_near_log_of_1_plus_n_plus_1() -> None:
     found = float(nce(z, y, z, y, 0.1))
     assert found == pytest.approx(math.log(1 + n) + n * math.log(1 + 1 / n), rel=1e-12)
     assert found == pytest.approx(math.log(1 + n) + 1, abs=0.06)
+
+
+@pytest.mark.parametrize(("summand", "same"), [(nce_positives, True), (nce_negatives, False)])
+def test_a_summand_of_nce_pulls_or_pushes_at_one_kind_of_pairs(summand: Callable[..., Tensor], same: bool) -> None:
+    y_S, y_T = torch.tensor([0, 0]), torch.tensor([0, 1, 1, 0, 2])
+    z_S, z_T = unit(2).requires_grad_(), unit(5, seed=1).requires_grad_()
+    of_synthetic, of_real = torch.autograd.grad(summand(z_S, y_S, z_T, y_T, 0.5), (z_S, z_T))
+    assert of_real.any(1).tolist() == ((y_T == 0) == same).tolist()
+    # Positives attract, negatives repel: along each of them the loss falls.
+    own = z_T.detach()[(y_T == 0) == same].mean(0)
+    assert ((of_synthetic @ own) * (-1 if same else 1) > 0).all()
+    whole = torch.autograd.grad(nce(z_S, y_S, z_T, y_T, 0.5), z_S)[0]
+    other = nce_negatives if same else nce_positives
+    rest = torch.autograd.grad(other(z_S, y_S, z_T, y_T, 0.5), z_S)[0]
+    torch.testing.assert_close(whole, of_synthetic + rest)
 
 
 def test_infonce_of_equal_similarities_is_a_log_count() -> None:

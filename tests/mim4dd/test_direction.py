@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import torch
 
-from mim4dd.errors import KnobError
-from mim4dd.methods import DM, METHODS, MTT, Mim
+from mim4dd.methods import DM, MTT, Mim
 from mim4dd.methods.loop import Distillation
 
 Start = Callable[..., Distillation]
@@ -65,30 +63,34 @@ def test_it_is_as_long_as_the_methods_own_update_at_the_same_state(
     assert not torch.allclose(one, other, rtol=0.1)
 
 
+@pytest.mark.parametrize("way", ["base", "random"])
 @pytest.mark.parametrize("strength", STRENGTHS.values(), ids=STRENGTHS)
-def test_what_else_the_base_learns_keeps_the_bases_gradient(strength: dict[str, str | float], start: Start) -> None:
+def test_what_else_the_base_learns_keeps_the_bases_gradient(
+    strength: dict[str, str | float], way: str, start: Start
+) -> None:
     name = "mtt through its end"  # there the term has a gradient on the student's rate
-    rates = {way: moved(start(mim(name, direction=way, **strength)))["rate"].item() for way in ("base", "both")}
+    rates = {one: moved(start(mim(name, direction=one, **strength)))["rate"].item() for one in (way, "both")}
     alone = moved(start(BASES[name]))["rate"].item()
-    assert rates["base"] == pytest.approx(alone, rel=1e-5)
+    assert rates[way] == pytest.approx(alone, rel=1e-5)
     assert rates["both"] != pytest.approx(alone, rel=1e-3)
 
 
+@pytest.mark.parametrize("way", ["base", "random"])
 @pytest.mark.parametrize("strength", STRENGTHS.values(), ids=STRENGTHS)
-def test_heads_learn_as_with_the_term(strength: dict[str, str | float], start: Start) -> None:
+def test_heads_learn_as_with_the_term(strength: dict[str, str | float], way: str, start: Start) -> None:
     def gradients(direction: str) -> dict[str, torch.Tensor]:
         run = start(mim("dm", head="learned", direction=direction, **strength))
         run.advance(1)
         return {name: tensor.grad for name, tensor in run.learnable.items() if name.startswith("head")}
 
-    one, other = gradients("base"), gradients("both")
+    one, other = gradients(way), gradients("both")
     assert sorted(one) == ["head0.0", "head1.0"]
     for name, gradient in one.items():
         assert gradient.any()
         torch.testing.assert_close(gradient, other[name], rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("direction", ["both", "base"])
+@pytest.mark.parametrize("direction", ["both", "base", "random"])
 def test_records_hold_the_ratio_and_the_weight_that_it_amounts_to(direction: str, start: Start) -> None:
     def history(**strength: str | float) -> list[dict[str, float]]:
         run = start(mim("dm", direction=direction, **strength))
@@ -107,12 +109,3 @@ def test_records_hold_the_ratio_and_the_weight_that_it_amounts_to(direction: str
     alone = start(BASES["dm"])
     alone.advance(1)
     assert not [name for name in alone.history[0] if name.startswith(("gradient_ratio", "effective_weight"))]
-
-
-def test_without_the_term_there_is_no_length_to_take() -> None:
-    with pytest.raises(KnobError, match=r"mim\.direction must be both where mim\.weight is 0, got base"):
-        Mim(weight=0, direction="base")
-    with pytest.raises(KnobError, match=r"mim\.direction must be one of both, base, got random"):
-        METHODS.build("mim", {"direction": "random"})
-    assert replace(Mim(weight=0), weight=0.8, direction="base").placebo
-    assert not Mim().placebo

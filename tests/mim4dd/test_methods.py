@@ -43,7 +43,10 @@ LEARNED = {
     "gradnorm": {"balance": "gradnorm"},
     "longer step": {"direction": "base"},
     "longer step, heads": {"direction": "base", "head": "learned", "balance": "gradnorm"},
+    "random direction": {"direction": "random", "head": "learned"},
+    "shuffled labels": {"pairs": "shuffled", "balance": "gradnorm"},
 }
+FAST = ("heads", "gradnorm", "random direction")
 
 
 def small(component: type) -> Flat:
@@ -195,7 +198,10 @@ def test_sgd_and_adam_move_pixels_by_their_written_rules_and_cosine_ends_near_re
 
 @pytest.mark.parametrize(
     "given",
-    [pytest.param(v, id=k, marks=() if k in ("heads", "gradnorm") else pytest.mark.slow) for k, v in LEARNED.items()],
+    [
+        pytest.param(v, id=k, marks=() if k in ("heads", "gradnorm", "random direction") else pytest.mark.slow)
+        for k, v in LEARNED.items()
+    ],
 )
 def test_mim_resumes_to_the_same_bits_off_the_report_grid(given: dict[str, str], start: Start) -> None:
     method = mim(**given, **{"base.iterations": 50})

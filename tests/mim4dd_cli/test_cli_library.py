@@ -122,7 +122,7 @@ def test_list_names_every_component_and_knob() -> None:
     assert [line for line in said.splitlines() if line and not line.startswith(" ")] == METHODS.names()
     assert "temperature = 0.1  [> 0]  divides the similarities" in said
     assert "base = dm" in said
-    assert "direction = both  [both | base]" in said
+    assert "direction = both  [both | base | random]" in said
     assert answer(shell("list", "datasets")).count("size = 0  [>= 0, <= 10000]  resize every image") == len(
         DATASETS.names()
     )

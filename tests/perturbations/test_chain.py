@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from mim4dd.errors import DataError, InputError
+from mim4dd.errors import DataError, InputError, UnknownNameError
 from mim4dd.records import ImageData
 from perturbations import (
     PERTURBATIONS,
@@ -18,10 +20,12 @@ from perturbations import (
     chain,
     label_noise,
     parse_chain,
+    parse_corruptions,
     perturb,
+    stage_of,
     text_of,
 )
-from perturbations.catalogue import ORDER
+from perturbations.stages import ORDER
 
 
 def test_an_empty_chain_is_the_data_itself(train: ImageData) -> None:
@@ -51,8 +55,13 @@ def test_controls_are_the_very_same_data(train: ImageData) -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["symmetric", "exponential"], "imbalance, then label noise, then pixel corruption: give exponential, symm"),
+        (
+            ["symmetric", "exponential"],
+            "order imbalance, then planted cue, then label noise, then .*: give exponential, symm",
+        ),
         (["jpeg", "symmetric", "step"], "give step, symmetric, jpeg"),
+        (["jpeg", "colour", "symmetric"], "give colour, symmetric, jpeg"),
+        (["colour", "corruption_cue"], "at most one planted cue, got colour and corruption_cue"),
         (["symmetric:rate=0.1", "symmetric:rate=0.2"], "must differ, got symmetric twice"),
     ],
 )
@@ -76,6 +85,9 @@ def test_the_order_is_fixed_and_the_error_names_it(texts: list[str], message: st
         ("step:minority=1.5", r"must be in \[0, 1\]"),
         ("jpeg:severity=6", r"must be in \[0, 5\]"),
         ("jpeg:severity=2.5", "must be a whole number"),
+        ("colour:correlation=1.01", r"must be in \[0, 1\], got 1.01"),
+        ("colour:of=ink", "must be one of foreground, background"),
+        ("corruption_cue:strength=0", r"must be in \[1, 5\]"),
         ("pairflip:rate=0.5", r"in \[0, 0.5\), got 0.5: .*allow_unidentifiable=true"),
         ("pairflip:rate=0.50000001", r"in \[0, 0.5\), got 0.50000001: .*allow_unidentifiable=true"),
         ("asymmetric:rate=0.7", r"in \[0, 0.5\), got 0.7: .*allow_unidentifiable=true"),
@@ -117,6 +129,21 @@ def test_label_noise_is_what_changes_labels() -> None:
     found = parse_chain(["step", "symmetric", "pairflip", "jpeg"])
     assert label_noise(found) == found[1:3]
     assert {PERTURBATIONS.get(name).stage for name in PERTURBATIONS.names()} == set(ORDER)
+
+
+def test_a_plug_in_of_no_stage_is_refused_with_the_stages() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Lost:
+        stage: ClassVar[str] = "label nois"
+
+    with pytest.raises(UnknownNameError, match=r"'label nois'; did you mean 'label noise'"):
+        stage_of(Lost)  # type: ignore[arg-type]
+
+
+def test_corruptions_of_test_images_change_images_alone() -> None:
+    assert [one.stage for one in parse_corruptions(["jpeg", "contrast:severity=1"], "--corrupt")] == [ORDER[-1]] * 2
+    with pytest.raises(InputError, match=r"--corrupt takes pixel corruptions, symmetric:rate=0\.2 is label noise"):
+        parse_corruptions(["jpeg", "symmetric:rate=0.2"], "--corrupt")
 
 
 def test_the_room_is_imported_without_anything_heavy() -> None:

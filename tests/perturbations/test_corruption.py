@@ -22,6 +22,7 @@ from perturbations import (
     Occlusion,
     Pixelate,
     ShotNoise,
+    pixel_corruptions,
 )
 from perturbations.corruption.blocks import Block, corrupted
 from perturbations.corruption.compression import box_resized
@@ -29,7 +30,7 @@ from perturbations.corruption.defocus import DISKS, disk
 from perturbations.corruption.noise import poisson_quantiles
 
 Make = Callable[..., ImageData]
-NAMES = [name for name in PERTURBATIONS.names() if PERTURBATIONS.get(name).stage == "pixel corruption"]
+NAMES = pixel_corruptions()
 DRAWN = ["gaussian_noise", "shot_noise", "impulse_noise", "occlusion"]
 
 

@@ -61,6 +61,8 @@ def on(base: str, **term: float | str) -> Arm:
         (on("dm", balance="gradnorm", weight=0.1), "DM + MIM4DD (ρ=0.1)"),
         (on("dm", weight=8.0, temperature=0.5), "DM + MIM4DD (τ=0.5, λ=8)"),
         (on("dm", direction="base"), "DM, longer step (default)"),
+        (on("dm", pairs="shuffled", critic="nce_positives"), "DM, shuffled labels, positives only (default)"),
+        (on("dc", balance="gradnorm", weight=1.0, direction="random"), "DC, random direction (equal strength)"),
         (on("dm", balance="gradnorm", weight=1.0, direction="base"), "DM, longer step (equal strength)"),
         (
             Arm("x", "mim", {"method.base": "dc", "method.base.lr": 1.0, "method.weight": 8.0, **LONGER_STEP}),

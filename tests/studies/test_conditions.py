@@ -37,7 +37,7 @@ def test_controls_are_the_clean_data() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("symmetric:rate=0.2+exponential:factor=10", "order imbalance, then label noise"),
+        ("symmetric:rate=0.2+exponential:factor=10", "order imbalance, then planted cue"),
         ("symetric:rate=0.2", "did you mean 'symmetric'"),
         ("symmetric:rate=2", r"must be in \[0, 0.9\]"),
         ("", "must name at least one perturbation"),

@@ -377,6 +377,7 @@ def test_every_mode_is_documented_and_its_thresholds_are_named() -> None:
     assert modes == {
         *("diverged", "below_random", "no_gain", "critic_saturated", "term_dominant", "term_idle"),
         *("representation_collapse", "class_collapse", "tail_collapse", "label_lost", "pixel_blowup", "unstable"),
+        "overfits_architecture",
     }
     for mode in modes:
         assert len(str(FAILURES.get(mode).__doc__).splitlines()[0]) > 30

@@ -9,6 +9,7 @@ import pytest
 from studies.answers.ledger import Ruling, margin
 from studies.answers.results import Contrast
 from studies.engine.answer import Claim, Quantity, Table
+from studies.engine.quoting import printed, says
 from studies.engine.statistics.contrasts import judge, three_tests
 from studies.engine.tables import csv_text, latex
 from studies.engine.units import UNITS
@@ -130,3 +131,18 @@ def test_margins_of_ratios() -> None:
         assert margin(ruled([1.0] * 5, math.log(ratio)).contrast) == words
     assert UNITS["nats"].margin(0.25) == "0.25 nats"
     assert UNITS[""].margin(0.1) == "0.1"
+
+
+def test_a_gap_that_changes_is_neither_gain_nor_loss() -> None:
+    unit = UNITS["points apart"]
+    assert unit.ruling("gain", "beyond", 0.005) == "larger by more than half a point"
+    assert unit.ruling("loss", "", 0.005) == "smaller"
+    assert unit.ruling("negligible", "", 0.005) == "no difference beyond half a point"
+    record = {"id": "gap", "unit": "points apart", "estimate": 0.123, "low": 0.1, "high": 0.15, "margin": 0.005}
+    record |= {"decision": "gain", "size": "beyond"}
+    assert printed(record, unit=True) == "+12.3 points [+10.0, +15.0]"
+    assert says(record, "wider by more than half a point")
+    with pytest.raises(ValueError, match="gap is larger by more than half a point"):
+        says(record, "narrower")
+    with pytest.raises(ValueError, match="gap is larger"):
+        says(record, "a gain")

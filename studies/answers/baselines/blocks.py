@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from scipy.stats import rankdata
 
-from studies.answers.baselines.added_studies import added_studies, block_of
+from studies.answers.comparing.added_studies import added_studies, block_of
 from studies.answers.parts.drawing import INCHES_A_LETTER, INK, PAGE, styles
 from studies.answers.results import Results
 from studies.engine.answer import Cell, Figure, Quantity, Sentence, Table
@@ -45,8 +45,8 @@ class Block:
 
     @property
     def label(self) -> str:
-        dataset, ipc = block_of(self.results.folder)
-        return f"{dataset}, ipc {ipc}"
+        dataset, ipc, size = block_of(self.results.folder)
+        return f"{dataset}{f' at {size} pixels' if size else ''}, ipc {ipc}"
 
     @property
     def complete(self) -> bool:

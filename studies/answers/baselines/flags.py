@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from studies.answers.comparing.added_studies import add_study_flag
 from studies.answers.comparing.flags import ComparisonFlags
 from studies.engine.flags import Flags
 
@@ -36,17 +37,7 @@ class BaselinesFlags(Flags):
     def add_to(parser: argparse.ArgumentParser) -> None:
         """Add the flags."""
         ComparisonFlags.add_to(parser)
-        how = parser.add_argument_group("which blocks its ranks are over")
-        how.add_argument(
-            "--add-study",
-            action="append",
-            default=[],
-            type=Path,
-            dest="added",
-            metavar="OUT",
-            help="the folder of a finished study of the same methods on another data set or ipc: one more block "
-            "(repeatable)",
-        )
+        add_study_flag(parser, "which blocks its ranks are over")
 
     @classmethod
     def parse(cls, arguments: argparse.Namespace) -> Self:

@@ -7,10 +7,9 @@ from itertools import combinations
 
 from mim4dd.configuration import Configuration
 from mim4dd.errors import InputError
-from mim4dd.registry import Flat
-from studies.answers.baselines.added_studies import read_added
 from studies.answers.baselines.flags import BaselinesFlags
-from studies.answers.comparing.plan import CAPPED, plan_arms, registered_methods
+from studies.answers.comparing.added_studies import read_added
+from studies.answers.comparing.plan import capped, plan_arms, registered_methods
 from studies.engine.arms import Planned
 from studies.engine.options import Options
 from studies.engine.plan import Plan
@@ -22,14 +21,12 @@ def plan_baselines(options: Options[BaselinesFlags], configuration: Configuratio
     Raises: InputError for two methods with the same knobs, and an added study that does not fit as a block.
     """
     flags = options.flags
-    planned, plan = plan_arms(options, flags.methods or registered_methods(), cap=_cap)
+    planned, plan = plan_arms(options, flags.methods or registered_methods(), cap=capped)
     _require_different(planned)
-    read_added(flags.added, [item.arm.key for item in planned], str(configuration.flat["dataset"]), options.ipc)
+    flat = configuration.flat
+    block = (str(flat["dataset"]), options.ipc, int(flat.get("source.size", 0)))
+    read_added(flags.added, "baselines", [item.arm.key for item in planned], block)
     return plan
-
-
-def _cap(flat: Flat) -> dict[str, str]:
-    return dict(CAPPED) if flat["method"] == "full" else {}
 
 
 def _require_different(planned: Sequence[Planned]) -> None:

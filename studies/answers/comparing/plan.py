@@ -18,6 +18,7 @@ from studies.engine.arms import (
     LONGER_STEP,
     TERM,
     Arm,
+    Factor,
     Planned,
     cross,
     placebo_knobs,
@@ -37,10 +38,10 @@ Extra = Callable[[Flat], Mapping[str, str]]
 """Returns further assignments for an arm with this configuration, such as the recipe of its published number."""
 
 
-def registered_methods() -> tuple[str, ...]:
+def registered_methods(*, longer_steps: bool = True) -> tuple[str, ...]:
     """The specs of all registered methods: selections, bases, full data.
 
-    Each base that allows it is listed alone, with the MI term, and with steps as long as with the term.
+    Each base that allows it is listed alone, with the MI term, and, with `longer_steps`, with steps as long as with it.
     """
     built = {name: METHODS.build(name) for name in METHODS.names() if METHODS.get(name) is not Mim}
     selections = [name for name, method in built.items() if method.iterations == 0 and name != "full"]
@@ -50,7 +51,8 @@ def registered_methods() -> tuple[str, ...]:
             specs.append(name)
             if _takes_the_term(name):
                 term: Flat = {"method.base": name, **EQUAL_STRENGTH}
-                specs += [spec(TERM, term), spec(TERM, {**term, **LONGER_STEP})]
+                specs.append(spec(TERM, term))
+                specs += [spec(TERM, {**term, **LONGER_STEP})] if longer_steps else []
     return (*specs, "full")
 
 
@@ -63,9 +65,13 @@ def _takes_the_term(base: str) -> bool:
 
 
 def plan_arms(
-    options: Options[Any], specs: Sequence[str], extra: Extra | None = None, cap: Extra | None = None
+    options: Options[Any],
+    specs: Sequence[str],
+    extra: Extra | None = None,
+    cap: Extra | None = None,
+    factors: Sequence[Factor] = (),
 ) -> tuple[list[Planned], Plan]:
-    """Every method of `specs` (`NAME[:knob=value,...]`) for every seed.
+    """Every method of `specs` (`NAME[:knob=value,...]`) at every level of the factors, for every seed.
 
     `--set` assigns to each method that has the knob; it overrides `extra`, and `cap` overrides it.
     Raises: InputError, UnknownNameError or KnobError.
@@ -76,8 +82,13 @@ def plan_arms(
         raise InputError(f"{repeated[0]} is given twice; give one of them")
     for key, text in options.assigned.items():
         _require_read(options, key, text, planned)
-    settings, trials = cross(planned, (), options.seeds)
-    return planned, Plan((), tuple(with_controls(settings)), trials)
+    settings, trials = cross(planned, factors, options.seeds)
+    return planned, Plan((), tuple(with_controls(settings)), trials, factors=tuple(factors))
+
+
+def capped(flat: Flat) -> dict[str, str]:
+    """The `cap` of `plan_arms` that limits the training on full data."""
+    return dict(CAPPED) if flat["method"] == CEILING else {}
 
 
 def arm_of(options: Options[Any], text: str, extra: Extra | None = None, cap: Extra | None = None) -> Planned:

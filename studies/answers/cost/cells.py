@@ -96,7 +96,7 @@ def _methods(flags: CostFlags) -> tuple[str, ...]:
     if flags.methods:
         return flags.methods
     if not flags.quick:
-        return tuple(text for text in registered_methods() if "direction" not in text)
+        return registered_methods(longer_steps=False)
     found = list[str]()
     for name in QUICK_METHODS:
         found.append(name)

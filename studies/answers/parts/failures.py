@@ -16,6 +16,7 @@ from studies.answers.parts.wording import at, listed
 from studies.answers.results import Cell
 from studies.engine.answer import Figure, Sentence, Table
 from studies.engine.arms import CEILING
+from studies.engine.conditions import CLEAN
 from studies.engine.failures import FAILED, FAILURES, UNDECIDED, Group, describe, named
 from studies.engine.wording import plural
 
@@ -51,15 +52,20 @@ class Occurrence:
         return named(self.mode, self.side)
 
 
-def occurrences(ledger: Ledger, groups: Mapping[Cell, Group]) -> list[Occurrence]:
-    """Every mode that was tested for, by cell. groups: the input of the detectors of groups, by cell."""
+def occurrences(
+    ledger: Ledger, groups: Mapping[Cell, Group], own: Mapping[str, Levels] | None = None
+) -> list[Occurrence]:
+    """Every mode that was tested for, by cell. groups: the input of the detectors of groups, by cell.
+
+    own: by arm, the levels to which what its trials showed belongs, where all others are views of the same trials.
+    """
     results = ledger.results
     cases: list[Occurrence] = []
     for levels in results.levels:
         for arm in results.arms:
             cell = Cell(arm, levels)
             if results.setting(cell) is not None:
-                cases += _of_trials(ledger, cell)
+                cases += _of_trials(ledger, cell) if own is None or own[arm] == levels else ()
                 cases += _of_group(ledger, cell, groups[cell]) if cell in groups else ()
     return cases
 
@@ -91,8 +97,8 @@ def _of_group(ledger: Ledger, cell: Cell, group: Group) -> Iterator[Occurrence]:
 class Onset:
     """Where a mode (`name`: with its side) fails for an arm, on one curve or at one level that is on no curve.
 
-    begins: the mildest level at and beyond which it always fails; only: levels where it fails although it does not at
-    a more severe one; everywhere: it fails at every level, the reference included.
+    begins: the mildest level at and beyond which it always fails, the reference where that is everywhere; only: levels
+    where it fails although it does not at a more severe one; everywhere: at every level, the reference included.
     """
 
     name: str
@@ -108,7 +114,7 @@ class Onset:
     def where(self) -> str:
         """The levels as a phrase, `only at symmetric 0.2 and from symmetric 0.6 on`."""
         if self.everywhere:
-            return "at every level, clean data included"
+            return f"at every level, {self.begins} included"
         phrases = [f"only {at(listed(self.only))}"] if self.only else []
         if self.begins:
             phrases.append(f"at {self.begins}" if self.kind == self.begins else f"from {self.begins} on")
@@ -128,7 +134,8 @@ def onsets(ledger: Ledger, cases: Sequence[Occurrence]) -> list[Onset]:
             case.cell.levels: case for case in cases if case.name == name and case.cell.arm == arm and case.failed
         }
         if len(failing) == len(results.levels):
-            begun.append(Onset(name, mode, arm, "all", "", (), failing[results.reference].evidence, True))
+            reference = "clean data" if results.reference == (CLEAN.label,) else label(results.reference)
+            begun.append(Onset(name, mode, arm, "all", reference, (), failing[results.reference].evidence, True))
             continue
         if results.reference in failing:
             reference = label(results.reference) or "the reference"
@@ -234,8 +241,9 @@ def failure_map(ledger: Ledger, cases: Sequence[Occurrence]) -> Figure | None:
         "failures",
         "Failure map",
         f"Failed trials out of {plural(len(results.seeds), 'seed')} for each failure mode (right), method (left) and "
-        "training data (columns); `yes`: the tests over paired trials decide it, `?` and hatched: they leave it "
-        "undecided. White: tested for and not present; grey: cannot occur. Modes, and methods of a mode, without a "
+        f"{', '.join(factor.name for factor in results.factors) or 'training data'} (columns); `yes`: the tests over "
+        "paired trials decide it, `?` and hatched: they leave it undecided. White: tested for and not present; grey: "
+        "cannot occur. Modes, and methods of a mode, without a "
         "failed or undecided case are omitted.",
         drawing,
     )

@@ -85,7 +85,13 @@ def _rows(
 
 def _drawing(response: Response, arms: Sequence[str], cells: list[list[HeatCell]], *, signed: bool) -> Drawing:
     """A heat map of cells, [arms, levels]. signed: of differences."""
-    rows, columns = [response.name(arm) for arm in arms], _columns(response)
+    return grid_drawing([response.name(arm) for arm in arms], _columns(response), cells, signed=signed)
+
+
+def grid_drawing(
+    rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[HeatCell]], *, signed: bool
+) -> Drawing:
+    """A heat map of cells, [rows, columns]: of differences if signed, else of accuracies in percent."""
     wide, high = (0.98, 0.4) if signed else (0.6, 0.27)
     beside, below = (INCHES_A_LETTER * max(map(len, names), default=0) for names in (rows, columns))
     size = (max(6.0, wide * len(columns) + beside + 0.4), high * len(rows) + 0.6 * below + 0.4)

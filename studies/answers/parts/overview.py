@@ -16,7 +16,12 @@ from studies.engine.wording import images, plural
 ENDED = {"ok": "finished", "diverged": "diverged", "error": "failed with an error", "missing": "did not run"}
 # Of so many settings that lack trials each is named.
 MOST_NAMED = 10
-METRIC_NAMES = {"balanced": "balanced test accuracy", "test": "test accuracy", "validation": "validation accuracy"}
+METRIC_NAMES = {
+    "balanced": "balanced test accuracy",
+    "test": "test accuracy",
+    "validation": "validation accuracy",
+    "tuned": "test accuracy at the learning rate that validation chose",
+}
 
 
 def overview(ledger: Ledger, arms: Sequence[str], metric: str, levels: tuple[str, ...] = ()) -> Sentence:
@@ -60,6 +65,8 @@ def losses(ledger: Ledger) -> Sentence | None:
     for status in ("diverged", "error", "missing"):
         for setting in settings:
             cell = results.cell(setting.arm.key, *setting.levels.values())
+            if results.view(cell):
+                continue  # a part of the rows that another setting counts
             if count := results.ended(cell, status):
                 of = f"{count} of {plural(len(setting.trials), 'trial')} of {setting.name}"
                 clauses.setdefault(status, []).append(f"{of} {ENDED[status]}")

@@ -9,7 +9,7 @@ from mim4dd.records import Splits, Synthetic
 from mim4dd.registry import Flat, component_fields, name_of, unflatten
 from mim4dd.resolving import component_of
 from mim4dd.train import RECIPES, Recipe
-from perturbations import PERTURBATIONS, parse_chain
+from perturbations import parse_corruptions, pixel_corruptions
 from studies.answers.comparing.plan import CAPPED, arm_of
 from studies.answers.score.flags import EVERY, NONE, ScoreFlags
 from studies.engine.arms import CEILING, FLOOR, Arm, Factor, Level, Planned, cross
@@ -139,10 +139,7 @@ def _corruptions(flags: ScoreFlags) -> list[str]:
     if named == (NONE,) or (named is None and flags.quick):
         return []
     if named in (None, (EVERY,)):
-        kinds = [name for name in PERTURBATIONS.names() if PERTURBATIONS.get(name).stage == "pixel corruption"]
-        return [f"{name}:severity={SEVERITY}" for name in kinds]
+        return [f"{name}:severity={SEVERITY}" for name in pixel_corruptions()]
     for text in named or ():
-        (corruption,) = parse_chain([text])
-        if corruption.stage != "pixel corruption":
-            raise InputError(f"--corrupt takes pixel corruptions, {text} is {corruption.stage}")
+        parse_corruptions([text], "--corrupt")
     return list(named or ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from perturbations import STAGES
 from studies.answers.ledger import Ledger, Part
 from studies.answers.parts.degradation import degradation_figure, degradation_table, slope_table
 from studies.answers.parts.drawing import PAGE
@@ -163,7 +164,7 @@ def _chance(results: Results) -> float:
 def _without_noise(condition: Condition) -> tuple[str, ...]:
     """The labels of a condition's parts, without those that are label noise."""
     parts = condition.parts or (condition.label,)
-    return tuple(part for part, stage in zip(parts, condition.stages, strict=True) if stage != "label noise")
+    return tuple(part for part, stage in zip(parts, condition.stages, strict=True) if not STAGES[stage].relabels)
 
 
 def _levels_of(results: Results, parts: tuple[str, ...]) -> Levels:
@@ -217,19 +218,6 @@ def _images(response: Response) -> Figure | None:
     return picture_figure(results.folder, "images", title, caption, grid, PAGE)
 
 
-NOTES = {
-    "label noise": "Symmetric noise draws the new label from the other classes unless the condition says include own; "
-    "pairflip moves a class to the next; asymmetric noise follows the data set's semantic map, so its overall rate is "
-    "lower; instance noise is that of Xia et al. 2020. Images flipped at one rate are also flipped at every higher "
-    "one.",
-    "imbalance": "exponential: n_k = floor(n_max * factor^(-k/(C-1))), at least 1, n_max the smallest class of the "
-    "clean split; step: half of the classes have n_max/factor. Unless the order is random, the last classes by label "
-    "are the rare ones, and the effect of rarity cannot be separated from that of difficulty.",
-    "pixel corruption": "Pixel corruptions are a subset of the common ones, with the constants for CIFAR, of the "
-    "training images alone; this is not CIFAR-C.",
-}
-
-
 def _notes(folder: StudyFolder) -> list[str]:
     stages = {stage for condition in folder.conditions for stage in condition.stages}
     selection = folder.study.get("selection", "clean")
@@ -243,7 +231,7 @@ def _notes(folder: StudyFolder) -> list[str]:
         "it is a ceiling with training stopped early.",
         "Failure detectors of single trials use validation accuracy; those of paired trials and all tables use test "
         "accuracy. `unstable` is decided by the exact interval of its ratio, without correction for multiple tests.",
-        *(note for stage, note in NOTES.items() if stage in stages),
+        *(stage.definition for stage in STAGES.values() if stage.name in stages),
     ]
 
 

@@ -8,16 +8,14 @@ from dataclasses import dataclass, replace
 from mim4dd.configuration import Configuration, apply, assign
 from mim4dd.errors import InputError, KnobError
 from mim4dd.registry import Flat, check_value, component_fields
-from perturbations import PERTURBATIONS
+from perturbations import PERTURBATIONS, STAGES, stage_of
+from perturbations.stages import ORDER
 from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS, arm_of, registered_methods
 from studies.answers.stress.flags import SuiteFlags
 from studies.engine.arms import Arm, Planned, base_arm, changed, cross, default_arm, with_controls
 from studies.engine.conditions import CLEAN, Condition, condition, severity_knob, training_data
 from studies.engine.options import Options
 from studies.engine.plan import Plan
-
-# The default severities by stage, of a kind for which the suite has none.
-DEFAULT_SEVERITIES = {"label noise": (0.2, 0.4), "imbalance": (10.0, 100.0), "pixel corruption": (1.0, 3.0, 5.0)}
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def plan_stress(options: Options[SuiteFlags], configuration: Configuration, swee
     notes = [
         f"{kind} noise is left out: it is not defined on {configuration.flat['dataset']} (see --classes-as)"
         for kind in skipped_kinds(options.classes_as or str(configuration.flat["dataset"]))
-        if sweep.stage == "label noise" and not flags.kinds and not flags.conditions and not flags.quick
+        if STAGES[sweep.stage].relabels and not flags.kinds and not flags.conditions and not flags.quick
     ]
     return Plan((), tuple(with_controls(settings)), trials, conditions, factors, tuple(notes))
 
@@ -116,8 +114,8 @@ def _conditions(flags: SuiteFlags, sweep: Sweep, dataset: str, classes_as: str) 
     if flags.grid:
         for first in sweep.grid:
             for second in sweep.crossed:
-                parts = (first, second) if sweep.stage == "imbalance" else (second, first)
-                conditions += [condition(first), condition(second), condition(*parts)]
+                parts = sorted((condition(first), condition(second)), key=lambda one: ORDER.index(one.stages[0]))
+                conditions += [*parts, condition(*(part.text for part in parts))]
     unique = tuple(dict.fromkeys(conditions))
     if len(unique) == 1:
         raise InputError("nothing is perturbed: give --severities above the control, or a --condition")
@@ -137,7 +135,7 @@ def _swept(flags: SuiteFlags, sweep: Sweep, dataset: str) -> list[tuple[str, tup
         if not flags.kinds and kind in skipped_kinds(dataset):
             continue
         defaults = dict(sweep.quick if flags.quick else sweep.kinds) | ({} if not flags.kinds else dict(sweep.kinds))
-        severities = flags.severities or defaults.get(kind) or DEFAULT_SEVERITIES[component.stage]
+        severities = flags.severities or defaults.get(kind) or stage_of(component).severities
         declared = next(item.metadata["knob"] for item in component_fields(component) if item.name == knob)
         for severity in severities:
             check_value(f"{kind}.{knob}", declared, severity)

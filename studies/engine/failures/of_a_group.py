@@ -81,6 +81,34 @@ class LabelLost:
         return Finding(state, judged.interval.mean, self.excess, evidence)
 
 
+@FAILURES.add("overfits_architecture")
+@dataclass(frozen=True, kw_only=True)
+class OverfitsArchitecture:
+    """Another network loses far more accuracy with the set than with random real images, which were made for none.
+
+    The value is the change of accuracy from the network that the set was distilled on to another, less that of random
+    real images of the same number and seed. It fails where the rule decides that the set loses more by more than the
+    margin, and more than `ratio` times what random images lose; it is healthy where it decides that either is not so.
+    """
+
+    scope: ClassVar[str] = "group"
+    ratio: float = knob(2.0, low=1, help="what is lost with the set by what is lost with random images")
+
+    def __call__(self, group: Group) -> Finding | None:
+        lost, doubled = group.transferred, group.doubled
+        if lost is None or doubled is None:
+            return None
+        beyond = lost.decision is Decision.LOSS and lost.size == "beyond"
+        kept = lost.decision in (Decision.GAIN, Decision.NEGLIGIBLE) or lost.size == "below"
+        within = doubled.decision in (Decision.GAIN, Decision.NEGLIGIBLE)
+        failed = beyond and doubled.decision is Decision.LOSS
+        state = FAILED if failed else HEALTHY if kept or within else UNDECIDED
+        evidence = _evidence(lost, "points less random images' change from network to network")
+        if beyond and not failed:
+            evidence += f"; {'not' if within else 'undecided whether'} more than {self.ratio:g} times theirs"
+        return Finding(state, lost.interval.mean, -lost.tested.margin, evidence)
+
+
 @FAILURES.add("unstable")
 @dataclass(frozen=True, kw_only=True)
 class Unstable:

@@ -1,4 +1,4 @@
-"""The rank agreement of the settings between two kinds of data."""
+"""How far two conditions rank the same settings, or methods, alike."""
 
 from __future__ import annotations
 
@@ -37,6 +37,21 @@ def rank_agreement(a: ArrayLike, b: ArrayLike, *, resamples: int = 2000, seed: i
     spread = [_spearman(left[rows], right[rows]) for rows in draws if np.ptp(left[rows]) and np.ptp(right[rows])]
     low, high = np.quantile(spread, [0.025, 0.975])
     return Agreement(_spearman(left, right), float(low), float(high), n)
+
+
+def concordance(a: ArrayLike, b: ArrayLike) -> float:
+    """Kendall's tau-b of two lists: pairs in the same order less those in opposite orders, ties aside, as a share.
+
+    NaN without two complete entries, or without spread.
+    """
+    from scipy.stats import kendalltau
+
+    left, right = (np.asarray(side, dtype=float) for side in (a, b))
+    complete = np.isfinite(left) & np.isfinite(right)
+    left, right = left[complete], right[complete]
+    if len(left) < 2 or np.ptp(left) == 0 or np.ptp(right) == 0:
+        return float("nan")
+    return float(kendalltau(left, right).statistic)
 
 
 def _spearman(a: Array, b: Array) -> float:

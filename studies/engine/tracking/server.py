@@ -174,3 +174,9 @@ def one_line(error: BaseException) -> str:
     """An error's first line, at most 200 characters."""
     text = str(error).strip().split("\n")[0] or type(error).__name__
     return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def reason(error: Exception) -> str:
+    """An error's first line, without the details of the HTTP library."""
+    text = one_line(error)
+    return "its server does not answer" if "HTTPConnectionPool" in text or "HTTPSConnectionPool" in text else text

@@ -1,23 +1,31 @@
-"""Sends rows to MLflow from a thread while a study runs, and brings MLflow up to date afterwards."""
+"""Has a process of its own send rows to MLflow while a study runs, and brings MLflow up to date afterwards."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import subprocess
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from mim4dd.errors import InputError
-from studies.engine.folder import StudyFolder, read_study
-from studies.engine.rows import Row
+from studies.engine.door import ROOT
+from studies.engine.folder import StudyFolder, read_settings, read_study
+from studies.engine.tracking import sending
 from studies.engine.tracking.browser import where
-from studies.engine.tracking.server import address, check, client, one_line, shown
-from studies.engine.tracking.view import View, experiment_name
+from studies.engine.tracking.opening import experiment_name, open_view
+from studies.engine.tracking.server import address, check, client, one_line, reason, shown
+from studies.engine.wording import plural
 
-LONGEST_PAUSE = 30.0
+# Between the end of a process that was killed and the start of another.
+AGAIN_SECONDS = 30.0
+# How long the process may take longer than it was given, before it is killed.
+GRACE_SECONDS = 5.0
 
 
 def to_stderr(line: str) -> None:
@@ -25,53 +33,51 @@ def to_stderr(line: str) -> None:
 
 
 class Tracker:
-    """Sends a running study to MLflow: `check` first, then `start`, `trial` for each row on disk, `finish`, `close`.
+    """Has a running study's rows sent to MLflow: `check` first, then `start`, `finish`, `close`.
 
-    After `start` no method raises: the first failure is reported once, rows wait and are sent again with growing
-    pauses, and `finish` reports what did not arrive and the command that sends it.
+    Rows are read from OUT by the process that sends them. After `start` no method raises: the first failure is reported
+    once, and `finish` reports what did not arrive and the command that sends it.
     """
 
     def __init__(self, uri: str | None, out: Path, say: Callable[[str], None] = to_stderr) -> None:
         self.uri, self.say = address(uri), say
         self.folder = StudyFolder(Path(out).absolute(), read_study(out))
-        self._waiting: deque[Row] = deque()
-        self._changed = threading.Condition()
-        self._closing = self._warned = self._reported = False
+        self._experiment = self._parent = ""
+        self._lock = threading.Lock()  # of the process, which finish and the thread both use
+        self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
-        self._last: tuple[str, Mapping[str, Any] | None] | None = None
-        self._experiment = ""
+        self._closing = threading.Event()
+        self._last = ""
+        self._told = False
+        self._result: dict[str, Any] = {}
 
     def start(self) -> None:
-        """Find or create the experiment and the parent run, and queue the rows that are on disk already.
+        """Find or create the experiment and the parent run, and start the process.
 
         Raises: InputError when MLflow does not accept them.
         """
-        self.folder = StudyFolder.read(self.folder.path, unfinished=True)
+        out, study = self.folder.path, self.folder.study
+        self.folder = StudyFolder(out, study, read_settings(out, study))
         try:
-            view = View(self.uri, self.folder, live=True)
+            view = open_view(self.uri, self.folder, live=True)
         except Exception as error:  # a client raises what its store, its HTTP library or its server does
             raise InputError(f"MLflow cannot be used at {shown(self.uri)}: {one_line(error)}") from error
-        self._experiment = view.experiment
-        self._waiting.extend(self.folder.rows.values())
-        self._thread = threading.Thread(target=self._work, args=(view,), name="tracking", daemon=True)
+        self._experiment, self._parent = view.experiment, view.parent
+        self._begin()
+        self._thread = threading.Thread(target=self._listen, name="tracking", daemon=True)
         self._thread.start()
 
-    def trial(self, row: Row) -> None:
-        """Queue a finished trial whose row and files are on disk."""
-        with self._changed:
-            self._waiting.append(row)
-            self._changed.notify()
+    def finish(self, status: str = "finished", *, within_seconds: float = 30.0) -> None:
+        """Have the rows of OUT sent, then the parent's report, files and metrics; give up after `within_seconds`.
 
-    def finish(
-        self, status: str = "finished", summary: Mapping[str, Any] | None = None, *, within_seconds: float = 30.0
-    ) -> None:
-        """Send the queued rows, then the parent's report, files and metrics; give up after `within_seconds`.
-
-        status: finished, failed or killed. summary: the parent's metrics, by default those in OUT/summary.json.
+        status: finished, failed or killed.
         """
-        self._last = (status.upper(), summary)
-        if not self._stop(within_seconds) or self._waiting or not self._reported:
-            missing = f"{len(self._waiting)} finished trials" if self._waiting else "The report"
+        self._last = json.dumps({"status": status.upper(), "within_seconds": within_seconds}) + "\n"
+        self._stop(within_seconds + GRACE_SECONDS)
+        left = self._result.get("left")
+        if left != 0 or not self._result["reported"]:
+            trials = "Finished trials" if left is None else plural(left, "finished trial")
+            missing = "The report" if left == 0 else trials
             self.say(
                 f"{missing} did not reach MLflow; they are safe on disk. Send them with: python -m "
                 f"studies.engine.tracking sync {quote(str(self.folder.path))} --tracking-uri {quote(shown(self.uri))}"
@@ -82,59 +88,68 @@ class Tracker:
         return where(self.uri, self._experiment, self.folder)
 
     def close(self) -> None:
-        """Stop the thread without waiting for rows; the parent run stays as it is."""
-        with self._changed:
-            if not self._closing:
-                self._waiting.clear()
-        self._stop(5.0)
+        """End the process without waiting for rows; the parent run stays as it is."""
+        self._stop(0.0)
 
-    def _stop(self, seconds: float) -> bool:
-        """Let the thread finish; returns whether it did in time."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        if self._thread is None:
-            return True
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
+    def _stop(self, seconds: float) -> None:
+        """Tell the process that the study has ended, and give it this time."""
+        self._closing.set()
+        with self._lock:
+            self._order()
+        if self._thread is not None and self._last:
+            self._thread.join(seconds)
+        with self._lock:
+            self._last = ""
+            if self._process is not None:
+                self._process.kill()
+        if self._thread is not None:
+            self._thread.join(GRACE_SECONDS)  # a process that waits for a disk may not even be killed
 
-    def _work(self, view: View) -> None:
-        """The thread: sends queued rows until `_stop`, then the parent's report."""
-        pause, failures = 1.0, 0  # failures in a row since the study has ended
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closing)
-                if not self._waiting or failures >= 2:
-                    break
-                closing = self._closing
-                row = self._waiting[0]
-            if self._tried(lambda row=row: view.send(row)):  # type: ignore[misc]
-                with self._changed:
-                    if self._waiting:
-                        self._waiting.popleft()
-                pause, failures = 1.0, 0
-                continue
-            with self._changed:
-                self._waiting.rotate(-1)  # one row that MLflow refuses does not hold up the others
-                failures += closing
-                self._changed.wait_for(lambda: self._closing, timeout=pause)
-                pause = min(LONGEST_PAUSE, 2 * pause)
-        if self._last is not None:
-            status, summary = self._last
-            self._reported = failures < 2 and self._tried(
-                lambda: view.finish(status, self.folder.summary() if summary is None else summary)
-            )
+    def _order(self) -> None:
+        """Tell the process what is left to do, if anything is; one that has ended is replaced in `_listen`."""
+        if self._process is not None and self._process.stdin is not None and self._last:
+            with contextlib.suppress(OSError, ValueError):
+                os.write(self._process.stdin.fileno(), self._last.encode())
 
-    def _tried(self, send: Callable[[], object]) -> bool:
-        """Whether sending succeeded; the first failure is reported."""
-        try:
-            send()
-        except Exception as error:  # noqa: BLE001 (whatever MLflow raises must not reach the study)
-            if not self._warned:
-                self._warned = True
-                self.say(f"MLflow does not take what it is sent ({reason(error)}); the study goes on, rows are on disk")
-            return False
-        return True
+    def _begin(self) -> None:
+        """Start the process: in a session of its own, so that Ctrl-C in a terminal reaches the driver alone."""
+        words = [sys.executable, "-P", "-m", sending.__name__, str(self.folder.path), self._experiment, self._parent]
+        # In the environment a password in the address is not shown to other users of the machine.
+        variables = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": self.uri}
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(words, env=variables, stdin=pipe, stdout=pipe, start_new_session=True)
+
+    def _listen(self) -> None:
+        """The thread: hears the process, and starts another in place of one that was killed."""
+        while self._process is not None and self._process.stdout is not None:
+            last = self._closing.is_set()
+            with self._process:
+                for line in self._process.stdout:
+                    self._hear(json.loads(line))
+            if last or self._result:
+                return
+            # Where Ray was lost, the driver kills what it has started and becomes another program at once.
+            if not self._closing.wait(1.0):
+                if not self._told:
+                    self._told = True
+                    code = self._process.returncode
+                    self.say(f"the process that sends to MLflow has ended (status {code}); another will go on with it")
+                self._closing.wait(AGAIN_SECONDS)
+            with self._lock:
+                if self._closing.is_set() and not self._last:
+                    return
+                try:
+                    self._begin()
+                except OSError as error:
+                    self.say(f"no process can be started that sends to MLflow ({error.strerror}); rows are on disk")
+                    return
+                self._order()
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        if "say" in message:
+            self.say(message["say"])
+        else:
+            self._result = message
 
 
 class Untracked:
@@ -144,10 +159,7 @@ class Untracked:
         self.out, self.say = out, say
 
     def start(self) -> None:
-        """Do nothing: there is no thread."""
-
-    def trial(self, row: Row) -> None:
-        """Do nothing: the row is on disk."""
+        """Do nothing: there is no process."""
 
     def finish(self, status: str = "finished") -> None:
         """Report the command that sends the rows."""
@@ -160,13 +172,7 @@ class Untracked:
         return ""
 
     def close(self) -> None:
-        """Do nothing: there is no thread."""
-
-
-def reason(error: Exception) -> str:
-    """An error's first line, without the details of the HTTP library."""
-    text = one_line(error)
-    return "its server does not answer" if "HTTPConnectionPool" in text or "HTTPSConnectionPool" in text else text
+        """Do nothing: there is no process."""
 
 
 def sync(out: Path, uri: str | None = None) -> int:
@@ -181,11 +187,11 @@ def sync(out: Path, uri: str | None = None) -> int:
     check(uri)
     sent = 0
     try:
-        view = View(uri, folder, live=False)
+        view = open_view(uri, folder, live=False)
         for row in rows:
             sent += view.send(row)
         if folder.answered:
-            view.finish("FINISHED", folder.summary())
+            view.finish("FINISHED")
     except InputError:
         raise  # of the folder, not of MLflow
     except Exception as error:

@@ -19,16 +19,14 @@ from mim4dd.errors import InputError
 from studies.engine.arms import Setting
 from studies.engine.folder import StudyFolder, read_settings
 from studies.engine.reading import checked, reason
-from studies.engine.rows import Row, read_rows
-from studies.engine.tracking import browser, describe, mlflow_fields, varied
-from studies.engine.tracking.database import database
+from studies.engine.rows import Row, each_row
+from studies.engine.tracking import describe, mlflow_fields, varied
 from studies.engine.tracking.server import client
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    pass
 
 PARENT, STUDY, TRIAL, ROW = "mlflow.parentRunId", "mim4dd.study", "mim4dd.trial", "mim4dd.row"
-KIND = "custom_model_development"  # opens the web page on training, not on language models
 ENDED = {"FINISHED", "FAILED"}
 
 
@@ -42,30 +40,18 @@ class Child(NamedTuple):
 
 
 class View:
-    """Finds or creates the experiment and the parent run, then sends rows.
+    """Sends rows to the runs of a study.
 
-    live: whether the study, and so its parent run, is running. Any method may raise whatever MLflow raises, and may be
-    called again.
+    Any method may raise whatever MLflow raises, and may be called again.
     """
 
-    def __init__(self, uri: str, folder: StudyFolder, *, live: bool) -> None:
+    def __init__(self, uri: str, folder: StudyFolder, experiment: str, parent: str, *, fresh: bool = False) -> None:
+        """experiment, parent: the ids that `open_view` found; fresh: whether the parent has no children yet."""
         self.folder, self.client, self.user = folder, client(uri), user()
-        self.experiment_name = experiment_name(folder)
-        self.experiment = self._experiment(uri)
-        self.parent, fresh = self._parent(live)
-        self._prepare()
+        self.experiment, self.parent = experiment, parent
         self.known: dict[str, Child] | None = {} if fresh else None
         self.doubtful: set[str] = set()
         self.last_ended = 0
-
-    def _prepare(self) -> None:
-        """Store the prepared views: of the experiment, and of this study each trial and means over seeds."""
-        folder = self.folder
-        views = {browser.ALL: browser.state(folder)} | {
-            browser.key(folder, means=means): browser.state(folder, self.parent, means=means) for means in (False, True)
-        }
-        for key, content in views.items():
-            self.client.set_experiment_tag(self.experiment, f"{browser.PREFIX}{key}", content)
 
     def send(self, row: Row) -> bool:
         """Send one finished trial; returns False if MLflow has it already."""
@@ -90,14 +76,13 @@ class View:
         self.doubtful.discard(trial)
         return True
 
-    def finish(self, status: str, summary: Mapping[str, Any]) -> None:
+    def finish(self, status: str) -> None:
         """Write the parent's description with the answer, its metrics and files, and end the run."""
         from mlflow.entities import Metric, RunTag
 
         ended, out = self.last_ended or int(1000 * time.time()), self.folder.path
-        numbers = {
-            mlflow_fields.allowed(name): float(value) for name, value in summary.items() if mlflow_fields.usable(value)
-        }
+        summary = self.folder.summary().items()
+        numbers = {mlflow_fields.allowed(name): float(value) for name, value in summary if mlflow_fields.usable(value)}
         metrics = [Metric(name, value, ended, 0) for name, value in numbers.items()]
         self._mark(self.folder.failed())
         text = describe.parent(self.folder, self.experiment, describe.answer(self.folder))
@@ -115,55 +100,16 @@ class View:
         """Update each trial's failure modes with those that only groups of trials show. failures: these, by trial."""
         if self.known is None:
             self.known = dict(self._children(f"tags.`{PARENT}` = '{self.parent}'"))
-        for row in read_rows(self.folder.path, unfinished=True).values():
+        for row in each_row(self.folder.path, unfinished=True):
             child = self.known.get(row.trial)
+            if child is None or child.row != mlflow_fields.digest(row):
+                continue  # a later row of the trial was sent, or none
             modes = mlflow_fields.failed_by([*row.failed_by, *failures.get(row.trial, [])])
-            judged = child is not None and (child.failed_by or row.trial in failures)
-            if child is not None and judged and child.failed_by != modes:
+            if (child.failed_by or row.trial in failures) and child.failed_by != modes:
                 note = describe.trial(row, self._setting(row), self.folder, modes)
                 tags = {"failed_by": modes, "mlflow.note.content": note}
                 self.client.log_batch(child.run, tags=entities("RunTag", tags))
                 self.known[row.trial] = child._replace(failed_by=modes)
-
-    def _experiment(self, uri: str) -> str:
-        """The experiment's id; the experiment is created if missing and restored if deleted."""
-        from mlflow.exceptions import MlflowException
-
-        name = self.experiment_name
-        experiment = self.client.get_experiment_by_name(name)
-        if experiment is None:
-            # Artifacts lie beside the SQLite file, wherever the study was started; a server has a location of its own.
-            path = database(uri)
-            artifacts = (path.parent / "mlruns" / name).as_uri() if path else None
-            try:
-                created = str(self.client.create_experiment(name, artifacts, {"mlflow.experimentKind": KIND}))
-                note = describe.experiment(self.folder.study).replace("\n\n", f"\n\n{describe.look(created)}", 1)
-                self.client.set_experiment_tag(created, "mlflow.note.content", note)
-                return created
-            except MlflowException:
-                experiment = self.client.get_experiment_by_name(name)
-                if experiment is None:
-                    raise
-        if experiment.lifecycle_stage == "deleted":
-            self.client.restore_experiment(experiment.experiment_id)
-        return str(experiment.experiment_id)
-
-    def _parent(self, live: bool) -> tuple[str, bool]:
-        """The parent's run id, and whether it was created just now."""
-        folder, study = self.folder, self.folder.study
-        runs = self.client.search_runs([self.experiment], f"tags.`{STUDY}` = '{folder.identifier}'")
-        if runs:
-            oldest: Run = min(runs, key=lambda run: (run.info.start_time, run.info.run_id))
-            if live and oldest.info.status != "RUNNING":
-                self.client.update_run(oldest.info.run_id, status="RUNNING")
-            return oldest.info.run_id, False
-        tags = describe.tags(study) | {STUDY: folder.identifier, "out": folder.path.name, "mlflow.user": self.user}
-        tags["mlflow.note.content"] = describe.parent(folder, self.experiment)
-        started = int(1000 * describe.moment(study["created"]))
-        run = self.client.create_run(self.experiment, started, tags, describe.name(study)).info.run_id
-        self.client.log_batch(run, params=entities("Param", describe.parameters(study)))
-        self._dataset(run, study["configuration"], "clean")
-        return run, True
 
     def _children(self, condition: str) -> Iterator[tuple[str, Child]]:
         """The child runs by trial; of two runs of one trial, the incomplete or else the younger one is deleted.
@@ -208,14 +154,14 @@ class View:
             varied.parameters(row, setting, self.folder) | mlflow_fields.parameters(row, study.get("knobs") or {}),
         )
         self.client.log_batch(run, entities("Metric", metrics), entities("Param", parameters))
-        self._dataset(run, row.config, mlflow_fields.condition(row, study))
+        self.log_dataset(run, row.config, mlflow_fields.condition(row, study))
         for name in ("synthetic.png", "synthetic.safetensors", "history.json"):
             if (files / name).is_file():
                 self.client.log_artifact(run, str(files / name))
         self.client.set_terminated(run, "FINISHED" if row.status == "ok" else "FAILED", ended)
         self.known[row.trial] = Child(run, content, True, modes)
 
-    def _dataset(self, run: str, config: Mapping[str, Any], condition: str) -> None:
+    def log_dataset(self, run: str, config: Mapping[str, Any], condition: str) -> None:
         """Log a run's training data; logging the same again changes nothing."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -241,11 +187,6 @@ def _history(path: Path) -> list[dict[str, float | None]]:
         return checked(read_json(path) or [], list[dict[str, float | None]])
     except ValueError as error:
         raise InputError(f"{path} cannot be read ({reason(error)}); restore it, or move it away") from error
-
-
-def experiment_name(folder: StudyFolder) -> str:
-    """The experiment of a study; all studies of one script share it."""
-    return f"mim4dd-{folder.name}"
 
 
 def entities(kind: str, values: Any) -> list[Any]:

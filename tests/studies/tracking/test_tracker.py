@@ -4,54 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import pytest
+from held import content, files, runs, sending, tracked, until  # type: ignore[import-not-found]
 from mlflow import MlflowClient
-from mlflow.entities import Run
 from small_study import Study, row  # type: ignore[import-not-found]
 
 from mim4dd.errors import InputError
-from studies.engine.tracking import Tracker, sync
+from studies.engine.tracking import sync
 from studies.engine.tracking.__main__ import main
 
 # MLflow 3.17 under SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
-
-
-def runs(uri: str) -> tuple[Run, list[Run]]:
-    """The only parent, and its children in the order of their trials."""
-    client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name("mim4dd-sensitivity")
-    assert experiment is not None
-    found = client.search_runs([experiment.experiment_id])
-    (parent,) = [run for run in found if "mim4dd.study" in run.data.tags]
-    children = [run for run in found if run is not parent]
-    assert {run.data.tags["mlflow.parentRunId"] for run in children} <= {parent.info.run_id}
-    return parent, sorted(children, key=lambda run: run.data.tags["mim4dd.trial"])
-
-
-def files(uri: str, run: Run, folder: str | None = None) -> set[str]:
-    return {artifact.path for artifact in MlflowClient(uri).list_artifacts(run.info.run_id, folder)}
-
-
-def content(uri: str) -> Any:
-    """Everything that a replay must leave as it is."""
-    client, (parent, children) = MlflowClient(uri), runs(uri)
-    histories = {
-        (run.info.run_id, name): [
-            (m.step, m.timestamp, m.value) for m in client.get_metric_history(run.info.run_id, name)
-        ]
-        for run in [parent, *children]
-        for name in run.data.metrics
-    }
-    told = [(run.info.run_id, run.info.status, run.data.params, run.data.tags) for run in [parent, *children]]
-    return told, histories, [files(uri, run) for run in children]
-
-
-def tracked(study: Study, uri: str, said: list[str] | None = None) -> Tracker:
-    return Tracker(uri, study.path, say=said.append if said is not None else pytest.fail)
 
 
 def test_a_study(study: Study, uri: str) -> None:
@@ -59,12 +24,14 @@ def test_a_study(study: Study, uri: str) -> None:
     tracker = tracked(study, uri)
     tracker.start()
     assert runs(uri)[0].info.status == "RUNNING"
-    tracker.trial(study.add(row("aaaa")))
+    study.add(row("aaaa"))
+    until(lambda: [run.info.status for run in runs(uri)[1]] == ["FINISHED"])
     lost = {"validation_accuracy": None, "validation_recall": None, "label_agreement_nats": None}
-    tracker.trial(study.add(row("bbbb", seed=1, status="diverged", reason="not finite", diverged_at=52, **lost)))
+    study.add(row("bbbb", seed=1, status="diverged", reason="not finite", diverged_at=52, **lost))
     study.answer()
     tracker.finish()
     tracker.close()
+    assert not sending(study.path)
 
     parent, (good, bad) = runs(uri)
     assert parent.info.status == "FINISHED"
@@ -139,61 +106,14 @@ def test_a_crash_at_any_point_leaves_no_duplicates(
     assert files(uri, children[1]) == {"synthetic.png", "synthetic.safetensors", "history.json"}
 
 
-def test_a_request_that_was_obeyed_but_not_answered(study: Study, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    study.plan(("design", ["aaaa"]))
-    said: list[str] = []
-    tracker = tracked(study, uri, said)
-    tracker.start()
-    create, times = MlflowClient.create_run, []
-
-    def obeyed(*given: Any, **named: Any) -> Any:
-        times.append(create(*given, **named))
-        if len(times) == 1:
-            raise TimeoutError("no answer")
-        return times[-1]
-
-    monkeypatch.setattr(MlflowClient, "create_run", obeyed)
-    tracker.trial(study.add(row("aaaa")))
-    tracker.finish("killed")
-    assert len(times) == 1
-    assert len(said) == 1
-    assert "no answer" in said[0]
-    parent, children = runs(uri)
-    assert (parent.info.status, [run.info.status for run in children]) == ("KILLED", ["FINISHED"])
-
-
-def test_a_failing_server_is_said_and_made_good(study: Study, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    study.plan(("design", ["aaaa", "bbbb"]))
-    said: list[str] = []
-    tracker = tracked(study, uri, said)
-    tracker.start()
-    with monkeypatch.context() as patch:
-
-        def gone(*given: Any, **named: Any) -> None:
-            raise ConnectionError("server gone\nwith details")
-
-        for name in ("create_run", "log_batch", "search_runs"):
-            patch.setattr(MlflowClient, name, gone)
-        for name in ("aaaa", "bbbb"):
-            tracker.trial(study.add(row(name)))
-        study.answer()
-        tracker.finish(within_seconds=20)
-        tracker.close()
-    assert len(said) == 2
-    assert "server gone" in said[0]
-    assert "2 finished trials did not reach MLflow" in said[1]
-    assert f"python -m studies.engine.tracking sync {study.path} --tracking-uri {quote(uri)}" in said[1]
-    assert sync(study.path, uri) == 2
-    assert runs(uri)[0].info.status == "FINISHED"
-
-
 def test_a_resumed_study_sends_what_is_on_disk(study: Study, uri: str) -> None:
     study.plan(("design", ["aaaa", "bbbb"]))
     study.add(row("aaaa"))
     for _ in range(2):
         tracker = tracked(study, uri)
         tracker.start()
-        tracker.finish("failed", {})
+        tracker.finish("failed")
+        tracker.close()
     assert [run.data.tags["mim4dd.trial"] for run in runs(uri)[1]] == ["aaaa"]
 
 

@@ -1,7 +1,8 @@
-"""Reads finished studies of the same methods on other data or ipc: further blocks of a comparison."""
+"""Finished studies of the same methods on other data, resolution or ipc: further blocks of a study."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +11,33 @@ from mim4dd.protocol import RESULTS_VERSION
 from studies.engine.folder import StudyFolder
 from studies.engine.wording import images, plural
 
-NAME = "baselines"
+Block = tuple[str, int, int]
 
 
-def block_of(folder: StudyFolder) -> tuple[str, int]:
-    """The data set and the images per class, which identify a study's block."""
-    return str(folder.study["dataset"]), int(folder.configuration["ipc"])
+def add_study_flag(parser: argparse.ArgumentParser, title: str) -> None:
+    """Add `--add-study`, which may be repeated. title: of its group of flags."""
+    parser.add_argument_group(title).add_argument(
+        "--add-study",
+        action="append",
+        default=[],
+        type=Path,
+        dest="added",
+        metavar="OUT",
+        help="the folder of a finished study of the same methods on another data set, at another resolution or ipc: "
+        "one more block (repeatable)",
+    )
+
+
+def block_of(folder: StudyFolder) -> Block:
+    """The data set, the images per class, and the side to which images were resized, 0 for as they are."""
+    configuration = folder.configuration
+    return str(folder.study["dataset"]), int(configuration["ipc"]), int(configuration.get("source.size", 0))
+
+
+def named_block(block: Block) -> str:
+    """`mnist with 1 image per class`, `digits at 16 pixels with 10 images per class`."""
+    dataset, ipc, size = block
+    return f"{dataset}{f' at {size} pixels' if size else ''} with {images(ipc)}"
 
 
 def added_studies(folder: StudyFolder) -> list[StudyFolder]:
@@ -24,7 +46,7 @@ def added_studies(folder: StudyFolder) -> list[StudyFolder]:
     Raises: InputError for one that no longer fits as a block.
     """
     paths = [_resolved(Path(text), folder.path) for text in folder.added_studies]
-    return read_added(paths, [arm.key for arm in folder.arms], *block_of(folder), folder.version)
+    return read_added(paths, folder.name, [arm.key for arm in folder.arms], block_of(folder), folder.version)
 
 
 def _resolved(path: Path, out: Path) -> Path:
@@ -33,43 +55,48 @@ def _resolved(path: Path, out: Path) -> Path:
 
 
 def read_added(
-    paths: Sequence[Path], arms: Sequence[str], dataset: str, ipc: int, results_version: str = RESULTS_VERSION
+    paths: Sequence[Path],
+    study: str,
+    arms: Sequence[str],
+    block: Block,
+    results_version: str = RESULTS_VERSION,
 ) -> list[StudyFolder]:
     """The study folders at `paths`, each a block of its own.
 
-    arms, dataset, ipc, results_version: the arms' keys, the block and the results version of the comparing study.
-    Raises: InputError for a folder that is no finished baselines study, has other methods or another results version,
-    or has the same block as the comparing study or another folder.
+    study, arms, block, results_version: the name, the arms' keys, the block and the results version of the comparing
+    study.
+    Raises: InputError for a folder that is no finished study of this name, has other methods or another results
+    version, or has the same block as the comparing study or another folder.
     """
-    taken: dict[tuple[str, int], str] = {(dataset, ipc): "this study"}
+    taken: dict[Block, str] = {block: "this study"}
     folders = []
     for path in paths:
-        folder = _read(path)
+        folder = _read(path, study)
         _require_fit(path, folder, arms, results_version)
-        block = block_of(folder)
-        if block in taken:
+        added = block_of(folder)
+        if added in taken:
             raise InputError(
-                f"--add-study {path} is {block[0]} with {images(block[1])}, as {taken[block]} is; a block is "
-                "another data set or ipc"
+                f"--add-study {path} is {named_block(added)}, as {taken[added]} is; a block is another data set, "
+                "resolution or ipc"
             )
-        taken[block] = f"--add-study {path}"
+        taken[added] = f"--add-study {path}"
         folders.append(folder)
     return folders
 
 
-def _read(path: Path) -> StudyFolder:
+def _read(path: Path, study: str) -> StudyFolder:
     """The study folder at a path.
 
-    Raises: InputError for what is no readable baselines study.
+    Raises: InputError for what is no readable study of this name.
     """
     try:
         folder = StudyFolder.read(path)
     except InputError as error:
         raise InputError(f"--add-study {path} cannot be read: {error}") from error
-    if folder.name != NAME:
-        raise InputError(f"--add-study {path} is no {NAME} study folder (it holds {folder.name})")
+    if folder.name != study:
+        raise InputError(f"--add-study {path} is no {study} study folder (it holds {folder.name})")
     if not isinstance(folder.configuration.get("ipc"), int):
-        raise InputError(f"--add-study {path} is no {NAME} study folder (its study.json has no ipc)")
+        raise InputError(f"--add-study {path} is no {study} study folder (its study.json has no ipc)")
     return folder
 
 

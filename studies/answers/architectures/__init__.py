@@ -1,0 +1,1 @@
+"""The study of networks: sets distilled on one, evaluated on many."""

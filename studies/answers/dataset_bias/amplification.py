@@ -1,0 +1,104 @@
+"""How far a planted cue pulls, and whether distilling amplifies it, beyond full data and beyond so few images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from perturbations.cues.planting import ALIGNED, CONFLICTING, UNBIASED
+from studies.answers.ledger import Ledger, Ruling
+from studies.answers.results import Cell, Contrast, Results, slug
+from studies.engine.arms import CEILING, FLOOR
+from studies.engine.statistics.contrasts import Decision
+
+# A gap that grows is no gain.
+UNIT = "points apart"
+
+
+@dataclass(frozen=True)
+class Pull:
+    """An arm at a correlation: its gap, accuracy on aligned less that on conflicting test images, and the gap less
+    that of full data and of random images, None for these themselves and at the independent cue."""
+
+    arm: str
+    level: str
+    gap: Ruling
+    over_full: Ruling | None = None
+    over_random: Ruling | None = None
+
+    @property
+    def verdict(self) -> str:
+        """`amplified` where both contrasts are gains, `suppressed` where both are losses, else which one decides."""
+        if self.over_full is None or self.over_random is None:
+            return ""
+        full, random = self.over_full.decision, self.over_random.decision
+        if full is random is Decision.GAIN:
+            return AMPLIFIED
+        if full is random is Decision.LOSS:
+            return SUPPRESSED
+        if full is random is Decision.NEGLIGIBLE:
+            return SAME
+        if full is Decision.GAIN and random is not Decision.UNDECIDED:
+            return FEW
+        return OPEN
+
+
+AMPLIFIED, SUPPRESSED, SAME = "amplified", "suppressed", "as in full data and random images"
+FEW, OPEN = "more than full data, but no more than random images", "undecided"
+
+
+def pulls(ledger: Ledger) -> list[Pull]:
+    """Every arm at every correlation, judged in families that the plan fixes."""
+    results = ledger.results
+    levels = [level.label for level in results.factors[0].levels]
+    cells = [(arm, level) for level in levels for arm in results.arms]
+    gaps = dict(zip(cells, ledger.family("gaps", [_gap(results, *cell) for cell in cells]), strict=True))
+    distilled = [(arm, level) for arm, level in cells if not results.arms[arm].anchor and level != levels[0]]
+    over = {
+        anchor: dict(
+            zip(
+                distilled,
+                ledger.family(f"gaps less those of {results.arms[anchor].name}", _against(results, distilled, anchor)),
+                strict=True,
+            )
+        )
+        for anchor in (CEILING, FLOOR)
+    }
+    return [Pull(*cell, gaps[cell], over[CEILING].get(cell), over[FLOOR].get(cell)) for cell in cells]
+
+
+def term_on_gap(ledger: Ledger) -> list[Ruling]:
+    """The gap of each arm with the term less its base's, at each correlation but the independent one."""
+    results = ledger.results
+    cells = [
+        (arm.key, level.label)
+        for level in results.factors[0].levels[1:]
+        for arm in results.arms.values()
+        if arm.control
+    ]
+    contrasts = [_less(results, arm, results.arms[arm].control, level, "term-gap") for arm, level in cells]
+    return ledger.family("what the term does to gaps", contrasts)
+
+
+def _terms(arm: str, level: str, weight: float = 1.0) -> tuple[tuple[float, Cell], ...]:
+    return ((weight, Cell(arm, (level, ALIGNED))), (-weight, Cell(arm, (level, CONFLICTING))))
+
+
+def _gap(results: Results, arm: str, level: str) -> Contrast:
+    what = f"accuracy of {results.arms[arm].name} on aligned less that on conflicting test images, {level}"
+    return replace(results.contrast(slug("gap", arm, level), what, *_terms(arm, level)), unit=UNIT)
+
+
+def _less(results: Results, arm: str, other: str, level: str, kind: str) -> Contrast:
+    what = f"gap of {results.arms[arm].name} less that of {results.arms[other].name}, {level}"
+    terms = (*_terms(arm, level), *_terms(other, level, -1.0))
+    return replace(results.contrast(slug(kind, arm, level), what, *terms), unit=UNIT)
+
+
+def _against(results: Results, cells: Sequence[tuple[str, str]], anchor: str) -> list[Contrast]:
+    return [_less(results, arm, anchor, level, f"amplified-over-{anchor}") for arm, level in cells]
+
+
+def unbiased(level: str) -> tuple[str, str]:
+    """The levels of a correlation with unbiased test images."""
+    return level, UNBIASED

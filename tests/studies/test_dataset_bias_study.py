@@ -1,0 +1,306 @@
+"""Biases of data sets: what is planned, what amplification is, what is told of classes and kinds of data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mim4dd.data import load
+from mim4dd.information import Reference, train_reference
+from mim4dd.networks import ConvNet
+from mim4dd.records import Splits
+from studies.answers.dataset_bias.amplification import AMPLIFIED, FEW, OPEN, SAME, SUPPRESSED, pulls
+from studies.answers.dataset_bias.answer import write_answer
+from studies.answers.dataset_bias.plan import examine
+from studies.answers.ledger import Ledger
+from studies.answers.results import Results
+from studies.dataset_bias import STUDY
+from studies.engine.answer import Answer
+from studies.engine.folder import StudyFolder
+from studies.engine.journal import Journal
+from studies.engine.metadata import configuration_of, study_metadata
+from studies.engine.options import Options, parse_options
+from studies.engine.plan import Plan
+from studies.engine.rows import Row
+from studies.engine.running import run_trial
+from studies.engine.trial import Inputs
+
+SMALL = [
+    *("--quick", "--seeds", "0-4", "--correlations", "0.9"),
+    *(
+        word
+        for text in ("width=4", "evaluation.epochs=2", "evaluation.networks=2", "iterations=2", "batch_real=8")
+        for word in ("--set", text)
+    ),
+]
+TERM = "mim:base=dm,balance=gradnorm,weight=1"
+
+
+def asked(*words: str) -> Options[Any]:
+    return parse_options("", STUDY.script, STUDY.flags, list(words))
+
+
+def planned(*words: str) -> Plan:
+    options = asked(*words)
+    return STUDY.plan(options, configuration_of(STUDY, options))
+
+
+@cache
+def splits() -> Splits:
+    return load("digits")
+
+
+@cache
+def reference() -> Reference:
+    return train_reference(splits(), ConvNet(width=8), steps=20)
+
+
+def made(out: Path, *words: str) -> Path:
+    """The folder of a study whose trials the plain function has run."""
+    options = asked(*words)
+    configuration = configuration_of(STUDY, options)
+    plan = STUDY.plan(options, configuration)
+    metadata = study_metadata(STUDY, options, configuration, plan)
+    journal = Journal(out, {**metadata, "data_digest": "", "characteristics": examine(options, splits())})
+    chains = {condition.text: condition.perturbations for condition in plan.conditions}
+    inputs = Inputs(splits(), reference(), perturbations=chains)
+    for trial in plan.trials:
+        journal.add(run_trial(trial, inputs), 0)
+    journal.write_settings(plan.settings)
+    journal.close()
+    return out
+
+
+@pytest.fixture(scope="module")
+def cue(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    return StudyFolder.read(made(tmp_path_factory.mktemp("bias") / "cue", *SMALL))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The data as they are, at one and at two images per class."""
+    folder, words = tmp_path_factory.mktemp("kinds"), [*SMALL[:3], *SMALL[5:], "--cue", "none"]
+    return [made(folder / f"ipc{ipc}", *words, "--ipc", str(ipc)) for ipc in (1, 2)]
+
+
+def told_by(answer: Answer) -> str:
+    return "\n".join(map(str, answer.sentences))
+
+
+def test_every_method_meets_every_correlation_and_is_scored_in_three_ways() -> None:
+    plan = planned()
+    data, images = plan.factors
+    assert [level.label for level in data.levels] == [
+        "colour 0.1",
+        "colour 0.5",
+        "colour 0.9",
+        "colour 0.95",
+        "colour 1",
+    ]
+    assert [(level.label, level.view) for level in images.levels] == [
+        *(("unbiased", ""), ("aligned", "aligned"), ("conflicting", "conflicting"))
+    ]
+    (curve,) = data.curves
+    assert (curve.origin, curve.scale, data.levels[0].curve) == (0.1, "share", "")
+    keys = list(dict.fromkeys(setting.arm.key for setting in plan.settings))
+    assert keys == ["random", "dm", TERM, "dc", TERM.replace("dm", "dc"), "full"]
+    assert len(plan.trials) == 6 * 5 * 20
+    assert {setting.arm.control for setting in plan.settings} == {"", "dm", "dc"}
+    texts = {trial.config["perturb"] for trial in plan.trials}
+    assert "colour:correlation=0.95,of=foreground" in texts
+    assert len(texts) == 5
+
+
+def test_data_as_they_are_have_the_hash_of_any_other_study_s_trials() -> None:
+    from studies.baselines import STUDY as BASELINES
+
+    plan = planned("--cue", "none", "--seeds", "0-4")
+    assert plan.factors == ()
+    options = parse_options("", BASELINES.script, BASELINES.flags, ["--method", "random", "--method", "dm"])
+    others = BASELINES.plan(options, configuration_of(BASELINES, options))
+    assert {trial.hash for trial in others.trials} <= {trial.hash for trial in plan.trials}
+
+
+def test_numbers_of_the_answer_are_those_of_the_rows(cue: StudyFolder) -> None:
+    answer = write_answer(cue)
+    claims = {claim.id: claim for claim in answer.claims}
+    trials = {(s.arm.key, s.levels["training data"]): s.trials for s in cue.settings}
+
+    def gap(arm: str, level: str) -> np.ndarray:
+        rows = [cue.rows[trial] for trial in trials[arm, level]]
+        return np.array([np.mean(row.judged["aligned"].test) - np.mean(row.judged["conflicting"].test) for row in rows])
+
+    at = "colour 0.9"
+    assert claims["gap/dm/colour-0.9"].estimate == pytest.approx(gap("dm", at).mean())
+    for anchor in ("full", "random"):
+        claim = claims[f"amplified-over-{anchor}/dm/colour-0.9"]
+        assert claim.estimate == pytest.approx((gap("dm", at) - gap(anchor, at)).mean())
+        assert (claim.n, claim.family_size, claim.unit) == (5, 2, "points apart")
+    term = claims[f"term-gap/{TERM}/colour-0.9"]
+    assert term.estimate == pytest.approx((gap(TERM, at) - gap("dm", at)).mean())
+    rows = [cue.rows[trial] for trial in trials["dm", at]]
+    odds = [
+        np.abs(row.judged["aligned"].test_recall.mean(0) - row.judged["conflicting"].test_recall.mean(0))
+        for row in rows
+    ]
+    assert claims["mean/odds_gap/dm/colour-0.9/unbiased"].estimate == pytest.approx(
+        np.mean([each.max() for each in odds])
+    )
+    assert claims["mean/mean_odds_gap/dm/colour-0.9/unbiased"].estimate == pytest.approx(np.mean(odds))
+    followed = [np.mean(row.judged["conflicting"].followed) for row in rows]
+    assert claims["mean/cue_followed/dm/colour-0.9/unbiased"].estimate == pytest.approx(np.mean(followed))
+    worst = [row.test_recall.mean(0).min() for row in (cue.rows[t] for t in trials["dm", "colour 0.1"])]
+    assert claims["mean/worst_class/dm/colour-0.1/unbiased"].estimate == pytest.approx(np.mean(worst))
+    for sentence in (*answer.sentences, *answer.plain):
+        assert all(claim.id in claims for claim in sentence.claims)
+    realised = next(table for table in answer.tables if table.name == "realised")
+    assert [row[2:4] for row in realised.rows] == [(110, 990), (990, 110)]
+
+
+def shown(row: Row, aligned: float, conflicting: float, seed: int) -> Row:
+    """The same trial with other accuracies on aligned and conflicting images, a little different by seed."""
+    report = {**row.record["report_only"]}
+    noise = 0.004 * ((seed * 7) % 5 - 2)
+    report["judged"] = {
+        view: {**report["judged"][view], "test_accuracy": [accuracy + noise * sign] * 2}
+        for view, accuracy, sign in (("aligned", aligned, 1), ("conflicting", conflicting, -0.3))
+    }
+    return Row.read({**row.record, "report_only": report})
+
+
+@pytest.mark.parametrize(
+    ("dm", "full", "random", "verdict"),
+    [
+        (0.6, 0.1, 0.2, AMPLIFIED),
+        (0.1, 0.4, 0.5, SUPPRESSED),
+        (0.5, 0.1, 0.7, FEW),
+        (0.4, 0.4, 0.4, SAME),
+        (0.2, 0.6, 0.1, OPEN),
+    ],
+)
+def test_amplified_takes_more_than_full_data_and_more_than_random_images(
+    cue: StudyFolder, dm: float, full: float, random: float, verdict: str
+) -> None:
+    gaps: Mapping[str, float] = {"dm": dm, "full": full, "random": random, TERM: 0.3}
+    rows = dict(cue.rows)
+    for setting in cue.settings:
+        for seed, trial in enumerate(setting.trials):
+            rows[trial] = shown(cue.rows[trial], 0.9, 0.9 - gaps[setting.arm.key], seed)
+    folder = replace(cue, rows=rows)
+    found = {(pull.arm, pull.level): pull for pull in pulls(Ledger(Results(folder)))}
+    assert found["dm", "colour 0.9"].verdict == verdict
+    assert found["dm", "colour 0.1"].verdict == found["full", "colour 0.9"].verdict == ""
+    told = told_by(write_answer(folder))
+    assert ("In DM, the cue is amplified at colour 0.9." in told) == (verdict == AMPLIFIED)
+
+
+def test_lost_trials_are_told_once_and_end_no_answer(cue: StudyFolder) -> None:
+    lost = next(s for s in cue.settings if s.arm.key == "dm" and s.levels["training data"] == "colour 0.9").trials[:2]
+    answer = write_answer(replace(cue, rows={trial: row for trial, row in cue.rows.items() if trial not in lost}))
+    assert told_by(answer).count("2 of 5 trials of DM") == 1
+    claim = next(claim for claim in answer.claims if claim.id == "amplified-over-full/dm/colour-0.9")
+    assert (claim.n, claim.decision) == (3, "undecided")
+
+
+def test_there_is_no_answer_without_rows(cue: StudyFolder) -> None:
+    assert "There is no answer yet" in told_by(write_answer(replace(cue, rows={})))
+
+
+def test_data_as_they_are_tell_of_classes_and_of_their_kind(plain: list[Path]) -> None:
+    folder = StudyFolder.read(plain[0])
+    answer = write_answer(folder)
+    assert {table.name for table in answer.tables} >= {"classes", "by_class", "kinds"}
+    by_class = next(table for table in answer.tables if table.name == "by_class")
+    assert len(by_class.rows) == 10
+    assert "The recall of the worst class, compared with full data" in told_by(answer)
+    kinds = next(table for table in answer.tables if table.name == "kinds")
+    assert kinds.rows[0][:4] == ("digits, ipc 1", "this study", 10.0, 1.0)
+    gains = [claim for claim in answer.claims if claim.family == "gains of the term by class"]
+    assert len(gains) == 10
+    total = sum(claim.estimate or 0 for claim in gains) / 10
+    rows = {
+        arm: [folder.rows[t] for s in folder.settings if s.arm.key == arm for t in s.trials] for arm in ("dm", TERM)
+    }
+    balanced = [
+        np.mean([row.test_recall.mean() for row in rows[arm]])  # type: ignore[union-attr]
+        for arm in (TERM, "dm")
+    ]
+    assert total == pytest.approx(balanced[0] - balanced[1])
+
+
+def test_added_studies_are_the_units_of_the_analysis_over_kinds_of_data(plain: list[Path]) -> None:
+    folder = StudyFolder.read(plain[0])
+    joined = replace(folder, study={**folder.study, "added_studies": [str(plain[1])]})
+    told = told_by(write_answer(joined))
+    assert "Over 2 kinds of data (digits, ipc 1; digits, ipc 2)" in told
+    assert "1 degree of freedom" in told
+    assert "With 2 kinds of data nothing can be said about what of them goes with the gain" in told
+
+
+def test_what_is_said_of_kinds_of_data_tells_how_few_they_are(plain: list[Path], tmp_path: Path) -> None:
+    import json
+    import shutil
+
+    added = []
+    for k in range(3):
+        copy = tmp_path / f"set{k}"
+        shutil.copytree(plain[0], copy)
+        study = json.loads((copy / "study.json").read_text())
+        study["dataset"], study["characteristics"]["linear_probe"] = f"set{k}", 0.5 + 0.1 * k
+        (copy / "study.json").write_text(json.dumps(study))
+        added.append(str(copy))
+    folder = StudyFolder.read(plain[1])
+    answer = write_answer(replace(folder, study={**folder.study, "added_studies": added}))
+    told = told_by(answer)
+    assert "3 degrees of freedom" in told
+    assert "no uncorrected p-value can be below" in told
+    assert any(figure.name == "kinds" for figure in answer.figures)
+    assert any(table.name == "characteristics" for table in answer.tables)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--cue", "color"], "unknown perturbation 'color'; did you mean 'colour'?"),
+        (["--cue", "symmetric"], "--cue must be a planted cue, got symmetric; known: colour, corruption_cue, grey"),
+        (["--cue", "jpeg:severity=3"], "--cue must be a planted cue, got jpeg"),
+        (["--cue", "colour:of=sky"], "colour.of must be one of foreground, background"),
+        (["--cue", "colour:correlation=0.5"], "--cue names a cue without its correlation"),
+        (["--correlations", "0.5,1.5"], "colour.correlation must be in [0, 1], got 1.5"),
+        (["--correlations", "half"], "--correlations must be numbers like 0.5,0.9,1, got 'half'"),
+        (["--correlations", "0.1"], "--correlations must have one besides 0.1"),
+        (["--cue", "none", "--correlations", "0.5"], "--correlations is for a planted cue"),
+        (["--method", "random"], "--method must name a method besides random and full"),
+        (["--method", "dm", "--method", "dm"], "--method names a method twice"),
+        (["--base", "dm"], "--base is for studies of one base"),
+        (["--add-study", "nowhere"], "--add-study nowhere cannot be read"),
+    ],
+)
+def test_wrong_words_are_refused_in_one_line(
+    words: list[str], told: str, refusal: Callable[[Callable[[], object]], str]
+) -> None:
+    assert told in refusal(lambda: planned(*words))
+
+
+def test_studies_of_another_design_are_no_kinds_of_data(
+    cue: StudyFolder, plain: list[Path], refusal: Callable[[Callable[[], object]], str]
+) -> None:
+    words = [*SMALL[:3], *SMALL[5:], "--ipc", "5", "--add-study"]
+    told = refusal(lambda: planned(*words, str(plain[0])))
+    assert "has another design (every method on the data as they are); run both with the same --cue" in told
+    told = refusal(lambda: planned(*words, str(plain[0]), "--cue", "none", "--ipc", "1"))
+    assert "is digits with 1 image per class, as this study is" in told
+
+
+def test_an_independent_cue_must_be_one_on_the_data(refusal: Callable[[Callable[[], object]], str]) -> None:
+    assert examine(asked("--quick"), splits())["classes"] == 10
+    told = refusal(lambda: examine(asked("--quick", "--independent", "0.2"), splits()))
+    assert told == "colour has 10 values on digits, so it says nothing at 0.1, not at 0.2; give --independent 0.1"
+    grey = refusal(lambda: examine(asked("--quick", "--cue", "grey"), splits()))
+    assert "grey needs colour images (3 channels), digits has 1" in grey

@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Idle OpenMP threads that spin take the cores from the other trials.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: study test check docs calibrate design bench beside scale nodes faults hostile test-slow clean
+.PHONY: study test check docs notebook calibrate design bench beside scale nodes faults hostile test-slow clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mim4dd needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -29,6 +29,11 @@ check: .venv/installed ## ruff and mypy
 
 docs: .venv/installed ## README.md, docs/findings.md and docs/glossary.md, filled from docs/source (ARGS=--check only compares)
 	$(BIN)/python docs/fill.py $(ARGS)
+
+notebook: .venv/installed ## docs/first-hour.ipynb, executed again in an empty folder (about a minute)
+	folder=$$(mktemp -d) && cp docs/first-hour.ipynb $$folder && (cd $$folder && $(abspath $(BIN))/python -m nbconvert --to notebook \
+		--execute --inplace --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.coalesce_streams=True \
+		first-hour.ipynb) && cp $$folder/first-hour.ipynb docs/ && rm -r $$folder
 
 calibrate: .venv/installed ## how often each statistic of the reports is right, as docs/results/calibration.md (about 5 minutes)
 	$(BIN)/python tests/calibration/calibrate.py $(ARGS)

@@ -15,7 +15,7 @@ from mim4dd.data import load
 from mim4dd.information import Reference, train_reference
 from mim4dd.networks import ConvNet
 from mim4dd.records import Splits
-from studies.answers.dataset_bias.amplification import AMPLIFIED, FEW, OPEN, SAME, SUPPRESSED, pulls
+from studies.answers.dataset_bias.amplification import AMPLIFIED, FEW, NOT, SAME, SUPPRESSED, pulls
 from studies.answers.dataset_bias.answer import write_answer
 from studies.answers.dataset_bias.plan import examine
 from studies.answers.ledger import Ledger
@@ -181,7 +181,7 @@ def shown(row: Row, aligned: float, conflicting: float, seed: int) -> Row:
         (0.1, 0.4, 0.5, SUPPRESSED),
         (0.5, 0.1, 0.7, FEW),
         (0.4, 0.4, 0.4, SAME),
-        (0.2, 0.6, 0.1, OPEN),
+        (0.2, 0.6, 0.1, NOT),
     ],
 )
 def test_amplified_takes_more_than_full_data_and_more_than_random_images(

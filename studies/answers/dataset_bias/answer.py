@@ -9,6 +9,7 @@ from studies.answers.dataset_bias.amplification import (
     AMPLIFIED,
     FEW,
     NOT,
+    OPEN,
     SUPPRESSED,
     Pull,
     pulls,
@@ -107,8 +108,10 @@ def _plain(ledger: Ledger, found: list[Pull], gains: list[Ruling]) -> list[Sente
             own = [f"{results.arms[pull.arm].name} at {pull.level}" for pull in judged if pull.verdict == verdict]
             if own:
                 parts.append(f"{verb} the cue in {len(own)} ({listed(own)})")
+        undecided = sum(pull.verdict == OPEN for pull in judged)
         cases = f"of {len(judged)} cases of method and correlation with a planted cue, distilling "
-        text = f"{where}, {cases}{'; it '.join(parts) if parts else 'is shown in none to amplify or to suppress it'}."
+        text = f"{where}, {cases}{'; it '.join(parts) if parts else 'is shown in none to amplify or to suppress it'}"
+        text += f"; {undecided} {'is' if undecided == 1 else 'are'} undecided." if undecided and parts else "."
         rulings = [ruling for pull in judged for ruling in (pull.over_full, pull.over_random) if ruling is not None]
         told.append(Sentence(text, tuple(ruling.claim for ruling in rulings)))
     for gain in gains:

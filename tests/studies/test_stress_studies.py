@@ -202,7 +202,7 @@ def test_sensitivity_on_perturbed_data_is_compared_with_the_clean_study(tmp_path
         (NOISE, ["--severities", "0"], "nothing is perturbed"),
         (NOISE, ["--kinds", "human"], "has no severity to sweep"),
         (NOISE, ["--kinds", "pairflip", "--severities", "0.6"], "allow_unidentifiable"),
-        (NOISE, ["--condition", "symmetric:rate=0.2+exponential:factor=10"], "order imbalance, then label noise"),
+        (NOISE, ["--condition", "symmetric:rate=0.2+exponential:factor=10"], "in the order imbalance, then planted"),
         (NOISE, ["--variant", "weigt=1"], "did you mean"),
         (NOISE, ["--variant", "weight=0"], "is the base alone"),
         (NOISE, ["--variant", "base.lr=5"], "is for knobs of the MI term"),

@@ -28,7 +28,8 @@ class Pull:
 
     @property
     def verdict(self) -> str:
-        """`amplified` where both contrasts are gains, `suppressed` where both are losses, else which one decides."""
+        """`amplified` where both contrasts are gains, `suppressed` where both are losses; not amplified where one of
+        them is decided otherwise; "" where there is nothing to compare."""
         if self.over_full is None or self.over_random is None:
             return ""
         full, random = self.over_full.decision, self.over_random.decision
@@ -40,11 +41,11 @@ class Pull:
             return SAME
         if full is Decision.GAIN and random is not Decision.UNDECIDED:
             return FEW
-        return OPEN
+        return NOT if {full, random} & {Decision.LOSS, Decision.NEGLIGIBLE} else OPEN
 
 
 AMPLIFIED, SUPPRESSED, SAME = "amplified", "suppressed", "as in full data and random images"
-FEW, OPEN = "more than full data, but no more than random images", "undecided"
+FEW, NOT, OPEN = "more than in full data, but no more than in random images", "not amplified", "undecided"
 
 
 def pulls(ledger: Ledger) -> list[Pull]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 
 from perturbations import STAGES
-from studies.answers.dataset_bias.amplification import AMPLIFIED, SUPPRESSED, Pull, pulls, term_on_gap, unbiased
+from studies.answers.dataset_bias.amplification import (
+    AMPLIFIED,
+    FEW,
+    NOT,
+    OPEN,
+    SUPPRESSED,
+    Pull,
+    pulls,
+    term_on_gap,
+    unbiased,
+)
 from studies.answers.dataset_bias.cue_forms import (
     amplification_sentences,
     cost_sentence,
@@ -26,6 +36,9 @@ from studies.answers.results import Results
 from studies.engine.answer import Answer, Sentence
 from studies.engine.folder import StudyFolder
 from studies.engine.wording import images
+
+# Full data have a smaller gap, but as many random images have one that is no smaller.
+FEWER = "does no more than choosing as few real images at random to"
 
 
 def write_answer(folder: StudyFolder) -> Answer:
@@ -90,12 +103,15 @@ def _plain(ledger: Ledger, found: list[Pull], gains: list[Ruling]) -> list[Sente
     judged = [pull for pull in found if pull.verdict]
     if judged:
         parts = []
-        for verdict, verb in ((AMPLIFIED, "amplifies"), (SUPPRESSED, "suppresses")):
+        told_apart = ((AMPLIFIED, "amplifies"), (SUPPRESSED, "suppresses"), (NOT, "does not amplify"), (FEW, FEWER))
+        for verdict, verb in told_apart:
             own = [f"{results.arms[pull.arm].name} at {pull.level}" for pull in judged if pull.verdict == verdict]
             if own:
-                parts.append(f"{verb} it beyond full data and random images in {len(own)} ({listed(own)})")
+                parts.append(f"{verb} the cue in {len(own)} ({listed(own)})")
+        undecided = sum(pull.verdict == OPEN for pull in judged)
         cases = f"of {len(judged)} cases of method and correlation with a planted cue, distilling "
-        text = f"{where}, {cases}{'; it '.join(parts) if parts else 'is shown in none to amplify or to suppress it'}."
+        text = f"{where}, {cases}{'; it '.join(parts) if parts else 'is shown in none to amplify or to suppress it'}"
+        text += f"; {undecided} {'is' if undecided == 1 else 'are'} undecided." if undecided and parts else "."
         rulings = [ruling for pull in judged for ruling in (pull.over_full, pull.over_random) if ruling is not None]
         told.append(Sentence(text, tuple(ruling.claim for ruling in rulings)))
     for gain in gains:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from perturbations.cues.planting import ALIGNED, CONFLICTING, UNBIASED
-from studies.answers.dataset_bias.amplification import AMPLIFIED, FEW, OPEN, SAME, SUPPRESSED, Pull, unbiased
+from studies.answers.dataset_bias.amplification import AMPLIFIED, FEW, NOT, OPEN, SAME, SUPPRESSED, Pull, unbiased
 from studies.answers.ledger import Ledger, Ruling
 from studies.answers.parts.drawing import (
     INK,
@@ -39,6 +39,7 @@ VERDICTS = {
     SUPPRESSED: "is suppressed",
     SAME: "pulls as in full data and in random images",
     FEW: "pulls more than in full data, but no more than in as many random images",
+    NOT: "is not amplified",
     OPEN: "is undecided",
 }
 GAPS = {
@@ -80,7 +81,7 @@ def term_sentence(ledger: Ledger, rulings: Sequence[Ruling]) -> Sentence | None:
     for ruling in rulings:
         cell = ruling.contrast.terms[0][1]
         names.append(f"{ledger.results.arms[cell.arm].name} at {cell.levels[0]}")
-    text = f"Adding the MI term to its base makes the gap {grouped(rulings, names, GAPS)}."
+    text = f"Compared with its base, the gap with the MI term is {grouped(rulings, names, GAPS)}."
     return Sentence(text, tuple(ruling.claim for ruling in rulings))
 
 

@@ -141,7 +141,7 @@ def test_a_process_that_says_nothing_holds_nobody_up(study: Study, uri: str) -> 
     began = time.monotonic()
     tracker.finish("killed", within_seconds=0.5)
     tracker.close()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
     assert len(said) == 1
     assert said[0].startswith("Finished trials did not reach MLflow; they are safe on disk. Send them with: python -m ")
     assert f"studies.engine.tracking sync {study.path} --tracking-uri {quote(uri)}" in said[0]
@@ -161,7 +161,7 @@ def test_a_database_that_another_program_holds_is_waited_for_no_longer_than_was_
         began = time.monotonic()
         tracker.finish(within_seconds=1.0)
         tracker.close()
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 25
     assert said[-1].startswith("1 finished trial did not reach MLflow; they are safe on disk.")
     assert not sending(study.path)
     assert sync(study.path, uri) == 1
@@ -190,7 +190,7 @@ def test_the_process_ends_with_its_driver_and_the_next_one_completes_mlflow(stud
         until(lambda: runs(uri)[1])
         assert sending(study.path)
         driver.kill()
-    until(lambda: not sending(study.path), 10)
+    until(lambda: not sending(study.path), 25)
     assert runs(uri)[0].info.status == "RUNNING"
     tracker = tracked(study, uri)
     tracker.start()

@@ -32,8 +32,7 @@ docs: .venv/installed ## README.md, docs/findings.md and docs/glossary.md, fille
 
 notebook: .venv/installed ## docs/first-hour.ipynb, executed again in an empty folder (about a minute)
 	folder=$$(mktemp -d) && cp docs/first-hour.ipynb $$folder && (cd $$folder && $(abspath $(BIN))/python -m nbconvert --to notebook \
-		--execute --inplace --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.coalesce_streams=True \
-		first-hour.ipynb) && cp $$folder/first-hour.ipynb docs/ && rm -r $$folder
+		--execute --inplace --ExecutePreprocessor.record_timing=False first-hour.ipynb) && cp $$folder/first-hour.ipynb docs/ && rm -r $$folder
 
 calibrate: .venv/installed ## how often each statistic of the reports is right, as docs/results/calibration.md (about 5 minutes)
 	$(BIN)/python tests/calibration/calibrate.py $(ARGS)

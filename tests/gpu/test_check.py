@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -172,10 +173,11 @@ def test_a_long_iteration_is_put_together_from_one_and_two_updates(base: str, ip
 
 
 def test_repeats_tell_their_median_range_and_memory() -> None:
-    held: list[torch.Tensor] = []
+    held: list[mmap.mmap] = []
 
-    def work() -> None:  # 40 MB, which no memory that the process has freed and kept can hold: see mim4dd.memory
-        held.append(torch.ones(10 << 20))
+    def work() -> None:  # pages of its own: malloc may have kept as much of what earlier tests freed
+        held.append(mmap.mmap(-1, 40 << 20))
+        held[-1].write(bytes(40 << 20))
 
     gc.collect()  # what a collection frees meanwhile would hide what `work` takes
     found = repeated(work, "cpu", window=0.0)

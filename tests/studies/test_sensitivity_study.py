@@ -133,7 +133,7 @@ def test_bad_input_is_one_line_and_status_2_before_ray_starts(
     assert said.startswith("error: ")
     assert said.count("\n") == 1, said
     assert message in said
-    assert time.monotonic() - began < 20  # twice the promise: the machine may be busy with other tests
+    assert time.monotonic() - began < 40  # four times the promise: other tests may keep the machine busy
 
 
 def test_notes_on_the_data_are_printed_before_ray_starts(
@@ -161,7 +161,7 @@ def test_no_cluster_or_tracking_server_at_the_address(words: list[str], message:
     assert ended.returncode == 2, ended.stdout + ended.stderr
     assert ended.stderr.count("\n") == 1, ended.stderr
     assert message in ended.stderr
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
     assert not list(tmp_path.glob("runs/*/trials/*"))
 
 

@@ -30,7 +30,7 @@ check: .venv/installed ## ruff and mypy
 docs: .venv/installed ## README.md, docs/findings.md and docs/glossary.md, filled from docs/source (ARGS=--check only compares)
 	$(BIN)/python docs/fill.py $(ARGS)
 
-notebook: .venv/installed ## docs/first-hour.ipynb, executed again in an empty folder (about a minute)
+notebook: .venv/installed ## docs/first-hour.ipynb, executed again in an empty folder (one to two minutes)
 	folder=$$(mktemp -d) && cp docs/first-hour.ipynb $$folder && (cd $$folder && $(abspath $(BIN))/python -m nbconvert --to notebook \
 		--execute --inplace --ExecutePreprocessor.record_timing=False first-hour.ipynb) && cp $$folder/first-hour.ipynb docs/ && rm -r $$folder
 

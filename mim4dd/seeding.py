@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +31,13 @@ def integer(*names: Name) -> int:
 def generator(*names: Name) -> np.random.Generator:
     """Return a new numpy generator seeded by these names."""
     return np.random.default_rng(integer(*names))
+
+
+def sampled_rows(count: int, most: int, *names: Name) -> npt.NDArray[np.int64]:
+    """The rows of at most `most` of `count` images, in order: all of them, or those that these names draw."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(generator(*names).permutation(count)[:most])
 
 
 def torch_generator(*names: Name) -> torch.Generator:

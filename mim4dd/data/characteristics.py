@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mim4dd.records import Floats, ImageData, Splits
-from mim4dd.seeding import generator
+from mim4dd.seeding import sampled_rows
 
 # The images that a probe or a dimension is estimated from, at most.
 MOST_IMAGES = 2_000
@@ -39,9 +39,7 @@ def characteristics(splits: Splits) -> dict[str, float]:
 
 def _sample(data: ImageData) -> ImageData:
     """At most MOST_IMAGES of a split, the same ones every time."""
-    if len(data) <= MOST_IMAGES:
-        return data
-    return data.take(np.sort(generator("characteristics").permutation(len(data))[:MOST_IMAGES]))
+    return data.take(sampled_rows(len(data), MOST_IMAGES, "characteristics"))
 
 
 def linear_probe(train: ImageData, held_out: ImageData) -> float:

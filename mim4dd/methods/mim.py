@@ -253,16 +253,14 @@ class Mim:
 
         Shapes: synthetic [M, channels, H, W], standardised; labels [M].
         """
-        import numpy as np
         import torch
 
         from mim4dd.contrastive import donsker_varadhan_nats
         from mim4dd.methods.heads import embed
         from mim4dd.networks.chunks import features_without_graph
-        from mim4dd.seeding import generator
+        from mim4dd.seeding import sampled_rows
 
-        if len(held_out) > 1000:
-            held_out = held_out.take(np.sort(generator("critic information").permutation(len(held_out))[:1000]))
+        held_out = held_out.take(sampled_rows(len(held_out), 1000, "critic information"))
         real = torch.from_numpy(task.to_standard(held_out.images)).to(task.device)
         y_real, bounds = torch.tensor(held_out.labels, device=task.device), []
         for draw in range(-5, 0):  # iterations that no run has: networks and heads that it has not used

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mim4dd.records import Floats, ImageData, Integers, Splits, Synthetic
-from mim4dd.seeding import generator
+from mim4dd.seeding import sampled_rows
 from perturbations.cues.planting import ALIGNED, CONFLICTING, PlantedCue, shown, unbiased, values_of
 
 if TYPE_CHECKING:
@@ -77,9 +77,7 @@ def decoded(synthetic: Synthetic, splits: Splits, cue: PlantedCue, seed: int) ->
 
 def _some(data: ImageData, seed: int) -> ImageData:
     """At most DECODER_IMAGES of a split."""
-    if len(data) <= DECODER_IMAGES:
-        return data
-    return data.take(np.sort(generator("cue decoder", seed).permutation(len(data))[:DECODER_IMAGES]))
+    return data.take(sampled_rows(len(data), DECODER_IMAGES, "cue decoder", seed))
 
 
 def decoder(images: Floats, values: Integers) -> Callable[[Floats], Integers]:

@@ -12,13 +12,11 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mim4dd.errors import InputError
 from mim4dd.plugins import Plugins
 from mim4dd.records import Integers, Splits, Synthetic
 from mim4dd.registry import Flat
-from mim4dd.seeding import generator, integer
+from mim4dd.seeding import integer, sampled_rows
 
 if TYPE_CHECKING:
     from mim4dd.information import Reference
@@ -115,10 +113,7 @@ class Inputs:
     @cached_property
     def interim_rows(self) -> Integers:
         """The validation rows on which interim accuracies are measured: all, or a fixed sample of 1,000."""
-        count = len(self.splits.validation)
-        if count <= RUNG_IMAGES:
-            return np.arange(count)
-        return np.sort(generator("interim accuracy").permutation(count)[:RUNG_IMAGES])
+        return sampled_rows(len(self.splits.validation), RUNG_IMAGES, "interim accuracy")
 
 
 @dataclass(frozen=True, eq=False)

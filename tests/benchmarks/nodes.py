@@ -29,11 +29,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from scale import ROOT, Sample, Sampler
+from scale import HISTORY, ROOT, Sample, Sampler, plan_of
 
 from mim4dd.configuration import Configuration
 from studies.engine.answer import Answer, Sentence
-from studies.engine.arms import Arm, Setting
 from studies.engine.command import main
 from studies.engine.configuring import configured
 from studies.engine.flags import Flags
@@ -118,8 +117,7 @@ def sleep(trial: Trial, inputs: Inputs, device: str, saved: Saved, on_step: Any)
     now = time.time()
     result = {"status": "ok", "selection": "clean", "validation_accuracy": [0.5] * 5, "failed_by": [], "failures": {}}
     measured = {"seconds": now - began, "started": began, "ended": now, "device": device, "node": platform.node()}
-    history = [{"iteration": float(i), "loss/dm": 1.0, "gradient_norm/dm": 1.0} for i in range(25)]
-    return Outcome(trial, result, {"test_accuracy": [0.5] * 5}, measured, history)
+    return Outcome(trial, result, {"test_accuracy": [0.5] * 5}, measured, HISTORY)
 
 
 class NoFlags(Flags):
@@ -128,13 +126,7 @@ class NoFlags(Flags):
 
 
 def plan(options: Options[NoFlags], configuration: Configuration) -> Plan:
-    count = sum(phase.trials for phase in phases())
-    trials = [Trial.of(configuration.flat | {"seed": seed}) for seed in range(count)]
-    settings = [
-        Setting(i, Arm(f"random-{i}", "random"), trials=tuple(trial.hash for trial in trials[5 * i : 5 * i + 5]))
-        for i in range(-(-count // 5))
-    ]
-    return Plan((), tuple(settings), tuple(trials))
+    return plan_of(configuration, sum(phase.trials for phase in phases()))
 
 
 STUDY = Study(

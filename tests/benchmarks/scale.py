@@ -46,6 +46,8 @@ ROOT = Path(__file__).parents[2]
 # Of the rows, at which the driver's memory is told.
 SHARES = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 SENDER = "studies.engine.tracking.sending"
+# Of a trial: as many reports as a real one has.
+HISTORY = [{"iteration": float(i), "loss/dm": 1.0, "gradient_norm/dm": 1.0} for i in range(25)]
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,7 @@ def at_once(trial: Trial, inputs: Inputs, device: str, saved: Saved, on_step: An
         "failed_by": [],
         "failures": {},
     }
-    history = [{"iteration": float(i), "loss/dm": 1.0, "gradient_norm/dm": 1.0} for i in range(25)]
-    return Outcome(trial, result, {"test_accuracy": [0.5] * 5}, times(now), history)
+    return Outcome(trial, result, {"test_accuracy": [0.5] * 5}, times(now), HISTORY)
 
 
 def times(now: float) -> dict[str, Any]:
@@ -86,10 +87,14 @@ def times(now: float) -> dict[str, Any]:
 
 
 def plan(options: Options[Count], configuration: Configuration) -> Plan:
-    """One seed a trial, five trials a setting."""
-    trials = [Trial.of(configuration.flat | {"seed": i}) for i in range(options.flags.trials)]
+    return plan_of(configuration, options.flags.trials)
+
+
+def plan_of(configuration: Configuration, count: int) -> Plan:
+    """One seed a trial, five trials a setting, fewer in the last."""
+    trials = [Trial.of(configuration.flat | {"seed": seed}) for seed in range(count)]
     hashes = [trial.hash for trial in trials]
-    arms = [Arm(f"random-{i}", "random") for i in range(len(trials) // 5)]
+    arms = [Arm(f"random-{i}", "random") for i in range(-(-count // 5))]
     settings = [Setting(i, arm, trials=tuple(hashes[5 * i : 5 * i + 5])) for i, arm in enumerate(arms)]
     return Plan((), tuple(settings), tuple(trials))
 

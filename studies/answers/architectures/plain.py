@@ -52,7 +52,7 @@ def _lost(transfers: Transfers, lost: Mapping[str, Ruling]) -> Sentence | None:
 
 
 def _gained(transfers: Transfers, gains: Mapping[tuple[str, str], Ruling]) -> Sentence | None:
-    elsewhere = [ruling for (arm, network), ruling in gains.items() if network != transfers.own[arm]]
+    elsewhere = _elsewhere(transfers, gains)
     at_home = [ruling for (arm, network), ruling in gains.items() if network == transfers.own[arm]]
     if not elsewhere:
         return None
@@ -65,7 +65,7 @@ def _gained(transfers: Transfers, gains: Mapping[tuple[str, str], Ruling]) -> Se
 
 
 def _over(transfers: Transfers, over: Mapping[tuple[str, str], Ruling]) -> Sentence | None:
-    elsewhere = [ruling for (arm, network), ruling in over.items() if network != transfers.own[arm]]
+    elsewhere = _elsewhere(transfers, over)
     if not elsewhere:
         return None
     better = sum(ruling.decision is Decision.GAIN for ruling in elsewhere)
@@ -75,3 +75,8 @@ def _over(transfers: Transfers, over: Mapping[tuple[str, str], Ruling]) -> Sente
         f"{plural(len(elsewhere), 'case')}, and worse in {worse}.",
         tuple(ruling.claim for ruling in over.values()),
     )
+
+
+def _elsewhere(transfers: Transfers, rulings: Mapping[tuple[str, str], Ruling]) -> list[Ruling]:
+    """Those on networks that the set was not distilled on. rulings: by arm and network."""
+    return [ruling for (arm, network), ruling in rulings.items() if network != transfers.own[arm]]

@@ -77,22 +77,21 @@ def term_sentence(ledger: Ledger, rulings: Sequence[Ruling]) -> Sentence | None:
     """What the term does to the gap of its base."""
     if not rulings:
         return None
-    names = []
-    for ruling in rulings:
-        cell = ruling.contrast.terms[0][1]
-        names.append(f"{ledger.results.arms[cell.arm].name} at {cell.levels[0]}")
-    text = f"Compared with its base, the gap with the MI term is {grouped(rulings, names, GAPS)}."
+    text = f"Compared with its base, the gap with the MI term is {grouped(rulings, _judged(ledger, rulings), GAPS)}."
     return Sentence(text, tuple(ruling.claim for ruling in rulings))
 
 
 def cost_sentence(ledger: Ledger, rulings: Sequence[Ruling]) -> Sentence:
     """The gain of the term on unbiased test images, at every correlation."""
-    names = []
-    for ruling in rulings:
-        cell = ruling.contrast.terms[0][1]
-        names.append(f"{ledger.results.arms[cell.arm].name} at {cell.levels[0]}")
-    text = f"On unbiased test images, accuracy with the MI term is {grouped(rulings, names, ADVANTAGES)}."
+    told = grouped(rulings, _judged(ledger, rulings), ADVANTAGES)
+    text = f"On unbiased test images, accuracy with the MI term is {told}."
     return Sentence(text, tuple(ruling.claim for ruling in rulings))
+
+
+def _judged(ledger: Ledger, rulings: Sequence[Ruling]) -> list[str]:
+    """The arm and the correlation that each ruling is about."""
+    cells = [ruling.contrast.terms[0][1] for ruling in rulings]
+    return [f"{ledger.results.arms[cell.arm].name} at {cell.levels[0]}" for cell in cells]
 
 
 def decoded_sentence(ledger: Ledger) -> Sentence | None:

@@ -31,7 +31,7 @@ OPTIONAL = {"classes_as": str, "data_root": str, "data_digest": str}
 def evaluate(arguments: argparse.Namespace) -> int:
     """Run `mim4dd evaluate`; returns the exit status."""
     from mim4dd.durable import finite, write_json
-    from mim4dd.evaluation import class_scores, tally, train_on
+    from mim4dd.evaluation import class_scores, score, tally, train_on
     from mim4dd.information import usable_information_nats
     from mim4dd.memory import keep_freed_memory
     from mim4dd.networks import NETWORKS
@@ -72,8 +72,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         params = train_on(synthetic, network, recipe, seed=arguments.seed, device=device)
         with multiplying(recipe.precision):
             scored = class_scores(params, network, synthetic, split)
+            others = [score(params, network, synthetic, data) for data in cued]
         result, nats = tally(scored.argmax(2).cpu().numpy(), split), usable_information_nats(scored, split.labels)
-        others = [tally(class_scores(params, network, synthetic, data).argmax(2).cpu().numpy(), data) for data in cued]
     name = " under ".join(filter(None, (part, " and ".join(text_of([one]) for one in corruptions))))
     scores = {"split": name, "corrupt": arguments.corrupt, "classes": synthetic.classes, **flat}
     scores |= {"accuracy": result.accuracy.tolist(), "usable_information_nats": nats.tolist()}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mim4dd.durable import STORAGE_ERRORS
 from mim4dd.errors import InputError, StorageError
+from mim4dd.networks.precision import slower_note
 from mim4dd.records import Splits, Synthetic
 from studies.engine.dashboard import LiveDesign
 from studies.engine.design import Design
@@ -188,7 +189,6 @@ class Execution:
 
     def _context(self) -> ExecutionContext:
         """The resources, inputs and actors that every trial needs on its worker."""
-        from mim4dd.networks.precision import slower_note
         from studies.engine.tuning import Resources, open_context
 
         options = self.options

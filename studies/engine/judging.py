@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mim4dd.networks import NETWORKS, Network
+from mim4dd.networks.precision import multiplying
 from mim4dd.registry import PLUGIN, component_fields, default_of, name_of, origin_of, unflatten
 from mim4dd.resolving import component_of
 from mim4dd.train import RECIPES, Recipe
@@ -192,7 +193,6 @@ class Judging:
     def _first_accuracy(self, judge: Judge, params: Params) -> float:
         """The accuracy of the first of the networks on at most 1,000 validation images."""
         from mim4dd.evaluation import score
-        from mim4dd.networks.precision import multiplying
 
         rows: Integers = self.inputs.interim_rows
         first = {name: tensor[:1] for name, tensor in params.items()}
@@ -206,8 +206,6 @@ class Judging:
         return {split: self._scored(judge, params, images, split) for split, images in parts.items()}
 
     def _scored(self, judge: Judge, params: Params, images: ImageData, split: str) -> dict[str, Any]:
-        from mim4dd.networks.precision import multiplying
-
         with multiplying(judge.recipe.precision):
             return scored(params, judge.network, self.synthetic, images, split)[1]
 

@@ -12,8 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mim4dd.data import load
+from mim4dd.evaluation import score, train_on
+from mim4dd.networks import NETWORKS
+from mim4dd.networks.precision import multiplying
 from mim4dd.records import Synthetic
+from mim4dd.registry import unflatten
+from mim4dd.train import RECIPES
 from mim4dd_cli.main import main
+from perturbations import parse_chain
+from perturbations.cues.planting import ALIGNED, CONFLICTING, UNBIASED, shown
 
 FAST = ("--quick", "--set", "iterations=10")
 
@@ -67,6 +75,30 @@ def test_corrupted_test_images_are_scored_apart_and_cost_accuracy(tmp_path: Path
     assert np.mean(hard) < np.mean(clean) - 0.05
     assert none == clean
     assert "under occlusion:severity=5" in scored["--corrupt", "occlusion:severity=5"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_set_with_a_planted_cue_is_scored_unbiased_aligned_and_in_conflict(tmp_path: Path, precision: str) -> None:
+    out, cue = tmp_path / "out", "colour:correlation=0.95"
+    assert shell("distill", "--quick", "--set", "iterations=1", "--perturb", cue, "--out", out).returncode == 0
+    words = ["--test", "--networks", "2", "--set", "epochs=3", "--set", f"evaluation.precision={precision}"]
+    ran = shell("evaluate", out, *words)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    told = json.loads((out / "test.json").read_text(encoding="utf-8"))
+    synthetic, test = Synthetic.load(out / "synthetic.safetensors"), load("digits").test
+    config = {key: told[key] for key in told if key.partition(".")[0] in ("network", "evaluation")}
+    network, recipe = unflatten(NETWORKS, config, "network"), unflatten(RECIPES, config, "evaluation")
+    params, (planted,) = train_on(synthetic, network, recipe), parse_chain([cue])
+    found = {}
+    with multiplying(precision):
+        for part in (UNBIASED, ALIGNED, CONFLICTING):
+            images = shown(planted, test, part)(test, seed=0).data
+            found[part] = score(params, network, synthetic, images).accuracy.tolist()
+    assert told["accuracy"] == found[UNBIASED]
+    assert {part: entry["accuracy"] for part, entry in told["planted_cue"].items()} == {
+        part: found[part] for part in (ALIGNED, CONFLICTING)
+    }
+    assert f"where the planted cue is {ALIGNED} in every image" in ran.stdout
 
 
 @pytest.mark.parametrize(

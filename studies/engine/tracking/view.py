@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from mim4dd.durable import read_json
 from mim4dd.errors import InputError
@@ -22,9 +22,6 @@ from studies.engine.reading import checked, reason
 from studies.engine.rows import Row, each_row
 from studies.engine.tracking import describe, mlflow_fields, varied
 from studies.engine.tracking.server import client
-
-if TYPE_CHECKING:
-    pass
 
 PARENT, STUDY, TRIAL, ROW = "mlflow.parentRunId", "mim4dd.study", "mim4dd.trial", "mim4dd.row"
 ENDED = {"FINISHED", "FAILED"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from studies.engine.views import set_aside
 STORAGE = "optuna.journal"
 # Roles of the settings that are points of the design's space.
 ROLES = ("default", "design")
+# The attribute of a setting with its seeds' accuracies.
+BY_SEED = "validation accuracy by seed"
 
 
 class LiveDesign:
@@ -27,7 +31,7 @@ class LiveDesign:
     Rows are passed to `add` once they are on disk.
     """
 
-    def __init__(self, out: Path, name: str, plan: Plan, rows: dict[str, Row]) -> None:
+    def __init__(self, out: Path, name: str, question: str, plan: Plan, rows: dict[str, Row]) -> None:
         self.rows, self.space = rows, plan.space
         clean = {factor.name: factor.reference.label for factor in plan.factors}
         points = [setting for setting in plan.settings if setting.arm.role in ROLES and setting.levels == clean]
@@ -35,7 +39,9 @@ class LiveDesign:
         self.knobs = {setting.setting: configs[setting.trials[0]] for setting in points}
         points = [setting for setting in points if plan.space and inside(plan.space, self.knobs[setting.setting])]
         self.setting_of_trial = {trial: setting for setting in points for trial in setting.trials}
-        self.study = restored_storage(out / STORAGE, name)[0] if points else None
+        self.study = restored_storage(out / STORAGE, name, plan.space)[0] if points else None
+        if self.study:
+            describe(self.study, question, out)
         trials = self.study.get_trials(deepcopy=False) if self.study else ()
         self.copied = {trial.user_attrs["setting"] for trial in trials}
         for setting in points:
@@ -50,11 +56,11 @@ class LiveDesign:
     def _copy_if_complete(self, setting: Setting) -> None:
         if self.study is None or setting.setting in self.copied or any(h not in self.rows for h in setting.trials):
             return
-        accuracies = [self.rows[h].validation_mean for h in setting.trials]
-        mean = sum(accuracies) / len(accuracies)
+        rows = [self.rows[h] for h in setting.trials]
+        mean = sum(row.validation_mean for row in rows) / len(rows)
         about = {"setting": setting.setting, "role": setting.arm.role}
         try:
-            self.study.add_trial(tried_trial(self.space, self.knobs[setting.setting], mean, about))
+            self.study.add_trial(tried_trial(self.space, self.knobs[setting.setting], mean, rows, about))
         except Exception as error:  # noqa: BLE001 (Optuna raises what its storage, JSON or the disk does)
             self.study = None
             say(f"{STORAGE} takes no more settings ({first_line(error)}); the study goes on, rows are on disk")
@@ -62,26 +68,58 @@ class LiveDesign:
         self.copied.add(setting.setting)
 
 
-def tried_trial(space: Space, knobs: Flat, score: float, about: dict[str, Any]) -> Any:
-    """A setting as a finished trial of Optuna; failed where the score is NaN. about: its user attributes."""
+def tried_trial(space: Space, knobs: Flat, score: float, rows: Sequence[Row], about: dict[str, Any]) -> Any:
+    """A setting as a finished trial of Optuna; failed where the score is NaN.
+
+    rows: of its seeds, which say when it ran; about: its user attributes besides the accuracies.
+    """
     from optuna.trial import TrialState, create_trial
 
-    return create_trial(
-        params={axis.key: axis.sampled(knobs[axis.key]) for axis in space},
+    trial = create_trial(
+        params={axis.key: knobs[axis.key] for axis in space},
         distributions={axis.key: axis.distribution() for axis in space},
-        user_attrs=about,
+        user_attrs={**about, BY_SEED: {str(row.config["seed"]): by_seed(row.validation_mean) for row in rows}},
         value=None if math.isnan(score) else score,
         state=TrialState.FAIL if math.isnan(score) else TrialState.COMPLETE,
     )
+    times = [row.measured[when] for row in rows for when in ("started", "ended") if when in row.measured]
+    if times:
+        trial.datetime_start = datetime.fromtimestamp(min(times))
+        trial.datetime_complete = datetime.fromtimestamp(max(times))
+    return trial
 
 
-def restored_storage(storage: Path, name: str) -> tuple[Any, bool]:
-    """As `open_storage`, but a file that Optuna cannot read is set aside; returns the study, and whether one was."""
+def by_seed(accuracy: float) -> float | str:
+    """A trial's accuracy among those of its setting, as JSON holds it and a dashboard shows it."""
+    return "none" if math.isnan(accuracy) else round(accuracy, 4)
+
+
+def describe(study: Any, question: str, out: Path) -> None:
+    """Say in Optuna's study what it is and where its answer is: the dashboard's panels have no intervals."""
+    about = {
+        "question": question,
+        "objective": f"mean validation accuracy of a setting over its seeds; each seed's: '{BY_SEED}'",
+        "report": f"{(out / 'report.html').resolve()} (written when the study ends or is stopped)",
+        "importance": "the dashboard's has no noise control; the report's is held against a knob that does nothing",
+    }
+    for name, text in about.items():
+        if study.user_attrs.get(name) != text:
+            study.set_user_attr(name, text)
+
+
+def restored_storage(storage: Path, name: str, space: Space) -> tuple[Any, bool]:
+    """As `open_storage`, but a file that Optuna cannot read, or that holds the knobs otherwise, is set aside.
+
+    Returns: the study, and whether a file was set aside.
+    """
     try:
         if storage.is_file() and cut_unfinished(storage):
             say(f"{storage.name} ended in an unfinished line, which was removed")
         study = open_storage(storage, name)
-        study.get_trials(deepcopy=False)
+        held = {axis.key: axis.distribution() for axis in space}
+        trials = study.get_trials(deepcopy=False)
+        if any(held.get(key) != one for trial in trials for key, one in trial.distributions.items()):
+            raise ValueError("an earlier version wrote it")
         return study, False
     except Exception as error:
         if isinstance(error, OSError) and not storage.is_dir():

@@ -13,6 +13,7 @@ from mim4dd.seeding import generator, integer
 from studies.engine.space import DUMMY, Axis, Space, setting_of
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
 
 FIXED = ("latin", "qmc", "random", "grid")
@@ -48,7 +49,6 @@ def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tup
     on each knob's own scale. The dummy is None for a grid, and for a Latin hypercube without a column to spare.
     Raises: InputError for a number of settings or knobs that no such Latin hypercube has.
     """
-    axes = (*space, Axis(DUMMY, DUMMY))
     if name == "grid":
         return [(values, None) for values in _grid(space, count)]
     if name == "latin":
@@ -57,7 +57,10 @@ def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tup
     from optuna.exceptions import ExperimentalWarning
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    distributions = {axis.key: axis.distribution() for axis in axes}
+    # Positions in the unit cube: `Axis.sample` gives listed values and whole numbers equal shares of it.
+    unit: dict[str, BaseDistribution] = {
+        axis.key: optuna.distributions.FloatDistribution(0.0, 1.0) for axis in (*space, Axis(DUMMY, DUMMY))
+    }
     sampler: BaseSampler
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -67,12 +70,11 @@ def fixed_design(name: str, space: Space, count: int, seed: int = 0) -> list[tup
             sampler = optuna.samplers.RandomSampler(seed=integer("design", seed) % 2**32)
         study = optuna.create_study(sampler=sampler)
     # The QMC sampler learns its space from a finished trial: this one is no point of the design.
-    first = {axis.key: axis.sampled(axis.values[0]) if axis.values else axis.low for axis in axes}
-    study.add_trial(optuna.trial.create_trial(params=first, distributions=distributions, value=0.0))
+    study.add_trial(optuna.trial.create_trial(params=dict.fromkeys(unit, 0.0), distributions=unit, value=0.0))
     points: list[tuple[Flat, float | None]] = []
     for _ in range(count):
-        params = study.ask(fixed_distributions=distributions).params
-        points.append((setting_of(space, (params[axis.key] for axis in space)), float(params[DUMMY])))
+        drawn = study.ask(fixed_distributions=unit).params
+        points.append((setting_of(space, (axis.sample(drawn[axis.key]) for axis in space)), float(drawn[DUMMY])))
     return points
 
 
@@ -120,7 +122,7 @@ def _grid(space: Space, count: int) -> list[Flat]:
     for axis, n in zip(space, levels, strict=True):
         positions = [k / (n - 1) for k in range(n)] if n > 1 else [0.5]
         sampled = [axis.from_unit(position) for position in positions]
-        columns.append([round(s) if axis.values else s for s in sampled])
+        columns.append([axis.values[round(rank)] for rank in sampled] if axis.values else sampled)
     return [setting_of(space, point) for point in itertools.product(*columns)]
 
 

@@ -185,7 +185,7 @@ class Execution:
         end_without_ray(self.journal.keep_lock(), self.uri, lost, self._settings_left)
 
     def _live_design(self) -> LiveDesign:
-        return LiveDesign(self.journal.out, self.study.name, self.plan, self.journal.rows)
+        return LiveDesign(self.journal.out, self.study.name, self.study.question, self.plan, self.journal.rows)
 
     def _context(self) -> ExecutionContext:
         """The resources, inputs and actors that every trial needs on its worker."""
@@ -216,7 +216,7 @@ class Execution:
     def _search(self, design: Design, runner: Runner) -> None:
         from studies.engine.searching import search_settings
 
-        self.plan, self._untried = search_settings(self.plan, design, self.options.seeds, runner)
+        self.plan, self._untried = search_settings(self.plan, design, self.options.seeds, self.study.question, runner)
         self.journal.write_settings(self.plan.settings)
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mim4dd.registry import Flat, Scalar
 from mim4dd.seeding import integer
 from studies.engine.arms import Setting, changed
-from studies.engine.dashboard import STORAGE, open_storage, restored_storage, tried_trial
+from studies.engine.dashboard import STORAGE, describe, open_storage, restored_storage, tried_trial
 from studies.engine.design import Design
 from studies.engine.plan import Plan
 from studies.engine.rows import Row
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from studies.engine.tuning import Search
 
 
-def search_settings(plan: Plan, design: Design, seeds: tuple[int, ...], runner: Runner) -> tuple[Plan, int]:
-    """Run the remaining settings of a search.
+def search_settings(
+    plan: Plan, design: Design, seeds: tuple[int, ...], question: str, runner: Runner
+) -> tuple[Plan, int]:
+    """Run the remaining settings of a search. question: the study's, for Optuna's dashboard.
 
     The default is suggested first; its finished trials are not run again. An interrupted search continues in its own
     storage, with the settings that were running; its further suggestions depend on the order in which trials finished.
@@ -55,6 +57,7 @@ def search_settings(plan: Plan, design: Design, seeds: tuple[int, ...], runner: 
         name=design.name,
     )
     if search.count:
+        describe(open_storage(storage, design.name), question, journal.out)
         runner.search(search)
     tried = _tried_params(storage, design)
     return _with_tried(plan, search, tried, journal.rows), max(0, wanted - len(tried))
@@ -80,38 +83,38 @@ def _restore(
     """Make a storage that cannot be read again, with the settings whose seeds all have rows."""
     if not storage.exists():
         return
-    study, was_damaged = restored_storage(storage, design.name)
+    study, was_damaged = restored_storage(storage, design.name, plan.space)
     if was_damaged:
-        for knobs, score in _settings_of(rows.values(), plan, template, seeds):
-            study.add_trial(tried_trial(plan.space, knobs, score, {}))
+        for knobs, of_seeds in _settings_of(rows.values(), plan, template, seeds):
+            # As the search scores a trial without an accuracy.
+            scores = [0.0 if math.isnan(row.validation_mean) else row.validation_mean for row in of_seeds]
+            study.add_trial(tried_trial(plan.space, knobs, sum(scores) / len(scores), of_seeds, {}))
 
 
 def _settings_of(
     rows: Iterable[Row], plan: Plan, template: Flat, seeds: tuple[int, ...]
-) -> Iterator[tuple[Flat, float]]:
-    """The knobs of the settings in the space whose seeds all have rows, each with its mean over the seeds."""
+) -> Iterator[tuple[Flat, list[Row]]]:
+    """The knobs of the settings in the space whose seeds all have rows, each with its rows."""
     varied = keys_of(plan.space)
-    scores: dict[tuple[Scalar, ...], dict[Scalar, float]] = {}
+    found: dict[tuple[Scalar, ...], dict[Scalar, Row]] = {}
     for row in rows:
         config = row.config
         knobs = {key: config[key] for key in varied if key in config}
         if config == {**template, **knobs, "seed": config.get("seed", "")} and inside(plan.space, config):
-            # As the search scores a trial without an accuracy.
-            score = 0.0 if math.isnan(row.validation_mean) else row.validation_mean
-            scores.setdefault(tuple(knobs.values()), {})[config["seed"]] = score
-    for values, of_seeds in scores.items():
+            found.setdefault(tuple(knobs.values()), {})[config["seed"]] = row
+    for values, of_seeds in found.items():
         if set(seeds) <= set(of_seeds):
-            yield dict(zip(varied, values, strict=True)), sum(of_seeds[seed] for seed in seeds) / len(seeds)
+            yield dict(zip(varied, values, strict=True)), [of_seeds[seed] for seed in seeds]
 
 
-def _default_params(plan: Plan, template: Flat) -> tuple[dict[str, float], ...]:
+def _default_params(plan: Plan, template: Flat) -> tuple[Flat, ...]:
     """The default as Optuna parameters; empty if it lies outside the space."""
     if not inside(plan.space, template):
         return ()
-    return ({axis.key: axis.sampled(template[axis.key]) for axis in plan.space},)
+    return ({axis.key: template[axis.key] for axis in plan.space},)
 
 
-def _end_running(storage: Path, design: Design) -> tuple[int, tuple[dict[str, float], ...]]:
+def _end_running(storage: Path, design: Design) -> tuple[int, tuple[Flat, ...]]:
     """Mark the trials that an earlier driver left running as failed; returns the number of all trials, and
     the parameters of those marked."""
     if not storage.exists():

@@ -44,7 +44,7 @@ class Axis:
         """The axis's name in words, or the knob's own name without the component's."""
         return self.name or self.key.rpartition(".")[2]
 
-    def setting(self, sampled: float) -> Flat:
+    def setting(self, sampled: Scalar) -> Flat:
         """The knobs that a sample of Optuna sets."""
         return {**dict(self.given), self.key: self.value(sampled)}
 
@@ -66,33 +66,22 @@ class Axis:
         return checked(record, Axis)
 
     def distribution(self) -> BaseDistribution:
-        """The axis as Optuna samples it; ordered values by their rank."""
-        from optuna.distributions import FloatDistribution, IntDistribution
+        """The axis as Optuna stores it, and its dashboard shows it: listed values by themselves, not by rank."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         if self.values:
-            return IntDistribution(0, len(self.values) - 1)
+            return CategoricalDistribution(self.values)
         if self.whole:
             return IntDistribution(int(self.low), int(self.high), log=self.log)
         return FloatDistribution(self.low, self.high, log=self.log)
 
-    def value(self, sampled: float) -> Scalar:
+    def value(self, sampled: Scalar) -> Scalar:
         """The knob's value for a sample of Optuna; floats get 3 significant digits, so that printed ones are exact."""
         if self.values:
-            return self.values[int(sampled)]
+            return sampled
         if self.whole:
             return int(sampled)
-        return min(max(float(f"{sampled:.3g}"), self.low), self.high)
-
-    def sampled(self, value: Scalar) -> float:
-        """The sample of Optuna that gives this value of the knob.
-
-        Raises: InputError when it is not among the `values` of the axis.
-        """
-        if not self.values:
-            return float(value)
-        if value not in self.values:
-            raise InputError(f"{self.key}={value} is not among {', '.join(map(str, self.values))}")
-        return self.values.index(value)
+        return min(max(float(f"{float(sampled):.3g}"), self.low), self.high)
 
     def unit(self, value: Scalar) -> float:
         """The value's position on the axis's scale, in [0, 1] for values in the range.
@@ -100,14 +89,16 @@ class Axis:
         Raises: InputError when it is not among the `values` of the axis.
         """
         if self.values:
-            return self.sampled(value) / max(1, len(self.values) - 1)
+            if value not in self.values:
+                raise InputError(f"{self.key}={value} is not among {', '.join(map(str, self.values))}")
+            return self.values.index(value) / max(1, len(self.values) - 1)
         low, high, x = (math.log(v) if self.log else v for v in (self.low, self.high, float(value)))
         return (x - low) / (high - low)
 
-    def sample(self, position: float) -> float:
+    def sample(self, position: float) -> Scalar:
         """The sample of Optuna at a position in [0, 1), values and whole numbers with equal shares of it."""
         if self.values:
-            return int(position * len(self.values))
+            return self.values[int(position * len(self.values))]
         if self.whole and not self.log:
             return int(self.low + position * (self.high - self.low + 1))
         return round(self.from_unit(position)) if self.whole else self.from_unit(position)
@@ -165,7 +156,7 @@ def inside(space: Space, values: Flat) -> bool:
     return all(axis.covers(values) for axis in space)
 
 
-def setting_of(space: Space, sampled: Iterable[float]) -> Flat:
+def setting_of(space: Space, sampled: Iterable[Scalar]) -> Flat:
     """The knobs that samples of Optuna set, one for each axis."""
     knobs: Flat = {}
     for axis, sample in zip(space, sampled, strict=True):
@@ -230,7 +221,7 @@ class Suggest:
     def __call__(self, trial: OptunaTrial) -> None:
         for axis in self.space:
             if axis.values:
-                trial.suggest_int(axis.key, 0, len(axis.values) - 1)
+                trial.suggest_categorical(axis.key, axis.values)
             elif axis.whole:
                 trial.suggest_int(axis.key, int(axis.low), int(axis.high), log=axis.log)
             else:

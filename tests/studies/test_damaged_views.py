@@ -60,7 +60,7 @@ def rows_of(trials: list[Trial], accuracy: float = 0.5) -> dict[str, Row]:
 def whole(tmp_path: Path) -> Plan:
     """A plan whose settings all have rows, and are in tmp_path's storage."""
     plan = plan_of(2.0, 3.0)
-    LiveDesign(tmp_path, "s", plan, rows_of(list(plan.trials)))
+    LiveDesign(tmp_path, "s", "How?", plan, rows_of(list(plan.trials)))
     assert len(open_storage(tmp_path / STORAGE, "s").trials) == 3
     return plan
 
@@ -98,7 +98,7 @@ def test_a_damaged_copy_of_the_design_is_made_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     spoil(tmp_path / STORAGE)
-    LiveDesign(tmp_path, "s", whole, rows_of(list(whole.trials)))
+    LiveDesign(tmp_path, "s", "How?", whole, rows_of(list(whole.trials)))
     told = capsys.readouterr().out
     assert said in told
     assert told.count("\n") == 1
@@ -107,11 +107,45 @@ def test_a_damaged_copy_of_the_design_is_made_again(
     assert sorted(trial.user_attrs["setting"] for trial in found) == [0, 1, 2]
 
 
+def test_optuna_gets_values_as_they_are_named_with_the_times_and_the_accuracy_of_each_seed(tmp_path: Path) -> None:
+    sizes = Axis("method.embedding", "d", values=(0, 64, 128))
+    trials = [Trial.of({**SHARED, "method.embedding": 128, "seed": seed}) for seed in (0, 1)]
+    arm = changed(DEFAULT, "design", {"method.embedding": 128})
+    plan = Plan((sizes,), (Setting(0, arm, trials=tuple(trial.hash for trial in trials)),), tuple(trials))
+    rows = rows_of(trials[:1], 0.5) | rows_of(trials[1:], 0.75)
+    for number, row in enumerate(rows.values()):
+        row.measured.update(started=1000.0 + number, ended=1010.0 + 10 * number)
+    LiveDesign(tmp_path, "s", "How?", plan, rows)
+    study = open_storage(tmp_path / STORAGE, "s")
+    (found,) = study.trials
+    assert found.params == {"method.embedding": 128}
+    assert found.user_attrs["validation accuracy by seed"] == {"0": 0.5, "1": 0.75}
+    assert found.value == 0.625
+    assert [when.timestamp() for when in (found.datetime_start, found.datetime_complete)] == [1000.0, 1020.0]
+    assert study.user_attrs["question"] == "How?"
+    assert str(tmp_path / "report.html") in study.user_attrs["report"]
+
+
+def test_a_copy_that_holds_values_by_rank_is_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from optuna.distributions import IntDistribution
+    from optuna.trial import create_trial
+
+    sizes = Axis("method.embedding", "d", values=(0, 64, 128))
+    older = create_trial(
+        params={sizes.key: 2}, distributions={sizes.key: IntDistribution(0, 2)}, value=0.5, user_attrs={"setting": 0}
+    )
+    open_storage(tmp_path / STORAGE, "s").add_trial(older)
+    study, aside = restored_storage(tmp_path / STORAGE, "s", (sizes,))
+    assert aside
+    assert not study.trials
+    assert "an earlier version wrote it" in capsys.readouterr().out
+
+
 def test_a_copy_that_fails_in_the_middle_is_said_once_and_the_study_goes_on(
     whole: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more, rows = plan_of(2.0, 3.0, 4.0, 5.0), rows_of(list(whole.trials))
-    live = LiveDesign(tmp_path, "s", more, rows)
+    live = LiveDesign(tmp_path, "s", "How?", more, rows)
     into_a_folder(tmp_path / STORAGE)
     for trial in more.trials[6:]:
         rows |= rows_of([trial])
@@ -126,10 +160,10 @@ def test_a_search_finds_its_settings_again_in_the_rows(tmp_path: Path) -> None:
     (tmp_path / STORAGE).write_text("[]\n{}\n3\n")
     runner: Any = SimpleNamespace(journal=SimpleNamespace(out=tmp_path, rows=rows), search=pytest.fail)
     design: Any = SimpleNamespace(name="tpe", seed=0, settings=1, asha=False)
-    held, left = search_settings(plan, design, (0, 1), runner)
+    held, left = search_settings(plan, design, (0, 1), "How?", runner)
     assert left == 0
     assert [setting.arm.role for setting in held.settings] == ["default", "search"]
-    study, again = restored_storage(tmp_path / STORAGE, "tpe")
+    study, again = restored_storage(tmp_path / STORAGE, "tpe", (AXIS,))
     assert not again
     assert sorted((trial.params["method.weight"], trial.value) for trial in study.trials) == [(1.0, 0.5), (2.0, 0.7)]
 
@@ -209,7 +243,7 @@ def execution(tmp_path: Path, plan: Plan, answer: Callable[[Any], object]) -> Ex
     journal = Journal(tmp_path / "out", {"hash": "abc", "dataset": "digits"})
     for trial in plan.trials:
         journal.add(Outcome(trial, {"status": "ok", "validation_accuracy": [0.5]}), 0)
-    study: Any = SimpleNamespace(name="s", answer=answer)
+    study: Any = SimpleNamespace(name="s", question="How?", answer=answer)
     flags = SimpleNamespace(adaptive_design=None)
     options: Any = SimpleNamespace(offline=True, flags=flags, cpus_per_trial=1, gpus_per_trial=0)
     splits: Any = None

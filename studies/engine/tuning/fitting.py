@@ -15,10 +15,11 @@ from cluster import ClusterLost
 from mim4dd.information import Reference, train_reference
 from mim4dd.networks import Network
 from mim4dd.records import Splits
+from studies.engine.dashboard import BY_SEED, by_seed
 from studies.engine.design import search_sampler
 from studies.engine.runs import Work
 from studies.engine.space import Suggest
-from studies.engine.trial import Inputs, Trial
+from studies.engine.trial import Inputs, Outcome, Trial, validation_mean
 from studies.engine.tuning.cache import start_cache
 from studies.engine.tuning.context import METRIC, ExecutionContext, Resources
 from studies.engine.tuning.feeding import RETRIES, Collector, Feed, Feeder, InterruptedFit, NoRoom, Sink, Told
@@ -67,7 +68,7 @@ def run_search(
     from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    suggest = OptunaSearch(
+    suggest = Suggestions(
         Suggest(search.space),
         metric=METRIC,
         mode="max",
@@ -90,6 +91,17 @@ def run_search(
     work = tune.with_parameters(search_unit, search=search, context=context)
     collector = Collector(context.monitor, sink, told, interrupted, search.unknown)
     return _fit(work, config, collector, context.resources, retries=RETRIES)
+
+
+class Suggestions(OptunaSearch):
+    """Optuna's suggestions; tells Optuna the accuracy of each seed of a setting beside their mean."""
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        outcomes: Sequence[Outcome] = (result or {}).get("outcomes", ())
+        if outcomes and trial_id not in self._completed_trials:
+            accuracies = {str(one.trial.config["seed"]): by_seed(validation_mean(one.result)) for one in outcomes}
+            self._ot_trials[trial_id].set_user_attr(BY_SEED, accuracies)
+        super().on_trial_complete(trial_id, result, error)
 
 
 def _fit(work: Any, config: Any, collector: Collector, resources: Resources, *, retries: int) -> bool:

@@ -28,7 +28,7 @@ class Search:
     template: Flat
     seeds: tuple[int, ...]
     known: Mapping[str, float]
-    start: tuple[Mapping[str, float], ...]
+    start: tuple[Flat, ...]
     asha: bool
     storage: str
     name: str

@@ -27,6 +27,12 @@ def runs(uri: str) -> tuple[Run, list[Run]]:
     return parent, sorted(children, key=lambda run: run.data.tags["mim4dd.trial"])
 
 
+def begun(uri: str) -> bool:
+    """Whether there is a parent: its experiment is made a moment earlier."""
+    experiment = MlflowClient(uri).get_experiment_by_name("mim4dd-sensitivity")
+    return experiment is not None and bool(MlflowClient(uri).search_runs([experiment.experiment_id]))
+
+
 def files(uri: str, run: Run, folder: str | None = None) -> set[str]:
     return {artifact.path for artifact in MlflowClient(uri).list_artifacts(run.info.run_id, folder)}
 

@@ -16,7 +16,7 @@ from shlex import quote
 from typing import Any
 
 import pytest
-from held import runs, sending, tracked, until  # type: ignore[import-not-found]
+from held import begun, runs, sending, tracked, until  # type: ignore[import-not-found]
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from small_study import Study, row  # type: ignore[import-not-found]
@@ -98,7 +98,7 @@ def test_a_row_is_sent_once_it_is_whole_and_the_later_of_two_rows_of_a_trial(stu
     with (study.path / "rows.jsonl").open("a", encoding="utf-8") as file:
         file.write(line[:40])
     with sender(study, uri, said) as sends:
-        until(lambda: MlflowClient(uri).get_experiment_by_name("mim4dd-sensitivity"))
+        until(lambda: begun(uri))
         until(lambda: [run.info.status for run in runs(uri)[1]] == ["FINISHED"])
         time.sleep(1.2)  # it has looked again
         assert not sends.waiting

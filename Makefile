@@ -27,7 +27,7 @@ check: .venv/installed ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: .venv/installed ## README.md, docs/findings.md and docs/glossary.md, filled from docs/source (ARGS=--check only compares)
+docs: .venv/installed ## README.md and what docs/source holds besides, filled from there (ARGS=--check only compares)
 	$(BIN)/python docs/fill.py $(ARGS)
 
 notebook: .venv/installed ## docs/first-hour.ipynb, executed again in an empty folder (one to two minutes)

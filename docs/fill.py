@@ -1,4 +1,4 @@
-"""Fills README.md, docs/findings.md, docs/cost.md and docs/glossary.md from docs/source/: `make docs`.
+"""Fills README.md and docs/studies.md, findings.md, cost.md and glossary.md from docs/source/: `make docs`.
 
 A source is Markdown with `{{ claim("FOLDER", "ID") }}` where a number belongs, so nobody writes one by hand;
 the numbers are the claims of docs/results, and the glossary is that of the reports.
@@ -40,6 +40,7 @@ DOCS = Path(__file__).parent
 RESULTS, SOURCES = DOCS / "results", DOCS / "source"
 DOCUMENTS = {
     SOURCES / "README.md": DOCS.parent / "README.md",
+    SOURCES / "studies.md": DOCS / "studies.md",
     SOURCES / "findings.md": DOCS / "findings.md",
     SOURCES / "cost.md": DOCS / "cost.md",
     SOURCES / "glossary.md": DOCS / "glossary.md",

@@ -13,7 +13,7 @@ import pytest
 from studies.engine.glossary import GLOSSARY
 
 HOUSE = Path(__file__).resolve().parent.parent
-SOURCES = ("README.md", "findings.md", "cost.md")
+SOURCES = ("README.md", "studies.md", "findings.md", "cost.md")
 SUITES = (
     "noise-digits",
     "noise-digits-bases",
@@ -225,4 +225,23 @@ def test_rows_with_few_pairs_decide_nothing(fill: ModuleType) -> None:
 def test_rows_of_the_fidelity_table(fill: ModuleType) -> None:
     rows = [one for path in fill.RESULTS.glob("fidelity-*") for one in fill.claims(path.name).values()]
     decided = [one["id"] for one in rows if one["kind"] == "contrast" and fill.decided(one)]
-    assert decided == ["published/random"], "README says that MNIST's random images alone are decided"
+    assert decided == ["published/random"], "studies.md says that MNIST's random images alone are decided"
+
+
+DOCUMENTS = sorted(
+    path.relative_to(HOUSE)
+    for path in [HOUSE / "README.md", *(HOUSE / "docs").rglob("*.md")]
+    if path.name != "answer.md" and "source" not in path.parts
+)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", (HOUSE / document).read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for file, anchor in re.findall(r"\]\(([^)#\s]*)(#[^)\s]*)?\)", text):
+        if not file.startswith("http"):
+            target = (HOUSE / document).parent / file if file else HOUSE / document
+            assert target.exists(), file
+            if anchor:
+                titles = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), flags=re.MULTILINE)
+                assert anchor[1:] in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

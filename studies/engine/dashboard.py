@@ -10,6 +10,7 @@ from typing import Any
 
 from mim4dd.registry import Flat
 from studies.engine.arms import Setting
+from studies.engine.design import BY_SEED, by_seed
 from studies.engine.journal import cut_unfinished
 from studies.engine.plan import Plan
 from studies.engine.progress import say
@@ -20,8 +21,6 @@ from studies.engine.views import set_aside
 STORAGE = "optuna.journal"
 # Roles of the settings that are points of the design's space.
 ROLES = ("default", "design")
-# The attribute of a setting with its seeds' accuracies.
-BY_SEED = "validation accuracy by seed"
 
 
 class LiveDesign:
@@ -87,11 +86,6 @@ def tried_trial(space: Space, knobs: Flat, score: float, rows: Sequence[Row], ab
         trial.datetime_start = datetime.fromtimestamp(min(times))
         trial.datetime_complete = datetime.fromtimestamp(max(times))
     return trial
-
-
-def by_seed(accuracy: float) -> float | str:
-    """A trial's accuracy among those of its setting, as JSON holds it and a dashboard shows it."""
-    return "none" if math.isnan(accuracy) else round(accuracy, 4)
 
 
 def describe(study: Any, question: str, out: Path) -> None:

@@ -20,6 +20,8 @@ FIXED = ("latin", "qmc", "random", "grid")
 LATIN = (4, 9, 25, 49)
 DRAWS = 100
 SEARCHES = ("tpe", "gp")
+# The attribute that a setting has in Optuna: its seeds' accuracies.
+BY_SEED = "validation accuracy by seed"
 
 
 @dataclass(frozen=True)
@@ -133,3 +135,8 @@ def search_sampler(name: str, seed: int) -> BaseSampler:
     if name == "tpe":
         return optuna.samplers.TPESampler(seed=seed, n_startup_trials=8)
     return optuna.samplers.GPSampler(seed=seed, n_startup_trials=8)
+
+
+def by_seed(accuracy: float) -> float | str:
+    """A trial's accuracy among those of its setting, as JSON holds it and a dashboard shows it."""
+    return "none" if math.isnan(accuracy) else round(accuracy, 4)

@@ -23,6 +23,7 @@ from studies.engine.journal import REMOVED, Journal, described
 from studies.engine.options import Options
 from studies.engine.plan import Plan, shipped
 from studies.engine.progress import Progress, say
+from studies.engine.remaining import Remaining
 from studies.engine.runner import Callback, Runner
 from studies.engine.signals import Signals
 from studies.engine.study import Study
@@ -102,6 +103,8 @@ class Execution:
             self._check_nodes(connection)
             self._check_plugins()
             with Tracking(self.uri, self.journal.out) as tracker:
+                if watch := tracker.where():
+                    say(watch)
                 self._run_trials(pending, design)
                 on_ray.close()  # an answer needs no workers
                 return self._answer(tracker, self._interrupted())
@@ -167,7 +170,8 @@ class Execution:
         """A runner of today's plan."""
         # A search suggests the default first, which is among the planned trials.
         suggested = design.settings * len(self.options.seeds) if design else self.plan.growth
-        progress = Progress(self.plan, self.journal.rows, suggested, self.study.exclusive)
+        remaining = Remaining(self.plan, self.journal.rows, suggested, self.workers, self.taken.speeds)
+        progress = Progress(self.plan, self.journal.rows, remaining, suggested, self.study.exclusive)
         callbacks: list[Callback] = [progress.add, self.taken.add]
         if design is None:
             callbacks.append(self._live_design().add)

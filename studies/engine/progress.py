@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
-from collections import deque
 
 from mim4dd.registry import Flat
 from studies.engine.arms import Setting, unplanned
 from studies.engine.plan import Plan
+from studies.engine.remaining import Remaining
 from studies.engine.rows import Row
 from studies.engine.space import keys_of
 from studies.engine.trial import Trial
@@ -23,14 +22,15 @@ def say(text: str) -> None:
 class Progress:
     """Prints a line after each trial: how many are done, its accuracy, the best setting so far, the time left."""
 
-    def __init__(self, plan: Plan, rows: dict[str, Row], suggested: int = 0, exclusive: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, rows: dict[str, Row], remaining: Remaining, suggested: int = 0, exclusive: bool = False
+    ) -> None:
         """rows: the journal's, which grow; suggested: the number of trials that a search will add to the plan.
 
         exclusive: whether a trial needs a node without others.
         """
-        self.plan, self.rows, self.exclusive = plan, rows, exclusive
+        self.plan, self.rows, self.remaining, self.exclusive = plan, rows, remaining, exclusive
         self.total = len(plan.trials) + suggested
-        self.arrivals = deque([time.monotonic()], maxlen=13)
         # Of settings that share a trial, the first names it.
         self.setting_of_trial = {h: setting for setting in reversed(plan.settings) for h in setting.trials}
         self.best, self.best_name = -1.0, ""
@@ -39,11 +39,8 @@ class Progress:
 
     def add(self, row: Row) -> None:
         """Print the line of a trial that has just become a row."""
-        self.arrivals.append(time.monotonic())
+        self.remaining.add(row)
         done = len(self.rows)
-        # From the last dozen trials: the first ones waited for their workers to start.
-        pace = (self.arrivals[-1] - self.arrivals[0]) / (len(self.arrivals) - 1)
-        seconds_left = max(0, self.total - done) * pace
         score = row.status if math.isnan(row.validation_mean) else f"{row.validation_mean:.1%}"
         if row.status == "error":
             score += f" ({row.reason[:120]})"
@@ -53,7 +50,7 @@ class Progress:
         if not self.plan.factors:
             self._compare(self.setting_of_trial.get(row.trial))
             parts.append(f"best {self.best:.1%} ({self.best_name})" if self.best_name else "no setting complete yet")
-        say("; ".join([*parts, f"{clock(seconds_left)} left"]))
+        say("; ".join([*parts, f"{clock(self.remaining.seconds)} left"]))
 
     def lost(self, trial: Trial, reason: str) -> None:
         """Print the line of a trial that begins again because its worker was lost."""

@@ -10,6 +10,7 @@ import fcntl
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from mim4dd.durable import read_json
@@ -21,10 +22,12 @@ from studies.engine.reading import checked
 from studies.engine.rows import Row
 from studies.engine.shapes import Running, RunningTrial
 from studies.engine.signals import WITH_ERRORS
-from studies.engine.wording import clock
+from studies.engine.wording import clock, plural
 
 FINISHED, RUNNING, INCOMPLETE = 0, 3, 4
 RECENT = 12  # trials whose pace is measured
+LATEST = 5  # errors that are listed
+STATUSES = {"ok": "to the end", "diverged": "diverged", "error": "in an error"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,29 +50,50 @@ def study_status(out: Path, now: float) -> tuple[int, list[str]]:
     folder = StudyFolder.read(out, unfinished=True)
     rows, planned = folder.rows, set(folder.planned)
     holder = lock_holder(out)
+    errors = [row for row in rows.values() if row.status == "error"]
+    left = len(planned - set(rows))
     lines = [f"{folder.study['title']}  ({out})", folder.study["command"]]
     lines.append(f"driver: {holder}" if holder else "driver: not running")
     statuses = Counter(row.status for row in rows.values())
     done = len(planned & set(rows)) if planned else len(rows)
-    counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items())) or "none"
-    lines.append(f"trials: {done} of {len(planned)} planned have a row ({counts})")
+    counts = [f"{statuses[status]} {words}" for status, words in STATUSES.items() if statuses[status]]
+    lines.append(f"{done} of {plural(len(planned), 'planned trial')} done: {', '.join(counts) or 'none'}")
+    names = names_of(folder)
+    modes = Counter(mode for row in rows.values() for mode in row.failed_by)
+    if modes:
+        told = ", ".join(f"{mode} ({count})" for mode, count in modes.most_common())
+        lines.append(f"failure modes so far: {told}; the report says what each means")
     retried = sum(row.measured.get("retries", 0) for row in rows.values())
     if retried:
         lines.append(f"trials restarted after losing their worker: {retried}")
-    left = len(planned - set(rows))
     if holder and left:
         lines += pace_lines(list(rows.values()), left)
-    lines += running_lines(out / "running.json", now) if holder else []
-    lines += [f"error: {row.trial} {row.reason[:160]}" for row in rows.values() if row.status == "error"][-5:]
+    lines += running_lines(out / "running.json", now, names) if holder else []
+    lines += [f"ended in an error: {names.get(row.trial, row.trial)}: {row.reason[:160]}" for row in errors[-LATEST:]]
+    if len(errors) > LATEST:
+        lines.append(f"and {len(errors) - LATEST} more in an error, see rows.jsonl")
     if holder:
         return RUNNING, lines
     if left == 0 and planned:
-        errors = folder.status().get("error", 0)
-        if errors:
-            lines.append(f"finished, {errors} in an error: the same command runs them again")
-        return (WITH_ERRORS if errors else FINISHED), lines
-    lines.append("run the same command again to continue")
+        failed = folder.status().get("error", 0)
+        if failed:
+            lines.append(f"finished, {failed} in an error: the same command runs them again")
+        return (WITH_ERRORS if failed else FINISHED), lines
+    lines.append(f"{plural(left, 'planned trial')} left to run; run the same command again to continue")
     return INCOMPLETE, lines
+
+
+def names_of(folder: StudyFolder) -> dict[str, str]:
+    """What each planned trial is, `DM + MIM4DD (default) · seed 0`, by its hash; of settings that share one, the first.
+
+    A setting's trials are in the order of the seeds, from the first on.
+    """
+    named: dict[str, str] = {}
+    for setting in folder.settings:
+        for seed, trial in zip(folder.seeds, setting.trials, strict=False):
+            of = folder.rows[trial].config.get("seed", seed) if trial in folder.rows else seed
+            named.setdefault(trial, f"{setting.name} · seed {of}")
+    return named
 
 
 def lock_holder(out: Path) -> str:
@@ -99,23 +123,26 @@ def pace_lines(rows: list[Row], left: int) -> list[str]:
     return [f"pace: {pace:.1f} s per trial, {clock(left * pace)} left"]
 
 
-def running_lines(path: Path, now: float) -> list[str]:
-    """A line for each trial in running.json; if it is damaged, one that says so: the driver writes it again."""
+def running_lines(path: Path, now: float, names: Mapping[str, str]) -> list[str]:
+    """A line for each trial in running.json; if it is damaged, one that says so: the driver writes it again.
+
+    names: of the planned trials, by hash.
+    """
     try:
         record = read_json(path)
         running = checked(record, Running)["running"] if record is not None else []
     except ValueError as error:
         return [f"running: unknown, {path.name} cannot be read ({error})"]
-    return [running_line(attempt, now) for attempt in running]
+    return [running_line(attempt, now, names.get(attempt["trial"], attempt["trial"])) for attempt in running]
 
 
-def running_line(attempt: RunningTrial, now: float) -> str:
+def running_line(attempt: RunningTrial, now: float, name: str) -> str:
     """A line for a running trial, from its record in running.json."""
     number = f", attempt {attempt['attempt']}" if attempt["attempt"] > 1 else ""
     seconds, silent = now - attempt["began"], now - attempt["heard"]
     return (
-        f"running: {attempt['trial']} on {attempt['host']} (process {attempt['pid']}{number}) for {clock(seconds)}, "
-        f"{attempt['progress']}, last heartbeat {silent:.0f} s ago"
+        f"running: {name} for {clock(seconds)}, {attempt['progress']} "
+        f"(on {attempt['host']}, process {attempt['pid']}{number}, last heartbeat {silent:.0f} s ago)"
     )
 
 

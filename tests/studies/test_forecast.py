@@ -27,11 +27,13 @@ from studies.engine.estimate import (
 from studies.engine.metadata import configuration_of
 from studies.engine.options import Options, parse_options
 from studies.engine.plan import Plan
+from studies.engine.remaining import Remaining
 from studies.engine.rows import Row
 from studies.engine.speeds import SHIPPED, Speeds
 from studies.engine.taken import Taken, told
 from studies.engine.trial import Trial
 from studies.engine.wording import clock
+from studies.sensitivity import STUDY as SENSITIVITY
 
 SPEEDS = Speeds.read(SHIPPED)
 TERM = "mim:base=mtt"
@@ -224,3 +226,36 @@ def test_nothing_is_said_where_no_trial_ran_to_its_end(plan: Plan, whole: Foreca
     assert found is None
     assert told(found, tmp_path) == ""
     assert not list(tmp_path.iterdir())
+
+
+def test_the_time_left_is_the_forecast_of_the_trials_without_a_row_by_what_the_others_took(
+    plan: Plan, whole: Forecast
+) -> None:
+    left = Remaining(plan, {}, 0, 2, SPEEDS)
+    assert left.seconds == pytest.approx(whole.worker_seconds / 2)
+    rows, done = rows_of(plan, whole, 1.5), set()
+    for one in rows:
+        left.add(one)
+        done.add(one.trial)
+        others = whole.only(whole.trials.keys() - done).without(whole.only(done).preparations)
+        at_once = max(1, min(2, len(others.trials)))
+        assert left.seconds == pytest.approx(1.5 * others.worker_seconds / at_once, abs=1e-6)
+    assert left.seconds == 0
+    resumed = Remaining(plan, {one.trial: one for one in rows[:5]}, 0, 2, SPEEDS)
+    assert resumed.seconds > 0
+    for one in rows[5:]:
+        resumed.add(one)
+    assert resumed.seconds == 0
+
+
+def test_suggestions_cost_as_much_as_the_default_and_failed_trials_tell_no_pace() -> None:
+    options = parse_options("", SENSITIVITY.script, SENSITIVITY.flags, ["--quick"])
+    plan = SENSITIVITY.plan(options, configuration_of(SENSITIVITY, options))
+    whole = forecast(plan, {trial.hash for trial in plan.trials}, SPEEDS)
+    default = next(setting.trials[0] for setting in plan.settings if setting.arm.role == "default")
+    left = Remaining(plan, {}, 4, 1, SPEEDS)
+    assert left.seconds == pytest.approx(whole.worker_seconds + 4 * whole.trials[default])
+    left.add(row(Trial.of({**plan.trials[0].config, "seed": 99}), seconds=1.0))
+    left.add(row(plan.trials[0], "error", seconds=99.0))
+    expected = whole.worker_seconds - whole.trials[plan.trials[0].hash] + 3 * whole.trials[default]
+    assert left.seconds == pytest.approx(expected)

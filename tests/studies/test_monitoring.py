@@ -14,7 +14,9 @@ from mim4dd.errors import InputError
 from studies.engine.journal import REMOVED, Journal, checkpoint_path
 from studies.engine.plan import Plan
 from studies.engine.progress import Progress
+from studies.engine.remaining import Remaining
 from studies.engine.signals import WITH_ERRORS
+from studies.engine.speeds import speeds_beside
 from studies.engine.status import FINISHED, INCOMPLETE, RUNNING, study_status
 from studies.engine.trial import Outcome, Trial, error_outcome
 from studies.engine.tuning import Resources, feeding, fitting
@@ -196,9 +198,10 @@ def test_a_run_ends_whose_node_is_gone_before_a_unit_has_started(
     assert stopper.stop_all() is False
 
 
-def test_what_is_waited_for_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_waited_for_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for exclusive in (True, False):
-        Progress(Plan((), (), ()), {}, exclusive=exclusive).waits()
+        remaining = Remaining(Plan((), (), ()), {}, 0, 1, speeds_beside(tmp_path, "cpu", 1))
+        Progress(Plan((), (), ()), {}, remaining, exclusive=exclusive).waits()
     assert capsys.readouterr().out == "waiting for a node without other trials\nwaiting for free CPUs\n"
 
 
@@ -271,17 +274,38 @@ def test_status_of_a_study_that_runs_stands_and_is_finished(tmp_path: Path) -> N
     state, lines = study_status(tmp_path, time.time())
     assert state == RUNNING
     told = "\n".join(lines)
-    assert "3 of 4 planned have a row (3 ok)" in told
+    assert "3 of 4 planned trials done: 3 to the end" in told
     assert "2.0 s per trial, 0:02 left" in told
     assert "trials restarted after losing their worker: 1" in told
-    assert "on host (process 10)" in told
+    assert "running: DM · seed 3 for " in told
+    assert "(on host, process 10, last heartbeat " in told
     journal.close()
     state, lines = study_status(tmp_path, time.time())
     assert state == INCOMPLETE
-    assert lines[-1] == "run the same command again to continue"
+    assert lines[-1] == "1 planned trial left to run; run the same command again to continue"
     whole = journal_with(tmp_path / "whole", 2, 2)
     whole.close()
     assert study_status(tmp_path / "whole", time.time())[0] == FINISHED
+
+
+def test_status_says_what_failed_and_why(tmp_path: Path) -> None:
+    journal = journal_with(tmp_path, 4, 2)
+    reason = "RuntimeError: out of memory"
+    journal.add(Outcome(trials(4)[2], {"status": "error", "reason": reason}, measured={"seconds": 1.0}), 0)
+    found = {"memorising": {"failed": True, "value": 0.3, "threshold": 0.2}}
+    journal.add(
+        Outcome(
+            trials(4)[3], {"status": "ok", "failures": found, "failed_by": ["memorising"]}, measured={"seconds": 1.0}
+        ),
+        0,
+    )
+    journal.close()
+    state, lines = study_status(tmp_path, time.time())
+    assert state == WITH_ERRORS
+    assert "4 of 4 planned trials done: 3 to the end, 1 in an error" in lines
+    assert f"ended in an error: DM · seed 2: {reason}" in lines
+    assert "failure modes so far: memorising (1); the report says what each means" in lines
+    assert lines[-1] == "finished, 1 in an error: the same command runs them again"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"running": [{"trial": 3}]}', "\0" * 99])

@@ -15,8 +15,7 @@ from cluster import ClusterLost
 from mim4dd.information import Reference, train_reference
 from mim4dd.networks import Network
 from mim4dd.records import Splits
-from studies.engine.dashboard import BY_SEED, by_seed
-from studies.engine.design import search_sampler
+from studies.engine.design import BY_SEED, by_seed, search_sampler
 from studies.engine.runs import Work
 from studies.engine.space import Suggest
 from studies.engine.trial import Inputs, Outcome, Trial, validation_mean

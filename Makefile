@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Idle OpenMP threads that spin take the cores from the other trials.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: study test check docs notebook calibrate design bench beside scale nodes faults hostile test-slow clean
+.PHONY: study test check docs notebook calibrate design bench beside scale nodes faults hostile test-slow test-long clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mim4dd needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -19,8 +19,12 @@ study: .venv/installed ## the main job: how sensitive is MIM4DD, on digits
 test: .venv/installed ## the tests, without the slow ones, in two processes of one thread, a file in one of them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-test-slow: .venv/installed ## the slow tests too
-	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+test-slow: .venv/installed ## the slow tests, without the long ones: two processes, then one for those that start Ray
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow and not long and not ray" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "slow and not long and ray" $(ARGS)
+
+test-long: .venv/installed ## what no change waits for: all faults, hostile inputs, VGG-11, coverage by simulation
+	$(BIN)/python -m pytest -m long $(ARGS)
 
 check: .venv/installed ## ruff and mypy
 	$(BIN)/ruff check .

@@ -19,6 +19,8 @@ keep_freed_memory()
 # Before anything imports torch or ray: idle OpenMP threads must not take the cores from workers.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ray's workers give way to whatever else runs; beside a second process of tests they would hardly get a core.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 # Modules of tests that tests of several rooms use.
 sys.path[:0] = [str(Path(__file__).with_name(room)) for room in ("faults", "cluster", "calibration", "benchmarks")]

@@ -18,7 +18,16 @@ def wanted(undisturbed: Path) -> Rows:
     return rows(undisturbed / "out")
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.strike.__name__)
+# Those that every change is held against; the others wait for `make test-long`.
+FIRST = ("driver_killed", "worker_killed", "sending_process_killed", "disk_full")
+STRIKES = [
+    pytest.param(fault, id=name, marks=() if name in FIRST else pytest.mark.long)
+    for fault in FAULTS
+    if (name := fault.strike.__name__)
+]
+
+
+@pytest.mark.parametrize("fault", STRIKES)
 def test_nothing_finished_is_lost_nothing_runs_twice_and_rows_are_as_without_it(
     fault: Fault, wanted: Rows, tmp_path: Path
 ) -> None:

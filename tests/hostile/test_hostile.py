@@ -11,6 +11,7 @@ from kinds import KINDS
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     # What numpy and torch warn of in a set of nonsense numbers is not what is tested.
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
 ]

@@ -102,7 +102,14 @@ def is_slow(method: str, network: str) -> bool:
     return (network in HEAVY and method not in ("dm", "random")) or (network not in LIGHT and method in ALIKE)
 
 
-CONTRACTS = [pytest.param(*pair, marks=[pytest.mark.slow] if is_slow(*pair) else []) for pair in PAIRS]
+def marks(method: str, network: str) -> list[pytest.MarkDecorator]:
+    """Those of a contract; VGG-11's takes most of a minute."""
+    if not is_slow(method, network):
+        return []
+    return [pytest.mark.slow, pytest.mark.long] if network == "vgg11" else [pytest.mark.slow]
+
+
+CONTRACTS = [pytest.param(*pair, marks=marks(*pair)) for pair in PAIRS]
 
 
 def pair_of(method: str, network: str) -> tuple[Method, Network]:

@@ -55,6 +55,7 @@ def test_t_intervals_of_pairs_hold_under_network_noise() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_family_errs_in_five_percent_of_studies() -> None:
     one = pairs_calibrated.families(generator(), 300, (NORMAL,), ((5, 1),))
     assert [each.measured for each in one] == pytest.approx([0.05, 0.05], abs=0.035)
@@ -100,6 +101,7 @@ def test_the_page_holds_every_measurement_under_a_heading() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_measurement_runs_and_is_the_same_again(tmp_path: Path) -> None:
     out = tmp_path / "page.md"
     assert calibrate.main(["--quick", "--out", str(out)]) == 0

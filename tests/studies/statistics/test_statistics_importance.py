@@ -104,6 +104,7 @@ def test_the_design_is_checked() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_half_samples_cover_the_expected_importance() -> None:
     values, bounds = [], []
     for seed in range(30):

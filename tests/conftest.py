@@ -27,8 +27,20 @@ sys.path[:0] = [str(Path(__file__).with_name(room)) for room in ("faults", "clus
 
 
 @pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study of short trials that ran to its end, with MLflow."""
+    from harness import SHORT, run_of  # type: ignore[import-not-found]
+
+    folder = tmp_path_factory.mktemp("study")
+    with run_of(folder) as run:
+        run.words = [*SHORT, "--out", "out"]
+        assert run.finish() == 0, run.log
+    return folder
+
+
+@pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small study that ran to its end, with MLflow; faults are held against its rows."""
+    """The same of trials that last: faults are held against its rows."""
     from harness import SMALL, run_of  # type: ignore[import-not-found]
 
     folder = tmp_path_factory.mktemp("study")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,11 +94,13 @@ def _read(
             f"{name} is not under {shown(root)}: expected {missing[0]} there (and {len(files) - 1} more of its files); "
             "name the folder that holds it with --data-root, or fetch it with --download"
         )
+    imported = "torchvision" in sys.modules
     from torchvision import datasets
 
     # What its import raises and catches holds, until it is collected, the frames that called it, and with them the
     # images that these go on to read: a second data set in memory.
-    gc.collect()
+    if not imported:
+        gc.collect()
     loader = getattr(datasets, kind)
     parts = []
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -78,7 +79,7 @@ def tried_trial(space: Space, knobs: Flat, score: float, rows: Sequence[Row], ab
         params={axis.key: knobs[axis.key] for axis in space},
         distributions={axis.key: axis.distribution() for axis in space},
         user_attrs={**about, BY_SEED: {str(row.config["seed"]): by_seed(row.validation_mean) for row in rows}},
-        value=None if math.isnan(score) else score,
+        value=None if math.isnan(score) else round(score, 6),
         state=TrialState.FAIL if math.isnan(score) else TrialState.COMPLETE,
     )
     times = [row.measured[when] for row in rows for when in ("started", "ended") if when in row.measured]
@@ -90,12 +91,17 @@ def tried_trial(space: Space, knobs: Flat, score: float, rows: Sequence[Row], ab
 
 def describe(study: Any, question: str, out: Path) -> None:
     """Say in Optuna's study what it is and where its answer is: the dashboard's panels have no intervals."""
+    from optuna.exceptions import ExperimentalWarning
+
     about = {
         "question": question,
         "objective": f"mean validation accuracy of a setting over its seeds; each seed's: '{BY_SEED}'",
         "report": f"{(out / 'report.html').resolve()} (written when the study ends or is stopped)",
         "importance": "the dashboard's has no noise control; the report's is held against a knob that does nothing",
     }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(["mean validation accuracy"])
     for name, text in about.items():
         if study.user_attrs.get(name) != text:
             study.set_user_attr(name, text)

@@ -18,10 +18,19 @@ from typing import Any
 HOUSE = Path(__file__).resolve().parents[2]
 SCRIPT = HOUSE / "studies" / "sensitivity.py"
 FAULTY = Path(__file__).with_name("faulty_study.py")
-# 13 trials of two to three seconds: long enough to be met in their middle.
-SMALL = ["--settings", "1", "--seeds", "0-1", "--protocol", "quick", "--checkpoint-seconds", "0.3"]
-for assigned in ("iterations=200", "batch_real=16", "width=16", "evaluation.epochs=60", "evaluation.networks=3"):
-    SMALL += ["--set", assigned]
+
+
+def study(iterations: int, epochs: int) -> list[str]:
+    """The words of a study of 13 trials."""
+    knobs = (f"iterations={iterations}", "batch_real=16", "width=16", f"evaluation.epochs={epochs}")
+    assigned = [word for knob in (*knobs, "evaluation.networks=3") for word in ("--set", knob)]
+    return ["--settings", "1", "--seeds", "0-1", "--protocol", "quick", "--checkpoint-seconds", "0.3", *assigned]
+
+
+# Trials of two to three seconds: long enough to be met in their middle.
+SMALL = study(200, 60)
+# As short as they can be.
+SHORT = study(40, 15)
 PLANNED = 13
 Rows = dict[str, dict[str, Any]]
 

@@ -165,6 +165,7 @@ def test_an_iteration_is_timed_counted_and_weighed(inputs: Inputs) -> None:
     assert costs["stored_bytes"] > 10 * 64 * 4, "ten images of 64 numbers"
 
 
+@pytest.mark.slow
 def test_the_term_adds_operations_that_the_formula_names(inputs: Inputs) -> None:
     alone, term = measured(inputs, "dm"), measured(inputs, "mim:base=dm,weight=1,balance=gradnorm")
     assert term["counted_flops"] > alone["counted_flops"]
@@ -172,6 +173,7 @@ def test_the_term_adds_operations_that_the_formula_names(inputs: Inputs) -> None
     assert alone["heads_flops"] == alone["critic_flops"] == 0
 
 
+@pytest.mark.slow
 def test_experts_are_measured_on_a_part_and_scaled(inputs: Inputs) -> None:
     """A hundred times as many experts take a hundred times the operations, bytes and seconds, though one is trained."""
     few, many = (measured(inputs, "mtt", "--set", f"experts={count}", "--set", "steps=2") for count in (4, 400))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import SMALL, raw_rows, rows  # type: ignore[import-not-found]
+from harness import SHORT, raw_rows, rows  # type: ignore[import-not-found]
 
 from studies.engine.command import main
 from studies.engine.folder import StudyFolder
@@ -25,8 +25,8 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(asked, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
 
 
-def test_every_trial_is_a_row_and_the_answer_stands_in_out(undisturbed: Path) -> None:
-    out = undisturbed / "out"
+def test_every_trial_is_a_row_and_the_answer_stands_in_out(finished: Path) -> None:
+    out = finished / "out"
     found = rows(out)
     assert len(found) == 1 + 2 * (5 + 1)
     assert all(row["result"]["status"] == "ok" for row in found.values())
@@ -42,34 +42,34 @@ def test_every_trial_is_a_row_and_the_answer_stands_in_out(undisturbed: Path) ->
     assert "points [" in answer
     assert "2 pairs are too few to decide" in answer
     assert "As strong as DM (ρ = 1), all other knobs being the same, the term is " in answer
-    assert "/13]" in (undisturbed / "log").read_text()
+    assert "/13]" in (finished / "log").read_text()
 
 
-def test_what_it_took_is_said_beside_its_forecast(undisturbed: Path) -> None:
-    found = json.loads((undisturbed / "out" / "forecast.json").read_text())
-    measured = [row["measured"] for row in raw_rows(undisturbed / "out")]
+def test_what_it_took_is_said_beside_its_forecast(finished: Path) -> None:
+    found = json.loads((finished / "out" / "forecast.json").read_text())
+    measured = [row["measured"] for row in raw_rows(finished / "out")]
     assert found["trials"] == len(measured) == 13
     assert found["worker_seconds"] == pytest.approx(sum(m["seconds"] - m["waited_seconds"] for m in measured))
     assert found["wall_seconds"] > found["worker_seconds"] / found["workers"]
-    lines = [line for line in (undisturbed / "log").read_text().splitlines() if line.startswith("forecast ")]
+    lines = [line for line in (finished / "log").read_text().splitlines() if line.startswith("forecast ")]
     assert len(lines) == 1
     assert " of one worker's time for these 13 trials, they took " in lines[0]
     assert f" in all on {found['workers']} workers, it took " in lines[0] or found["workers"] == 1
 
 
-def test_the_same_command_runs_nothing_twice(undisturbed: Path) -> None:
-    before = (undisturbed / "out" / "rows.jsonl").read_bytes()
-    ended = run(undisturbed, *SMALL, "--out", "out")
+def test_the_same_command_runs_nothing_twice(finished: Path) -> None:
+    before = (finished / "out" / "rows.jsonl").read_bytes()
+    ended = run(finished, *SHORT, "--out", "out")
     assert ended.returncode == 0, ended.stderr
     assert "13 trials have a row already" in ended.stdout
     assert "forecast " not in ended.stdout
-    assert (undisturbed / "out" / "rows.jsonl").read_bytes() == before
+    assert (finished / "out" / "rows.jsonl").read_bytes() == before
 
 
-def test_mlflow_holds_the_parent_and_a_child_for_each_trial(undisturbed: Path) -> None:
+def test_mlflow_holds_the_parent_and_a_child_for_each_trial(finished: Path) -> None:
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{undisturbed / 'mlflow.db'}")
+    client = MlflowClient(f"sqlite:///{finished / 'mlflow.db'}")
     experiments = [e for e in client.search_experiments() if e.name != "Default"]
     assert len(experiments) == 1
     found = client.search_runs([experiments[0].experiment_id], max_results=1000)
@@ -77,23 +77,23 @@ def test_mlflow_holds_the_parent_and_a_child_for_each_trial(undisturbed: Path) -
     assert sum("mlflow.parentRunId" in one.data.tags for one in found) == 13
 
 
-def test_optuna_has_every_setting_with_its_mean_once(undisturbed: Path) -> None:
+def test_optuna_has_every_setting_with_its_mean_once(finished: Path) -> None:
     from studies.engine.dashboard import open_storage
 
-    found = open_storage(undisturbed / "out" / "optuna.journal", "sensitivity").get_trials()
+    found = open_storage(finished / "out" / "optuna.journal", "sensitivity").get_trials()
     assert sorted(one.user_attrs["role"] for one in found) == ["design"], (
         "a default without balance is no point of this space"
     )
-    by_setting = {setting.setting: setting for setting in StudyFolder.read(undisturbed / "out").settings}
-    kept = rows(undisturbed / "out")
+    by_setting = {setting.setting: setting for setting in StudyFolder.read(finished / "out").settings}
+    kept = rows(finished / "out")
     for one in found:
         trials = by_setting[one.user_attrs["setting"]].trials
         means = [sum(v := kept[trial]["result"]["validation_accuracy"]) / len(v) for trial in trials]
         assert one.value == pytest.approx(sum(means) / len(means))
 
 
-def test_another_study_is_refused_in_the_same_folder(undisturbed: Path) -> None:
-    ended = run(undisturbed, *SMALL, "--out", "out", "--ipc", "2")
+def test_another_study_is_refused_in_the_same_folder(finished: Path) -> None:
+    ended = run(finished, *SHORT, "--out", "out", "--ipc", "2")
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert "holds another study" in ended.stderr

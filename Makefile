@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Idle OpenMP threads that spin take the cores from the other trials.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: study test check docs notebook calibrate design bench beside scale nodes faults hostile test-slow test-long clean
+.PHONY: study report test check docs notebook calibrate design bench beside scale nodes faults hostile test-slow test-long clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mim4dd needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -15,6 +15,13 @@ export OMP_WAIT_POLICY ?= passive
 
 study: .venv/installed ## the main job: how sensitive is MIM4DD, on digits
 	$(BIN)/python studies/sensitivity.py $(ARGS)
+
+# Small versions of the studies, in this order: those that take longest come last.
+SMALL := noisy_labels imbalance baselines dataset_bias cost ablation architectures
+report: .venv/installed ## small versions of the studies on digits, and every item of the review answered by them (resumable)
+	$(BIN)/python studies/sensitivity.py --out runs/review/sensitivity $(ARGS)
+	for study in $(SMALL); do $(BIN)/python studies/$$study.py --quick --seeds 0-4 --out runs/review/$$study $(ARGS) || exit; done
+	$(BIN)/python studies/report.py runs/review/* --out runs/review.html
 
 test: .venv/installed ## the tests, without the slow ones, in two processes of one thread, a file in one of them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

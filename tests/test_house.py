@@ -90,6 +90,11 @@ MAY_IMPORT = {
         *("studies.answers", "studies.engine.command", "studies.engine.configuring", "studies.engine.study"),
         *(f"studies.engine.{name}" for name in ("calling", "costing", "door", "result", "scoring")),
     ],
+    "studies/report.py": ["mim4dd.durable", "mim4dd.errors", *COMMANDS, "studies.engine.wording", "studies.review"],
+    "studies/review": [
+        *("mim4dd.errors", "studies.review"),
+        *(f"studies.engine.{name}" for name in ("folder", "glossary", "quoting", "reading", "report", "wording")),
+    ],
     "studies/engine": ["mim4dd", *COMMANDS, "perturbations", "cluster", "studies.engine"],
     "studies/engine/statistics": ["mim4dd.seeding", "studies.engine.statistics"],
     "studies/engine/failures": [

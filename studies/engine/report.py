@@ -204,13 +204,15 @@ def _anchors(headings: Sequence[str]) -> list[str]:
 def html(answer: Answer, folder: StudyFolder) -> str:
     """The answer as one HTML file with its figures inside."""
     from jinja2 import Environment
+    from markupsafe import Markup
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["shown"] = shown
     environment.tests["quantity"] = lambda cell: isinstance(cell, Quantity)
-    template = environment.from_string((files("studies.engine") / "templates" / "report.html").read_text("utf-8"))
+    template = environment.from_string(template_text("report.html"))
     pictures = folder.path / "figures"
     return template.render(
+        css=Markup(template_text("report.css")),
         study=folder.study,
         answer=replace(answer, tables=tuple(table.filled for table in answer.tables)),
         images={figure.name: embedded(pictures / f"{figure.name}.png") for figure in answer.figures},
@@ -221,6 +223,11 @@ def html(answer: Answer, folder: StudyFolder) -> str:
         numeric=numeric,
         long=LONG,
     )
+
+
+def template_text(name: str) -> str:
+    """A template, or the style that all reports share."""
+    return (files("studies.engine") / "templates" / name).read_text("utf-8")
 
 
 def embedded(path: Path) -> str:

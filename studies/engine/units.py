@@ -106,6 +106,8 @@ UNITS = {
     "points lost": Unit(-100, 1, word=" points", label="points", lone=LONE),
     "percent of H(Y)": Unit(100, 1, word="%", label="% of H(Y)"),
     "share": Unit(1, 2),
+    "ratio": Unit(figures=3),
+    "settings": Unit(1, 0, word=" settings"),
     "nats": Unit(1, 3, label="nats"),
     "seconds": Unit(label="seconds", spelt=clock),
     "s": Unit(figures=3, label="s", sizes=SECONDS),

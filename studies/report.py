@@ -1,0 +1,61 @@
+"""MIM4DD under review: every item of the review, answered by the claims of finished studies, in one file.
+
+    python studies/report.py runs/*                              # review.html and review.md in this folder
+    python studies/report.py docs/results/* --out docs/report.html
+
+Reads study.json, claims.jsonl, answer.md and figures/ of each folder; those without a study are passed over. An item
+that no study decides says so, and which command would. Markdown stands beside the HTML file under the same name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # this checkout's packages come before others of their names
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mim4dd.durable import durably, encoded
+from mim4dd.errors import InputError
+from mim4dd_cli.command import exit_status
+from mim4dd_cli.parsing import Parser
+from studies.engine.wording import plural
+from studies.review.gathering import Source
+from studies.review.writing import Review, html, markdown
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = Parser(
+        prog="python studies/report.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="+", type=Path, metavar="OUT", help="a finished study's folder")
+    parser.add_argument("--out", type=Path, default=Path("review.html"), help="the HTML file (default: review.html)")
+
+    def report() -> int:
+        asked = parser.parse_args(arguments)
+        write(asked.folders, asked.out)
+        return 0
+
+    return exit_status(report)
+
+
+def write(folders: list[Path], out: Path) -> None:
+    """Write the report of some folders.
+
+    Raises: InputError when none holds a study, or one cannot be read; OSError when the file cannot be written.
+    """
+    found = [path for path in folders if (path / "study.json").is_file()]
+    if not found:
+        raise InputError(f"none of {plural(len(folders), 'folder')} holds a study.json, such as {folders[0]}")
+    review = Review.of([Source.read(path) for path in found])
+    durably(out, encoded(html(review)))
+    durably(out.with_suffix(".md"), encoded(markdown(review)))
+    statuses = [entry.status for entry in review.entries]
+    counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
+    print(f"{plural(len(statuses), 'item')} of the review by {plural(len(found), 'study folder')}: {counts}")
+    print(f"report: {out}   text: {out.with_suffix('.md')}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

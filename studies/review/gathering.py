@@ -1,0 +1,200 @@
+"""What finished studies say of each item: their claims, counted by decision, and the status of the item."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from mim4dd.errors import InputError
+from studies.engine.folder import read_study
+from studies.engine.quoting import Claim, printed, word
+from studies.engine.reading import contents, parsed, reason
+from studies.engine.wording import plural
+from studies.review.items import ITEMS, Evidence, Item
+
+# Claims of one kind that are spelt out; the others are counted.
+SPELT = 4
+ANSWERED, UNDECIDED, PARTLY, ARGUED, OPEN = "answered", "undecided", "partly answered", "argued", "not run"
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A finished study: its folder, study.json, claims by id, and its answer in short, "" where it has none."""
+
+    path: Path
+    study: Mapping[str, Any]
+    claims: Mapping[str, Claim]
+    short: str
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @staticmethod
+    def read(path: Path) -> Source:
+        """A finished study from its folder.
+
+        Raises: InputError for a folder without an answer, or whose claims rest on trials that have no row.
+        """
+        study = read_study(path)
+        file = path / "claims.jsonl"
+        if not file.is_file():
+            raise InputError(f"{path} has no answer yet; write it with: python -m studies.answers {path}")
+        try:
+            records = [parsed(line) for line in contents(file).splitlines()]
+            claims = {record["id"]: record for record in records}
+            trials = {trial for record in records for trial in record["trials"]}
+            rows = {parsed(line)["trial"] for line in contents(path / "rows.jsonl").splitlines()}
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"the claims of {path} cannot be read ({reason(error)})") from error
+        if missing := sorted(trials - rows):
+            raise InputError(
+                f"{path}: {plural(len(missing), 'trial')} of its claims have no row, such as {missing[0]}; write its "
+                f"answer again with: python -m studies.answers {path}"
+            )
+        return Source(path, study, claims, _short(path / "answer.md"))
+
+
+def _short(file: Path) -> str:
+    """The answer in short that stands in answer.md."""
+    if not file.is_file():
+        return ""
+    _, heading, after = contents(file).decode("utf-8", "replace").partition("## In short\n")
+    return after.partition("\n## ")[0].strip() if heading else ""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What the claims of one kind say in one study: the first of them spelt out, and the number of each decision.
+
+    counts: by the decision's words, "" for estimates.
+    """
+
+    kind: str
+    counts: Mapping[str, int]
+    claims: tuple[Claim, ...]
+
+    @property
+    def heading(self) -> str:
+        """`34 contrasts: a gain in 1, undecided in 33`, or `44 estimates`."""
+        total = sum(self.counts.values())
+        if "" in self.counts:
+            return plural(total, "estimate")
+        told = (f"{words} in {count}" for words, count in self.counts.items())
+        return f"{plural(total, 'contrast')}: {', '.join(told)}"
+
+    @property
+    def decided(self) -> bool:
+        return any(words != "undecided" for words in self.counts)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What one study contributes to an item."""
+
+    source: Source
+    evidence: Evidence
+    statements: tuple[Statement, ...]
+
+    @property
+    def decided(self) -> bool:
+        return any(one.decided for one in self.statements)
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """An item with what was found on it. missing: the evidence that no folder holds, in words."""
+
+    item: Item
+    found: tuple[Found, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def status(self) -> str:
+        if not self.found:
+            return ARGUED if self.item.argued else OPEN
+        if self.missing:
+            return PARTLY
+        return ANSWERED if any(one.decided for one in self.found) else UNDECIDED
+
+    @property
+    def why(self) -> str:
+        """What the status means here, in words."""
+        decided, many = sum(one.decided for one in self.found), len(self.found)
+        told = ["in words, without a measurement"] if self.status == ARGUED else []
+        if many:
+            told.append(f"{decided} of {many} {'studies decide' if many > 1 else 'study decides'} something of it")
+        return "; ".join([*told, *self.missing])
+
+    @property
+    def counts(self) -> list[str]:
+        """All contrasts and estimates of each kind, over the studies that have them."""
+        kinds: dict[str, list[Statement]] = {}
+        for found in self.found:
+            for statement in found.statements:
+                kinds.setdefault(statement.kind, []).append(statement)
+        return [f"`{kind}` in {_studies(len(all_of))}: {_total(all_of).heading}" for kind, all_of in kinds.items()]
+
+
+def _studies(count: int) -> str:
+    return "one study" if count == 1 else f"{count} studies"
+
+
+def _total(statements: Sequence[Statement]) -> Statement:
+    """The sum of statements of one kind."""
+    return Statement(statements[0].kind, sum((Counter(one.counts) for one in statements), Counter()), ())
+
+
+def gathered(sources: Sequence[Source]) -> list[Entry]:
+    """Every item of the review with what the studies say of it."""
+    return [_entry(item, sources) for item in ITEMS]
+
+
+def _entry(item: Item, sources: Sequence[Source]) -> Entry:
+    found, missing = [], []
+    for evidence in item.evidence:
+        here = list(_found(evidence, sources))
+        found += here
+        if not here:
+            missing.append(_absent(evidence, sources))
+    return Entry(item, tuple(found), tuple(dict.fromkeys(missing)))
+
+
+def _absent(evidence: Evidence, sources: Sequence[Source]) -> str:
+    """That no folder holds the evidence."""
+    script = f"studies/{evidence.study}.py"
+    if any(source.study["study"] == evidence.study for source in sources):
+        return f"no run of {script} here claims {' or '.join(f'`{one}`' for one in evidence.claims)}"
+    return f"no run of {script} is among these folders"
+
+
+def _found(evidence: Evidence, sources: Sequence[Source]) -> Iterator[Found]:
+    for source in sources:
+        if source.study["study"] == evidence.study:
+            statements = tuple(filter(None, (_statement(pattern, source) for pattern in evidence.claims)))
+            if statements:
+                yield Found(source, evidence, statements)
+
+
+def _statement(pattern: str, source: Source) -> Statement | None:
+    claims = [record for id, record in source.claims.items() if fnmatchcase(id, pattern)]
+    if not claims:
+        return None
+    counts = Counter(word({**record, "size": ""}) if record["decision"] else "" for record in claims)
+    # What is decided comes first, the largest first in its unit.
+    first = sorted(
+        claims, key=lambda record: (record["decision"] in ("", "undecided"), -abs(record["estimate"] or 0.0))
+    )
+    return Statement(pattern, counts, tuple(first[:SPELT]))
+
+
+def spelt(record: Claim) -> str:
+    """A claim as a sentence that says no more than it: what, how much, with its interval, n and decision."""
+    text = f"{record['what']}: {printed(record, unit=True)} (n = {record['n']}"
+    if not record["decision"]:
+        return f"{text})"
+    return f"{text}; {word(record)})"

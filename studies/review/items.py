@@ -1,0 +1,212 @@
+"""What the review of MIM4DD asks, item by item, in our words, and which claims of which studies answer it.
+
+An item's number begins with S for what the summary claims or doubts, Q for a question, C for a detailed comment. The
+patterns are those of claims' ids, see docs/ablation.md, docs/architectures.md, docs/bias.md and docs/cost.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a study contributes to an item.
+
+    claims: patterns of the ids of its claims, each of one kind of statement; figure: the name of one that shows it, ""
+    for none.
+    """
+
+    study: str
+    claims: tuple[str, ...]
+    figure: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that the review asks or doubts. argued: what is said of it without a measurement, "" for nothing."""
+
+    id: str
+    asked: str
+    evidence: tuple[Evidence, ...] = ()
+    argued: str = ""
+
+
+GAINS = Evidence("baselines", ("gain/*",), "accuracy")
+COSTS = Evidence("cost", ("total/*", "overhead/*"), "worth")
+NOISE = Evidence("noisy_labels", ("gain/*", "cost/*", "change/*", "slope/*"), "degradation")
+RARE = Evidence("imbalance", ("gain/*", "cost/*", "change/*", "slope/*", "tail/*"), "degradation")
+COMPONENTS = Evidence("ablation", ("shapley/*", "effect/*", "interaction/*"), "effects")
+PLACEBOS = Evidence("ablation", ("difference/*",))
+KNOBS = Evidence("sensitivity", ("strength", "best", "regret", "third/*", "importance/*"), "response")
+KINDS = Evidence("dataset_bias", ("kinds/*",), "kinds")
+CLASSES = Evidence("dataset_bias", ("gap/*", "worst_class/*", "disparity/*", "class/*"), "by_class")
+
+ITEMS = (
+    Item(
+        "S1",
+        "It is claimed to match or beat the state of the art with few images a class on MNIST, SVHN, CIFAR-10 and "
+        "CIFAR-100.",
+        (Evidence("fidelity", ("published/*", "gain/*"), "curves"), GAINS),
+        "No accuracy of the paper is reproduced or claimed: no copy of its method section or code could be obtained. "
+        "What stands here are the bases beside their published numbers, and the term's gain on each under one recipe.",
+    ),
+    Item(
+        "S2",
+        "It is claimed to generalise across architectures.",
+        (Evidence("architectures", ("transfer/*", "transfer-of-gain/*", "gain/*"), "matrix"),),
+    ),
+    Item(
+        "S3",
+        "It is claimed to be plug and play on existing methods.",
+        (GAINS, Evidence("sensitivity", ("gain/*",), "response")),
+    ),
+    Item(
+        "S4",
+        "Is the bound on mutual information sound, and is maximising it what helps?",
+        (
+            Evidence("ablation", ("difference/*direction=base*", "difference/*pairs=shuffled*", "usable/*")),
+            Evidence("sensitivity", ("usable/*", "critic/*")),
+        ),
+        "The bound cannot be what is gained by itself: information about the label is at most H(Y), ln C nats, which a "
+        "handful of images reach, and the term's loss leaves same-class pairs out of its negatives, so it is no bound "
+        "(docs/methods.md#information).",
+    ),
+    Item(
+        "Q1",
+        "What is its computational complexity, and its training time and memory beside other methods?",
+        (Evidence("cost", ("total/*", "overhead/*", "over-dm/*", "formula*"), "stages"),),
+    ),
+    Item("Q2", "Ablations that isolate the information term and the contrastive framework.", (COMPONENTS, PLACEBOS)),
+    Item(
+        "Q3",
+        "Other networks than the three-layer ConvNet.",
+        (Evidence("architectures", ("gain/*", "difference/*", "transfer/*"), "matrix"),),
+    ),
+    Item(
+        "Q4",
+        "Biases of the data sets, and what they do to the generality of the results.",
+        (Evidence("dataset_bias", ("amplified-over-full/*", "amplified-over-random/*", "kinds/*"), "cue"),),
+    ),
+    Item("Q5", "Sensitivity to the temperature, the weight and the like.", (KNOBS,)),
+    Item(
+        "Q6",
+        "Why these baselines, and why were others left out?",
+        (Evidence("baselines", ("difference/*",), "beats"),),
+        "DC, DSA, DM and MTT are the bases that the term was built on; random images and coresets are the floor that "
+        "any distilled set must clear. Generative and kernel methods train other objects than pixels by matching "
+        "(docs/methods.md#out).",
+    ),
+    Item("Q7", "Noisy labels and unbalanced classes.", (NOISE, RARE)),
+    Item(
+        "C1a",
+        "Failure cases: where does it underperform?",
+        (
+            Evidence("noisy_labels", ("gain/*", "rejected/*", "memorising/*"), "failures"),
+            Evidence("imbalance", ("gain/*", "rejected/*", "tail/*"), "failures"),
+            Evidence("baselines", ("gain/*",)),
+        ),
+    ),
+    Item("C1b", "Trade-offs: cost and sensitivity.", (Evidence("cost", ("equal-cost/*", "equal-accuracy/*")), KNOBS)),
+    Item(
+        "C1c",
+        "Are the limits its own, or shared by other distillation methods?",
+        (
+            Evidence("noisy_labels", ("cost/*", "change/*"), "bases"),
+            Evidence("imbalance", ("cost/*", "change/*"), "bases"),
+        ),
+    ),
+    Item("C1d", "Ways to mitigate the limits.", (Evidence("mitigation", ("gain/*", "difference/*")),)),
+    Item("C1e", "No analysis of its cost beside other methods.", (COSTS,)),
+    Item("C1f", "No result under label noise or imbalance.", (NOISE, RARE)),
+    Item("C2a", "Biases inside the four data sets.", (CLASSES,)),
+    Item(
+        "C2b",
+        "Only image classification.",
+        argued="So it is here: perturbations, recipes and measures are those of image classification, and nothing is "
+        "said of other tasks.",
+    ),
+    Item("C2c", "Overfitting to the character of these data sets.", (KINDS, GAINS)),
+    Item(
+        "C2d",
+        "Higher resolution and more complex features.",
+        (Evidence("dataset_bias", ("kinds/height/*", "gain/*"), "kinds"),),
+    ),
+    Item("C2e", "Do these data sets favour the method?", (KINDS,)),
+    Item("C2f", "Are the gains consistent across data sets?", (GAINS, KINDS)),
+    Item(
+        "C3a",
+        "Theoretical complexity in time and space, with the contrastive part and the estimation of information.",
+        (Evidence("cost", ("formula*", "term-flops*", "exponent/*", "predicted-exponent/*"), "growth"),),
+    ),
+    Item("C3b", "Measured time and memory.", (Evidence("cost", ("total/*",), "stages"),)),
+    Item(
+        "C3c", "Beside other methods on benchmark data sets.", (Evidence("cost", ("total/*", "over-dm/*"), "stages"),)
+    ),
+    Item("C3d", "The overhead of the term alone.", (Evidence("cost", ("overhead/*",), "worth"),)),
+    Item(
+        "C3e",
+        "Growth with the size of the data and the number of classes.",
+        (Evidence("cost", ("exponent/*", "growth/*"), "growth"),),
+    ),
+    Item("C3f", "The claim of minimal overhead.", (Evidence("cost", ("overhead/*", "equal-cost/*"), "worth"),)),
+    Item("C4a", "The contribution of each component.", (COMPONENTS,)),
+    Item(
+        "C4b",
+        "The information term and the contrastive framework apart.",
+        (
+            Evidence(
+                "ablation",
+                ("difference/*nce_positives*", "difference/*nce_negatives*", "difference/*direction=random*"),
+            ),
+        ),
+    ),
+    Item(
+        "C4c",
+        "What the framework does to the quality and the generalisation of the set.",
+        (
+            Evidence("ablation", ("usable/*", "combination/*")),
+            Evidence("architectures", ("gain/*", "transfer-of-gain/*"), "matrix"),
+            Evidence("sensitivity", ("usable/*",)),
+        ),
+    ),
+    Item("C4d", "Beside methods without a contrastive part.", (GAINS,)),
+    Item(
+        "C4e",
+        "How were the defaults 0.8 and 2.0 tuned, and how rigorously?",
+        (Evidence("sensitivity", ("strength", "best", "regret", "strength/*"), "response"),),
+        "How the paper chose them is not known. Measured is what tuning with a stated budget gains over them.",
+    ),
+    Item(
+        "C4f",
+        "Sensitivity to the contrastive loss, the temperature, the embedding size and the optimizer.",
+        (KNOBS, Evidence("ablation", ("choice/*",))),
+    ),
+    Item(
+        "C5a",
+        "The limits are only partly acknowledged: no cost, no failure modes.",
+        (COSTS, Evidence("noisy_labels", ("rejected/*", "cost/*"), "failures")),
+    ),
+    Item(
+        "C5b",
+        "Why these data sets, and why no ImageNet?",
+        (KINDS,),
+        "A decision takes five seeds and more of every cell, with controls and whole designs: the questions are asked "
+        "at a scale where these can be paid for, and one seed at ImageNet's scale would decide nothing "
+        "(docs/methods.md#out).",
+    ),
+    Item(
+        "C5c",
+        "Why were methods with other objectives left out?",
+        argued="The term is defined on features of real and synthetic batches under one network. Methods that train a "
+        "generator, a kernel or labels alone offer no such pair (docs/methods.md#out).",
+    ),
+    Item("C5d", "Were the baselines tuned: how much, and over which values?", (Evidence("baselines", ("tuned/*",)),)),
+    Item(
+        "C5e",
+        "Is the comparison fair?",
+        (Evidence("baselines", ("difference/*", "gain/*"), "accuracy"), Evidence("baselines", ("tuned/*",))),
+        "All methods share one recipe, the same seeds, data and evaluation networks. Beside it each is to be tuned "
+        "with the same number of trials, which is not there yet.",
+    ),
+)

@@ -1,0 +1,89 @@
+"""Which limits are the term's own and which it shares with its bases, by the rule that decides everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from studies.engine.quoting import Claim, printed, word
+from studies.review.gathering import Source
+
+OWN, SHARED = "its own", "shared by its base"
+EASED, MORE = "its base's, which the term eases", "shared by its base, and more with the term"
+NEITHER = "of neither is a loss decided"
+UNKNOWN = "shared by its base; whether the term adds to it is undecided"
+
+
+@dataclass(frozen=True, eq=False)
+class Limit:
+    """Something that costs accuracy or time. base: the claim on what the base alone loses, None where it loses nothing
+    by definition; term: that on what the term adds to it.
+    """
+
+    source: Source
+    what: str
+    base: Claim | None
+    term: Claim
+
+    @property
+    def verdict(self) -> str:
+        """Own or shared, as far as the decisions say."""
+        if self.base is None:
+            return OWN
+        loses, changes = self.base["decision"] == "loss", self.term["decision"]
+        if changes == "loss":
+            return MORE if loses else OWN
+        return {"gain": EASED, "negligible": SHARED}.get(changes, UNKNOWN) if loses else NEITHER
+
+    @property
+    def row(self) -> tuple[str, str, str, str]:
+        """What costs, what the base loses, what the term adds, whose limit it is."""
+        told = ["–" if one is None else f"{printed(one, unit=True)}: {word(one)}" for one in (self.base, self.term)]
+        return self.what, told[0], told[1], self.verdict
+
+
+def limits(sources: Sequence[Source]) -> list[Limit]:
+    """For each study of noise or imbalance and each base with a term the costliest level of each curve; the decided
+    losses of the term where nothing is perturbed; and the time that it adds.
+    """
+    found = []
+    for source in sources:
+        if source.study["study"] in ("noisy_labels", "imbalance"):
+            found += list(_stressed(source))
+        elif source.study["study"] == "baselines":
+            losses = (one for one in _starting("gain/", source) if one["decision"] == "loss")
+            found += [Limit(source, str(one["what"]), None, one) for one in losses]
+        elif source.study["study"] == "cost":
+            longer = (one for one in _starting("overhead/", source) if _longer(one))
+            found += [Limit(source, str(one["what"]), None, one) for one in longer]
+    return found
+
+
+def _starting(prefix: str, source: Source) -> list[Claim]:
+    return [record for id, record in source.claims.items() if id.startswith(prefix)]
+
+
+def _longer(overhead: Claim) -> bool:
+    """Whether an overhead of seconds is decided; that of memory and operations stands with the costs."""
+    return bool(overhead["decision"] == "gain" and overhead["metric"] == "overhead")
+
+
+def _stressed(source: Source) -> Iterator[Limit]:
+    worst: dict[tuple[str, str], tuple[Claim, Claim]] = {}
+    for change in _starting("change/", source):
+        term, base, level = _parts(change)
+        cost = source.claims.get(f"cost/{base}/{change['id'].rpartition('/')[2]}")
+        # Noise and imbalance together are a question of their own.
+        if cost is None or cost["estimate"] is None or "+" in level:
+            continue
+        curve = (term, level.rpartition(" ")[0])
+        if curve not in worst or cost["estimate"] < worst[curve][0]["estimate"]:
+            worst[curve] = (cost, change)
+    for cost, change in worst.values():
+        yield Limit(source, f"{_parts(change)[2]}, {str(change['what']).partition(',')[0]}", cost, change)
+
+
+def _parts(change: Claim) -> tuple[str, str, str]:
+    """The term's arm, its base's, and the stressed level: the change of a gain is (term - base) there less it clean."""
+    (_, term, levels), (_, base, _), *_ = change["terms"]
+    return term, base, ", ".join(levels)

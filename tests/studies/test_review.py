@@ -1,0 +1,175 @@
+"""The review's report: every item has an entry, says no more than its claims, and rests on trials that are there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mim4dd.errors import InputError
+from studies.report import main
+from studies.review.gathering import ANSWERED, ARGUED, OPEN, PARTLY, UNDECIDED, Source, spelt
+from studies.review.items import ITEMS
+from studies.review.limitations import EASED, MORE, NEITHER, OWN, SHARED, UNKNOWN, Limit, limits
+from studies.review.writing import Review, html, markdown
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+# What the review asks, in the order of its text.
+ASKED = [f"S{k}" for k in range(1, 5)] + [f"Q{k}" for k in range(1, 8)]
+ASKED += [f"C{part}{letter}" for part in range(1, 6) for letter in ("abcde" if part == 5 else "abcdef")]
+SOME = ("noise-digits-bases", "imbalance-digits", "cost-digits", "baselines-digits-ipc10", "sensitivity-digits")
+
+
+def source(name: str) -> Source:
+    return Source.read(RESULTS / name)
+
+
+@pytest.fixture(scope="module")
+def review() -> Review:
+    return Review.of([source(name) for name in SOME])
+
+
+def entry(review: Review, item: str) -> Any:
+    return next(one for one in review.entries if one.item.id == item)
+
+
+def test_every_item_of_the_review_has_an_entry_with_evidence_or_an_argument(review: Review) -> None:
+    assert [item.id for item in ITEMS] == ASKED
+    assert [one.item.id for one in review.entries] == ASKED
+    for item in ITEMS:
+        assert item.evidence or item.argued, item.id
+        assert item.asked.endswith((".", "?"))
+
+
+@pytest.mark.parametrize("name", sorted({one.study for item in ITEMS for one in item.evidence} - {"mitigation"}))
+def test_evidence_names_studies_that_there_are(name: str) -> None:
+    assert (Path(__file__).parents[2] / "studies" / f"{name}.py").is_file()
+
+
+def test_a_status_is_what_the_claims_decide(review: Review) -> None:
+    assert entry(review, "Q7").status == ANSWERED
+    assert entry(review, "C2b").status == ARGUED
+    assert entry(review, "Q2").status == OPEN
+    assert entry(review, "Q2").why == "no run of studies/ablation.py is among these folders"
+    assert entry(review, "C5d").why == "no run of studies/baselines.py here claims `tuned/*`"
+    assert entry(review, "S4").status == PARTLY
+    random = Review.of([source("fidelity-fashion-random")])
+    published = next(iter(random.entries[0].found[0].statements))
+    assert dict(published.counts) == {"undecided": 1}
+    assert random.entries[0].status == PARTLY
+    gains = replace(random.entries[0], missing=())
+    assert gains.status == UNDECIDED
+
+
+def test_counts_are_those_of_the_claims(review: Review) -> None:
+    found = entry(review, "C1f").found[0]
+    gains = next(one for one in found.statements if one.kind == "gain/*")
+    claims = [one for id, one in found.source.claims.items() if id.startswith("gain/")]
+    assert sum(gains.counts.values()) == len(claims) == 15
+    assert gains.counts["undecided"] == sum(one["decision"] == "undecided" for one in claims)
+    assert gains.heading.startswith("15 contrasts: ")
+    decided = [one for one in gains.claims if one["decision"] != "undecided"]
+    assert gains.claims[: len(decided)] == tuple(decided), "what is decided comes first"
+
+
+def test_a_claim_is_spelt_with_its_interval_its_n_and_its_decision() -> None:
+    claims = source("noise-digits").claims
+    assert spelt(claims["gain/mim:base=dm/clean"]) == (
+        "DM + MIM4DD (default) less DM, clean: +0.3 points [-0.1, +0.6] (n = 5; undecided)"
+    )
+
+
+def of(decision: str, size: str = "") -> dict[str, Any]:
+    return {
+        "decision": decision,
+        "size": size,
+        "estimate": -0.1,
+        "low": -0.2,
+        "high": 0.0,
+        "unit": "points",
+        "margin": 0.005,
+    }
+
+
+@pytest.mark.parametrize(
+    ("base", "change", "whose"),
+    [
+        ("loss", "loss", MORE),
+        ("undecided", "loss", OWN),
+        ("negligible", "loss", OWN),
+        ("loss", "gain", EASED),
+        ("loss", "negligible", SHARED),
+        ("loss", "undecided", UNKNOWN),
+        ("undecided", "undecided", NEITHER),
+        ("undecided", "gain", NEITHER),
+    ],
+)
+def test_whose_a_limit_is(base: str, change: str, whose: str) -> None:
+    assert Limit(source("noise-digits"), "x", of(base), of(change)).verdict == whose
+
+
+def test_limits_are_of_the_costliest_level_of_each_curve(review: Review) -> None:
+    found = [one for one in limits(review.sources) if one.source.name == "noise-digits-bases"]
+    assert {one.what.partition(",")[0] for one in found} == {"symmetric 0.6"}
+    assert len(found) == 5, "two arms on DM, one on each other base"
+    assert {one.verdict for one in found} == {EASED, UNKNOWN, NEITHER}
+    own = [one for one in limits(review.sources) if one.source.name == "baselines-digits-ipc10"]
+    assert [one.verdict for one in own] == [OWN] * 3
+    assert all(one.term["decision"] == "loss" for one in own)
+
+
+def test_the_report_loads_nothing_and_says_each_claim_in_both_forms(review: Review) -> None:
+    page, text = html(review), markdown(review)
+    assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)
+    for item in ITEMS:
+        assert f'id="{item.id}"' in page
+        assert f"## {item.id}: " in text
+    for one in review.entries:
+        for found in one.found:
+            assert found.source.study["command"] in text
+            for statement in found.statements:
+                for claim in statement.claims:
+                    assert f"`{claim['id']}`" in text
+    assert page.count("data:image/") <= len(ITEMS)
+
+
+def test_claims_whose_trials_have_no_row_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "noise"
+    shutil.copytree(RESULTS / "noise-fashion", out)
+    rows = (out / "rows.jsonl").read_text().splitlines(keepends=True)
+    gone = json.loads(rows[0])["trial"]
+    (out / "rows.jsonl").write_text("".join(rows[1:]))
+    with pytest.raises(InputError, match=f"1 trial of its claims have no row, such as {gone}"):
+        Source.read(out)
+    assert main([str(out), "--out", str(tmp_path / "review.html")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "review.html").exists()
+
+
+def test_folders_without_an_answer_or_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert "none of 1 folder holds a study.json" in capsys.readouterr().err
+    (tmp_path / "study.json").write_bytes((RESULTS / "noise-fashion" / "study.json").read_bytes())
+    assert main([str(tmp_path)]) == 2
+    assert "has no answer yet" in capsys.readouterr().err
+
+
+def test_all_results_make_one_small_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "review.html"
+    assert main([*map(str, sorted(RESULTS.iterdir())), "--out", str(out)]) == 0
+    assert f"{len(ITEMS)} items of the review by " in capsys.readouterr().out
+    assert out.stat().st_size < 3_000_000
+    assert out.with_suffix(".md").is_file()
+
+
+def test_figures_that_items_name_are_drawn_by_their_studies() -> None:
+    for name in ("noise-digits-bases", "sensitivity-digits", "cost-digits", "baselines-digits"):
+        folder = source(name)
+        named = {one.figure for item in ITEMS for one in item.evidence if one.study == folder.study["study"]} - {""}
+        drawn = {path.stem for path in (RESULTS / name / "figures").iterdir()}
+        assert named & drawn, (name, named)

@@ -1,4 +1,4 @@
-"""Perturbations of a split: imbalance, planted cues, label noise, pixel corruption, each recording what it changed."""
+"""Perturbations of a split, each recording what it changed: imbalance, cues, label noise, cleaning, corruption."""
 
 from perturbations.arrays import perturb
 from perturbations.catalogue import (
@@ -13,6 +13,7 @@ from perturbations.catalogue import (
     stage_of,
     text_of,
 )
+from perturbations.cleaning import Dropped
 from perturbations.corruption import (
     Brightness,
     Contrast,
@@ -46,6 +47,7 @@ __all__ = [
     "Contrast",
     "CorruptionCue",
     "DefocusBlur",
+    "Dropped",
     "ExponentialImbalance",
     "GaussianNoise",
     "GreyCue",

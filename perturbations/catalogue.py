@@ -57,9 +57,12 @@ def chain(perturbations: Sequence[Perturbation], train: ImageData, *, seed: int)
     check_chain(perturbations)
     result = Perturbed(train, train.labels)
     for perturbation in perturbations:
-        step = perturbation(result.data, seed=seed)
-        # Images are removed before labels change.
-        clean = step.clean_labels if stage_of(perturbation).removes else result.clean_labels
+        stage = stage_of(perturbation)
+        # The true labels are a cleaning's alone to see: its oracle's, and those of its record.
+        known = {"clean_labels": result.clean_labels} if stage.cleans else {}
+        step = perturbation(result.data, seed=seed, **known)
+        # Images are removed before labels change, or by a cleaning.
+        clean = step.clean_labels if stage.removes else result.clean_labels
         result = Perturbed(step.data, clean, {**result.realised, name_of(perturbation): step.realised})
     return result
 

@@ -19,9 +19,9 @@ class Stage:
     own. axis: the label of the severity as an x; scale: `share`, `log` or `linear`; unit: what a slope is per, with
     `units` of them in 1 of the axis (for `log`, in a factor of ten); upto: the largest x that enters a slope; realised:
     the entry of the record with the realised severity, "" for the nominal one.
-    removes: images may be left out; relabels: labels change, so validation labels get the same where no clean ones are
-    available; of_pixels: images alone change, of any data set; single: a chain has at most one; definition: how its
-    perturbations are defined, for reports.
+    removes: images may be left out; cleans: those with suspected labels are; relabels: labels change, so validation
+    labels get the same where no clean ones are available; of_pixels: images alone change, of any data set; single: a
+    chain has at most one; definition: how its perturbations are defined, for reports.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Stage:
     upto: float | None = None
     realised: str = ""
     removes: bool = False
+    cleans: bool = False
     relabels: bool = False
     of_pixels: bool = False
     single: bool = False
@@ -93,6 +94,20 @@ STAGES = {
             "own; pairflip moves a class to the next; asymmetric noise follows the data set's semantic map, so its "
             "overall rate is lower; instance noise is that of Xia et al. 2020. Images flipped at one rate are also "
             "flipped at every higher one.",
+        ),
+        Stage(
+            "cleaning",
+            "cleaning",
+            severity="",
+            control=None,
+            severities=(),
+            axis="",
+            removes=True,
+            cleans=True,
+            single=True,
+            definition="Cleaning leaves out images with suspected labels before distilling: those with the largest "
+            "out-of-fold loss, those that confident learning finds, or, as an oracle, the wrong ones. Its sham leaves "
+            "out as many at random.",
         ),
         Stage(
             "pixel corruption",

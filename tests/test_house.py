@@ -122,6 +122,10 @@ MAY_IMPORT = {
     "studies/answers/stress": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.stress"),
     ],
+    "studies/answers/mitigation": [
+        *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.stress.flags", "studies.answers.stress.plan"),
+        "studies.answers.mitigation",
+    ],
     "studies/answers/baselines": [*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.baselines"],
     "studies/answers/ablation": [
         *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.ablation", "studies.engine.trial"),

@@ -116,7 +116,11 @@ ITEMS = (
             Evidence("imbalance", ("cost/*", "change/*"), "bases"),
         ),
     ),
-    Item("C1d", "Ways to mitigate the limits.", (Evidence("mitigation", ("gain/*", "difference/*")),)),
+    Item(
+        "C1d",
+        "Ways to mitigate the limits.",
+        (Evidence("mitigation", ("remedy/*", "over-sham/*", "short-of-oracle/*", "cost/*/dropped*"), "methods"),),
+    ),
     Item("C1e", "No analysis of its cost beside other methods.", (COSTS,)),
     Item("C1f", "No result under label noise or imbalance.", (NOISE, RARE)),
     Item("C2a", "Biases inside the four data sets.", (CLASSES,)),

@@ -16,12 +16,13 @@ from mim4dd.records import ImageData
 from mim4dd.registry import knobs
 from perturbations import PERTURBATIONS, Perturbation, chain, parse_chain, pixel_corruptions, text_of
 
-# Of each one that works, and one that is the control; of a planted cue there is none that changes nothing.
+# Of each one that works, and one that is the control; a planted cue and a cleaning have none.
 TEXTS: dict[str, tuple[str, ...]] = {
     "asymmetric": ("rate=0.4,classes_as=digits", "rate=0,classes_as=digits"),
     "colour": ("correlation=0.8",),
     "corruption_cue": ("correlation=0.8",),
     "grey": ("correlation=0.8",),
+    "dropped": ("by=loss,share=0.2",),
     "exponential": ("factor=10", "factor=1"),
     "human": ("file=people.npz,labels=worse,classes_as=cifar10", "file=people.npz,labels=aggre,classes_as=cifar10"),
     "instance": ("rate=0.4", "rate=0"),
@@ -35,6 +36,7 @@ REALISED = {
     "imbalance": {"counts", "factor"},
     "planted cue": {"correlation", "aligned", "conflicting", "cue_counts"},
     "pixel corruption": {"severity", "mean_change"},
+    "cleaning": {"share", "counts", "wrong_dropped", "right_dropped", "wrong_left"},
 }
 
 

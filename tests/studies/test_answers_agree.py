@@ -128,7 +128,7 @@ def test_the_claims_that_are_committed_are_what_the_rows_give(name: str) -> None
         loose = one["kind"] == "estimate"
         for key, value in other.items():
             if isinstance(value, float):
-                assert one[key] == pytest.approx(value, rel=3e-2 if loose else 1e-6, abs=1e-3 if loose else 1e-12)
+                assert one[key] == pytest.approx(value, rel=5e-2 if loose else 1e-6, abs=1e-3 if loose else 1e-12)
             else:
                 assert one[key] == value or (loose and key == "sentence")
 

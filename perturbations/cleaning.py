@@ -1,0 +1,119 @@
+"""Cleaning: images whose labels are suspected are left out before anything is distilled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mim4dd.errors import InputError
+from mim4dd.records import ImageData, Integers
+from mim4dd.registry import knob
+from mim4dd.seeding import generator, integer
+from perturbations.catalogue import PERTURBATIONS, Perturbed
+from perturbations.draws import check_classes, ranks, uniforms
+
+FOLDS = 5
+# Directions of the pixels in which images differ most, which the classifier sees.
+COMPONENTS = 64
+RULES = ("loss", "confident", "oracle")
+
+Mask = npt.NDArray[np.bool_]
+
+
+@PERTURBATIONS.add("dropped")
+@dataclass(frozen=True, kw_only=True)
+class Dropped:
+    """Images with suspected labels are left out, before distilling.
+
+    by: `loss` leaves out the `share` of images with the largest out-of-fold loss of their label, `confident` those
+    that confident learning finds (cleanlab; pip install 'mim4dd[cleaning]'), `oracle` those whose label is wrong, which
+    only an experiment knows: the most that cleaning can do. sham: as many images as the rule would leave out, drawn at
+    random: what is gained by that is not due to finding wrong labels.
+    Out-of-fold probabilities are those of a logistic regression on the leading principal components of the pixels,
+    fitted on four fifths of the images and asked about the other fifth. An image's fold and its draw are its own,
+    whichever others there are.
+    Source: Northcutt et al. 2021, "Confident learning"; small-loss selection as in Han et al. 2018 (Co-teaching).
+    """
+
+    stage: ClassVar[str] = "cleaning"
+    by: str = knob("loss", choices=RULES, help="how wrong labels are suspected; oracle knows them")
+    share: float = knob(0.2, low=0.0, high=0.9, search=(0.0, 0.5), help="fraction of the images that `loss` drops")
+    sham: bool = knob(False, help="as many images, drawn at random")
+
+    def __call__(self, train: ImageData, *, seed: int, clean_labels: Integers | None = None) -> Perturbed:
+        """clean_labels: the true ones, [N], by default those of the data."""
+        check_classes("dropped", train)
+        clean = train.labels if clean_labels is None else clean_labels
+        wrong = train.labels != clean
+        suspected = self._suspected(train, wrong, seed)
+        if self.sham:
+            (draws,) = uniforms(generator("cleaning", "sham", train.source, seed), train)
+            suspected = np.argsort(np.argsort(draws, kind="stable"), kind="stable") < suspected.sum()
+        data = train.take(np.flatnonzero(~suspected))
+        found = int((suspected & wrong).sum())
+        realised = {
+            "share": float(suspected.mean()),
+            "counts": data.counts.tolist(),
+            "wrong_dropped": found,
+            "right_dropped": int(suspected.sum()) - found,
+            "wrong_left": int(wrong.sum()) - found,
+        }
+        return Perturbed(data, clean[~suspected], realised)
+
+    def _suspected(self, train: ImageData, wrong: Mask, seed: int) -> Mask:
+        if self.by == "oracle":
+            return wrong
+        probabilities = out_of_fold(train, seed)
+        if self.by == "confident":
+            return confident(train.labels, probabilities)
+        losses = -np.log(probabilities[np.arange(len(train)), train.labels].clip(1e-12))
+        chosen = np.argsort(-losses, kind="stable")[: round(self.share * len(train))]
+        mask = np.zeros(len(train), bool)
+        mask[chosen] = True
+        return mask
+
+
+def out_of_fold(train: ImageData, seed: int) -> npt.NDArray[np.float64]:
+    """Probabilities of the classes for each image by a classifier that has not seen it, [N, C].
+
+    A class that the other folds lack has probability 0.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    classes = len(train.classes)
+    (draws,) = uniforms(generator("cleaning", "folds", train.source, seed), train)
+    folds = ranks(train.labels, classes, draws) % FOLDS
+    pixels = train.images.reshape(len(train), -1)
+    probabilities = np.zeros((len(train), classes))
+    for fold in range(FOLDS):
+        held = folds == fold
+        seen = np.unique(train.labels[~held])
+        if not held.any() or len(seen) < 2:
+            continue
+        components = min(COMPONENTS, pixels.shape[1], int((~held).sum()) - 1)
+        state = integer("cleaning", train.source, seed, fold) % 2**32
+        model = make_pipeline(PCA(components, whiten=True, random_state=state), LogisticRegression(max_iter=300))
+        model.fit(pixels[~held], train.labels[~held])
+        probabilities[np.ix_(held, seen)] = model.predict_proba(pixels[held])
+    return probabilities
+
+
+def confident(labels: Integers, probabilities: npt.NDArray[np.float64]) -> Mask:
+    """The images whose labels confident learning calls wrong, [N].
+
+    Raises: InputError where cleanlab is not installed.
+    """
+    try:
+        from cleanlab.filter import find_label_issues
+    except ImportError as error:
+        raise InputError("dropped:by=confident needs cleanlab: pip install 'mim4dd[cleaning]'") from error
+    present = np.unique(labels)  # a tail may have lost a class
+    among = probabilities[:, present]
+    among = among / among.sum(1, keepdims=True).clip(1e-12)
+    found: Mask = find_label_issues(np.searchsorted(present, labels), among, n_jobs=1)
+    return found

@@ -1,0 +1,236 @@
+"""What each remedy gains under noise, what dropping as many at random does, and what it costs on clean data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perturbations import STAGES, Dropped
+from studies.answers.ledger import Ledger, Part, Ruling
+from studies.answers.mitigation.plan import cleaning_of
+from studies.answers.parts.matrix import matrices
+from studies.answers.parts.overview import losses, more_seeds, overview, unready
+from studies.answers.parts.response import Response
+from studies.answers.parts.wording import grouped
+from studies.answers.results import Cell, Contrast, Results, slug
+from studies.engine.answer import Answer, Quantity, Sentence, Table
+from studies.engine.answer import Cell as Entry
+from studies.engine.conditions import CLEAN, Condition
+from studies.engine.folder import StudyFolder
+from studies.engine.statistics import mean_interval
+from studies.engine.statistics.contrasts import Decision
+
+METRIC = "balanced"
+HELPS = {
+    Decision.GAIN: "a gain for",
+    Decision.LOSS: "a loss for",
+    Decision.NEGLIGIBLE: "no difference beyond half a point for",
+    Decision.UNDECIDED: "undecided for",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A remedy under a noise. noise: the condition before it, CLEAN on clean data; sham, oracle: None on clean data."""
+
+    noise: Condition
+    cleaned: Condition
+    cleaning: Dropped
+    sham: Condition | None
+    oracle: Condition | None
+
+    @property
+    def remedy(self) -> str:
+        """The remedy in words."""
+        if self.cleaning.by == "loss":
+            return f"dropping the {self.cleaning.share:.0%} of images with the largest loss"
+        return "dropping what confident learning suspects"
+
+
+def cases(conditions: Sequence[Condition]) -> list[Case]:
+    """Every remedy of a study's conditions, with what it is held against."""
+    cleaned = [(one, cleaning) for one in conditions if (cleaning := cleaning_of(one)) is not None]
+    before = {one.text: one for one in conditions} | {"": CLEAN}
+
+    def chain(one: Condition) -> str:
+        return one.text.rpartition(" + ")[0]
+
+    def other(one: Condition, cleaning: Dropped) -> Condition | None:
+        return next((found for found, by in cleaned if by == cleaning and chain(found) == chain(one)), None)
+
+    return [
+        Case(
+            before[chain(one)],
+            one,
+            cleaning,
+            other(one, Dropped(by=cleaning.by, share=cleaning.share, sham=True)),
+            next((found for found, by in cleaned if by.by == "oracle" and chain(found) == chain(one)), None),
+        )
+        for one, cleaning in cleaned
+        if not cleaning.sham and cleaning.by != "oracle"
+    ]
+
+
+def write_answer(folder: StudyFolder) -> Answer:
+    """The sentences, tables and figures of a study of remedies."""
+    ledger = Ledger(Results(folder))
+    results = ledger.results
+    control = [arm.key for arm in results.arms.values() if arm.role == "base"]
+    if (why := unready(ledger, control, METRIC)) is not None:
+        return ledger.compose(why)
+    response = Response(ledger, METRIC, list(results.arms))
+    found = cases(folder.conditions)
+    noisy = [case for case in found if case.noise != CLEAN]
+    remedies, shams, oracles = (
+        _judged(ledger, kind, name, pairs)
+        for kind, name, pairs in (
+            ("remedy", "cleaned less not cleaned", [(case, case.cleaned, case.noise) for case in noisy]),
+            ("over-sham", "cleaned less as many dropped at random", [(c, c.cleaned, c.sham) for c in noisy]),
+            ("short-of-oracle", "cleaned less the oracle", [(c, c.cleaned, c.oracle) for c in noisy]),
+        )
+    )
+    on_clean = {
+        (case.cleaned.label, arm): response.cost(arm, (case.cleaned.label,))
+        for case in found
+        if case.noise == CLEAN
+        for arm in response.arms
+    }
+    sentences: list[Sentence | None] = [overview(ledger, list(results.arms), METRIC)]
+    for case in noisy:
+        label, start = case.cleaned.label, f"At {case.noise.label}, {case.remedy} before distilling changes accuracy: "
+        sentences += [
+            _told(results, start, label, remedies),
+            _told(results, "Compared with dropping as many images at random, it is: ", label, shams),
+            _told(results, "Compared with dropping exactly the wrong ones, it is: ", label, oracles),
+        ]
+    for case in found:
+        if case.noise == CLEAN:
+            start = f"On clean data, {case.remedy} changes accuracy: "
+            sentences.append(_told(results, start, case.cleaned.label, on_clean))
+    matrix = matrices(response, response.arms)
+    return ledger.compose(
+        Part([*sentences, *response.gains(), losses(ledger)], plain=_short(response, noisy, remedies, on_clean)),
+        Part(
+            tables=[_table(results, found, remedies, shams, oracles, on_clean), *matrix.tables], figures=matrix.figures
+        ),
+        Part(notes=[*_notes(folder), more_seeds(ledger)]),
+    )
+
+
+Rulings = dict[tuple[str, str], Ruling]
+
+
+def _judged(
+    ledger: Ledger, kind: str, family: str, pairs: Sequence[tuple[Case, Condition, Condition | None]]
+) -> Rulings:
+    """The rulings of one condition less another for each case and arm, by the cleaned condition's label and the arm."""
+    results = ledger.results
+    contrasts: dict[tuple[str, str], Contrast] = {}
+    for case, a, b in pairs:
+        for arm in results.arms:
+            if b is None or not all(results.setting(Cell(arm, (one.label,))) for one in (a, b)):
+                continue
+            what = f"{results.arms[arm].name}, {a.label} less {b.label}"
+            terms = ((1.0, Cell(arm, (a.label,))), (-1.0, Cell(arm, (b.label,))))
+            id = slug(kind, arm, case.cleaned.label)
+            contrasts[case.cleaned.label, arm] = results.contrast(id, what, *terms, metric=METRIC)
+    return dict(zip(contrasts, ledger.family(family, contrasts.values()), strict=True))
+
+
+def _told(results: Results, start: str, label: str, rulings: Rulings) -> Sentence | None:
+    """What was decided of every arm at a condition."""
+    here = {arm: ruling for (at, arm), ruling in rulings.items() if at == label}
+    if not here:
+        return None
+    names = [results.arms[arm].name for arm in here]
+    text = grouped(list(here.values()), names, HELPS)
+    return Sentence(f"{start}{text}.", tuple(ruling.claim for ruling in here.values()))
+
+
+def _short(response: Response, noisy: Sequence[Case], remedies: Rulings, on_clean: Rulings) -> list[Sentence]:
+    """For the base and its strongest term: how many remedies help under noise, and how many cost on clean data."""
+    results = response.results
+    base = next(arm.key for arm in results.arms.values() if arm.role == "base")
+    told = []
+    for arm in (base, *(key for key in response.terms if results.arms[key].role == "variant")):
+        name = results.arms[arm].name
+        gains = [remedies[case.cleaned.label, arm] for case in noisy if (case.cleaned.label, arm) in remedies]
+        costs = [ruling for (_, other), ruling in on_clean.items() if other == arm]
+        helps = sum(one.decision is Decision.GAIN for one in gains)
+        open_ = sum(one.decision is Decision.UNDECIDED for one in gains)
+        lost = sum(one.decision is Decision.LOSS for one in costs)
+        text = (
+            f"Cleaning before distilling is a gain for {name} in {helps} of {len(gains)} cases of noise (undecided in "
+            f"{open_}), and a loss on clean data in {lost} of {len(costs)}."
+        )
+        told.append(Sentence(text, tuple(one.claim for one in (*gains, *costs))))
+    return told
+
+
+def _table(
+    results: Results, found: Sequence[Case], remedies: Rulings, shams: Rulings, oracles: Rulings, on_clean: Rulings
+) -> Table:
+    """A row for each remedy and arm: what was dropped, and what came of it."""
+    rows: list[dict[str, Entry]] = []
+    for case in found:
+        label = case.cleaned.label
+        dropped = _dropped(results, case.cleaned)
+        for arm in results.arms:
+            gain = remedies.get((label, arm)) or on_clean.get((label, arm))
+            if gain is None:
+                continue
+            sham, oracle = shams.get((label, arm)), oracles.get((label, arm))
+            rows.append(
+                {
+                    "data": case.noise.label,
+                    "remedy": case.remedy,
+                    "method": results.arms[arm].name,
+                    **dropped,
+                    "cleaned less not cleaned": gain.starred,
+                    "decision": gain.word,
+                    "less as many at random": sham.starred if sham else None,
+                    "less the oracle": oracle.starred if oracle else None,
+                    "pairs": gain.interval.n,
+                    "pairs that would decide": gain.needed or None,
+                }
+            )
+    return Table.of(
+        "remedies",
+        "What each remedy does",
+        rows,
+        "Differences in balanced test accuracy, paired by seed, with pointwise 95% t intervals; a star marks a gain or "
+        "a loss that is decided, Holm-corrected over its column, on clean data over all costs. Wrong labels found: the "
+        "share of the wrong labels that were dropped; right among dropped: the share of the dropped images whose label "
+        "was right.",
+    )
+
+
+def _dropped(results: Results, one: Condition) -> dict[str, Entry]:
+    """What a cleaning left out, mean over seeds."""
+    data = [results.data((one.label,), seed) for seed in range(len(results.seeds))]
+    steps = [training.perturbed["dropped"] for training in data if training is not None]
+    shares, found, right = [], [], []
+    for step in steps:
+        wrong, dropped = step["wrong_dropped"] + step["wrong_left"], step["wrong_dropped"] + step["right_dropped"]
+        shares.append(float(step["share"]))
+        found += [step["wrong_dropped"] / wrong] if wrong else []
+        right += [step["right_dropped"] / dropped] if dropped else []
+
+    def mean(values: Sequence[float]) -> Quantity | None:
+        return Quantity.of(mean_interval(np.array(values)), "percent") if values else None
+
+    return {"dropped": mean(shares), "wrong labels found": mean(found), "right among dropped": mean(right)}
+
+
+def _notes(folder: StudyFolder) -> list[str]:
+    stages = {stage for condition in folder.conditions for stage in condition.stages}
+    return [
+        "All methods of a seed share the split, the noise, what is dropped and the evaluation networks; test labels "
+        "are clean. The initial images are drawn anew from what each class then holds, so a difference between "
+        "conditions includes their noise.",
+        "What a remedy costs in time, the out-of-fold classifier, is spent once for each noise and seed, before the "
+        "trials.",
+        *(stage.definition for stage in STAGES.values() if stage.name in stages),
+    ]

@@ -1,0 +1,130 @@
+"""The study of remedies: its conditions, what each is held against, and that sentences say what was decided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_rows import factors_of, made_folder, made_row
+
+from mim4dd.errors import InputError
+from studies.answers.mitigation.answer import cases, write_answer
+from studies.answers.mitigation.plan import MitigationFlags, cleaning_of
+from studies.engine.answer import Answer
+from studies.engine.conditions import CLEAN
+from studies.engine.folder import StudyFolder
+from studies.engine.metadata import configuration_of
+from studies.engine.options import parse_options
+from studies.engine.plan import Plan
+from studies.mitigation import STUDY
+
+NOISY, LOSS = "symmetric:rate=0.4,include_own=False", "dropped:by=loss,share=0.4"
+
+
+def planned(*words: str) -> tuple[Plan, dict[str, Any]]:
+    options = parse_options("", STUDY.script, MitigationFlags, list(words))
+    configuration = configuration_of(STUDY, options)
+    plan = STUDY.plan(options, configuration)
+    held = {"configuration": configuration.flat, "conditions": [one.json() for one in plan.conditions]}
+    return plan, {**held, **factors_of(*plan.factors), "study": "mitigation"}
+
+
+def accuracy(config: dict[str, Any], seed: int) -> float:
+    """Noise costs 20 points; cleaning wins 15 back, the oracle all, a sham nothing; on clean data it costs 2."""
+    text, noise = config.get("perturb", ""), 0.001 * np.sin(9 * seed + len(str(config)))
+    if "symmetric" not in text:
+        return 0.9 + noise - (0.02 if "dropped" in text and "sham=True" not in text else 0)
+    if "oracle" in text:
+        return 0.9 + noise
+    return 0.7 + noise + (0.15 if "sham=False" in text else 0)
+
+
+def folder(*words: str) -> StudyFolder:
+    plan, held = planned(*words)
+    configs = {trial.hash: trial.config for trial in plan.trials}
+    dropped = {"share": 0.4, "counts": [9] * 10, "wrong_dropped": 30, "right_dropped": 10, "wrong_left": 10}
+    rows = {}
+    for setting in plan.settings:
+        for seed, trial in enumerate(setting.trials):
+            perturbed = {"dropped": dropped} if "dropped" in configs[trial].get("perturb", "") else {}
+            rows[trial] = made_row(trial, configs[trial], [accuracy(configs[trial], seed)] * 2, perturbed=perturbed)
+    return made_folder(Path("out"), plan.settings, rows, range(5), **held)
+
+
+@pytest.fixture(scope="module")
+def answer() -> Answer:
+    return write_answer(folder("--quick"))
+
+
+def test_each_noise_meets_each_remedy_its_sham_and_the_oracle_and_clean_data_the_remedy() -> None:
+    plan, _ = planned("--quick")
+    texts = [one.text for one in plan.conditions]
+    assert texts == [
+        "",
+        NOISY,
+        f"{NOISY} + {LOSS},sham=False",
+        f"{NOISY} + {LOSS},sham=True",
+        f"{NOISY} + dropped:by=oracle,share=0.2,sham=False",
+        f"{LOSS},sham=False",
+    ]
+    assert len(plan.trials) == len(texts) * 5 * 5
+    whole, _ = planned("--seeds", "0")
+    assert len(whole.conditions) == 1 + 2 * (1 + 2 * 2 + 1) + 2, "two noises, two remedies, on clean data as well"
+
+
+def test_a_case_knows_its_noise_its_sham_and_its_oracle() -> None:
+    plan, _ = planned("--quick")
+    noisy, clean = cases(plan.conditions)
+    assert (noisy.noise.text, clean.noise) == (NOISY, CLEAN)
+    assert noisy.sham is not None
+    assert noisy.oracle is not None
+    assert noisy.sham.text.endswith("sham=True")
+    assert cleaning_of(noisy.oracle).by == "oracle"  # type: ignore[union-attr]
+    assert (clean.sham, clean.oracle) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--remedy", "symmetric:rate=0.1"], "--remedy takes a cleaning"),
+        (["--remedy", "dropped:by=oracle"], "needs no oracle and no sham"),
+        (["--remedy", "dropped:sham=True"], "needs no oracle and no sham"),
+        (["--remedy", "dropped:by=lost"], "by must be one of"),
+        (["--noise", "jpeg:severity=3"], "leaves all labels right"),
+        (["--noise", "symetric:rate=0.4"], "did you mean 'symmetric'"),
+    ],
+)
+def test_wrong_flags_are_one_line(words: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        planned(*words)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_answer_says_what_was_decided(answer: Answer) -> None:
+    claims = {one.id: one for one in answer.claims}
+    label = "symmetric-0.4-+-dropped-share-0.4"
+    assert (claims[f"remedy/dm/{label}"].decision, claims[f"over-sham/dm/{label}"].decision) == ("gain", "gain")
+    assert claims[f"short-of-oracle/dm/{label}"].decision == "loss"
+    assert claims["cost/dm/dropped-share-0.4"].decision == "loss"
+    text = " ".join(map(str, answer.sentences))
+    assert "dropping the 40% of images with the largest loss before distilling changes accuracy: a gain for" in text
+    assert "On clean data, dropping the 40% of images with the largest loss changes accuracy: a loss for" in text
+    assert str(answer.plain[0]) == (
+        "Cleaning before distilling is a gain for DM in 1 of 1 cases of noise (undecided in 0), and a loss on clean "
+        "data in 1 of 1."
+    )
+
+
+def test_the_table_says_what_was_dropped(answer: Answer) -> None:
+    table = next(one for one in answer.tables if one.name == "remedies")
+    row = dict(zip(table.columns, table.rows[1], strict=True))
+    assert str(row["wrong labels found"]).startswith("75.0%")
+    assert str(row["right among dropped"]).startswith("25.0%")
+
+
+def test_without_any_trial_of_the_base_there_is_no_answer_yet() -> None:
+    held = folder("--quick")
+    held.rows.clear()
+    assert "There is no answer yet" in str(write_answer(held).sentences[0])

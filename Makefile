@@ -17,7 +17,7 @@ study: .venv/installed ## the main job: how sensitive is MIM4DD, on digits
 	$(BIN)/python studies/sensitivity.py $(ARGS)
 
 # Small versions of the studies, in this order: those that take longest come last.
-SMALL := noisy_labels imbalance baselines dataset_bias cost ablation architectures
+SMALL := noisy_labels imbalance mitigation baselines dataset_bias cost ablation architectures
 report: .venv/installed ## small versions of the studies on digits, and every item of the review answered by them (resumable)
 	$(BIN)/python studies/sensitivity.py --out runs/review/sensitivity $(ARGS)
 	for study in $(SMALL); do $(BIN)/python studies/$$study.py --quick --seeds 0-4 --out runs/review/$$study $(ARGS) || exit; done

@@ -69,12 +69,17 @@ def study_of(folder: StudyFolder) -> Study[Any]:
     return study_named(folder.name)
 
 
+# The file in studies/ that reads finished studies and is none.
+REPORT = "report"
+
+
 def study_named(name: str) -> Study[Any]:
     """The study of this name, that of its file: `noisy_labels`.
 
     Raises: UnknownNameError.
     """
-    known = [module.name for module in iter_modules([str(ROOT / "studies")]) if not module.ispkg]
+    files = (module.name for module in iter_modules([str(ROOT / "studies")]) if not module.ispkg)
+    known = [file for file in files if file != REPORT]
     if name not in known:
         raise unknown("study", name, known)
     study = import_module(f"studies.{name}").STUDY

@@ -84,7 +84,10 @@ class Statement:
         total = sum(self.counts.values())
         if "" in self.counts:
             return plural(total, "estimate")
-        told = (f"{words} in {count}" for words, count in self.counts.items())
+        # What is decided first.
+        told = (
+            f"{words} in {count}" for words, count in sorted(self.counts.items(), key=lambda one: one[0] == "undecided")
+        )
         return f"{plural(total, 'contrast')}: {', '.join(told)}"
 
     @property

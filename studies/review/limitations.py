@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from studies.engine.quoting import Claim, printed, word
+from studies.engine.wording import images
 from studies.review.gathering import Source
 
 OWN, SHARED = "its own", "shared by its base"
@@ -52,7 +53,8 @@ def limits(sources: Sequence[Source]) -> list[Limit]:
             found += list(_stressed(source))
         elif source.study["study"] == "baselines":
             losses = (one for one in _starting("gain/", source) if one["decision"] == "loss")
-            found += [Limit(source, str(one["what"]), None, one) for one in losses]
+            per_class = images(int(source.study["configuration"]["ipc"]))
+            found += [Limit(source, f"{one['what']}, {per_class}", None, one) for one in losses]
         elif source.study["study"] == "cost":
             longer = (one for one in _starting("overhead/", source) if _longer(one))
             found += [Limit(source, str(one["what"]), None, one) for one in longer]

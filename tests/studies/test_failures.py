@@ -61,7 +61,7 @@ def ran(method: str = "mim", perturb: str = "", ipc: int = 1, seed: int = 0, ass
 BALANCED = "balance=gradnorm method.weight=1"
 
 
-@pytest.mark.parametrize("ipc", [1, 10])
+@pytest.mark.parametrize("ipc", [pytest.param(1, marks=pytest.mark.slow), 10])
 def test_a_healthy_trial_fails_nothing_and_every_detector_has_looked(ipc: int) -> None:
     result = ran(assigned=BALANCED, ipc=ipc).result
     assert result["failed_by"] == []

@@ -178,6 +178,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_its_driver_and_the_next_one_completes_mlflow(study: Study, uri: str) -> None:
     trials = [f"{number:04d}" for number in range(12)]
     study.plan(("design", trials))

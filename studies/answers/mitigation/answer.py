@@ -13,7 +13,7 @@ from studies.answers.mitigation.plan import cleaning_of
 from studies.answers.parts.matrix import matrices
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.response import Response
-from studies.answers.parts.wording import grouped
+from studies.answers.parts.wording import grouped, listed
 from studies.answers.results import Cell, Contrast, Results, slug
 from studies.engine.answer import Answer, Quantity, Sentence, Table
 from studies.engine.answer import Cell as Entry
@@ -21,6 +21,7 @@ from studies.engine.conditions import CLEAN, Condition
 from studies.engine.folder import StudyFolder
 from studies.engine.statistics import mean_interval
 from studies.engine.statistics.contrasts import Decision
+from studies.engine.wording import images, plural
 
 METRIC = "balanced"
 HELPS = {
@@ -99,15 +100,15 @@ def write_answer(folder: StudyFolder) -> Answer:
     }
     sentences: list[Sentence | None] = [overview(ledger, list(results.arms), METRIC)]
     for case in noisy:
-        label, start = case.cleaned.label, f"At {case.noise.label}, {case.remedy} before distilling changes accuracy: "
+        label, start = case.cleaned.label, f"At {case.noise.label}, {case.remedy} before distilling is "
         sentences += [
             _told(results, start, label, remedies),
-            _told(results, "Compared with dropping as many images at random, it is: ", label, shams),
-            _told(results, "Compared with dropping exactly the wrong ones, it is: ", label, oracles),
+            _told(results, "Compared with dropping as many images at random, it is ", label, shams),
+            _told(results, "Compared with dropping exactly the wrong ones, it is ", label, oracles),
         ]
     for case in found:
         if case.noise == CLEAN:
-            start = f"On clean data, {case.remedy} changes accuracy: "
+            start = f"On clean data, {case.remedy} is "
             sentences.append(_told(results, start, case.cleaned.label, on_clean))
     matrix = matrices(response, response.arms)
     return ledger.compose(
@@ -150,22 +151,30 @@ def _told(results: Results, start: str, label: str, rulings: Rulings) -> Sentenc
 
 
 def _short(response: Response, noisy: Sequence[Case], remedies: Rulings, on_clean: Rulings) -> list[Sentence]:
-    """For the base and its strongest term: how many remedies help under noise, and how many cost on clean data."""
+    """For the base and its strong terms: the first remedy under the first noise, then all by their decisions."""
     results = response.results
-    base = next(arm.key for arm in results.arms.values() if arm.role == "base")
-    told = []
-    for arm in (base, *(key for key in response.terms if results.arms[key].role == "variant")):
-        name = results.arms[arm].name
-        gains = [remedies[case.cleaned.label, arm] for case in noisy if (case.cleaned.label, arm) in remedies]
-        costs = [ruling for (_, other), ruling in on_clean.items() if other == arm]
-        helps = sum(one.decision is Decision.GAIN for one in gains)
-        open_ = sum(one.decision is Decision.UNDECIDED for one in gains)
-        lost = sum(one.decision is Decision.LOSS for one in costs)
-        text = (
-            f"Cleaning before distilling is a gain for {name} in {helps} of {len(gains)} cases of noise (undecided in "
-            f"{open_}), and a loss on clean data in {lost} of {len(costs)}."
+    arms = [arm.key for arm in results.arms.values() if arm.role in ("base", "variant")]
+    first = next(iter(noisy), None)
+    if first is None:
+        return []
+    here = {arm: remedies[first.cleaned.label, arm] for arm in arms if (first.cleaned.label, arm) in remedies}
+    named = [f"{results.arms[arm].name} {one.points} ({one.word})" for arm, one in here.items()]
+    study, sets = results.folder.study, plural(len(results.seeds), "synthetic set")
+    told = [
+        Sentence(
+            f"On {study['dataset']}, with {images(results.folder.configuration['ipc'])} and {sets}, the difference in "
+            f"accuracy that {first.remedy} makes at {first.noise.label} is: {'; '.join(named)}.",
+            tuple(one.claim for one in here.values()),
         )
-        told.append(Sentence(text, tuple(one.claim for one in (*gains, *costs))))
+    ]
+    for start, rulings in (("Under noise", remedies), ("On clean data", on_clean)):
+        judged = [ruling for (_, arm), ruling in rulings.items() if arm in arms]
+        words = dict.fromkeys(one.direction for one in judged)
+        counts = [f"{word} in {sum(one.direction == word for one in judged)}" for word in words]
+        if counts:
+            pairs = plural(len(judged), "pair")
+            text = f"{start}, over {pairs} of a remedy and one of these methods, it is {listed(counts)}."
+            told.append(Sentence(text, tuple(one.claim for one in judged)))
     return told
 
 

@@ -112,10 +112,8 @@ def test_the_answer_says_what_was_decided(answer: Answer) -> None:
     assert "dropping the 40% of images with the largest loss before distilling is a gain for" in text
     assert "On clean data, dropping the 40% of images with the largest loss is a loss for" in text
     first, noise, clean = map(str, answer.plain)
-    assert first.startswith(
-        "On digits, with 1 image per class and 5 synthetic sets, dropping the 40% of images with the "
-    )
-    assert " changes the accuracy of DM by +15." in first
+    assert first.startswith("On digits, with 1 image per class and 5 synthetic sets, the difference in accuracy that ")
+    assert "dropping the 40% of images with the largest loss makes at symmetric 0.4 is: DM +15." in first
     assert noise == "Under noise, over 2 pairs of a remedy and one of these methods, it is a gain in 2."
     assert clean == "On clean data, over 2 pairs of a remedy and one of these methods, it is a loss in 2."
 

@@ -164,7 +164,8 @@ def test_all_results_make_one_small_file(tmp_path: Path, capsys: pytest.CaptureF
     assert main([*map(str, sorted(RESULTS.iterdir())), "--out", str(out)]) == 0
     assert f"{len(ITEMS)} items of the review by " in capsys.readouterr().out
     assert out.stat().st_size < 3_000_000
-    assert out.with_suffix(".md").is_file()
+    kept = RESULTS.parent / "report.md"
+    assert out.with_suffix(".md").read_text("utf-8") == kept.read_text("utf-8"), "write docs/report.html again"
 
 
 def test_figures_that_items_name_are_drawn_by_their_studies() -> None:

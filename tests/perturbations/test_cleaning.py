@@ -34,10 +34,10 @@ def test_a_rule_finds_most_wrong_labels_of_digits_and_its_sham_as_many_at_random
     found, sham = cleaned(train, f"dropped:{rule}"), cleaned(train, f"dropped:{rule},sham=True")
     assert len(found.data) == len(sham.data)
     by_rule, at_random = found.realised["dropped"], sham.realised["dropped"]
-    assert by_rule["wrong_dropped"] > 0.9 * (by_rule["wrong_dropped"] + by_rule["wrong_left"])
+    assert by_rule["wrong_dropped"] > 0.8 * (by_rule["wrong_dropped"] + by_rule["wrong_left"])
     dropped = at_random["wrong_dropped"] + at_random["right_dropped"]
     assert abs(at_random["wrong_dropped"] / dropped - 0.4) < 0.08
-    assert found.flipped.mean() < 0.1 < sham.flipped.mean()
+    assert found.flipped.mean() < 0.2 < sham.flipped.mean()
     assert int(found.flipped.sum()) == by_rule["wrong_left"]
     truth = dict(zip(train.index.tolist(), train.labels.tolist(), strict=True))
     assert [truth[index] for index in found.data.index.tolist()] == found.clean_labels.tolist()

@@ -15,9 +15,11 @@ import pytest
 
 from cluster.packages import PACKAGES, REQUIRED
 from studies.engine.folder import StudyFolder
+from studies.engine.study import REPORT
 
 HOUSE = Path(__file__).parents[2]
-STUDIES = sorted(path.stem for path in (HOUSE / "studies").glob("*.py") if path.stem != "__init__")
+SCRIPTS = sorted(path.stem for path in (HOUSE / "studies").glob("*.py") if path.stem != "__init__")
+STUDIES = [name for name in SCRIPTS if name != REPORT]
 # A study of two trials that take no time.
 TINY = ["--method", "random", "--method", "full", "--seeds", "0", "--quick", "--offline", "--out", "out"]
 for assigned in ("evaluation.epochs=3", "evaluation.networks=1"):
@@ -52,7 +54,7 @@ def test_what_is_required_is_what_pyproject_names() -> None:
     assert named - set().union(*provided.values()) == set()
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_a_python_without_the_libraries_is_told_in_one_line(name: str, tmp_path: Path) -> None:
     ended = python("-S", str(HOUSE / "studies" / f"{name}.py"), cwd=tmp_path)
     assert ended.returncode == 2
@@ -79,12 +81,7 @@ def test_so_are_the_other_commands(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=() if name in ("baselines", "score") else pytest.mark.slow)
-        for name in STUDIES
-        if name != "report"  # it plans nothing
-    ],
+    "name", [pytest.param(name, marks=() if name in ("baselines", "score") else pytest.mark.slow) for name in STUDIES]
 )
 def test_our_packages_come_before_others_on_the_path(name: str, stranger: Path) -> None:
     words = {"fidelity": ["--dataset", "mnist"], "score": [str(stranger / "set.npz")]}.get(name, [])

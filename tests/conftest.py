@@ -26,28 +26,30 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 sys.path[:0] = [str(Path(__file__).with_name(room)) for room in ("faults", "cluster", "calibration", "benchmarks")]
 
 
+def ended(folder: Path, words: list[str]) -> Path:
+    """The folder, after a study with MLflow has run to its end in it."""
+    from harness import run_of  # type: ignore[import-not-found]
+
+    with run_of(folder) as run:
+        run.words = [*words, "--out", "out"]
+        assert run.finish() == 0, run.log
+    return folder
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a study of short trials that ran to its end, with MLflow."""
-    from harness import SHORT, run_of  # type: ignore[import-not-found]
+    from harness import SHORT  # type: ignore[import-not-found]
 
-    folder = tmp_path_factory.mktemp("study")
-    with run_of(folder) as run:
-        run.words = [*SHORT, "--out", "out"]
-        assert run.finish() == 0, run.log
-    return folder
+    return ended(tmp_path_factory.mktemp("study"), SHORT)
 
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same of trials that last: faults are held against its rows."""
-    from harness import SMALL, run_of  # type: ignore[import-not-found]
+    from harness import SMALL  # type: ignore[import-not-found]
 
-    folder = tmp_path_factory.mktemp("study")
-    with run_of(folder) as run:
-        run.words = [*SMALL, "--out", "out"]
-        assert run.finish() == 0, run.log
-    return folder
+    return ended(tmp_path_factory.mktemp("study"), SMALL)
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ class Dropped:
         suspected = self._suspected(train, wrong, seed)
         if self.sham:
             (draws,) = uniforms(generator("cleaning", "sham", train.source, seed), train)
-            suspected = np.argsort(np.argsort(draws, kind="stable"), kind="stable") < suspected.sum()
+            suspected = lowest(draws, int(suspected.sum()))
         data = train.take(np.flatnonzero(~suspected))
         found = int((suspected & wrong).sum())
         realised = {
@@ -70,10 +70,12 @@ class Dropped:
         if self.by == "confident":
             return confident(train.labels, probabilities)
         losses = -np.log(probabilities[np.arange(len(train)), train.labels].clip(1e-12))
-        chosen = np.argsort(-losses, kind="stable")[: round(self.share * len(train))]
-        mask = np.zeros(len(train), bool)
-        mask[chosen] = True
-        return mask
+        return lowest(-losses, round(self.share * len(train)))
+
+
+def lowest(values: npt.NDArray[np.float64], count: int) -> Mask:
+    """Which images have the `count` smallest values, [N]."""
+    return ranks(np.zeros(len(values), np.int64), 1, values) < count
 
 
 def out_of_fold(train: ImageData, seed: int) -> npt.NDArray[np.float64]:

@@ -15,8 +15,16 @@ from mim4dd.durable import STORAGE_ERRORS
 from mim4dd.errors import InputError, StorageError
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM has arrived."""
+class Signalled(KeyboardInterrupt):
+    """SIGINT or SIGTERM has arrived.
+
+    A class of its own for SIGINT too: where a plain KeyboardInterrupt leaves code that exec() was given as text (as in
+    dataclasses, so in imports), Python ends by the signal at exit, whatever status was returned.
+    """
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__()
+        self.number = number
 
 
 def exit_status(work: Callable[[], int], *, interrupted: str = "interrupted") -> int:
@@ -30,7 +38,7 @@ def exit_status(work: Callable[[], int], *, interrupted: str = "interrupted") ->
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        with _terminable():
+        with _interruptible():
             status = _status(work, interrupted)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -53,7 +61,7 @@ def _status(work: Callable[[], int], interrupted: str) -> int:
     except MemoryError as error:
         return _failed(f"out of memory ({error}); ask for fewer or smaller images, networks or batches", 1)
     except KeyboardInterrupt as error:
-        return _interrupted(interrupted, signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+        return _interrupted(interrupted, error.number if isinstance(error, Signalled) else signal.SIGINT)
     except SystemExit as ended:
         if isinstance(ended.code, str):
             raise
@@ -77,20 +85,24 @@ def _interrupted(message: str, number: signal.Signals) -> int:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """A context in which SIGTERM raises Terminated, so that nothing is left half-made."""
+def _interruptible() -> Iterator[None]:
+    """A context in which Ctrl-C and SIGTERM raise Signalled, so that nothing is left half-made."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before: dict[signal.Signals, signal._HANDLER] = {signal.SIGTERM: signal.signal(signal.SIGTERM, signalled)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell's background job ignores it
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, signalled)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+def signalled(number: int, frame: FrameType | None) -> None:
+    """A handler that raises Signalled."""
+    raise Signalled(signal.Signals(number))
 
 
 def _discarded() -> bool:

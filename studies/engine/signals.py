@@ -8,13 +8,15 @@ import signal
 import sys
 from types import FrameType, TracebackType
 
+from mim4dd_cli.command import signalled
+
 # Exit statuses besides 0, 1, 2 and those of signals: trials that ended in an error, and Ray lost (docs/reliability.md).
 WITH_ERRORS, LOST = 5, 6
 MESSAGE = b"\nstopping: saving the running trials, within a minute; interrupt again to end at once\n"
 
 
 class Signals:
-    """A context in which SIGINT and SIGTERM set `received`; a second signal raises KeyboardInterrupt.
+    """A context in which SIGINT and SIGTERM set `received`; a second signal raises Signalled.
 
     A preempted machine sends SIGTERM before it shuts down: its trials are saved as after Ctrl-C.
     """
@@ -36,6 +38,6 @@ class Signals:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received:
-            raise KeyboardInterrupt
+            signalled(number, frame)
         self.received = number
         os.write(self._terminal, MESSAGE)  # print is not reentrant: the signal may have interrupted one

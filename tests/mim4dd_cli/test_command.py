@@ -148,6 +148,18 @@ def test_a_signal_while_distilling_is_one_line(number: signal.Signals, status: i
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_text_is_executed_is_one_line(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    """As an import of a module of dataclasses does; Python would end such a process by SIGINT itself."""
+    (tmp_path / "work.py").write_text(f"""
+import os, sys
+from mim4dd_cli.command import exit_status
+sys.exit(exit_status(lambda: exec("os.kill(os.getpid(), {int(number)})")))
+""")
+    ran = subprocess.run([sys.executable, "-m", "work"], capture_output=True, cwd=tmp_path, timeout=100)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (status, b"", b"interrupted\n")
+
+
 def test_memory_that_torch_or_numpy_refuses_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     import torch
 

@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from studies.engine.quoting import Claim, decided, end, fine, p_value, printed, says, word
+from studies.review.gathering import in_short
 
 DOCS = Path(__file__).parent
 RESULTS, SOURCES = DOCS / "results", DOCS / "source"
@@ -133,11 +134,10 @@ def lines(folder: str) -> int:
 
 def short(folder: str) -> str:
     """The answer of a folder in short, as a quotation."""
-    text = (RESULTS / folder / "answer.md").read_text(encoding="utf-8")
-    block = re.search(r"^## In short\n\n(.*?)\n\n## ", text, flags=re.DOTALL | re.MULTILINE)
-    if block is None:
+    text = in_short(RESULTS / folder / "answer.md")
+    if not text:
         raise ValueError(f"{folder} has no answer in short")
-    return f"> {block[1]}"
+    return f"> {text}"
 
 
 def wrapped(text: str) -> str:

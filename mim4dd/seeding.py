@@ -60,3 +60,9 @@ def seeded_draws(device: torch.device, *names: Name) -> Iterator[None]:
         for own in (torch.default_generator, *(torch.cuda.default_generators[index] for index in place)):
             own.manual_seed(integer(*names))
         yield
+
+
+def equal_chances(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    """The probability of drawing each image where all classes that have images are equally likely, [N]."""
+    chances = 1 / np.bincount(labels)[labels]
+    return np.asarray(chances / chances.sum())

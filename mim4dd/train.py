@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mim4dd.data.operations import SIAMESE, check_augment, operations
+from mim4dd.errors import InputError
 from mim4dd.networks.module import draws, draws_seeded
 from mim4dd.networks.passes import TRAINING, Passes, networks_at_once, training_passes
 from mim4dd.networks.precision import FLOAT32, PRECISIONS
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mim4dd.networks.layers import Layers
     from mim4dd.networks.stacked import Params
 
+SAMPLINGS = ("uniform", "balanced")
 RECIPES: Registry[Recipe] = Registry("recipe")
 
 
@@ -54,6 +56,12 @@ class Recipe:
     restart_momentum: bool = knob(False, help="forget the momentum at the drop, as the public code does")
     precision: str = knob(
         FLOAT32, choices=PRECISIONS, help="of the networks' products on the images that they classify", tacit=True
+    )
+    sampling: str = knob(
+        "uniform",
+        choices=SAMPLINGS,
+        help="of an epoch's images: each once, or drawn so that all classes are equally likely (balanced)",
+        tacit=True,
     )
 
     def __post_init__(self) -> None:
@@ -137,6 +145,8 @@ class Training:
 
         from mim4dd.networks.batchnorm import unsettled
 
+        if recipe.sampling == "balanced" and labels.ndim > 1:
+            raise InputError("sampling=balanced draws images by their class; these have probabilities as labels")
         self.network, self.images, self.labels = network, images, labels
         self.recipe, self.streams, self.source = recipe, streams, source
         self.epoch, self.epochs = 0, recipe.epochs_for(len(images))
@@ -268,14 +278,17 @@ def _batches(
     import torch
 
     from mim4dd.data.augment import augment_images, draw_apart, draw_single
-    from mim4dd.seeding import generator
+    from mim4dd.seeding import equal_chances, generator
 
     names, count, groups = operations(recipe.augment, source), len(images), len(streams.networks)
-    if count <= recipe.batch and not names:
+    balanced = recipe.sampling == "balanced"
+    if count <= recipe.batch and not names and not balanced:
         yield images, labels.expand(groups, *labels.shape)
         return
     rngs = [generator(streams.purpose, "order", streams.seed, g, epoch) for g in streams.networks]
-    orders = torch.from_numpy(np.stack([rng.permutation(count) for rng in rngs])).to(images.device)
+    chances = equal_chances(labels.cpu().numpy()) if balanced else None
+    drawn = [rng.permutation(count) if chances is None else rng.choice(count, count, p=chances) for rng in rngs]
+    orders = torch.from_numpy(np.stack(drawn)).to(images.device)
     for start in range(0, count, recipe.batch):
         rows = orders[:, start : start + recipe.batch]
         batch = images[rows]

@@ -3,12 +3,14 @@
     python studies/baselines.py                                   # digits, 1 image per class, every method, 5 seeds
     python studies/baselines.py --quick                           # the smallest honest run
     python studies/baselines.py --method random --method dm --method mim:base=dm,balance=gradnorm,weight=1 --method full
+    python studies/baselines.py --tune 9 --seeds 0-7              # each method tuned too, on seeds 0 and 1
     python studies/baselines.py --ipc 10 --out runs/ten && python studies/baselines.py --add-study runs/ten
 
 Random real images and full data are the floor and the ceiling; between them stands every registered base, alone and
-with the MI term as strong as the base. The answer in OUT/report.html: test accuracy of each with its interval, the
-paired gain of the term on each base, P(A beats B) for every pair, and average ranks over blocks of data set and ipc
-with their critical difference: each `--add-study OUT` adds a finished study as a block.
+with the MI term as strong as the base. With `--tune N` each method also tries N settings of its own knobs on the first
+seeds, and the best on validation is measured on the others. The answer in OUT/report.html: test accuracy of each with
+its interval, the paired gain of the term on each base, P(A beats B) for every pair, and average ranks over blocks of
+data set and ipc with their critical difference: each `--add-study OUT` adds a finished study as a block.
 """
 
 from __future__ import annotations

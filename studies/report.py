@@ -19,6 +19,7 @@ if __name__ == "__main__":  # this checkout's packages come before others of the
 from mim4dd.durable import durably, encoded
 from mim4dd.errors import InputError
 from mim4dd_cli.command import exit_status
+from mim4dd_cli.output import require_writable, storing
 from mim4dd_cli.parsing import Parser
 from studies.engine.wording import plural
 from studies.review.gathering import Source
@@ -43,14 +44,17 @@ def main(arguments: list[str] | None = None) -> int:
 def write(folders: list[Path], out: Path) -> None:
     """Write the report of some folders.
 
-    Raises: InputError when none holds a study, or one cannot be read; OSError when the file cannot be written.
+    Raises: InputError when none holds a study, one cannot be read, or the file cannot be written; StorageError when its
+    disk fails meanwhile.
     """
     found = [path for path in folders if (path / "study.json").is_file()]
     if not found:
         raise InputError(f"none of {plural(len(folders), 'folder')} holds a study.json, such as {folders[0]}")
+    require_writable(f"--out {out}", out)
     review = Review.of([Source.read(path) for path in found])
-    durably(out, encoded(html(review)))
-    durably(out.with_suffix(".md"), encoded(markdown(review)))
+    with storing(out):
+        durably(out, encoded(html(review)))
+        durably(out.with_suffix(".md"), encoded(markdown(review)))
     statuses = [entry.status for entry in review.entries]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
     print(f"{plural(len(statuses), 'item')} of the review by {plural(len(found), 'study folder')}: {counts}")

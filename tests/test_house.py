@@ -90,7 +90,16 @@ MAY_IMPORT = {
         *("studies.answers", "studies.engine.command", "studies.engine.configuring", "studies.engine.study"),
         *(f"studies.engine.{name}" for name in ("calling", "costing", "door", "result", "scoring")),
     ],
-    "studies/report.py": ["mim4dd.durable", "mim4dd.errors", *COMMANDS, "studies.engine.wording", "studies.review"],
+    "studies/report.py": [
+        *(
+            "mim4dd.durable",
+            "mim4dd.errors",
+            *COMMANDS,
+            "mim4dd_cli.output",
+            "studies.engine.wording",
+            "studies.review",
+        ),
+    ],
     "studies/review": [
         *("mim4dd.errors", "studies.review"),
         *(f"studies.engine.{name}" for name in ("folder", "glossary", "quoting", "reading", "report", "wording")),
@@ -124,7 +133,7 @@ MAY_IMPORT = {
     ],
     "studies/answers/mitigation": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.stress.flags", "studies.answers.stress.plan"),
-        "studies.answers.mitigation",
+        *("studies.answers.comparing.plan", "studies.answers.mitigation"),
     ],
     "studies/answers/baselines": [*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.baselines"],
     "studies/answers/ablation": [

@@ -25,21 +25,32 @@ def initial_images(task: DistillationTask, init: str) -> Tensor:
 
 
 def siamese_batch(
-    task: DistillationTask, pixels: Tensor, labels: Tensor, batch_real: int, augment: str, iteration: int, step: int = 0
+    task: DistillationTask,
+    pixels: Tensor,
+    labels: Tensor,
+    batch_real: int,
+    augment: str,
+    iteration: int,
+    step: int = 0,
+    shares: str = "equal",
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Real images, their labels, and the synthetic images, under one draw of the augmentation for each class.
 
-    Gradients reach the synthetic pixels. batch_real: real images of each class; step: the update in the iteration.
+    Gradients reach the synthetic pixels. batch_real: real images of each class, shares: of the classes in the batch;
+    step: the update in the iteration.
     """
-    real, y_real, draw = real_batch(task, batch_real, augment, iteration, step)
+    real, y_real, draw = real_batch(task, batch_real, augment, iteration, step, shares)
     return real, y_real, augment_images(pixels, draw, labels.cpu().numpy())
 
 
 def real_batch(
-    task: DistillationTask, count: int, augment: str, iteration: int, step: int = 0
+    task: DistillationTask, count: int, augment: str, iteration: int, step: int = 0, shares: str = "equal"
 ) -> tuple[Tensor, Tensor, Draw]:
-    """`count` real images of each class, augmented, their labels, and the draw, which synthetic images share."""
-    real, y_real = task.real_batch(count, iteration, step)
+    """Real images, `count` of each class, augmented, their labels, and the draw, which synthetic images share.
+
+    shares: of the classes in the batch.
+    """
+    real, y_real = task.real_batch(count, iteration, step, shares)
     names = operations(augment, task.train.source)
     stream = generator("siamese augmentation", task.seed, *within(iteration, step))
     draw = draw_siamese(names, task.classes, stream)

@@ -143,6 +143,11 @@ def least_prepared(method: Method) -> Method:
     return least()
 
 
+def batch_shares(method: Method) -> str:
+    """The shares of the classes in a real batch, by the method or the base that it wraps."""
+    return str(getattr(getattr(method, "base", method), "batch_shares", "equal"))
+
+
 def real_images_a_batch(method: Method) -> int:
     """How many real images of a class an update draws, by the method or the base that it wraps; 0 for a selection."""
     return int(getattr(getattr(method, "base", method), "batch_real", 0))

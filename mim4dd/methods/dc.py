@@ -119,12 +119,12 @@ class DC(BatchMatching):
             if step:
                 params = self._trained(task, params, learnable["pixels"].detach(), labels, inner, iteration, step)
             real, y_real, synthetic = siamese_batch(
-                task, learnable["pixels"], labels, self.batch_real, self.augment, iteration, step
+                task, learnable["pixels"], labels, self.batch_real, self.augment, iteration, step, self.batch_shares
             )
             match = match_gradients(
                 task.network,
                 params,
-                Side(real, task.drawn(self.batch_real)),
+                Side(real, task.batch_counts(self.batch_real, self.batch_shares)),
                 Side(synthetic, task.drawn(task.ipc)),
                 features=features,
                 precision=self.precision,

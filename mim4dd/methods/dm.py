@@ -88,7 +88,7 @@ class DM(BatchMatching):
         from mim4dd.networks.precision import multiplying
 
         params = task.fresh_network(iteration)
-        real, y_real, draw = real_batch(task, self.batch_real, self.augment, iteration)
+        real, y_real, draw = real_batch(task, self.batch_real, self.augment, iteration, shares=self.batch_shares)
         with multiplying(self.precision):
             maps_of_real = features_without_graph(task.network, params, real, last=not features)
         real_features = [maps[0] for maps in maps_of_real]

@@ -41,7 +41,8 @@ class Mim:
     """L = L_base + lambda * sum_k L_critic^k / beta^(K-1-k) over the K blocks of the base's network.
 
     The term uses the same network, real batch and augmentation as the base, and the features that the base computed,
-    where it did. weight 0 is the base alone, bit for bit.
+    where it did. weight 0 is the base alone, bit for bit. In iteration i of I, lambda is the weight times
+    1 - (1 - last_weight) i / (I - 1): all along the same, unless last_weight says otherwise.
     Placebos, which leave out what the term is tested for, whatever its balance:
     direction `base`: the base with its pixel gradient scaled, at each update, to the length that base and term have
     together. Whatever `both` gains over it is due to the term's direction, not to longer steps.
@@ -79,6 +80,14 @@ class Mim:
         "class",
         choices=("class", "shuffled"),
         help="what a positive pair shares; shuffled: labels at random",
+        tacit=True,
+    )
+
+    last_weight: float = knob(
+        1.0,
+        low=0,
+        high=1,
+        help="share of the weight that is left in the last iteration; it falls linearly",
         tacit=True,
     )
 
@@ -160,9 +169,16 @@ class Mim:
                 at = (*within(iteration, step), task.seed)
                 loss = self.term(update, blocks, self.real_labels(update, *at))
                 stream: tuple[Name, ...] = ("random direction", *at)
-                update.terms["mim"] = Term(loss, self.weight, self.balance == "gradnorm", self.direction, stream)
+                update.terms["mim"] = Term(
+                    loss, self.weight_at(iteration), self.balance == "gradnorm", self.direction, stream
+                )
                 update.probe = self.probe(update, blocks)
             yield update
+
+    def weight_at(self, iteration: int) -> float:
+        """The term's weight in an iteration: lambda in the first, `last_weight` times as much in the last."""
+        passed = iteration / max(1, self.iterations - 1)
+        return self.weight * (1 - (1 - self.last_weight) * passed)
 
     def heads(self, task: DistillationTask, learnable: Learnable, iteration: int) -> list[list[Tensor]]:
         """Each block's head: the learned ones, or random ones redrawn with the network; empty lists for none."""

@@ -14,6 +14,7 @@ from mim4dd.methods.work import Work
 from mim4dd.networks.layers import SMALLEST, Layers
 from mim4dd.networks.passes import BATCH_NORM_IMAGES, WITHOUT_GRADIENTS, Passes, images_at_once, parts, settling
 from mim4dd.registry import knob
+from mim4dd.train import SAMPLINGS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,6 +72,12 @@ class MTT(LearnedPixels):
     expert_epochs: int = knob(50, low=1, high=1_000_000, help="of each expert, a snapshot after every one")
     lr_expert: float = knob(0.01, above=0, help="of the experts (SGD, no momentum)")
     batch_expert: int = knob(256, low=1, high=1_000_000, help="real images per step of an expert")
+    expert_sampling: str = knob(
+        "uniform",
+        choices=SAMPLINGS,
+        help="of an expert's images: each once an epoch, or all classes equally likely (balanced)",
+        tacit=True,
+    )
     steps: int = knob(0, low=0, high=1_000_000, search=(10, 50), help="of the student; 0 follows ipc (50, 30, 30)")
     ahead: int = knob(
         0, low=0, high=1_000_000, search=(1, 3), help="expert epochs from start to target; 0 follows ipc (2)"
@@ -109,7 +116,9 @@ class MTT(LearnedPixels):
         """The experts, to be trained once."""
         from mim4dd.methods.preparations import Experts
 
-        return Experts(self.experts, self.expert_epochs, self.lr_expert, self.batch_expert, self.augment)
+        return Experts(
+            self.experts, self.expert_epochs, self.lr_expert, self.batch_expert, self.augment, self.expert_sampling
+        )
 
     def least_prepared(self) -> MTT:
         """The same with one expert of as many epochs as a segment spans."""

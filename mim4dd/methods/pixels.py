@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mim4dd.methods.catalogue import Standardised
+from mim4dd.methods.tails import SHARES
 from mim4dd.networks.precision import FLOAT32, PRECISIONS
 from mim4dd.registry import knob
 
@@ -53,6 +54,12 @@ class BatchMatching(LearnedPixels):
         FLOAT32,
         choices=PRECISIONS,
         help="of products on real images; see `mim4dd.networks.precision`",
+        tacit=True,
+    )
+    batch_shares: str = knob(
+        "equal",
+        choices=SHARES,
+        help="of the classes in a real batch: equal, or as in the training data (proportional; one image at least)",
         tacit=True,
     )
 

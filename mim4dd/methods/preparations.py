@@ -28,6 +28,7 @@ class Experts:
     lr: float
     batch: int
     augment: str
+    sampling: str = "uniform"
 
     @property
     def snapshots(self) -> int:
@@ -55,6 +56,7 @@ class Experts:
             weight_decay=0,
             batch=self.batch,
             augment=self.augment,
+            sampling=self.sampling,
         )
 
     def make(self, task: DistillationTask) -> dict[str, npt.NDArray[Any]]:

@@ -1,8 +1,11 @@
-"""Images per class: how many may be asked for, and policies for a class with fewer real ones than a draw asks for."""
+"""Images per class: how many may be asked for, what a batch has of each, and policies where a class has fewer."""
 
 from mim4dd.registry import Knob
 
 IPC = Knob(low=1, high=1_000_000, help="synthetic images per class")
+
+# Of the classes in a batch of real images: as many of each, or as in the training data.
+SHARES = ("equal", "proportional")
 
 # repeat: the draw is with replacement; cap: the class gives all its images, and gets fewer synthetic ones;
 # error: the draw is refused.

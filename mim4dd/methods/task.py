@@ -99,9 +99,11 @@ class DistillationTask:
                 f"{self.train.counts[short]}, {what} is {wanted}"
             )
 
-    def shortfall(self, wanted: int) -> list[str]:
-        """The classes with fewer real images than a draw of `wanted`."""
-        return [name for name, count in zip(self.train.classes, self.train.counts, strict=True) if count < wanted]
+    def shortfall(self, wanted: int, shares: str = "equal") -> list[str]:
+        """The classes with fewer real images than a draw of `wanted` a class; shares: of the classes in a batch."""
+        counts = self.train.counts
+        asked = np.full(len(counts), wanted) if shares == "equal" else self.batch_counts(wanted, shares)
+        return [name for name, short in zip(self.train.classes, counts < asked, strict=True) if short]
 
     def drawn(self, wanted: int) -> Integers:
         """How many images each class gives to a draw of `wanted` a class, [C]."""
@@ -164,16 +166,26 @@ class DistillationTask:
         """The labels of the synthetic images, `ipc` of each class unless `tail` caps it, ordered by class."""
         return self._labels(self.drawn(self.ipc))
 
-    def real_batch(self, count: int, iteration: int, step: int = 0) -> tuple[Tensor, Tensor]:
-        """`count` random real images of each class and their labels; `tail` decides for a smaller class.
+    def batch_counts(self, count: int, shares: str = "equal") -> Integers:
+        """How many real images each class gives to a batch of `count` a class, [C].
 
-        step: the update within the iteration.
+        shares: proportional keeps the size of the batch, but for rounding, and gives each class its share of the data.
+        """
+        drawn, counts = self.drawn(count), self.train.counts
+        if shares == "equal":
+            return drawn
+        return np.where(counts > 0, np.maximum(1, np.round(counts * (drawn.sum() / counts.sum()))), 0).astype(int)
+
+    def real_batch(self, count: int, iteration: int, step: int = 0, shares: str = "equal") -> tuple[Tensor, Tensor]:
+        """Random real images, `count` of each class on average, and their labels; `tail` decides for a smaller class.
+
+        step: the update within the iteration; shares: of the classes, as in `batch_counts`.
         Raises: DataError when a class is smaller and `tail` is `error`.
         """
-        if self.tail == "error":
+        drawn = self.batch_counts(count, shares)
+        if self.tail == "error" and (drawn > self.train.counts).any():
             self._refuse_short(count, "batch_real")
         rng = generator("real batch", self.seed, *within(iteration, step))
-        drawn = self.drawn(count)
         pairs = zip(self.rows, drawn, strict=True)
         rows = [rng.choice(rows, n, replace=len(rows) < n, shuffle=False) for rows, n in pairs if n]
         return self.take(np.concatenate(rows)), self._labels(drawn)

@@ -146,7 +146,7 @@ def describe(plan: Plan, options: Options[Any], out: Path, workers: int) -> str:
         lines.append(f"{setting.setting:>4} {plural(seeds, 'seed')}  {setting.name}")
     suggested = plan.growth
     if suggested:
-        lines.append(f"then the best setting on up to {plural(suggested, 'more trial')}")
+        lines.append(f"then the best of what is tried on up to {plural(suggested, 'more trial')}")
     if (design := options.flags.adaptive_design) is not None:
         suggested = design.settings * len(options.seeds)
         lines.append(f"then what {design.describe()} suggests, {plural(len(options.seeds), 'seed')} each")
@@ -166,11 +166,9 @@ def time_left(plan: Plan, rows: Collection[Row], suggested: int, workers: int, s
     count = len(left.trials) + suggested
     if not count:
         return "no trial is left to run"
-    # A suggestion of a search is assumed to cost as much as the default.
-    default = next((whole.trials[s.trials[0]] for s in plan.settings if s.arm.role == "default"), 0.0)
     known = {trial: row for trial, row in timed(rows).items() if trial in whole.trials}
     factor = worker_seconds(known.values()) / whole.only(known).worker_seconds if known else 1.0
-    seconds = factor * (left.worker_seconds + suggested * default)
+    seconds = factor * (left.worker_seconds + suggested * added_seconds(plan, whole))
     of = f" for {plural(count, 'trial')} left to run" if done else ""
     basis = f" times {factor:.2g}, from the {plural(len(known), 'trial')} that have run" if known else ""
     together = "divide by the trials that run at once"
@@ -178,6 +176,13 @@ def time_left(plan: Plan, rows: Collection[Row], suggested: int, workers: int, s
         wall = clock(wall_seconds(seconds, count, workers, speeds))
         together = f"about {wall} in all on {plural(min(workers, count), 'worker')} of this machine"
     return f"about {clock(seconds)} of one worker's time{of}, by the speed of {speeds.machine}{basis}; {together}"
+
+
+def added_seconds(plan: Plan, whole: Forecast) -> float:
+    """What a trial that is added to the plan is assumed to take: as the default, or the mean of what is tried."""
+    default = [whole.trials[setting.trials[0]] for setting in plan.settings if setting.arm.role == "default"]
+    tried = [whole.trials[setting.trials[0]] for setting in plan.settings if setting.arm.role == "design"]
+    return default[0] if default else sum(tried) / len(tried) if tried else 0.0
 
 
 def preparation_of(config: Flat) -> Shared | None:

@@ -55,7 +55,9 @@ class Execution:
         address: str,
         began: float,
     ) -> None:
-        self.study, self.options, self.plan = study, options, plan.grown(journal.rows)
+        self.study, self.options = study, options
+        # A trial that ended in an error runs again, and may choose otherwise.
+        self.first_stage, self.plan = plan, plan.grown(journal.rows)
         self.splits, self.sets = splits, sets
         self.journal, self.uri, self.address = journal, uri, address
         speeds = speeds_of(options, journal.out, here=address == "local")
@@ -179,7 +181,7 @@ class Execution:
 
     def _second_stage(self) -> list[Trial]:
         """What is left to run of the trials that the rows of the others have added to the plan."""
-        before, self.plan = {trial.hash for trial in self.plan.trials}, self.plan.grown(self.journal.rows)
+        before, self.plan = {trial.hash for trial in self.plan.trials}, self.first_stage.grown(self.journal.rows)
         self.journal.write_settings(self.plan.settings)
         return self._pending(trial for trial in self.plan.trials if trial.hash not in before)
 

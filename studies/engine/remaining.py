@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from studies.engine.estimate import Shared, forecast, timed
+from studies.engine.estimate import Shared, added_seconds, forecast, timed
 from studies.engine.plan import Plan
 from studies.engine.rows import Row
 from studies.engine.speeds import Speeds
@@ -23,8 +23,7 @@ class Remaining:
         whole = forecast(plan, {trial.hash for trial in plan.trials}, speeds)
         self._trials, self._shared, self._preparations = dict(whole.trials), whole.shared, dict(whole.preparations)
         self._seconds = whole.worker_seconds
-        # A suggestion of a search is assumed to cost as much as the default.
-        self._suggestion = next((whole.trials[s.trials[0]] for s in plan.settings if s.arm.role == "default"), 0.0)
+        self._suggestion = added_seconds(plan, whole)
         self._suggested = suggested
         self._expected = self._took = 0.0
         for row in rows.values():

@@ -55,6 +55,7 @@ class StudyRecord(TypedDict, total=False):
     versions: dict[str, str]
     added_studies: list[str] | None
     beside: list[str] | None
+    tuned_on: int
     parts: list[str]
     halvings: int
     data_digest: str

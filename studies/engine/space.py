@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mim4dd.errors import InputError, KnobError
-from mim4dd.registry import Flat, Knob, Scalar, check_value, parse
+from mim4dd.registry import Flat, Knob, Scalar, check_value, knobs, parse
 from mim4dd.resolving import resolve
 from studies.engine.reading import checked
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # A coordinate that no trial reads: its importance shows the noise of an importance measure.
 DUMMY = "dummy"
+# A knob on which accuracy and cost depend alike.
+BUDGET = "iterations"
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,27 @@ def make_space(
         made if made and key == made.key else make_axis(key, declared[key], config[key], texts.get(key, ""))
         for key in searched
     )
+
+
+def own_knobs(method: Any) -> list[str]:
+    """The knobs of a method (class or instance) that a study of it varies: those with a range to search.
+
+    How many iterations it runs is a budget, on which its accuracy and its cost depend alike.
+    """
+    return [name for name, knob in knobs(method).items() if knob.search and name.rpartition(".")[2] != BUDGET]
+
+
+def around(axis: Axis, default: Scalar) -> Axis:
+    """The axis, or, where a positive default lies outside its logarithmic range, as wide a range around the default.
+
+    A protocol may set a rate for images of another size than the declared range is for.
+    """
+    if axis.values or not axis.log or not isinstance(default, int | float) or default <= 0:
+        return axis
+    if axis.low <= default <= axis.high:
+        return axis
+    half = math.sqrt(axis.high / axis.low)
+    return replace(axis, low=float(f"{default / half:.3g}"), high=float(f"{default * half:.3g}"))
 
 
 def inside(space: Space, values: Flat) -> bool:

@@ -56,11 +56,11 @@ class Source:
                 f"{path}: {plural(len(missing), 'trial')} of its claims have no row, such as {missing[0]}; write its "
                 f"answer again with: python -m studies.answers {path}"
             )
-        return Source(path, study, claims, _short(path / "answer.md"))
+        return Source(path, study, claims, in_short(path / "answer.md"))
 
 
-def _short(file: Path) -> str:
-    """The answer in short that stands in answer.md."""
+def in_short(file: Path) -> str:
+    """The answer in short that stands in an answer.md, "" for none."""
     if not file.is_file():
         return ""
     _, heading, after = contents(file).decode("utf-8", "replace").partition("## In short\n")

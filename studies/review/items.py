@@ -119,7 +119,10 @@ ITEMS = (
     Item(
         "C1d",
         "Ways to mitigate the limits.",
-        (Evidence("mitigation", ("remedy/*", "over-sham/*", "short-of-oracle/*", "cost/*/dropped*"), "methods"),),
+        (
+            Evidence("mitigation", ("remedy/*", "over-sham/*", "short-of-oracle/*", "cost/*/dropped*"), "methods"),
+            Evidence("mitigation", ("remedied/*", "remedied-over-sham/*")),
+        ),
     ),
     Item("C1e", "No analysis of its cost beside other methods.", (COSTS,)),
     Item("C1f", "No result under label noise or imbalance.", (NOISE, RARE)),
@@ -210,7 +213,7 @@ ITEMS = (
         "C5e",
         "Is the comparison fair?",
         (Evidence("baselines", ("difference/*", "gain/*"), "accuracy"), Evidence("baselines", ("tuned/*",))),
-        "All methods share one recipe, the same seeds, data and evaluation networks. Beside it each is to be tuned "
-        "with the same number of trials, which is not there yet.",
+        "All methods share one recipe, the same seeds, data and evaluation networks; beside it each is tuned with the "
+        "same number of trials, on seeds that are not measured.",
     ),
 )

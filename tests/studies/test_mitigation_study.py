@@ -94,6 +94,12 @@ def test_a_case_knows_its_noise_its_sham_and_its_oracle() -> None:
         (["--remedy", "dropped:by=lost"], "by must be one of"),
         (["--noise", "jpeg:severity=3"], "leaves all labels right"),
         (["--noise", "symetric:rate=0.4"], "did you mean 'symmetric'"),
+        (["--imbalance", "symmetric:rate=0.4"], "is no imbalance"),
+        (["--imbalance", "exponential:factor=10", "--remedy", "dropped:by=loss"], "of which --imbalance makes none"),
+        (["--remedy", "last_wait=0"], "did you mean 'last_weight'"),
+        (["--remedy", "expert_sampling=balanced"], "changes no method of this study"),
+        (["--remedy", "last_weight=2"], "last_weight must be"),
+        (["--remedy", "batch_shares=equal"], "changes no method of this study"),
     ],
 )
 def test_wrong_flags_are_one_line(words: list[str], message: str) -> None:
@@ -129,3 +135,84 @@ def test_without_any_trial_of_the_base_there_is_no_answer_yet() -> None:
     held = folder("--quick")
     held.rows.clear()
     assert "There is no answer yet" in str(write_answer(held).sentences[0])
+
+
+IMBALANCE = ("--imbalance", "exponential:factor=10", "--seeds", "0-5")
+
+
+def test_remedies_that_are_knobs_stand_beside_each_method_that_has_them() -> None:
+    plan, _ = planned(*IMBALANCE)
+    assert [one.label for one in plan.conditions] == ["clean", "exponential 10"]
+    remedied = {one.arm.key: one.arm.control for one in plan.settings if one.arm.role == "remedy"}
+    shares, falling = "method.base.batch_shares", "method.last_weight"
+    of = {key: arm for key, arm in {one.arm.key: one.arm for one in plan.settings}.items() if arm.role == "remedy"}
+    assert sorted(remedied.values()) == sorted(
+        ["dm"] + ["mim:base=dm"] * 2 + ["mim:base=dm,balance=gradnorm,weight=1"] * 2
+    )
+    assert {of[key].knobs.get(shares) for key in of} == {"proportional", None}
+    shams = [one.arm for one in plan.settings if one.arm.role == "sham"]
+    assert {arm.knobs["method.weight"] for arm in shams} == {0.4, 0.5}
+    assert all(falling not in arm.knobs and remedied[arm.control] for arm in shams)
+    trials = {trial.hash: trial.config for trial in plan.trials}
+    for setting in plan.settings:
+        assert [trials[trial]["seed"] for trial in setting.trials] == list(range(len(setting.trials)))
+    assert [setting.setting for setting in plan.settings] == list(range(len(plan.settings)))
+    with_mtt, _ = planned(*IMBALANCE, "--method", "mtt", "--remedy", "expert_sampling=balanced")
+    (of_mtt,) = {one.arm.key: one.arm for one in with_mtt.settings if one.arm.role == "remedy"}.values()
+    assert (of_mtt.control, of_mtt.knobs) == ("mtt", {"method.expert_sampling": "balanced"})
+
+
+def test_what_knobs_do_as_remedies_is_decided_at_each_condition() -> None:
+    """The share costs 8 points under imbalance and nothing else; a falling weight gains 3, its sham 1."""
+    plan, held = planned(*IMBALANCE)
+    configs = {trial.hash: trial.config for trial in plan.trials}
+    rows = {}
+    for trial, config in configs.items():
+        noise = 0.001 * np.sin(7 * config["seed"] + len(str(config)))
+        cost = 0.08 * ("proportional" in str(config) and "exponential" in str(config.get("perturb")))
+        gain = 0.03 * ("method.last_weight" in config) + 0.01 * (config.get("method.weight") in (0.4, 0.5))
+        rows[trial] = made_row(trial, config, [0.7 + noise - cost + gain] * 2)
+    answer = write_answer(made_folder(Path("out"), plan.settings, rows, range(6), **held))
+    claims = {one.id: one for one in answer.claims}
+    hurt, level = "remedied/remedy:mim:base=dm,weight=0,base.batch_shares=proportional", "exponential-10"
+    assert (claims[f"{hurt}/{level}"].decision, claims[f"{hurt}/clean"].decision) == ("loss", "negligible")
+    fall = "remedy:mim:base=dm,balance=gradnorm,weight=1,last_weight=0"
+    for at in (level, "clean"):
+        assert claims[f"remedied/{fall}/{at}"].estimate == pytest.approx(0.03, abs=0.003)
+        assert claims[f"remedied-over-sham/{fall}/{at}"].estimate == pytest.approx(0.02, abs=0.003)
+        assert claims[f"remedied-over-sham/{fall}/{at}"].decision == "gain"
+    text = " ".join(map(str, answer.sentences))
+    assert "At exponential 10, batch_shares=proportional is a loss for" in text
+    assert "compared with its mean weight all along, it is a gain for" in text
+    assert not any(key.startswith("gain/remedy:") for key in claims), "a remedy's gain is none of the term's"
+
+
+@pytest.mark.parametrize(
+    ("words", "means"),
+    [
+        (("--remedy", "last_weight=0", "--remedy", "last_weight=0.5"), {0.5, 0.75}),
+        (("--remedy", "last_weight=0", "--remedy", "weight=2"), {0.5}),
+        (("--remedy", "last_weight=0,weight=2"), {1.0}),
+        (("--remedy", "last_weight=0", "--set", "method.last_weight=0.5"), {0.5}),
+    ],
+)
+def test_each_falling_weight_has_its_own_sham(words: tuple[str, ...], means: set[float]) -> None:
+    plan, _ = planned(*IMBALANCE, *words)
+    trials = {trial.hash: trial.config for trial in plan.trials}
+    arms = {one.arm.key: one for one in plan.settings}
+    shams = [one for one in arms.values() if one.arm.role == "sham" and "gradnorm" in one.arm.key]
+    assert {trials[one.trials[0]]["method.weight"] for one in shams} == means
+    assert all("method.last_weight" not in trials[one.trials[0]] for one in shams)
+
+
+def test_a_sham_that_is_a_method_of_the_study_runs_once() -> None:
+    plan, _ = planned(*IMBALANCE, "--remedy", "last_weight=0", "--method", "mim:base=dm,weight=0.4")
+    assert len({trial.hash for trial in plan.trials}) == len(plan.trials)
+
+
+def test_knobs_alone_take_the_place_of_cleanings_and_meet_no_cleaned_data() -> None:
+    plan, _ = planned("--quick", "--remedy", "last_weight=0")
+    assert [one.text for one in plan.conditions] == ["", NOISY]
+    plan, _ = planned("--quick", "--remedy", "last_weight=0", "--remedy", LOSS)
+    met = {one.levels["training data"] for one in plan.settings if one.arm.role in ("remedy", "sham")}
+    assert met == {"clean", "symmetric 0.4"}

@@ -159,6 +159,14 @@ def test_folders_without_an_answer_or_a_study(tmp_path: Path, capsys: pytest.Cap
     assert "has no answer yet" in capsys.readouterr().err
 
 
+def test_a_report_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main([str(RESULTS / "noise-fashion"), "--out", str(tmp_path / "file" / "review.html")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: --out ")
+    assert told.count("\n") == 1
+
+
 def test_all_results_make_one_small_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "review.html"
     assert main([*map(str, sorted(RESULTS.iterdir())), "--out", str(out)]) == 0

@@ -47,7 +47,7 @@ def write_answer(folder: StudyFolder) -> Answer:
         choices_part(ledger, whole, gain, OF_CRITICS),
         information_part(ledger, [(term, base), *((term, one.arm) for one in tried[:1])]),
         Part(
-            [losses(Ledger(whole))],
+            [losses(whole)],
             notes=[NOTE, more_seeds(ledger)],
             summary={"gain_over_base": gain.interval.mean} | (summary(*factorial) if factorial else {}),
             plain=plain(ledger, gain, tried, *(factorial or (None, None))),

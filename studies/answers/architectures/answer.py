@@ -61,7 +61,7 @@ def write_answer(folder: StudyFolder) -> Answer:
         Part([overview(ledger, _ordered(results), metric), *transfer.sentences]),
         Part([*(_gain(ledger, arm, gains, metric) for arm in compared), _above(ledger, compared, over)]),
         Part([*ranks.sentences, *rates.sentences, *published.sentences]),
-        Part([*failures.sentences, losses(ledger)], failed=failures.failed),
+        Part([*failures.sentences, losses(ledger.results)], failed=failures.failed),
         Part(tables=[_matrix(ledger, metric), *transfer.tables, _gains(ledger, compared, gains)]),
         Part(tables=[*ranks.tables, *rates.tables, *([_matrix(ledger, "test", beside=True)] if rated else [])]),
         Part(tables=[*published.tables, *failures.tables]),

@@ -10,6 +10,7 @@ import numpy as np
 from studies.answers.baselines.blocks import Blocks
 from studies.answers.baselines.pairs import wins_figure, wins_table
 from studies.answers.baselines.plain import plain
+from studies.answers.baselines.tuning import one_recipe, tuning_part
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.contrasts import contrast_table, forest, wins
 from studies.answers.parts.information import information_part
@@ -29,7 +30,7 @@ ENOUGH_BLOCKS = 10
 
 def write_answer(folder: StudyFolder) -> Answer:
     """The sentences, the tables and the figures."""
-    ledger = Ledger(Results(folder))
+    ledger = Ledger(Results(one_recipe(folder)))
     results, blocks = ledger.results, Blocks(ledger.results)
     if (why := unready(ledger, list(results.arms), "test")) is not None:
         return ledger.compose(why)
@@ -42,15 +43,16 @@ def write_answer(folder: StudyFolder) -> Answer:
     longer = step_control(ledger, step)
     ledger.rest("other pairs of methods", [results.against(a, b) for a, b in combinations(results.arms, 2)])
     controls = [(arm.key, arm.control) for arm in results.arms.values() if arm.control]
-    information = information_part(ledger, controls)
+    information, tuning = information_part(ledger, controls), tuning_part(ledger, folder)
     anchors = [arm for arm in (FLOOR, CEILING) if arm in results.arms]
     order = [*anchors, *(arm for arm in results.arms if arm not in anchors)]
     sentences = [overview(ledger, order, "test"), _chosen(ledger, blocks), *(_gain(ledger, gain) for gain in gains)]
-    sentences += longer.sentences
+    sentences += [*longer.sentences, *tuning.sentences]
     tables = [
         _accuracy(ledger),
         contrast_table(ledger, "gains", "What the MI term adds to each base", GAINS, gains),
         *longer.tables,
+        *tuning.tables,
         *information.tables,
         contrast_table(ledger, "random", "What each method adds to random real images", OVER, over_random),
         wins_table(results),
@@ -59,13 +61,20 @@ def write_answer(folder: StudyFolder) -> Answer:
     ]
     return ledger.compose(
         Part(
-            [*sentences, *information.sentences, _over_random(ledger, over_random), *blocks.sentences(), losses(ledger)]
+            [
+                *sentences,
+                *information.sentences,
+                _over_random(ledger, over_random),
+                *blocks.sentences(),
+                losses(Results(folder)),
+            ]
         ),
         Part(tables=tables, figures=[forest(ledger, "test"), wins_figure(ledger), blocks.figure()]),
         Part(
-            notes=[*_notes(ledger, blocks), *longer.notes, more_seeds(ledger)], summary=_summary(ledger, blocks, gains)
+            notes=[*_notes(ledger, blocks), *longer.notes, *tuning.notes, more_seeds(ledger)],
+            summary=_summary(ledger, blocks, gains),
         ),
-        Part(plain=plain(ledger, _best(results, blocks.entrants), gains, over_random, step)),
+        Part(plain=[*plain(ledger, _best(results, blocks.entrants), gains, over_random, step), *tuning.plain]),
     )
 
 
@@ -174,8 +183,8 @@ def _notes(ledger: Ledger, blocks: Blocks) -> list[str]:
         "evaluation networks' initial weights; data, network and recipe are the same for all.",
         "Nothing is chosen by test accuracy: the last iteration and the last epoch count, and the best method is "
         "chosen by validation accuracy. Its test accuracy is that of the best of several, chosen on other images.",
-        "Each method runs its own schedule: the protocol's where there is one, otherwise its paper's defaults. Methods "
-        "are not tuned here, so a gap between methods may be due to tuning.",
+        "Each method runs its own schedule: the protocol's where there is one, otherwise its paper's defaults. Under "
+        "one recipe methods are not tuned, so a gap between methods may be due to tuning (--tune N measures that).",
         "(equal strength) means that the MI term is scaled until its pixel gradient is as large as the base's, "
         "(default) that it has the paper's weight; knobs that are not named have their defaults.",
     ]

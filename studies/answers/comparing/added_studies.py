@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mim4dd.errors import InputError
 from mim4dd.protocol import RESULTS_VERSION
+from studies.answers.comparing.plan import SETTING
 from studies.engine.folder import StudyFolder
 from studies.engine.wording import images, plural
 
@@ -109,7 +110,7 @@ def _require_fit(path: Path, folder: StudyFolder, arms: Sequence[str], results_v
         raise InputError(
             f"--add-study {path} has results version {folder.version}, this study has {results_version}; run it again"
         )
-    added_arms = [arm.key for arm in folder.arms]
+    added_arms = [arm.key for arm in folder.arms if arm.role != SETTING]
     if set(added_arms) != set(arms):
         lacking, extra = [key for key in arms if key not in added_arms], [key for key in added_arms if key not in arms]
         clauses = [f"lacks {', '.join(lacking)}"] * bool(lacking) + [f"has {', '.join(extra)} besides"] * bool(extra)

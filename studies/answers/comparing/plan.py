@@ -34,6 +34,9 @@ FULL_STEPS = 500
 FULL_NETWORKS = 1
 CAPPED = {"evaluation.networks": str(FULL_NETWORKS), "evaluation.max_steps": str(FULL_STEPS)}
 
+# The role of a setting of a method, among which one is chosen.
+SETTING = "design"
+
 Extra = Callable[[Flat], Mapping[str, str]]
 """Returns further assignments for an arm with this configuration, such as the recipe of its published number."""
 
@@ -104,7 +107,7 @@ def arm_of(options: Options[Any], text: str, extra: Extra | None = None, cap: Ex
     method_knobs = {_method_knob(key, defaults): text for key, text in in_spec.items()}
     flat = configured(options, {"method": name}, method_knobs).flat
     assigned = dict(extra(flat)) if extra else {}
-    assigned |= {knob: text for key, text in options.assigned.items() if (knob := _set_knob(key, flat))}
+    assigned |= {knob: text for key, text in options.assigned.items() if (knob := set_knob(key, flat))}
     assigned |= (dict(cap(flat)) if cap else {}) | method_knobs
     config = {**shared_entries(options), **configured(options, {"method": name}, assigned).flat}
     named = [*(["method.base"] if name == TERM else []), *method_knobs]
@@ -122,7 +125,7 @@ def _require_read(options: Options[Any], key: str, text: str, planned: Sequence[
     Raises: InputError, UnknownNameError or KnobError.
     """
     components = [{k: v for k, v in item.config.items() if k.partition(".")[0] in PARTS} for item in planned]
-    named = [(knob, config) for config in components if (knob := _set_knob(key, config))]
+    named = [(knob, config) for config in components if (knob := set_knob(key, config))]
     if not named:
         raise unknown("knob", key, sorted({name for config in components for name in settable(config)}))
     if not any(apply(config, {knob: text})[knob] == config[knob] for knob, config in named):
@@ -148,11 +151,11 @@ def _method_knob(key: str, config: Flat) -> str:
 def shared_configuration(options: Options[Any]) -> Configuration:
     """The configuration that the methods of a comparison share: data set, network and recipe."""
     defaults = configured(options, {"method": "random"}, {})
-    shared = {name: text for key, text in options.assigned.items() if (name := _set_knob(key, defaults.flat))}
+    shared = {name: text for key, text in options.assigned.items() if (name := set_knob(key, defaults.flat))}
     return configured(options, {"method": "random"}, shared)
 
 
-def _set_knob(key: str, config: Flat) -> str | None:
+def set_knob(key: str, config: Flat) -> str | None:
     """The knob of a configuration that a key of `--set` names, or None; `base.lr` is the `lr` of a bare base.
 
     Raises: UnknownNameError for an ambiguous key: one method's rate must not be another's recipe.

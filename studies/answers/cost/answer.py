@@ -48,7 +48,7 @@ def write_answer(folder: StudyFolder) -> Answer:
         operations_sentence(ledger, found),
         *growth.sentences,
         *bought.sentences,
-        losses(ledger),
+        losses(ledger.results),
     ]
     tables = [
         overhead_table(ledger, rulings),

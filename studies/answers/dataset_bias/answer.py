@@ -64,7 +64,7 @@ def write_answer(folder: StudyFolder) -> Answer:
         cue,
         classes,
         kinds,
-        Part([losses(ledger)], notes=[*_notes(results), more_seeds(ledger)]),
+        Part([losses(ledger.results)], notes=[*_notes(results), more_seeds(ledger)]),
         Part(plain=_plain(ledger, found, first), summary=_summary(ledger, found, first)),
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from perturbations import STAGES, Dropped
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.mitigation.plan import cleaning_of
+from studies.answers.mitigation.remedied import HELPS, remedied_part, without_remedies
 from studies.answers.parts.matrix import matrices
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.response import Response
@@ -20,16 +21,9 @@ from studies.engine.answer import Cell as Entry
 from studies.engine.conditions import CLEAN, Condition
 from studies.engine.folder import StudyFolder
 from studies.engine.statistics import mean_interval
-from studies.engine.statistics.contrasts import Decision
 from studies.engine.wording import images, plural
 
 METRIC = "balanced"
-HELPS = {
-    Decision.GAIN: "a gain for",
-    Decision.LOSS: "a loss for",
-    Decision.NEGLIGIBLE: "no difference beyond half a point for",
-    Decision.UNDECIDED: "undecided for",
-}
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ def cases(conditions: Sequence[Condition]) -> list[Case]:
 
 def write_answer(folder: StudyFolder) -> Answer:
     """The sentences, tables and figures of a study of remedies."""
-    ledger = Ledger(Results(folder))
+    ledger = Ledger(Results(without_remedies(folder)))
     results = ledger.results
     control = [arm.key for arm in results.arms.values() if arm.role == "base"]
     if (why := unready(ledger, control, METRIC)) is not None:
@@ -110,13 +104,17 @@ def write_answer(folder: StudyFolder) -> Answer:
         if case.noise == CLEAN:
             start = f"On clean data, {case.remedy} is "
             sentences.append(_told(results, start, case.cleaned.label, on_clean))
-    matrix = matrices(response, response.arms)
+    matrix, knobs = matrices(response, response.arms), remedied_part(ledger, folder, METRIC)
     return ledger.compose(
-        Part([*sentences, *response.gains(), losses(ledger)], plain=_short(response, noisy, remedies, on_clean)),
         Part(
-            tables=[_table(results, found, remedies, shams, oracles, on_clean), *matrix.tables], figures=matrix.figures
+            [*sentences, *knobs.sentences, *response.gains(), losses(Results(folder))],
+            plain=[*_short(response, noisy, remedies, on_clean), *knobs.plain],
         ),
-        Part(notes=[*_notes(folder), more_seeds(ledger)]),
+        Part(
+            tables=[_table(results, found, remedies, shams, oracles, on_clean), *knobs.tables, *matrix.tables],
+            figures=matrix.figures,
+        ),
+        Part(notes=[*_notes(folder), *knobs.notes, more_seeds(ledger)]),
     )
 
 
@@ -235,11 +233,14 @@ def _dropped(results: Results, one: Condition) -> dict[str, Entry]:
 
 def _notes(folder: StudyFolder) -> list[str]:
     stages = {stage for condition in folder.conditions for stage in condition.stages}
+    cleaned = any(cleaning_of(condition) for condition in folder.conditions)
     return [
-        "All methods of a seed share the split, the noise, what is dropped and the evaluation networks; test labels "
-        "are clean. The initial images are drawn anew from what each class then holds, so a difference between "
+        "All methods of a seed share the split, the training data of each condition and the evaluation networks; test "
+        "labels are clean. The initial images are drawn anew from what each class then holds, so a difference between "
         "conditions includes their noise.",
-        "What a remedy costs in time, the out-of-fold classifier, is spent once for each noise and seed, before the "
-        "trials.",
+        "What a cleaning costs in time, the out-of-fold classifier, is spent once for each noise and seed, before the "
+        "trials."
+        if cleaned
+        else "",
         *(stage.definition for stage in STAGES.values() if stage.name in stages),
     ]

@@ -1,17 +1,23 @@
-"""Plans the study of remedies: every arm under each noise, cleaned and not, beside an oracle and shams."""
+"""Plans the study of remedies: every arm under each noise or imbalance, with each remedy and without, beside shams."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
-from mim4dd.configuration import Configuration, assignments
+from mim4dd.configuration import Configuration, apply, assignments
 from mim4dd.errors import InputError
+from mim4dd.methods import METHODS
+from mim4dd.registry import Flat, knobs, unknown
+from mim4dd.resolving import matching
 from perturbations import Dropped, parse_chain
+from studies.answers.comparing.plan import set_knob
 from studies.answers.stress.flags import VARIANTS, SuiteFlags
 from studies.answers.stress.plan import Sweep, plan_stress
+from studies.engine.arms import TERM, Arm, Level, Planned, cross, require_few, spec
 from studies.engine.conditions import Condition, condition
 from studies.engine.flags import Flags, add_method_flag
 from studies.engine.options import Options
@@ -20,6 +26,10 @@ from studies.engine.plan import Plan
 NOISE = ("symmetric:rate=0.4", "pairflip:rate=0.4")
 LOSS, CONFIDENT, ORACLE = "dropped:by=loss", "dropped:by=confident", "dropped:by=oracle"
 SHAM = ",sham=True"
+# Against imbalance: batches as the data are, experts that see all classes alike, a term that is gone in the end.
+ON_IMBALANCE = ("batch_shares=proportional", "expert_sampling=balanced", "last_weight=0")
+FALLING = "method.last_weight"
+REMEDY, SHAM_ARM = "remedy", "sham"  # roles of arms
 # What small-loss selection leaves out of data whose noise has no rate.
 SHARE = 0.2
 NO_SWEEP = Sweep("label noise", (), (), (), ())
@@ -27,16 +37,24 @@ NO_SWEEP = Sweep("label noise", (), (), (), ())
 
 @dataclass(frozen=True)
 class MitigationFlags(Flags):
-    """Which noise is cleaned, by which remedies, and for which methods. noise: chains, as text; methods: specs."""
+    """Which noise is cleaned, by which remedies, and for which methods.
+
+    noise, imbalance: chains, as text; remedies: cleanings; knobs: assignments to knobs, which are remedies too;
+    methods: specs.
+    """
 
     seeds: ClassVar[tuple[str, str]] = ("0-4", "0-4")  # fewer decide nothing
 
     noise: tuple[str, ...] = ()
+    imbalance: tuple[str, ...] = ()
     remedies: tuple[str, ...] = ()
+    knobs: tuple[dict[str, str], ...] = ()
     methods: tuple[str, ...] = ()
     quick: bool = False
 
     def describe(self) -> str:
+        if self.knobs or self.imbalance:
+            return "every remedy under every condition, beside shams"
         return "every remedy under every noise, beside an oracle and shams"
 
     @staticmethod
@@ -52,13 +70,21 @@ class MitigationFlags(Flags):
             f"default: {', '.join(NOISE)})",
         )
         how.add_argument(
+            "--imbalance",
+            action="append",
+            default=[],
+            metavar="NAME:KNOB=VALUE",
+            help="unequal classes instead of noise, as in exponential:factor=10 (repeatable; with --noise: both)",
+        )
+        how.add_argument(
             "--remedy",
             action="append",
             default=[],
             dest="remedies",
-            metavar="dropped:by=...",
-            help="a cleaning, as in dropped:by=loss,share=0.3 (repeatable; default: the images with the largest "
-            "out-of-fold loss, as many as the noise has wrong labels, and what confident learning finds)",
+            metavar="REMEDY",
+            help="a cleaning, as in dropped:by=loss,share=0.3, or knobs of a method, as in last_weight=0 (repeatable; "
+            "default under noise: the images with the largest out-of-fold loss, as many as the noise has wrong labels, "
+            f"and what confident learning finds; under imbalance alone: {', '.join(ON_IMBALANCE)})",
         )
         add_method_flag(how, "another method beside the base, as in dc or mim:base=dc,weight=1 (repeatable)")
 
@@ -68,14 +94,26 @@ class MitigationFlags(Flags):
 
         Raises: InputError, UnknownNameError or KnobError for a remedy that is no cleaning, or is the oracle or a sham.
         """
-        for text in arguments.remedies:
+        cleanings = [text for text in arguments.remedies if "=" not in text.partition(":")[0]]
+        knobs = [text for text in arguments.remedies if text not in cleanings]
+        for text in cleanings:
             (component, *others) = parse_chain([text])
             if others or not isinstance(component, Dropped):
                 raise InputError(f"--remedy takes a cleaning, such as {LOSS},share=0.3; {text} is none")
             if component.sham or component.by == "oracle":
                 raise InputError("--remedy needs no oracle and no sham: both are always among the conditions")
-        methods = tuple(dict.fromkeys(arguments.methods))
-        return cls(tuple(arguments.noise), tuple(arguments.remedies), methods, arguments.quick)
+        if arguments.imbalance and not arguments.noise and cleanings:
+            raise InputError(
+                f"--remedy {cleanings[0]} drops wrong labels, of which --imbalance makes none; add --noise"
+            )
+        return cls(
+            tuple(arguments.noise),
+            tuple(arguments.imbalance),
+            tuple(cleanings),
+            tuple(assignments(text.split(","), "--remedy") for text in knobs),
+            tuple(dict.fromkeys(arguments.methods)),
+            arguments.quick,
+        )
 
 
 def plan_mitigation(options: Options[MitigationFlags], configuration: Configuration) -> Plan:
@@ -89,7 +127,80 @@ def plan_mitigation(options: Options[MitigationFlags], configuration: Configurat
     variants = (assignments(VARIANTS[0].split(","), "--variant"),)
     suite = SuiteFlags(conditions=chains, variants=variants, methods=flags.methods, quick=flags.quick)
     of_suite: Options[Any] = replace(options, flags=suite)  # type: ignore[arg-type]
-    return plan_stress(of_suite, configuration, NO_SWEEP)
+    plan = plan_stress(of_suite, configuration, NO_SWEEP)
+    # Remedies that are knobs meet no cleaned data: what a cleaning does beside them is not asked.
+    factors = [replace(factor, levels=_not_cleaned(factor.levels, plan.conditions)) for factor in plan.factors]
+    settings, trials = cross(_remedied(plan, flags), factors, options.seeds)
+    numbered = (replace(one, setting=len(plan.settings) + one.setting) for one in settings)
+    merged = {trial.hash: trial for trial in (*plan.trials, *trials)}  # a sham may be a method of the study
+    require_few(len(merged))
+    return replace(plan, settings=(*plan.settings, *numbered), trials=tuple(merged.values()))
+
+
+def _not_cleaned(levels: tuple[Level, ...], conditions: Sequence[Condition]) -> tuple[Level, ...]:
+    cleaned = {one.label for one in conditions if cleaning_of(one) is not None}
+    return tuple(level for level in levels if level.label not in cleaned)
+
+
+def _remedied(plan: Plan, flags: MitigationFlags) -> list[Planned]:
+    """Each method that has a remedy's knobs, with them, paired with itself without; and the shams of these.
+
+    Raises: InputError or KnobError for knobs that no method has, or that change none.
+    """
+    trials = {trial.hash: trial.config for trial in plan.trials}
+    first = {setting.arm.key: setting for setting in reversed(plan.settings)}
+    plain = [
+        (setting.arm, {key: value for key, value in trials[setting.trials[0]].items() if key != "seed"})
+        for setting in reversed(first.values())
+        if not setting.arm.anchor and not setting.arm.placebo
+    ]
+    usual = ON_IMBALANCE if flags.imbalance and not flags.noise else ()
+    found: list[Planned] = []
+    for remedy in flags.knobs or [assignments([text], "--remedy") for text in usual]:
+        added = [made for arm, config in plain for made in _with_remedy(arm, config, remedy)]
+        if not added and flags.knobs:
+            _refuse(remedy, [config for _, config in plain])
+        found += added
+    return found
+
+
+def _refuse(remedy: Mapping[str, str], configs: Sequence[Flat]) -> NoReturn:
+    """Raises: InputError for knobs that change no method; UnknownNameError for one that none could have."""
+    text = ",".join(f"{key}={value}" for key, value in remedy.items())
+    for key in remedy:
+        if not any(set_knob(key, config) for config in configs) and not matching(key, _KNOBS):
+            raise unknown("knob", key, _KNOBS)
+    raise InputError(f"--remedy {text} changes no method of this study; give one that has it with --method")
+
+
+_KNOBS = sorted({name for method in METHODS.names() for name in knobs(METHODS.get(method))})
+
+
+def _with_remedy(arm: Arm, config: Flat, remedy: Mapping[str, str]) -> Iterator[Planned]:
+    """The arm with a remedy, and its sham if it has one; nothing where the arm lacks a knob, or has its value already.
+
+    The sham of a weight that falls has the mean of its weights all along.
+    """
+    named = {set_knob(key, config): text for key, text in remedy.items()}
+    own = {key: text for key, text in named.items() if key and _read_by(arm, key)}
+    if len(own) < len(named) or (changed := apply(config, own)) == config:
+        return
+    # A tacit knob at its default is in no configuration.
+    values = {key: changed.get(key, text) for key, text in own.items()}
+    with_it = Arm(f"{REMEDY}:{spec(arm.method, arm.knobs | values)}", arm.method, arm.knobs | values, arm.key, REMEDY)
+    yield Planned(with_it, changed)
+    last = float(changed.get(FALLING, 1.0))
+    if FALLING in own and last < 1:
+        mean = float(changed["method.weight"]) * (1 + last) / 2
+        kept = {key: value for key, value in with_it.knobs.items() if key != FALLING} | {"method.weight": mean}
+        sham = Arm(f"{SHAM_ARM}:{with_it.key}", arm.method, kept, with_it.key, SHAM_ARM)
+        yield Planned(sham, apply(changed, {FALLING: 1.0, "method.weight": mean}))
+
+
+def _read_by(arm: Arm, key: str) -> bool:
+    """Whether an arm reads a knob of its method: the base alone reads none of the term's."""
+    of_base = arm.method != TERM or key.startswith("method.base.")
+    return key.startswith("method.") and (of_base or arm.has_term)
 
 
 def conditions(flags: MitigationFlags) -> list[Condition]:
@@ -98,15 +209,21 @@ def conditions(flags: MitigationFlags) -> list[Condition]:
     Raises: InputError, UnknownNameError or KnobError.
     """
     found, on_clean = [], []
-    for text in flags.noise or (NOISE[:1] if flags.quick else NOISE):
+    usual = () if flags.imbalance else NOISE[:1] if flags.quick else NOISE
+    for text in flags.imbalance:
+        if "imbalance" not in (imbalanced := condition(text)).stages or imbalanced.noisy:
+            raise InputError(f"--imbalance {text} is no imbalance; give one such as exponential:factor=10")
+        found.append(imbalanced)
+    for text in flags.noise or usual:
         noise = condition(text)
         if not noise.noisy:
             raise InputError(f"--noise {text} leaves all labels right, so there is nothing to clean")
         found.append(noise)
-        for remedy in flags.remedies or _remedies(noise, flags.quick):
+        cleanings = flags.remedies or ([] if flags.knobs else _remedies(noise, flags.quick))
+        for remedy in cleanings:
             found += [condition(text, remedy), condition(text, remedy + SHAM)]
             on_clean.append(condition(remedy))
-        found.append(condition(text, ORACLE))
+        found += [condition(text, ORACLE)] if cleanings else []
     return [*found, *on_clean]
 
 

@@ -53,13 +53,12 @@ def ended(results: Results) -> str:
     return ", ".join(f"{n} {ENDED.get(status, status)}" for status, n in results.folder.status().items())
 
 
-def losses(ledger: Ledger) -> Sentence | None:
+def losses(results: Results) -> Sentence | None:
     """The trials that have no accuracy and are left out of means and pairs; None if there are none.
 
     Each setting that lost some is named, with those that did not run only where these are few: an interrupted study
     has some in most of its settings.
     """
-    results = ledger.results
     settings = [setting for setting in results.folder.settings if setting.arm.role != "stopped"]
     clauses: dict[str, list[str]] = {}
     for status in ("diverged", "error", "missing"):

@@ -37,7 +37,7 @@ def write_answer(folder: StudyFolder) -> Answer:
     sentences += [_over_random(ledger, key, rulings) for key, rulings in over.items()]
     sentences += [_over_coresets(ledger, sets, others)] if others else []
     return ledger.compose(
-        Part([*sentences, losses(ledger)]),
+        Part([*sentences, losses(ledger.results)]),
         judges_part(ledger, [*sets, *anchors], over),
         Part(notes=_notes(ledger, sets), plain=[_plain(ledger, key, over.get(key, [])) for key in sets]),
     )

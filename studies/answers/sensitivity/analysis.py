@@ -8,10 +8,10 @@ import numpy as np
 
 from mim4dd.errors import InputError
 from mim4dd.registry import Scalar
+from studies.answers.comparing.staging import CHOSEN_BY
 from studies.answers.ledger import Ledger, Ruling
 from studies.answers.results import Cell, Results, slug
 from studies.answers.sensitivity.questions import Judge
-from studies.answers.sensitivity.staging import CHOSEN_BY
 from studies.engine import statistics
 from studies.engine.answer import Claim
 from studies.engine.arms import FLOOR, TERM, Arm

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from studies.answers.comparing.staging import CHOSEN_BY
 from studies.answers.ledger import Ledger, Part
 from studies.answers.parts.information import information_part
 from studies.answers.parts.overview import ended, losses, more_seeds
@@ -16,7 +17,6 @@ from studies.answers.sensitivity.analysis import Analysis, default_name, having
 from studies.answers.sensitivity.asked import asked, seeds_in_words, values_of
 from studies.answers.sensitivity.figures import draw_figures
 from studies.answers.sensitivity.plain import plain
-from studies.answers.sensitivity.staging import CHOSEN_BY
 from studies.answers.sensitivity.tables import span, tables
 from studies.engine.answer import Answer, Sentence, percent
 from studies.engine.folder import StudyFolder
@@ -43,7 +43,7 @@ def write_answer(folder: StudyFolder) -> Answer:
     # The results on clean data come last, before the lost trials.
     parts.insert(1, _analysis_part(analyses[-1]))
     step = controlled(ledger, ledger.results.arms, ledger.results.levels)
-    ends = Part([losses(ledger)], notes=[more_seeds(ledger)], plain=plain(analyses, step))
+    ends = Part([losses(ledger.results)], notes=[more_seeds(ledger)], plain=plain(analyses, step))
     return ledger.compose(*parts, _controls(ledger, step), ends)
 
 

@@ -10,18 +10,18 @@ from typing import Any, ClassVar, Self
 from mim4dd.configuration import assignments
 from mim4dd.errors import InputError
 from mim4dd.methods import METHODS
-from mim4dd.registry import Knob, check_value, knobs, unknown
+from mim4dd.registry import Knob, check_value, unknown
 from studies.engine.arms import TERM
 from studies.engine.design import FIXED, LATIN, SEARCHES, Design
 from studies.engine.flags import Flags
 from studies.engine.names import label_of
+from studies.engine.space import own_knobs
 from studies.engine.statistics.contrasts import FEWEST_PAIRS
 
 # A thousand settings and their trials are planned in about six seconds.
 MOST_SETTINGS = 1_000
 # As many as decide anything, so that the contrasts of single knobs may be decided on them.
 CHOOSE_ON = FEWEST_PAIRS
-BUDGET = "iterations"
 
 
 @dataclass(frozen=True)
@@ -148,14 +148,6 @@ class DesignFlags(Flags):
         design = Design(name, settings, arguments.design_seed, arguments.asha)
         ranges = assignments(arguments.ranges, "--range")
         return cls(design, ranges, tuple(arguments.perturb), method, arguments.choose_on)
-
-
-def own_knobs(method: Any) -> list[str]:
-    """The knobs of a method (class or instance) that a study of it varies: those with a range to search.
-
-    How many iterations it runs is a budget, on which its accuracy and its cost depend alike.
-    """
-    return [name for name, knob in knobs(method).items() if knob.search and name.rpartition(".")[2] != BUDGET]
 
 
 def settings_for(knobs: int) -> int:

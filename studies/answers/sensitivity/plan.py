@@ -11,8 +11,8 @@ from mim4dd.methods import METHODS
 from mim4dd.registry import Flat, unflatten
 from mim4dd.resolving import matching
 from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS
-from studies.answers.sensitivity.flags import DesignFlags, own_knobs
-from studies.answers.sensitivity.staging import best_on_all_seeds
+from studies.answers.comparing.staging import best_on_all_seeds
+from studies.answers.sensitivity.flags import DesignFlags
 from studies.answers.sensitivity.strength import STRENGTH, WEIGHT, strength_axis
 from studies.engine.arms import (
     EQUAL_STRENGTH,
@@ -20,6 +20,7 @@ from studies.engine.arms import (
     LONGER_STEP,
     Arm,
     Planned,
+    Setting,
     base_arm,
     changed,
     cross,
@@ -33,9 +34,11 @@ from studies.engine.configuring import configured, term_on_base
 from studies.engine.design import fixed_design
 from studies.engine.options import Options
 from studies.engine.plan import Plan
-from studies.engine.space import Space, make_space
+from studies.engine.space import Space, make_space, own_knobs
 from studies.engine.statistics.contrasts import FEWEST_PAIRS
 
+# The roles of the settings that are tried.
+TRIED = ("default", "variant", "design")
 KNOBS = ("method.temperature", "method.weight", "method.layer_decay", "method.embedding")
 
 
@@ -75,7 +78,13 @@ def plan_sensitivity(options: Options[DesignFlags], configuration: Configuration
         return plan
     # Each kind of training data may choose another setting, which runs on all of them.
     growth = (len(options.seeds) - first) * len(conditions) ** 2
-    return replace(plan, second_stage=partial(best_on_all_seeds, plan, options.seeds, first), growth=growth)
+    best = partial(best_on_all_seeds, plan, options.seeds, first, _group)
+    return replace(plan, second_stage=best, growth=growth)
+
+
+def _group(setting: Setting) -> tuple[tuple[str, str], ...] | None:
+    """What a setting that is tried is compared within: its kind of training data. The order is that of an analysis."""
+    return tuple(setting.levels.items()) if setting.arm.role in TRIED else None
 
 
 def _term(configuration: Configuration, seeds: int) -> list[Planned]:

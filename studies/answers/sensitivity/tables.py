@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from studies.answers.comparing.staging import CHOSEN_BY
 from studies.answers.results import Cell, Results
 from studies.answers.sensitivity.analysis import Analysis, having
-from studies.answers.sensitivity.staging import CHOSEN_BY
 from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Quantity, Table
 from studies.engine.arms import Arm

@@ -74,7 +74,7 @@ def write_answer(folder: StudyFolder) -> Answer:
         selection_part(response, folder.conditions),
         Part([_interaction(response)]),
         Part(failures.sentences, failed=failures.failed),
-        Part([losses(ledger)]),
+        Part([losses(ledger.results)]),
         Part(tables=[*matrix.tables, degradation_table(response), *longer.tables, slope_table(response)]),
         Part(tables=information.tables),
         Part(tables=[*classes.tables, realised, *failures.tables]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -51,7 +51,7 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
 
     def provide(preparation: Preparation, task: DistillationTask, text: str) -> Prepared:
         network, device = flatten(task.network, "network"), context.resources.device
-        content = [inputs.splits.digest, text, task.seed, network, type(preparation).__name__, asdict(preparation)]
+        content = [inputs.splits.digest, text, task.seed, network, type(preparation).__name__, _settings(preparation)]
         content += filter(None, [plugin_of(type(preparation))])
         content += [task.standard] if task.standard != "channels" else []  # keys from before there were others stay
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -63,6 +63,12 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
         return unpacked(fetched(progress, key, PREPARED_BYTES, prepared, arguments, node, file))
 
     return replace(inputs, variant=variant, provide=provide)
+
+
+def _settings(preparation: Preparation) -> dict[str, Any]:
+    """What is set of a preparation; a default that came later leaves the keys of before as they are."""
+    defaults = {item.name: item.default for item in fields(preparation)}
+    return {name: value for name, value in asdict(preparation).items() if value != defaults[name]}
 
 
 def prepared(

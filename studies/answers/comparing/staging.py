@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 
 from studies.answers.metrics import METRICS
+from studies.engine.arms import Setting
 from studies.engine.plan import Plan
 from studies.engine.rows import Array, Row
 from studies.engine.statistics.selection import best_setting
 
 CHOSEN_BY = "validation"  # the metric that all choices read; what is stated is measured on test
-# In the order of an analysis, which breaks ties in the same way.
-TRIED = ("default", "variant", "design")
 
 
-def best_on_all_seeds(plan: Plan, seeds: Sequence[int], first: int, rows: Mapping[str, Row]) -> Plan | None:
-    """The plan with the best setting on every seed, chosen by the first ones; None while a row of these is missing.
+def best_on_all_seeds(
+    plan: Plan, seeds: Sequence[int], first: int, group: Callable[[Setting], Hashable], rows: Mapping[str, Row]
+) -> Plan | None:
+    """The plan with the best setting of each group on every seed, chosen by the first; None while a row is missing.
 
-    Where the training data vary, each kind chooses its own best setting, and every one of them runs on all kinds.
+    group: what a setting is compared within, None for one that is not chosen from; of ties the first setting is chosen.
+    What is best at one level of a factor runs at all of them.
     """
-    tried = sorted((one for one in plan.settings if one.arm.role in TRIED), key=lambda one: TRIED.index(one.arm.role))
-    if any(trial not in rows for setting in tried for trial in setting.trials[:first]):
+    groups: dict[Hashable, list[Setting]] = {}
+    for setting in plan.settings:
+        if (key := group(setting)) is not None:
+            groups.setdefault(key, []).append(setting)
+    if any(trial not in rows for tried in groups.values() for setting in tried for trial in setting.trials[:first]):
         return None
     best = set()
-    for levels in {tuple(setting.levels.items()) for setting in tried}:
-        compared = [setting for setting in tried if tuple(setting.levels.items()) == levels]
-        chosen = best_setting(accuracies([[rows[trial] for trial in one.trials[:first]] for one in compared]))
-        best |= {compared[chosen].arm.key} if chosen is not None else set()
+    for tried in groups.values():
+        chosen = best_setting(accuracies([[rows[trial] for trial in one.trials[:first]] for one in tried]))
+        best |= {tried[chosen].arm.key} if chosen is not None else set()
     return plan.on_seeds(best, seeds)
 
 

@@ -1,0 +1,154 @@
+"""Knobs that are remedies: batches as the data are, experts that see all classes alike, a term's weight that falls."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mim4dd import distill
+from mim4dd.data import load
+from mim4dd.errors import DataError, InputError, KnobError
+from mim4dd.methods import DC, DM, MTT, Mim
+from mim4dd.methods.loop import Distillation
+from mim4dd.methods.task import DistillationTask
+from mim4dd.networks import ConvNet
+from mim4dd.train import Recipe, Streams, Training, _batches, fresh_networks
+from perturbations import ExponentialImbalance, chain
+
+SMALL = ConvNet(width=8)
+TRAIN = load("digits").train
+TAIL = chain([ExponentialImbalance(factor=20)], TRAIN, seed=0).data
+CPU = torch.device("cpu")
+
+
+def task(data: object = TAIL, tail: str = "repeat") -> DistillationTask:
+    return DistillationTask(data, SMALL, 1, 0, CPU, tail=tail)  # type: ignore[arg-type]
+
+
+# Shares of a batch
+
+
+def test_a_proportional_batch_has_each_class_in_its_share() -> None:
+    counts = task().batch_counts(16, "proportional")
+    assert counts.sum() == pytest.approx(160, abs=5)
+    assert np.abs(counts - 160 * TAIL.counts / TAIL.counts.sum()).max() <= 0.5 + 1e-9
+    assert counts.min() >= 1
+    _, labels = task().real_batch(16, 3, shares="proportional")
+    assert np.bincount(labels.numpy(), minlength=10).tolist() == counts.tolist()
+    assert task().batch_counts(16).tolist() == [16] * 10
+
+
+def test_a_rare_class_keeps_one_image_and_an_absent_one_none() -> None:
+    rare = TRAIN.take(np.flatnonzero(TRAIN.labels != 9)[:900])
+    held = rare.take(np.flatnonzero((rare.labels != 8) | (np.arange(len(rare)) < 12)))
+    counts = task(held).batch_counts(2, "proportional")
+    assert counts[9] == 0
+    assert counts[8] == 1
+
+
+@pytest.mark.parametrize("base", [DM(iterations=3, batch_real=8), DC(iterations=2, batch_real=8, outer=2, inner=2)])
+def test_shares_change_what_is_distilled_where_classes_differ(base: DM | DC) -> None:
+    from dataclasses import replace
+
+    other = replace(base, batch_shares="proportional")
+    pixels = [distill(TAIL, method=one, network=SMALL, ipc=1).images for one in (base, other, other)]
+    assert not np.array_equal(pixels[0], pixels[1])
+    assert np.array_equal(pixels[1], pixels[2])
+
+
+def test_a_proportional_batch_larger_than_the_data_is_refused_where_nothing_may_repeat() -> None:
+    with pytest.raises(DataError, match="batch_real must be at most"):
+        task(tail="error").real_batch(200, 0, shares="proportional")
+    task(tail="error").real_batch(16, 0, shares="proportional")
+
+
+def test_no_class_is_short_of_a_batch_that_has_its_share() -> None:
+    assert task().shortfall(16)
+    assert task().shortfall(16, "proportional") == []
+
+
+# Balanced epochs
+
+
+def drawn(sampling: str) -> torch.Tensor:
+    recipe = Recipe(networks=3, batch=64, augment="none", sampling=sampling)
+    labels = torch.tensor(TAIL.labels)
+    images = torch.arange(len(TAIL)).float().reshape(-1, 1, 1, 1)
+    batches = _batches(images, labels, recipe, Streams.first("test", 0, 3), "digits", 0)
+    seen = [(images, labels) for images, labels in batches]
+    assert all(torch.equal(labels[b.flatten().long()], of.flatten()) for b, of in seen)
+    return torch.cat([of for _, of in seen], 1)
+
+
+def test_a_balanced_epoch_is_as_long_and_has_all_classes_alike() -> None:
+    plain, balanced = drawn("uniform"), drawn("balanced")
+    assert plain.shape == balanced.shape == (3, len(TAIL))
+    assert torch.bincount(plain[0], minlength=10).tolist() == TAIL.counts.tolist()
+    shares = torch.bincount(balanced.flatten(), minlength=10) / balanced.numel()
+    deviation = 5 * np.sqrt(0.1 * 0.9 / balanced.numel())
+    assert (shares - 0.1).abs().max() < deviation
+    assert not torch.equal(balanced[0], balanced[1]), "each network has its own order"
+
+
+def test_labels_that_are_probabilities_have_no_class_to_balance() -> None:
+    streams = Streams.first("test", 0, 1)
+    params = fresh_networks(SMALL, TRAIN.shape, 10, streams, CPU)
+    soft = torch.full((4, 10), 0.1)
+    with pytest.raises(InputError, match="sampling=balanced draws images by their class"):
+        Training(SMALL, params, torch.zeros(4, 1, 8, 8), soft, Recipe(sampling="balanced"), streams, "digits")
+
+
+def test_experts_that_see_all_classes_alike_recall_the_rare_ones() -> None:
+    """On the real images that they were trained on, of the three smallest classes."""
+    recalls = {}
+    for sampling in ("uniform", "balanced"):
+        method = MTT(experts=2, expert_epochs=12, ahead=1, lr_expert=0.05, batch_expert=32, expert_sampling=sampling)
+        made = task()
+        arrays = method.preparation.make(made)
+        last = {name: torch.tensor(array[:, -1]) for name, array in arrays.items()}
+        with torch.no_grad():
+            logits = SMALL.logits(last, SMALL.features(last, made.images))
+        labels = torch.tensor(TAIL.labels)
+        rare = torch.tensor(np.isin(TAIL.labels, np.argsort(TAIL.counts)[:3]))
+        recalls[sampling] = (logits.argmax(-1) == labels)[:, rare].float().mean().item()
+    assert recalls["balanced"] > recalls["uniform"] + 0.2
+
+
+# A weight that falls
+
+
+def test_the_weight_falls_linearly_from_all_to_its_last_share() -> None:
+    falling = Mim(base=DM(iterations=11), weight=2.0, last_weight=0.25)
+    assert [falling.weight_at(i) for i in (0, 5, 10)] == pytest.approx([2.0, 1.25, 0.5])
+    assert Mim(base=DM(iterations=1), weight=2.0, last_weight=0.0).weight_at(0) == 2.0
+    with pytest.raises(KnobError, match="last_weight"):
+        Mim(last_weight=1.5)
+
+
+@pytest.mark.parametrize("balance", ["none", "gradnorm"])
+def test_a_weight_that_falls_to_nothing_ends_with_a_step_of_the_base(balance: str) -> None:
+    """Of two iterations the first has the whole term; the second is, to the bit, the base's own step from there."""
+    base = DM(iterations=2, batch_real=8, momentum=0.0)
+    falling = Distillation(task(TRAIN), Mim(base=base, weight=1.0, balance=balance, last_weight=0.0))
+    whole = Distillation(task(TRAIN), Mim(base=base, weight=1.0, balance=balance))
+    alone = Distillation(task(TRAIN), base)
+    for run in (falling, whole, alone):
+        run.advance(1)
+    assert torch.equal(falling.learnable["pixels"], whole.learnable["pixels"])
+    assert not torch.equal(falling.learnable["pixels"], alone.learnable["pixels"])
+    with torch.no_grad():
+        alone.learnable["pixels"].copy_(falling.learnable["pixels"])
+    for run in (falling, whole, alone):
+        run.advance(2)
+    assert torch.equal(falling.learnable["pixels"], alone.learnable["pixels"])
+    assert not torch.equal(falling.learnable["pixels"], whole.learnable["pixels"])
+
+
+def test_knobs_at_their_defaults_leave_hashes_as_they_were() -> None:
+    from mim4dd.configuration import configure
+
+    flat = configure(
+        source="digits", method={"method": "mim"}, network="convnet", protocol_name="digits", assigned={}
+    ).flat
+    assert not {"method.last_weight", "method.base.batch_shares", "evaluation.sampling"} & set(flat)

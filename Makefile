@@ -18,9 +18,12 @@ study: .venv/installed ## the main job: how sensitive is MIM4DD, on digits
 
 # Small versions of the studies, in this order: those that take longest come last.
 SMALL := noisy_labels imbalance mitigation baselines dataset_bias cost ablation architectures
+# Two seeds more, on which a setting of each method is chosen.
+MORE_baselines := --tune 4 --seeds 0-6
 report: .venv/installed ## small versions of the studies on digits, and every item of the review answered by them (resumable)
 	$(BIN)/python studies/sensitivity.py --out runs/review/sensitivity $(ARGS)
-	for study in $(SMALL); do $(BIN)/python studies/$$study.py --quick --seeds 0-4 --out runs/review/$$study $(ARGS) || exit; done
+	$(foreach study,$(SMALL),$(BIN)/python studies/$(study).py --quick --seeds 0-4 $(MORE_$(study)) --out runs/review/$(study) $(ARGS) && \
+	) true
 	$(BIN)/python studies/report.py runs/review/* --out runs/review.html
 
 test: .venv/installed ## the tests, without the slow ones, in two processes of one thread, a file in one of them

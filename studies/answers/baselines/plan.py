@@ -20,6 +20,9 @@ from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.space import around, make_space, own_knobs
 
+# Image updates in an iteration: with the iterations they are a budget, and up to 50 times as long a trial.
+UPDATES = ("outer", "updates")
+
 
 def plan_baselines(options: Options[BaselinesFlags], configuration: Configuration) -> Plan:
     """Every method for every seed, with the same data, network and recipe; full data alone is CAPPED.
@@ -63,7 +66,8 @@ def _settings(options: Options[BaselinesFlags], item: Planned) -> list[Planned]:
         return []
     method, flags = unflatten(METHODS, item.config, "method"), options.flags
     fixed = {*item.arm.knobs, *(knob for key in options.assigned if (knob := set_knob(key, item.config)))}
-    keys = [key for name in own_knobs(method) if (key := f"method.{name}") not in fixed]
+    tuned = [name for name in own_knobs(method) if name.rpartition(".")[2] not in UPDATES]
+    keys = [key for name in tuned if (key := f"method.{name}") not in fixed]
     if item.arm.method == TERM and not item.arm.has_term:  # the base alone reads no knob of the term
         keys = [key for key in keys if key.startswith("method.base.")]
     if not keys:

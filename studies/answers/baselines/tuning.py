@@ -254,9 +254,9 @@ def _table(ledger: Ledger, tuning: Tuning, chosen: Sequence[Method], ruled: Mapp
         rows,
         f"Every method with knobs to search tries as many settings of them, its defaults among them; {_how(tuning)}. "
         "Both accuracies are those of the seeds to judge on, with 95% t intervals over sets; the gain is paired. "
-        "Settings are Sobol points of the ranges that a method declares; the recipe of evaluation and the iterations "
-        "are not tuned. Ranks are of the means, 1 the highest. Tuning took: all trials on the seeds to choose on, on "
-        "one worker.",
+        "Settings are Sobol points of the ranges that a method declares; the recipe of evaluation, the iterations and "
+        "the image updates in each are not tuned. Ranks are of the means, 1 the highest. Tuning took: all trials on "
+        "the seeds to choose on, on one worker.",
     )
 
 

@@ -208,12 +208,16 @@ ITEMS = (
         argued="The term is defined on features of real and synthetic batches under one network. Methods that train a "
         "generator, a kernel or labels alone offer no such pair (docs/methods.md#out).",
     ),
-    Item("C5d", "Were the baselines tuned: how much, and over which values?", (Evidence("baselines", ("tuned/*",)),)),
+    Item(
+        "C5d",
+        "Were the baselines tuned: how much, and over which values?",
+        (Evidence("baselines", ("tuned/*",), "tuned"),),
+    ),
     Item(
         "C5e",
         "Is the comparison fair?",
         (Evidence("baselines", ("difference/*", "gain/*"), "accuracy"), Evidence("baselines", ("tuned/*",))),
-        "All methods share one recipe, the same seeds, data and evaluation networks; beside it each is tuned with the "
-        "same number of trials, on seeds that are not measured.",
+        "All methods share one recipe, the same seeds, data and evaluation networks; beside it `--tune` gives each "
+        "the same number of settings to try, and judges its best on other seeds.",
     ),
 )

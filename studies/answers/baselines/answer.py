@@ -10,7 +10,8 @@ import numpy as np
 from studies.answers.baselines.blocks import Blocks
 from studies.answers.baselines.pairs import wins_figure, wins_table
 from studies.answers.baselines.plain import plain
-from studies.answers.baselines.tuning import one_recipe, tuning_part
+from studies.answers.baselines.tuned import one_recipe
+from studies.answers.baselines.tuning import tuning_part
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.contrasts import contrast_table, forest, wins
 from studies.answers.parts.information import information_part
@@ -69,7 +70,7 @@ def write_answer(folder: StudyFolder) -> Answer:
                 losses(Results(folder)),
             ]
         ),
-        Part(tables=tables, figures=[forest(ledger, "test"), wins_figure(ledger), blocks.figure()]),
+        Part(tables=tables, figures=[forest(ledger, "test"), *tuning.figures, wins_figure(ledger), blocks.figure()]),
         Part(
             notes=[*_notes(ledger, blocks), *longer.notes, *tuning.notes, more_seeds(ledger)],
             summary=_summary(ledger, blocks, gains),

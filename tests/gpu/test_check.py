@@ -271,6 +271,7 @@ def test_wrong_arguments_are_one_line(words: list[str], told: str, tmp_path: Pat
     assert len(ran.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_stage_that_fails_is_told_and_the_table_is_printed(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

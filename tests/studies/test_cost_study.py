@@ -155,6 +155,7 @@ def measured(inputs: Inputs, method: str, *words: str) -> dict[str, float]:
     return {**outcome.measured["cost"], **outcome.result["operations"]}
 
 
+@pytest.mark.slow
 def test_an_iteration_is_timed_counted_and_weighed(inputs: Inputs) -> None:
     costs = measured(inputs, "dm")
     assert 0 < costs["iteration_seconds"] < 1
@@ -184,6 +185,7 @@ def test_experts_are_measured_on_a_part_and_scaled(inputs: Inputs) -> None:
     assert 10 < many["preparation_seconds"] / few["preparation_seconds"] < 1000
 
 
+@pytest.mark.slow
 def test_random_images_measure_the_evaluating_networks(inputs: Inputs) -> None:
     costs = measured(inputs, "random")
     assert costs["training_seconds"] == pytest.approx(3 * costs["epoch_seconds"])
@@ -319,6 +321,7 @@ def answered(tmp_path: Path, inputs: Inputs, *words: str) -> str:
     return " ".join(map(str, STUDY.answer(StudyFolder.read(tmp_path / "out")).sentences))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -185,6 +185,11 @@ def test_what_knobs_do_as_remedies_is_decided_at_each_condition() -> None:
     assert "At exponential 10, batch_shares=proportional is a loss for" in text
     assert "compared with its mean weight all along, it is a gain for" in text
     assert not any(key.startswith("gain/remedy:") for key in claims), "a remedy's gain is none of the term's"
+    first, second = map(str, answer.plain[-2:])
+    start = "On digits, with 1 image per class and 6 synthetic sets, "
+    assert first.startswith(f"{start}batch_shares=proportional is a loss for DM at exponential 10 (-8.")
+    assert "in 3 of 6 cases." in first
+    assert second.startswith(f"{start}last_weight=0 is a gain for DM + MIM4DD (default) on clean data (+")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -99,25 +100,27 @@ def _less(results: Results, kind: str, cell: Cell, other: str, metric: str) -> C
 
 
 def _plain(results: Results, found: Sequence[Remedied]) -> list[Sentence]:
-    """How often each remedy helps, under what it is meant for and on clean data."""
+    """What each remedy does: the gains and losses by name, the others by their number."""
     if why := too_few([one.gain for one in found]):
         return [Sentence(why, tuple(one.gain.claim for one in found))]
     study, sets = results.folder.study, plural(len(results.seeds), "synthetic set")
+    start = f"On {study['dataset']}, with {images(results.folder.configuration['ipc'])} and {sets}"
     said = []
     for knobs in dict.fromkeys(one.knobs for one in found):
         own = [one for one in found if one.knobs == knobs]
-        parts = []
-        for where, clean in (("under noise or imbalance", False), ("on clean data", True)):
-            rulings = [one.gain for one in own if (one.levels == results.reference) is clean]
-            words = dict.fromkeys(ruling.direction for ruling in rulings)
-            counts = [f"{word} in {sum(ruling.direction == word for ruling in rulings)}" for word in words]
-            parts += [f"{listed(counts)} of {plural(len(rulings), 'case')} {where}"] if rulings else []
-        text = (
-            f"On {study['dataset']}, with {images(results.folder.configuration['ipc'])} and {sets}, {knobs} makes a "
-            f"difference in balanced test accuracy that is {' and '.join(parts)}."
-        )
-        said.append(Sentence(text, tuple(one.gain.claim for one in own)))
+        parts = [_named(results, one) for one in own if one.gain.differs]
+        others = Counter(one.gain.direction for one in own if not one.gain.differs)
+        parts += [f"{word} in {count} of {plural(len(own), 'case')}" for word, count in others.items()]
+        said.append(Sentence(f"{start}, {knobs} is {listed(parts)}.", tuple(one.gain.claim for one in own)))
     return said
+
+
+def _named(results: Results, one: Remedied) -> str:
+    return f"{one.gain.direction} for {one.plain.name}{_at(results, one)} ({one.gain.points})"
+
+
+def _at(results: Results, one: Remedied) -> str:
+    return " on clean data" if one.levels == results.reference else f" at {' · '.join(one.levels)}"
 
 
 def _groups(found: Sequence[Remedied]) -> list[list[Remedied]]:

@@ -50,6 +50,7 @@ def test_idx_files(small: tuple[str, Path], download: bool) -> None:
         np.testing.assert_array_equal(part.labels, LABELS[part.index])
 
 
+@pytest.mark.slow
 def test_the_images_before_the_cut_are_held_by_nothing(small: tuple[str, Path]) -> None:
     name, raw = small
     # In a fresh process, where torchvision is imported while the images are read, and nothing is collected by chance.

@@ -40,6 +40,7 @@ def elsewhere(code: str, *words: Path) -> str:
     return ran.stdout
 
 
+@pytest.mark.slow
 def test_a_folder_is_read_by_torchvision(synthetic: Synthetic, tmp_path: Path) -> None:
     notes = export_set(synthetic, tmp_path / "out", "folder")
     assert notes[0] == "20 PNG files of 10 classes"

@@ -25,6 +25,7 @@ def by_knob(findings: tuple[Importance, ...], evaluator: str) -> dict[str, Impor
     return {one.knob: one for one in findings if one.evaluator == evaluator}
 
 
+@pytest.mark.slow
 def test_a_known_function_ranks_right_and_its_strong_knob_is_decided() -> None:
     x, y = design()
     found = knob_importance(x, y, NAMES, dummy="dummy", **QUICK)

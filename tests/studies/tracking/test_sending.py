@@ -111,6 +111,7 @@ def test_a_row_is_sent_once_it_is_whole_and_the_later_of_two_rows_of_a_trial(stu
     assert not deleted
 
 
+@pytest.mark.slow
 def test_another_process_goes_on_in_place_of_a_killed_one(study: Study, uri: str) -> None:
     study.plan(("design", ["aaaa", "bbbb"]))
     study.add(row("aaaa"))
@@ -129,6 +130,7 @@ def test_another_process_goes_on_in_place_of_a_killed_one(study: Study, uri: str
     assert not sending(study.path)
 
 
+@pytest.mark.slow
 def test_a_process_that_says_nothing_holds_nobody_up(study: Study, uri: str) -> None:
     study.plan(("design", ["aaaa"]))
     study.write("rows.jsonl", "")

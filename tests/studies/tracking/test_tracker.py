@@ -106,6 +106,7 @@ def test_a_crash_at_any_point_leaves_no_duplicates(
     assert files(uri, children[1]) == {"synthetic.png", "synthetic.safetensors", "history.json"}
 
 
+@pytest.mark.slow
 def test_a_resumed_study_sends_what_is_on_disk(study: Study, uri: str) -> None:
     study.plan(("design", ["aaaa", "bbbb"]))
     study.add(row("aaaa"))

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
 
 from studies.answers.baselines.tuned import Method, Tuning, chosen_how
 from studies.answers.comparing.plan import SETTING
+from studies.answers.parts.contrasts import accuracies_across
 from studies.answers.parts.drawing import INK, PAGE, bars, panels, star, styles
 from studies.engine.answer import Figure
 from studies.engine.statistics import mean_interval
@@ -40,14 +40,7 @@ def tuning_figure(tuning: Tuning, chosen: Sequence[Method], decided: Container[s
     beside = 0.015 * float(np.ptp(axes.get_xlim()))
     for end, y_star, colour in starred:
         star(axes, end + beside, y_star, colour)
-    axes.set_yticks(range(len(order)), [arm.name for arm, *_ in order])
-    axes.set_ylim(len(order) - 0.4, -0.6)
-    axes.set_xlabel("test accuracy")
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.grid(axis="x", color="#e6e9ee", lw=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
+    accuracies_across(axes, [arm.name for arm, *_ in order])
     shapes = [
         Line2D([], [], marker="o", ls="-", lw=1.5, color=GREY, ms=6, label="its defaults"),
         Line2D([], [], marker="o", ls="-", lw=1.5, color=INK, ms=6, label="tuned"),

@@ -93,14 +93,7 @@ def forest(ledger: Ledger, metric: str) -> Figure | None:
         axes.plot(sets, np.full(len(sets), y + 0.28), "|", ms=6, color=own.colour)
         bars(axes, np.array([y]), [mean], own, "", fraction=True, across=True)
     _anchor_lines(results, axes, metric, style)
-    axes.set_yticks(range(len(order)), [counted(results, arm, metric) for arm in order])
-    axes.set_ylim(len(order) - 0.4, -0.6)
-    axes.set_xlabel("test accuracy")
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.grid(axis="x", color="#e6e9ee", lw=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
+    accuracies_across(axes, [counted(results, arm, metric) for arm in order])
     _key(drawing)
     return Figure(
         "accuracy",
@@ -111,6 +104,18 @@ def forest(ledger: Ledger, metric: str) -> Figure | None:
         f"chosen.{without(results, lost)}",
         drawing,
     )
+
+
+def accuracies_across(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows of a plot of test accuracies, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel("test accuracy")
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.grid(axis="x", color="#e6e9ee", lw=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
 
 
 def _anchor_lines(results: Results, axes: Axes, metric: str, style: dict[str, Style]) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from harness import FAULTY, HOUSE, PLANNED, Rows, Run, interrupt, raw_rows, retries, rows, run_of
+from harness import FAULTY, HOUSE, PLANNED, Rows, Run, interrupt, raw_rows, retries, rows, run_of, signalled
 
 sys.path.insert(0, str(HOUSE / "tests" / "cluster"))
 
@@ -104,11 +104,12 @@ def worker_killed(folder: Path, wanted: Rows) -> Found:
     """SIGKILL of a worker in the middle of a trial."""
     with run_of(folder) as run:
         run.start()
-        worker = run.busy_worker()
+        worker, *others = run.stopped_workers()
         before = rows(run.out)
         os.kill(worker["pid"], signal.SIGKILL)
+        signalled(others, signal.SIGCONT)
         assert run.finish() == 0, run.log
-        assert retries(run.out) == 1
+        assert retries(run.out) == 1, run.log
         assert_quiet(run)
         return judged(run, before, wanted, said(run, "was lost ("))
 
@@ -162,11 +163,11 @@ def worker_stopped(folder: Path, wanted: Rows) -> Found:
     """SIGSTOP of a worker, which then neither works nor dies."""
     with run_of(folder, "--silence-limit", "8") as run:
         run.start()
-        worker = run.busy_worker()
+        _, *others = run.stopped_workers()
         before = rows(run.out)
-        os.kill(worker["pid"], signal.SIGSTOP)
+        signalled(others, signal.SIGCONT)
         assert run.finish() == 0, run.log
-        assert retries(run.out) == 1
+        assert retries(run.out) == 1, run.log
         assert_quiet(run)
         return judged(run, before, wanted, said(run, "no heartbeat for"))
 
@@ -175,11 +176,12 @@ def node_killed(folder: Path, wanted: Rows) -> Found:
     """SIGKILL of all that a node runs, of a cluster of two whose nodes do not have the checkout."""
     with local_cluster() as cluster, run_of(folder, "--address", cluster.address, env=cluster.env) as run:
         run.start()
-        run.busy_worker()
+        workers = run.stopped_workers()
         before = rows(run.out)
         cluster.kill_node(1)
+        signalled(workers, signal.SIGCONT)
         assert run.finish() == 0, run.log
-        assert retries(run.out) >= 1
+        assert retries(run.out) >= 1, run.log
         assert_quiet(run)
         return judged(run, before, wanted, said(run, "was lost ("))
 
@@ -189,11 +191,12 @@ def node_killed_across_namespaces(folder: Path, wanted: Rows) -> Found:
     with local_cluster(namespaces=True) as cluster:
         with run_of(folder, "--address", cluster.address, env=cluster.env, prefix=cluster.prefix()) as run:
             run.start()
-            run.busy_worker()
+            workers = run.stopped_workers()
             before = rows(run.out)
             cluster.kill_node(1)
+            signalled(workers, signal.SIGCONT)
             assert run.finish() == 0, run.log
-            assert retries(run.out) >= 1
+            assert retries(run.out) >= 1, run.log
             assert_quiet(run)
             return judged(run, before, wanted, said(run, "was lost ("))
 
@@ -349,7 +352,7 @@ def trial_hangs(folder: Path, wanted: Rows) -> Found:
     """A trial that hangs past its limit the first time it is run."""
     with run_of(folder, "--silence-limit", "8", script=FAULTY, env=faulty(folder, "hang", 1)) as run:
         assert run.finish() == 0, run.log
-        assert retries(run.out) == 1
+        assert retries(run.out) == 1, run.log
         assert_quiet(run)
         return judged(run, rows(run.out), wanted, said(run, "no heartbeat for"))
 

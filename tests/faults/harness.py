@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,8 +85,13 @@ class Run:
 
     def running(self) -> list[dict[str, Any]]:
         """The trials that run, as other shells see them."""
+        found: list[dict[str, Any]] = self.running_record()["running"]
+        return found
+
+    def running_record(self) -> dict[str, Any]:
+        """running.json; nothing runs before there is one."""
         path = self.out / "running.json"
-        return json.loads(path.read_text())["running"] if path.exists() else []
+        return json.loads(path.read_text()) if path.exists() else {"at": 0.0, "running": []}
 
     def until(self, holds: Callable[[], Any], seconds: float = 300) -> Any:
         """Wait until something holds, and return it."""
@@ -107,6 +112,35 @@ class Run:
 
         found: dict[str, Any] = self.until(lambda: self.lines() >= 2 and saved())
         return found
+
+    def stopped_workers(self) -> list[dict[str, Any]]:
+        """The running trials, their workers stopped (SIGSTOP) in the middle of each; a SIGCONT lets them work again.
+
+        running.json is written every two seconds, and trials are hardly longer: a worker that is met by it may have
+        ended its trial. So they are stopped first, and looked at when the file is younger than that.
+        """
+        while True:
+            self.busy_worker()
+            found = self.running()
+            signalled(found, signal.SIGSTOP)
+            stopped = time.time()
+            self.until(lambda: self.running_record()["at"] > stopped + 0.5)  # noqa: B023 - it is called here and now
+            ended = {row["trial"] for row in raw_rows(self.out)}
+            if found and attempts(self.running()) == attempts(found) and not ended & {one["trial"] for one in found}:
+                return found
+            signalled(found, signal.SIGCONT)
+
+
+def attempts(workers: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """Which process runs which trial."""
+    return [(worker["trial"], worker["pid"]) for worker in workers]
+
+
+def signalled(workers: list[dict[str, Any]], number: int) -> None:
+    """Send a signal to each worker that there is."""
+    for worker in workers:
+        with suppress(ProcessLookupError):
+            os.kill(worker["pid"], number)
 
 
 def raw_rows(out: Path) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from studies.engine.quoting import Claim, decided, end, fine, p_value, printed, says, word
+from studies.engine.reading import contents
 from studies.review.gathering import in_short
 
 DOCS = Path(__file__).parent
@@ -52,8 +53,9 @@ WIDTH = 130
 @cache
 def claims(folder: str) -> dict[str, Claim]:
     """The claims of a folder of docs/results by id."""
-    text = (RESULTS / folder / "claims.jsonl").read_text(encoding="utf-8")
-    return {record["id"]: record for record in map(json.loads, text.splitlines())}
+    return {
+        record["id"]: record for record in map(json.loads, contents(RESULTS / folder / "claims.jsonl").splitlines())
+    }
 
 
 def claim(folder: str, id: str) -> Number:
@@ -129,7 +131,7 @@ FUNCTIONS = {"claim": claim, "every": every, "number": number, "published": publ
 
 def lines(folder: str) -> int:
     """The number of trials of a folder that have a row."""
-    return len((RESULTS / folder / "rows.jsonl").read_text(encoding="utf-8").splitlines())
+    return len(contents(RESULTS / folder / "rows.jsonl").splitlines())
 
 
 def short(folder: str) -> str:

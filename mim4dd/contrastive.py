@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,6 +23,21 @@ from mim4dd.errors import InputError
 def scores(z_S: Tensor, z_T: Tensor, tau: float) -> Tensor:
     """Cosine similarities over the temperature, [M, N]."""
     return z_S @ z_T.T / tau
+
+
+def logit_adjusted(
+    z_S: Tensor, z_T: Tensor, y_T: Tensor, counts: npt.NDArray[np.int64], tau: float
+) -> tuple[Tensor, Tensor]:
+    """Embeddings whose scores have the log of the class prior added: s_ij + log(C pi_c), c the class of image j.
+
+    For classes of unequal sizes: what the prior explains the critic need not learn, so rare classes are pulled harder.
+    Nothing is added to classes of one size. One more coordinate of each side does it for any critic.
+
+    Shapes: z_S [M, D], z_T [N, D], y_T [N] -> [M, D + 1], [N, D + 1]; counts: images of each class, [C].
+    Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, for the softmax of a classifier.
+    """
+    shares = torch.as_tensor(counts).to(z_T) * len(counts) / int(counts.sum())
+    return torch.cat([z_S, z_S.new_ones(len(z_S), 1)], 1), torch.cat([z_T, tau * shares.log()[y_T, None]], 1)
 
 
 def usable_anchors(positive: Tensor) -> Tensor:

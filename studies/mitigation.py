@@ -11,7 +11,8 @@ Images with suspected labels are left out before anything is distilled: those wi
 those that confident learning finds (cleanlab). Each remedy stands beside an oracle, which leaves out exactly the wrong
 labels, and its sham, which leaves out as many at random; and on clean data, where it can only cost. The base alone, the
 base with the MI term and full data meet the same cleaned data, seed by seed. Knobs of a method are remedies too,
-against rare classes above all: batches as the data are, experts that see all classes alike, a term that fades.
+against rare classes above all: batches as the data are, experts that see all classes alike, a critic that knows the
+classes' shares, a term that fades.
 """
 
 from __future__ import annotations

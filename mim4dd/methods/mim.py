@@ -91,6 +91,13 @@ class Mim:
         tacit=True,
     )
 
+    prior: str = knob(
+        "none",
+        choices=("none", "added"),
+        help="added: the log of each class's share in the data, to the scores of its images",
+        tacit=True,
+    )
+
     def __post_init__(self) -> None:
         if isinstance(self.base, Mim) or self.base.iterations == 0:
             raise KnobError(
@@ -196,7 +203,7 @@ class Mim:
         self, task: DistillationTask, update: UpdateStep, heads: list[list[Tensor]]
     ) -> list[tuple[float, Tensor, Tensor]]:
         """(weight in the sum, z_S [M, D], z_T [B, D]) of each block; gradients reach z_S and learned heads."""
-        from mim4dd.contrastive import layer_weights
+        from mim4dd.contrastive import layer_weights, logit_adjusted
         from mim4dd.methods.heads import embed
         from mim4dd.networks.precision import FLOAT32, multiplying
 
@@ -214,10 +221,11 @@ class Mim:
             with multiplying(precision):
                 return embed(real[block].detach(), heads[block])
 
-        return [
-            (weights[block], embed(synthetic[block], heads[block]), embed_real(block))
-            for block in range(len(real) - 1 if self.layers == "last" else 0, len(real))
-        ]
+        first = len(real) - 1 if self.layers == "last" else 0
+        sides = [(embed(synthetic[block], heads[block]), embed_real(block)) for block in range(first, len(real))]
+        if self.prior == "added":
+            sides = [logit_adjusted(*both, update.y_real, task.train.counts, self.temperature) for both in sides]
+        return [(weight, *both) for weight, both in zip(weights[first:], sides, strict=True)]
 
     def real_labels(self, update: UpdateStep, *at: Name) -> Tensor:
         """The labels of the real batch by which pairs are made, [B]. at: names that seed a permutation of them."""

@@ -19,7 +19,7 @@ from typing import IO, Any
 from mim4dd.durable import durably, encoded, finite, read_json, write_all, write_json
 from mim4dd.errors import InputError
 from studies.engine.arms import Setting
-from studies.engine.reading import checked, contents, reason
+from studies.engine.reading import checked, contents, reason, unpack
 from studies.engine.rows import Row, read_rows
 from studies.engine.trial import Outcome
 
@@ -103,7 +103,8 @@ class Journal:
         self._file = open(out / "rows.jsonl", "ab", buffering=0)
 
     def _repair(self) -> dict[str, Row]:
-        """Read the rows, after truncating a last line that a crash left unfinished."""
+        """Read the rows, after truncating a last line that a crash left unfinished; packed ones are unpacked."""
+        unpack(self.out / "rows.jsonl")
         if cut_unfinished(self.out / "rows.jsonl"):
             self.notes.append("rows.jsonl ended in an unfinished line, which was removed; its trial will run again")
         return read_rows(self.out)

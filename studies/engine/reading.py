@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import json
-from collections.abc import Hashable
+import zlib
+from collections.abc import Hashable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
+from mim4dd.durable import durably
 from mim4dd.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,19 +19,53 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SHOWN = 40  # characters of a wrong value
+LARGEST = 2**30  # bytes of a packed file: a few bytes may unpack to more than a machine holds
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file, open for reading; where there is none, what `gzip` made of it: PATH.gz.
+
+    The records of a finished study take an eighth of their room so.
+    Raises: FileNotFoundError, or InputError when it cannot be read, here or in the block.
+    """
+    file = path if path.exists() or not _packed(path).exists() else _packed(path)
+    try:
+        with open(file, "rb") if file == path else gzip.open(file, "rb") as source:
+            yield cast(IO[bytes], source)
+    except FileNotFoundError:
+        raise
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def contents(path: Path) -> bytes:
-    """The bytes of a file; none when there is no such file.
+    """The bytes of a file, packed or not; none when there is no such file.
 
     Raises: InputError when it cannot be read.
     """
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    with contextlib.suppress(FileNotFoundError), opened(path) as source:
+        if not isinstance(source, gzip.GzipFile):
+            return source.read()
+        data = source.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise InputError(f"{source.name} cannot be read: it unpacks to over {LARGEST >> 20} MiB")
+        return data
+    return b""
+
+
+def unpack(path: Path) -> None:
+    """Make of PATH.gz the file that it was, which then can grow; a file that is there is left as it is.
+
+    Raises: InputError or OSError.
+    """
+    if not path.exists() and _packed(path).exists():
+        durably(path, contents(path))
+        _packed(path).unlink()
+
+
+def _packed(path: Path) -> Path:
+    return path.with_name(f"{path.name}.gz")
 
 
 def parsed(text: bytes) -> Any:

@@ -24,6 +24,8 @@ from studies.engine.wording import images, plural
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
+DPI = 150  # dots per inch of a PNG
+
 
 def write_report(answer: Answer, folder: StudyFolder) -> list[str]:
     """Write the answer into the study folder in every form; the files of an earlier answer are replaced or removed.
@@ -53,6 +55,7 @@ def write_report(answer: Answer, folder: StudyFolder) -> list[str]:
     write_json(out / "failures.json", answer.failed)
     lines = [json.dumps(finite(line), ensure_ascii=False, allow_nan=False) for line in claims(answer, folder)]
     durably(out / "claims.jsonl", encoded("".join(f"{line}\n" for line in lines)))
+    (out / "claims.jsonl.gz").unlink(missing_ok=True)  # an earlier answer's
     durably(out / "answer.md", encoded(markdown(answer, folder)))
     durably(out / "report.html", encoded(html(answer, folder)))
     return notes
@@ -80,11 +83,31 @@ def _draw(drawing: Drawing, path: Path) -> None:
     from matplotlib import rc_context
 
     picture, text = io.BytesIO(), io.StringIO()
-    drawing.savefig(picture, format="png", dpi=150)
+    drawing.savefig(picture, format="png", dpi=DPI)
+    png = picture.getvalue()
     with rc_context({"svg.hashsalt": "mim4dd", "svg.fonttype": "none"}):  # text as text
         drawing.savefig(text, format="svg", metadata={"Date": None})
-    durably(path.with_name(f"{path.name}.png"), picture.getvalue())
+    durably(path.with_name(f"{path.name}.png"), png if _in_colour(drawing) else _of_palette(png))
     durably(path.with_name(f"{path.name}.svg"), encoded(_numbered(text.getvalue(), path.name)))
+
+
+def _of_palette(png: bytes) -> bytes:
+    """A PNG with 256 colours, which takes a third of the bytes."""
+    from PIL import Image
+
+    content = io.BytesIO()
+    drawn = Image.open(io.BytesIO(png)).convert("RGB")
+    drawn.quantize(256, dither=Image.Dither.NONE).save(content, "PNG", optimize=True, dpi=(DPI, DPI))
+    return content.getvalue()
+
+
+def _in_colour(drawing: Drawing) -> bool:
+    """Whether it shows images in colour, whose pixels are data."""
+    arrays = [image.get_array() for axes in drawing.axes for image in axes.images]
+    return any(
+        array is not None and array.dtype == "uint8" and array.ndim == 3 and (array[..., :1] != array[..., 1:]).any()
+        for array in arrays
+    )
 
 
 def _numbered(svg: str, name: str) -> str:

@@ -15,10 +15,11 @@ import numpy.typing as npt
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from studies.engine.legacy import findings_of, label_agreement_of, measures_of
-from studies.engine.reading import checked, parsed, reason
+from studies.engine.reading import checked, opened, parsed, reason
 from studies.engine.shapes import RowRecord
 
 Array = npt.NDArray[np.float64]
+LONGEST_LINE = 2**28  # bytes; what is longer is no row
 
 
 @dataclass(frozen=True)
@@ -276,18 +277,13 @@ def each_row(out: Path, *, unfinished: bool = False) -> Iterator[Row]:
     Raises: InputError for a line that is no row, or a file that cannot be read.
     """
     path = out / "rows.jsonl"
-    try:
-        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-            # As bytes: str.splitlines would also split at other characters, which JSON strings may contain.
-            for number, line in enumerate(file, 1):
-                if unfinished and not line.endswith(b"\n"):
-                    return
-                try:
-                    row = Row.read(parsed(line.removesuffix(b"\n")))
-                except (ValueError, KeyError) as error:
-                    raise InputError(
-                        f"{path}:{number} is no row ({reason(error)}); repair or remove that line"
-                    ) from error
-                yield row
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    with contextlib.suppress(FileNotFoundError), opened(path) as file:
+        # As bytes: str.splitlines would also split at other characters, which JSON strings may contain.
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
+            if unfinished and not line.endswith(b"\n"):
+                return
+            try:
+                row = Row.read(parsed(line.removesuffix(b"\n")))
+            except (ValueError, KeyError) as error:
+                raise InputError(f"{path}:{number} is no row ({reason(error)}); repair or remove that line") from error
+            yield row

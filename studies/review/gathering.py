@@ -42,7 +42,7 @@ class Source:
         """
         study = read_study(path)
         file = path / "claims.jsonl"
-        if not file.is_file():
+        if not file.is_file() and not contents(file):
             raise InputError(f"{path} has no answer yet; write it with: python -m studies.answers {path}")
         try:
             records = [parsed(line) for line in contents(file).splitlines()]

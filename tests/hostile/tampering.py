@@ -12,6 +12,8 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
+from studies.engine.reading import unpack
+
 VALUES: tuple[Any, ...] = (
     None,
     "abc",
@@ -55,6 +57,7 @@ def _copy(source: Path, copy: Path) -> None:
     if copy.exists():
         shutil.rmtree(copy)
     shutil.copytree(source, copy)
+    unpack(copy / "rows.jsonl")
 
 
 def _remove(file: Path, rng: np.random.Generator) -> None:

@@ -1,4 +1,4 @@
-"""Knobs that are remedies: batches as the data are, experts that see all classes alike, a term's weight that falls."""
+"""Knobs that are remedies: batches as the data are, experts that see all classes alike, a term's weight or prior."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mim4dd import distill
+from mim4dd.contrastive import logit_adjusted, nce_positives, scores
 from mim4dd.data import load
 from mim4dd.errors import DataError, InputError, KnobError
 from mim4dd.methods import DC, DM, MTT, Mim
@@ -145,10 +146,57 @@ def test_a_weight_that_falls_to_nothing_ends_with_a_step_of_the_base(balance: st
     assert not torch.equal(falling.learnable["pixels"], whole.learnable["pixels"])
 
 
+# The prior of the classes, added to the critic's scores
+
+
+def critic_inputs(counts: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Normalised embeddings of one synthetic image a class, and of as many real ones as the counts say."""
+    draw = torch.Generator().manual_seed(0)
+    y_T = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    z_S, z_T = (torch.randn(n, 16, generator=draw) for n in (len(counts), len(y_T)))
+    return (*map(torch.nn.functional.normalize, (z_S, z_T)), torch.arange(len(counts)), y_T)
+
+
+@pytest.mark.parametrize("tau", [0.1, 1.0])
+def test_the_scores_of_a_class_have_the_log_of_its_prior_added(tau: float) -> None:
+    counts = np.array([60, 30, 10])
+    z_S, z_T, _, y_T = critic_inputs(counts)
+    adjusted = scores(*logit_adjusted(z_S, z_T, y_T, counts, tau), tau)
+    expected = scores(z_S, z_T, tau) + torch.tensor([1.8, 0.9, 0.3]).log()[y_T]
+    torch.testing.assert_close(adjusted, expected)
+    torch.testing.assert_close(
+        scores(*logit_adjusted(z_S, z_T, y_T, np.array([7, 7, 7]), tau), tau), scores(z_S, z_T, tau)
+    )
+
+
+def test_the_prior_has_rare_classes_pulled_harder() -> None:
+    counts = np.array([60, 30, 10])
+    z_S, z_T, y_S, y_T = critic_inputs(counts)
+    pulls = []
+    for adjust in (False, True):
+        anchor = z_S.clone().requires_grad_()
+        sides = logit_adjusted(anchor, z_T, y_T, counts, 1.0) if adjust else (anchor, z_T)
+        nce_positives(sides[0], y_S, sides[1], y_T, 1.0).backward()
+        assert anchor.grad is not None
+        pulls.append(anchor.grad.norm(dim=1))
+    ratio = pulls[1] / pulls[0]
+    assert ratio[2] > ratio[1] > ratio[0]
+
+
+@pytest.mark.parametrize("critic", ["nce", "infonce", "triplet"])
+def test_a_prior_changes_what_is_distilled_where_classes_differ_in_size(critic: str) -> None:
+    base = DM(iterations=2, batch_real=8)
+    plain, added = (Mim(base=base, weight=50.0, critic=critic, prior=prior) for prior in ("none", "added"))
+    balanced = TRAIN.take(np.concatenate([np.flatnonzero(TRAIN.labels == c)[:50] for c in range(10)]))
+    for data, differs in ((TAIL, True), (balanced, False)):
+        pixels = [distill(data, method=one, network=SMALL, ipc=1).images for one in (plain, added)]
+        assert np.allclose(*pixels, atol=1e-4) != differs
+
+
 def test_knobs_at_their_defaults_leave_hashes_as_they_were() -> None:
     from mim4dd.configuration import configure
 
     flat = configure(
         source="digits", method={"method": "mim"}, network="convnet", protocol_name="digits", assigned={}
     ).flat
-    assert not {"method.last_weight", "method.base.batch_shares", "evaluation.sampling"} & set(flat)
+    assert not {"method.last_weight", "method.prior", "method.base.batch_shares", "evaluation.sampling"} & set(flat)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 
 from studies.engine.answer import Answer
 from studies.engine.folder import StudyFolder
+from studies.engine.reading import unpack
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 GOLDEN = Path(__file__).parent / "golden"
-FOLDERS = sorted(path.parent.name for path in RESULTS.glob("*/rows.jsonl"))
+FOLDERS = sorted(path.parent.name for path in RESULTS.glob("*/study.json"))
 # Those that were there before one rule decided.
 HELD = sorted(path.stem for path in GOLDEN.glob("*.json"))
 # A folder of each kind of study and of each form of answer stays among the fast tests; all are met by the slow ones.
@@ -23,6 +25,14 @@ QUICK = {
     *("fidelity-mnist-short", "fidelity-fashion-mim"),
 }
 LONG = set(FOLDERS) - QUICK
+
+
+def copied(name: str, to: Path, *left_out: str) -> Path:
+    """A copy of a folder of docs/results with its records unpacked, as a study leaves them."""
+    shutil.copytree(RESULTS / name, to, ignore=shutil.ignore_patterns(*left_out))
+    for record in ("rows.jsonl", "claims.jsonl"):
+        unpack(to / record)
+    return to
 
 
 @cache

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from golden_answers import copied as copy_of_folder
 from PIL import Image
 
 from studies.answers.__main__ import main
 from studies.answers.parts.pictures import KEPT
 from studies.engine.folder import StudyFolder
 
-RESULTS = Path(__file__).parents[2] / "docs" / "results"
 WRITTEN = ("answer.md", "claims.jsonl", "summary.json", "failures.json")
 
 
@@ -26,7 +26,7 @@ def copy(tmp_path: Path) -> Callable[..., Path]:
 
     def copied(*names: str) -> Path:
         for name in names:
-            shutil.copytree(RESULTS / name, tmp_path / name)
+            copy_of_folder(name, tmp_path / name)
         return tmp_path / names[0]
 
     return copied

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
-from golden_answers import FOLDERS, LONG, RESULTS, answer_of, folder_of, numbers
+from golden_answers import FOLDERS, LONG, RESULTS, answer_of, copied, folder_of, numbers
 
 from mim4dd.durable import finite
 from studies.engine.answer import Claim
 from studies.engine.folder import StudyFolder
+from studies.engine.reading import contents
 from studies.engine.report import claims, write_report
 from studies.engine.statistics.contrasts import FEWEST_PAIRS
 
@@ -121,8 +121,7 @@ def test_claims_name_the_trials_that_they_rest_on(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_claims_that_are_committed_are_what_the_rows_give(name: str) -> None:
-    text = (RESULTS / name / "claims.jsonl").read_text(encoding="utf-8")
-    committed = [json.loads(line) for line in text.splitlines()]
+    committed = [json.loads(line) for line in contents(RESULTS / name / "claims.jsonl").splitlines()]
     now = json.loads(json.dumps(finite(claims(answer_of(name), folder_of(name)))))
     assert [one["id"] for one in now] == [one["id"] for one in committed]
     for one, other in zip(now, committed, strict=True):
@@ -138,7 +137,7 @@ def test_the_claims_that_are_committed_are_what_the_rows_give(name: str) -> None
 
 def test_rewriting_an_answer_changes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    shutil.copytree(RESULTS / "noise-fashion", out)
+    copied("noise-fashion", out)
     folder = StudyFolder.read(out)
     write_report(answer_of("noise-fashion"), folder)
     for file in (
@@ -147,4 +146,4 @@ def test_rewriting_an_answer_changes_nothing(tmp_path: Path) -> None:
         "summary.json",
         *(f"tables/{p.name}" for p in (out / "tables").iterdir()),
     ):
-        assert (out / file).read_bytes() == (RESULTS / "noise-fashion" / file).read_bytes(), file
+        assert (out / file).read_bytes() == contents(RESULTS / "noise-fashion" / file), file

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from golden_answers import copied
 
+from mim4dd.errors import InputError
 from studies.answers.__main__ import main as answer
+from studies.engine import reading
+from studies.engine import rows as rows_module
+from studies.engine.journal import Journal
+from studies.engine.reading import contents
+from studies.engine.rows import read_rows
 from studies.engine.status import main as status
 from studies.engine.tracking.__main__ import main as tracking
 
-RESULTS = Path(__file__).parents[2] / "docs" / "results"
 NAMES = ("study.json", "settings.jsonl", "rows.jsonl")
 COMMANDS = {"answers": answer, "status": status, "sync": lambda words: tracking(["sync", *words])}
 
@@ -22,7 +30,7 @@ COMMANDS = {"answers": answer, "status": status, "sync": lambda words: tracking(
 @pytest.fixture
 def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    return Path(shutil.copytree(RESULTS / "fidelity-mnist-dc", tmp_path / "out"))
+    return copied("fidelity-mnist-dc", tmp_path / "out")
 
 
 def changed(name: str, **parts: Any) -> Callable[[Path], None]:
@@ -105,3 +113,60 @@ def test_trials_that_partly_lack_do_not_matter(out: Path, capsys: pytest.Capture
     (out / "trials").write_text("no folder")
     assert answer([str(out)]) == 0
     assert capsys.readouterr().err == ""
+
+
+def packed(out: Path, name: str) -> Path:
+    """What `gzip` makes of a file."""
+    subprocess.run(["gzip", "-n", str(out / name)], check=True)
+    return out / f"{name}.gz"
+
+
+def test_packed_records_are_read_as_they_were(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows, claims = read_rows(out), (out / "claims.jsonl").read_bytes()
+    there = packed(out, "rows.jsonl")
+    packed(out, "claims.jsonl")
+    assert list(read_rows(out)) == list(rows)
+    assert contents(out / "claims.jsonl") == claims
+    assert status([str(out)]) == 0
+    assert tracking(["sync", str(out), "--tracking-uri", f"sqlite:///{out.parent}/mlflow.db"]) == 0
+    assert f"{len(rows)} of {len(rows)} finished trials sent" in capsys.readouterr().out
+    assert answer([str(out)]) == 0
+    assert there.is_file()
+    assert not (out / "claims.jsonl.gz").exists(), "two files would hold the claims"
+    assert (out / "claims.jsonl").read_bytes() == claims
+
+
+def test_a_study_that_goes_on_unpacks_its_rows(out: Path) -> None:
+    before = (out / "rows.jsonl").read_bytes()
+    there = packed(out, "rows.jsonl")
+    journal = Journal(out, json.loads((out / "study.json").read_text()))
+    journal.close()
+    assert (out / "rows.jsonl").read_bytes() == before
+    assert not there.exists()
+    there.write_bytes(b"of another time")
+    Journal(out, json.loads((out / "study.json").read_text())).close()
+    assert (out / "rows.jsonl").read_bytes() == before, "what is there wins"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("spoil", [lambda data: data[:-40], lambda data: b"no gzip" + data, lambda data: data[:30]])
+def test_a_damaged_packed_file_is_one_line(
+    command: str, spoil: Callable[[bytes], bytes], out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = packed(out, "rows.jsonl")
+    there.write_bytes(spoil(there.read_bytes()))
+    assert COMMANDS[command]([str(out)]) == 2
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1
+    assert f"{there} cannot be read" in told.err
+
+
+def test_what_unpacks_to_more_than_a_machine_holds_is_one_line(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "LARGEST", 2**20)
+    monkeypatch.setattr(rows_module, "LONGEST_LINE", 2**20)
+    (out / "rows.jsonl").unlink()
+    (out / "rows.jsonl.gz").write_bytes(gzip.compress(b" " * 2**21))
+    with pytest.raises(InputError, match="it unpacks to over 1 MiB"):
+        contents(out / "rows.jsonl")
+    with pytest.raises(InputError, match=r"rows.jsonl:1 is no row"):
+        read_rows(out)

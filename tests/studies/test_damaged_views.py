@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from golden_answers import copied
 from made_rows import made_folder, made_row
 from PIL import Image
 
@@ -28,7 +29,6 @@ from studies.engine.searching import search_settings
 from studies.engine.space import Axis
 from studies.engine.trial import Outcome, Trial
 
-RESULTS = Path(__file__).parents[2] / "docs" / "results"
 with io.BytesIO() as made:
     Image.effect_noise((40, 40), 50).save(made, "PNG")
     PICTURE = made.getvalue()
@@ -173,7 +173,7 @@ def test_what_stands_in_the_place_of_the_report_is_set_aside(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    shutil.copytree(RESULTS / "fidelity-mnist-dc", out)
+    copied("fidelity-mnist-dc", out)
     name = name.replace("arms", next((out / "tables").glob("*.csv")).stem)
     if (out / name).is_dir():
         shutil.rmtree(out / name)

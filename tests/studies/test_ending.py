@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
+from golden_answers import copied
 
 from studies.engine.ending import left_to_run
 from studies.engine.journal import Journal
 
 HOUSE = Path(__file__).parents[2]
-FOLDER = HOUSE / "docs" / "results" / "sensitivity-digits"
 # A driver with a child, as Ray's processes are, which calls from a thread while its main thread waits.
 DRIVER = """
 import subprocess, sys, threading, time
@@ -31,8 +30,7 @@ time.sleep(60)
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     """A finished study whose last three rows are missing."""
-    copy = tmp_path / "out"
-    shutil.copytree(FOLDER, copy, ignore=shutil.ignore_patterns("figures", "report.html"))
+    copy = copied("sensitivity-digits", tmp_path / "out", "figures")
     rows = (copy / "rows.jsonl").read_text().splitlines(keepends=True)
     (copy / "rows.jsonl").write_text("".join(rows[:-3]))
     return copy

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from golden_answers import copied
 from PIL import Image
 from test_door import STUDIES, TINY
 
@@ -26,8 +27,6 @@ from studies.engine.folder import StudyFolder
 from studies.engine.options import parse_options, parser_of
 from studies.engine.study import study_named
 from studies.engine.wording import below
-
-RESULTS = Path(__file__).parents[2] / "docs" / "results"
 
 
 def words(study: str, **given: object) -> list[str]:
@@ -194,7 +193,7 @@ def test_paths_below_a_folder_are_written_from_there() -> None:
 def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of docs/results with its answer."""
     out = tmp_path_factory.mktemp("answered") / "out"
-    shutil.copytree(RESULTS / "fidelity-mnist-dc", out)
+    copied("fidelity-mnist-dc", out)
     answer_again(out)
     return out
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from golden_answers import copied
 
 from mim4dd.errors import InputError
 from studies.report import main
@@ -140,7 +140,7 @@ def test_the_report_loads_nothing_and_says_each_claim_in_both_forms(review: Revi
 
 def test_claims_whose_trials_have_no_row_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "noise"
-    shutil.copytree(RESULTS / "noise-fashion", out)
+    copied("noise-fashion", out)
     rows = (out / "rows.jsonl").read_text().splitlines(keepends=True)
     gone = json.loads(rows[0])["trial"]
     (out / "rows.jsonl").write_text("".join(rows[1:]))

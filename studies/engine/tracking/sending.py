@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from studies.engine.folder import StudyFolder, read_settings, read_study
-from studies.engine.reading import parsed
+from studies.engine.reading import opened, parsed
 from studies.engine.rows import Row
 from studies.engine.tracking.server import address, reason
 from studies.engine.tracking.view import View
@@ -77,7 +77,7 @@ class Sender:
 
     def _look(self) -> None:
         """Find the lines that were added to rows.jsonl; of two of one trial the later is sent."""
-        with open(self._rows, "rb") as file:
+        with opened(self._rows) as file:
             file.seek(self._end)
             for line in file:
                 if not line.endswith(b"\n"):
@@ -88,7 +88,7 @@ class Sender:
                 self._end += len(line)
 
     def _send(self, trial: str) -> None:
-        with open(self._rows, "rb") as file:
+        with opened(self._rows) as file:
             file.seek(self.waiting[trial])
             row = Row.read(parsed(file.readline()))
         self._opened().send(row)

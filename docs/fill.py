@@ -1,4 +1,4 @@
-"""Fills README.md and docs/studies.md, findings.md, cost.md and glossary.md from docs/source/: `make docs`.
+"""Fills README.md and docs/studies.md, findings.md, cost.md, glossary.md and answers.md from docs/source/: `make docs`.
 
 A source is Markdown with `{{ claim("FOLDER", "ID") }}` where a number belongs, so nobody writes one by hand;
 the numbers are the claims of docs/results, and the glossary is that of the reports.
@@ -46,6 +46,7 @@ DOCUMENTS = {
     SOURCES / "findings.md": DOCS / "findings.md",
     SOURCES / "cost.md": DOCS / "cost.md",
     SOURCES / "glossary.md": DOCS / "glossary.md",
+    SOURCES / "answers.md": DOCS / "answers.md",
 }
 WIDTH = 130
 

@@ -1,16 +1,18 @@
 """MIM4DD under review: every item of the review, answered by the claims of finished studies, in one file.
 
     python studies/report.py runs/*                              # review.html and review.md in this folder
-    python studies/report.py docs/results/* --out docs/report.html
+    python studies/report.py docs/results/* --answers docs/answers.md --out docs/report.html
 
 Reads study.json, claims.jsonl, answer.md and figures/ of each folder; those without a study are passed over. An item
 that no study decides says so, and which command would. Markdown stands beside the HTML file under the same name.
+With --answers each item begins with an answer in words: Markdown with a heading `## S1`, `## Q5` for each.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 if __name__ == "__main__":  # this checkout's packages come before others of their names
@@ -23,6 +25,7 @@ from mim4dd_cli.output import require_writable, storing
 from mim4dd_cli.parsing import Parser
 from studies.engine.wording import plural
 from studies.review.gathering import Source
+from studies.review.items import answers_in
 from studies.review.writing import Review, html, markdown
 
 
@@ -31,18 +34,19 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python studies/report.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="OUT", help="a finished study's folder")
+    parser.add_argument("--answers", type=Path, metavar="FILE", help="answers in words, as Markdown, by item")
     parser.add_argument("--out", type=Path, default=Path("review.html"), help="the HTML file (default: review.html)")
 
     def report() -> int:
         asked = parser.parse_args(arguments)
-        write(asked.folders, asked.out)
+        write(asked.folders, asked.out, answers_in(asked.answers) if asked.answers else {})
         return 0
 
     return exit_status(report)
 
 
-def write(folders: list[Path], out: Path) -> None:
-    """Write the report of some folders.
+def write(folders: list[Path], out: Path, answers: Mapping[str, str]) -> None:
+    """Write the report of some folders. answers: in words, by item.
 
     Raises: InputError when none holds a study, one cannot be read, or the file cannot be written; StorageError when its
     disk fails meanwhile.
@@ -51,7 +55,7 @@ def write(folders: list[Path], out: Path) -> None:
     if not found:
         raise InputError(f"none of {plural(len(folders), 'folder')} holds a study.json, such as {folders[0]}")
     require_writable(f"--out {out}", out)
-    review = Review.of([Source.read(path) for path in found])
+    review = Review.of([Source.read(path) for path in found], answers)
     with storing(out):
         durably(out, encoded(html(review)))
         durably(out.with_suffix(".md"), encoded(markdown(review)))

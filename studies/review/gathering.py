@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from studies.review.items import ITEMS, Evidence, Item
 
 # Claims of one kind that are spelt out; the others are counted.
 SPELT = 4
-ANSWERED, UNDECIDED, PARTLY, ARGUED, OPEN = "answered", "undecided", "partly answered", "argued", "not run"
+ANSWERED, UNDECIDED, MEASURED = "answered", "undecided", "measured"
+PARTLY, ARGUED, OPEN = "partly answered", "argued", "not run"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,19 +82,24 @@ class Statement:
 
     @property
     def heading(self) -> str:
-        """`34 contrasts: a gain in 1, undecided in 33`, or `44 estimates`."""
-        total = sum(self.counts.values())
-        if "" in self.counts:
-            return plural(total, "estimate")
+        """`34 contrasts: a gain in 1, undecided in 33`, `44 estimates`, or both."""
+        estimates = self.counts.get("", 0)
+        contrasts = {words: count for words, count in self.counts.items() if words}
         # What is decided first.
-        told = (
-            f"{words} in {count}" for words, count in sorted(self.counts.items(), key=lambda one: one[0] == "undecided")
+        told = ", ".join(
+            f"{words} in {count}" for words, count in sorted(contrasts.items(), key=lambda one: one[0] == "undecided")
         )
-        return f"{plural(total, 'contrast')}: {', '.join(told)}"
+        parts = [f"{plural(sum(contrasts.values()), 'contrast')}: {told}"] if contrasts else []
+        return "; ".join([*parts, *([plural(estimates, "estimate")] if estimates else [])])
 
     @property
     def decided(self) -> bool:
-        return any(words != "undecided" for words in self.counts)
+        """Whether it has a contrast that is decided: an estimate is none."""
+        return any(words not in ("", "undecided") for words in self.counts)
+
+    @property
+    def undecided(self) -> bool:
+        return "undecided" in self.counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,19 +117,26 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """An item with what was found on it. missing: the evidence that no folder holds, in words."""
+    """An item with what was found on it.
+
+    missing: the evidence that no folder holds, in words; answer: what somebody says of it in words, as Markdown.
+    """
 
     item: Item
     found: tuple[Found, ...]
     missing: tuple[str, ...]
+    answer: str = ""
 
     @property
     def status(self) -> str:
         if not self.found:
             return ARGUED if self.item.argued else OPEN
-        if self.missing:
+        if self.missing or self.item.beyond:
             return PARTLY
-        return ANSWERED if any(one.decided for one in self.found) else UNDECIDED
+        statements = [statement for one in self.found for statement in one.statements]
+        if any(one.decided for one in statements):
+            return ANSWERED
+        return UNDECIDED if any(one.undecided for one in statements) else MEASURED
 
     @property
     def why(self) -> str:
@@ -131,7 +145,8 @@ class Entry:
         told = ["in words, without a measurement"] if self.status == ARGUED else []
         if many:
             told.append(f"{decided} of {many} {'studies decide' if many > 1 else 'study decides'} something of it")
-        return "; ".join([*told, *self.missing])
+        beyond = [self.item.beyond] if self.found and self.item.beyond else []
+        return "; ".join([*told, *self.missing, *beyond])
 
     @property
     def counts(self) -> list[str]:
@@ -152,9 +167,9 @@ def _total(statements: Sequence[Statement]) -> Statement:
     return Statement(statements[0].kind, sum((Counter(one.counts) for one in statements), Counter()), ())
 
 
-def gathered(sources: Sequence[Source]) -> list[Entry]:
-    """Every item of the review with what the studies say of it."""
-    return [_entry(item, sources) for item in ITEMS]
+def gathered(sources: Sequence[Source], answers: Mapping[str, str]) -> list[Entry]:
+    """Every item of the review with what the studies say of it. answers: in words, by item."""
+    return [replace(_entry(item, sources), answer=answers.get(item.id, "")) for item in ITEMS]
 
 
 def _entry(item: Item, sources: Sequence[Source]) -> Entry:
@@ -162,17 +177,25 @@ def _entry(item: Item, sources: Sequence[Source]) -> Entry:
     for evidence in item.evidence:
         here = list(_found(evidence, sources))
         found += here
-        if not here:
-            missing.append(_absent(evidence, sources))
+        missing += _absent(evidence, here, sources)
     return Entry(item, tuple(found), tuple(dict.fromkeys(missing)))
 
 
-def _absent(evidence: Evidence, sources: Sequence[Source]) -> str:
-    """That no folder holds the evidence."""
+def _absent(evidence: Evidence, found: Sequence[Found], sources: Sequence[Source]) -> list[str]:
+    """What no folder holds of the evidence: the study, a kind of claim, or a data set."""
     script = f"studies/{evidence.study}.py"
-    if any(source.study["study"] == evidence.study for source in sources):
-        return f"no run of {script} here claims {' or '.join(f'`{one}`' for one in evidence.claims)}"
-    return f"no run of {script} is among these folders"
+    runs = [source for source in sources if source.study["study"] == evidence.study]
+    if not runs:
+        return [f"no run of {script} is among these folders"]
+    there = {statement.kind for one in found for statement in one.statements}
+    told = []
+    if lacking := [f"`{kind}`" for kind in evidence.claims if kind not in there]:
+        told.append(f"no run of {script} here claims {' or '.join(lacking)}")
+    on = [str(one.source.study["dataset"]) for one in found]
+    # A file of a data set bears its name, as `npz:cifar10_20k` does.
+    if elsewhere := [name for name in evidence.data if not any(re.search(rf"\b{name}(?!\d)", data) for data in on)]:
+        told.append(f"no run of {script} here is on {' or '.join(elsewhere)}")
+    return told
 
 
 def _found(evidence: Evidence, sources: Sequence[Source]) -> Iterator[Found]:

@@ -10,6 +10,7 @@ from studies.engine.wording import images
 from studies.review.gathering import Source
 
 OWN, SHARED = "its own", "shared by its base"
+TERMS = "decided for the term; whether its base loses is undecided"
 EASED, MORE = "its base's, which the term eases", "shared by its base, and more with the term"
 NEITHER = "of neither is a loss decided"
 UNKNOWN = "shared by its base; whether the term adds to it is undecided"
@@ -32,6 +33,8 @@ class Limit:
         if self.base is None:
             return OWN
         loses, changes = self.base["decision"] == "loss", self.term["decision"]
+        if changes == "loss" and self.base["decision"] == "undecided":
+            return TERMS
         if changes == "loss":
             return MORE if loses else OWN
         return {"gain": EASED, "negligible": SHARED}.get(changes, UNKNOWN) if loses else NEITHER

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -28,8 +28,8 @@ class Review:
     limits: Sequence[Limit]
 
     @staticmethod
-    def of(sources: Sequence[Source]) -> Review:
-        return Review(sources, gathered(sources), limits(sources))
+    def of(sources: Sequence[Source], answers: Mapping[str, str]) -> Review:
+        return Review(sources, gathered(sources, answers), limits(sources))
 
     def shown(self) -> dict[int, str]:
         """At most one picture for an item, and each only once, by the identity of the `Found` under which it stands."""
@@ -79,6 +79,16 @@ def first_uses(entries: Sequence[Entry]) -> dict[str, str]:
     return uses
 
 
+def first_spelt(entries: Sequence[Entry]) -> dict[tuple[str, str], str]:
+    """The item under which the claims of a kind are spelt out, by study and kind: the first that has them."""
+    first: dict[tuple[str, str], str] = {}
+    for entry in entries:
+        for found in entry.found:
+            for statement in found.statements:
+                first.setdefault((found.source.name, statement.kind), entry.item.id)
+    return first
+
+
 def html(review: Review) -> str:
     """The report as one file that loads nothing."""
     from jinja2 import Environment
@@ -93,6 +103,7 @@ def html(review: Review) -> str:
         review=review,
         pictures=review.shown(),
         uses=first_uses(review.entries),
+        spelt_in=first_spelt(review.entries),
         glossary=GLOSSARY,
         identity=id,
     )
@@ -100,7 +111,7 @@ def html(review: Review) -> str:
 
 def markdown(review: Review) -> str:
     """The report as text: index, limits, item by item."""
-    uses = first_uses(review.entries)
+    uses, spelt_in = first_uses(review.entries), first_spelt(review.entries)
     lines = [f"# {TITLE}", "", "## Index", "", "| item | what is asked | status | why |", "|---|---|---|---|"]
     lines += [f"| {e.item.id} | {_cell(e.item.asked)} | {e.status} | {_cell(e.why)} |" for e in review.entries]
     lines += ["", "## Limits, and whose they are", ""]
@@ -108,6 +119,8 @@ def markdown(review: Review) -> str:
     lines += [f"| {one.source.name} | {' | '.join(map(_cell, one.row))} |" for one in review.limits]
     for entry in review.entries:
         lines += ["", f"## {entry.item.id}: {entry.item.asked}", "", f"Status: {entry.status} ({entry.why})."]
+        if entry.answer:
+            lines += ["", entry.answer]
         if entry.item.argued:
             lines += ["", entry.item.argued]
         lines += [""] if entry.counts else []
@@ -117,8 +130,11 @@ def markdown(review: Review) -> str:
             if uses[found.source.name] == entry.item.id and found.source.short:
                 lines += [f"> {found.source.short}", ""]
             for statement in found.statements:
-                lines.append(f"- `{statement.kind}`: {statement.heading}")
-                lines += [f"  - {spelt(one)}, `{one['id']}`" for one in statement.claims]
+                line, item = f"- `{statement.kind}`: {statement.heading}", spelt_in[found.source.name, statement.kind]
+                if item != entry.item.id:
+                    lines.append(f"{line} (under {item})")
+                    continue
+                lines += [line, *(f"  - {spelt(one)}, `{one['id']}`" for one in statement.claims)]
             lines += ["", f"`{found.source.study['command']}`"]
     return "\n".join(lines) + "\n"
 

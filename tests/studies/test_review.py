@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from golden_answers import copied
 
 from mim4dd.errors import InputError
 from studies.report import main
-from studies.review.gathering import ANSWERED, ARGUED, OPEN, PARTLY, UNDECIDED, Source, spelt
-from studies.review.items import ITEMS
-from studies.review.limitations import EASED, MORE, NEITHER, OWN, SHARED, UNKNOWN, Limit, limits
+from studies.review.gathering import ANSWERED, ARGUED, MEASURED, OPEN, PARTLY, UNDECIDED, Entry, Source, spelt
+from studies.review.items import ITEMS, answers_in
+from studies.review.limitations import EASED, MORE, NEITHER, OWN, SHARED, TERMS, UNKNOWN, Limit, limits
 from studies.review.writing import Review, html, markdown
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
@@ -31,11 +32,15 @@ def source(name: str) -> Source:
 
 @pytest.fixture(scope="module")
 def review() -> Review:
-    return Review.of([source(name) for name in SOME])
+    return Review.of([source(name) for name in SOME], {})
 
 
-def entry(review: Review, item: str) -> Any:
-    return next(one for one in review.entries if one.item.id == item)
+def entry_of(entries: Sequence[Entry], item: str) -> Entry:
+    return next(one for one in entries if one.item.id == item)
+
+
+def entry(review: Review, item: str) -> Entry:
+    return entry_of(review.entries, item)
 
 
 def test_every_item_of_the_review_has_an_entry_with_evidence_or_an_argument(review: Review) -> None:
@@ -58,7 +63,8 @@ def test_a_status_is_what_the_claims_decide(review: Review) -> None:
     assert entry(review, "Q2").why == "no run of studies/ablation.py is among these folders"
     assert entry(review, "C5d").why == "no run of studies/baselines.py here claims `tuned/*`"
     assert entry(review, "S4").status == PARTLY
-    random = Review.of([source("fidelity-fashion-random")])
+    assert "claims `importance/*`" in entry(review, "Q5").why, "each kind of claim that is asked for is looked for"
+    random = Review.of([source("fidelity-fashion-random")], {})
     published = next(iter(random.entries[0].found[0].statements))
     assert dict(published.counts) == {"undecided": 1}
     assert random.entries[0].status == PARTLY
@@ -100,7 +106,7 @@ def of(decision: str, size: str = "") -> dict[str, Any]:
     ("base", "change", "whose"),
     [
         ("loss", "loss", MORE),
-        ("undecided", "loss", OWN),
+        ("undecided", "loss", TERMS),
         ("negligible", "loss", OWN),
         ("loss", "gain", EASED),
         ("loss", "negligible", SHARED),
@@ -169,7 +175,8 @@ def test_a_report_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pyt
 
 def test_all_results_make_one_small_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "review.html"
-    assert main([*map(str, sorted(RESULTS.iterdir())), "--out", str(out)]) == 0
+    words = ["--answers", str(RESULTS.parent / "answers.md"), "--out", str(out)]
+    assert main([*map(str, sorted(RESULTS.iterdir())), *words]) == 0
     assert f"{len(ITEMS)} items of the review by " in capsys.readouterr().out
     assert out.stat().st_size < 3_000_000
     kept = RESULTS.parent / "report.md"
@@ -182,3 +189,69 @@ def test_figures_that_items_name_are_drawn_by_their_studies() -> None:
         named = {one.figure for item in ITEMS for one in item.evidence if one.study == folder.study["study"]} - {""}
         drawn = {path.stem for path in (RESULTS / name / "figures").iterdir()}
         assert named & drawn, (name, named)
+
+
+def test_the_claims_of_a_kind_are_spelt_out_once(review: Review) -> None:
+    text = markdown(review)
+    ids = [
+        f"`{claim['id']}`"
+        for one in review.entries
+        for found in one.found
+        for s in found.statements
+        for claim in s.claims
+    ]
+    spelt_out = re.findall(r"^  - .*, (`[^`]+`)$", text, re.MULTILINE)
+    assert set(spelt_out) == set(ids)
+    kinds = {(found.source.name, s.kind) for one in review.entries for found in one.found for s in found.statements}
+    held = [s for one in review.entries for found in one.found for s in found.statements]
+    assert len(held) > len(kinds), "some kinds are asked for by several items"
+    assert text.count(" (under ") == html(review).count("(under <a") == len(held) - len(kinds)
+
+
+WORDS = "# Ours\n\n## S1: the claim\n\nNot shown.\n\nIn `gain/*` it is.\n\n## Q5\n\nSomewhat.\n"
+
+
+def test_answers_in_words_stand_before_the_claims(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "words.md").write_text(WORDS)
+    assert answers_in(tmp_path / "words.md") == {"S1": "Not shown.\n\nIn `gain/*` it is.", "Q5": "Somewhat."}
+    out = tmp_path / "review.html"
+    assert main([str(RESULTS / "noise-fashion"), "--answers", str(tmp_path / "words.md"), "--out", str(out)]) == 0
+    page, text = out.read_text("utf-8"), out.with_suffix(".md").read_text("utf-8")
+    assert '<p class="answer">In <code>gain/*</code> it is.</p>' in page
+    assert text.index("Not shown.") < text.index("No accuracy of the paper is reproduced")
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"no heading", "has no heading such as"),
+        (b"## S9\n\nOf nothing.", "'## S9', which is no item"),
+        (b"## S1\n\xff", "is not UTF-8 at byte 6"),
+        (None, "is no file"),
+    ],
+)
+def test_answers_that_answer_nothing_are_one_line(
+    content: bytes | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "words.md"
+    if content is not None:
+        file.write_bytes(content)
+    assert main([str(RESULTS / "noise-fashion"), "--answers", str(file), "--out", str(tmp_path / "review.html")]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_a_data_set_that_is_asked_for_by_name_is_found_in_the_name_of_a_file(review: Review) -> None:
+    sources = [source(name) for name in ("fidelity-cifar10-short", "fidelity-mnist-short")]
+    why = Review.of(sources, {}).entries[0].why
+    assert "no run of studies/fidelity.py here is on svhn or cifar100" in why
+
+
+def test_amounts_alone_are_measured_and_decide_nothing() -> None:
+    entries = Review.of([source("cost-paper")], {}).entries
+    assert entry_of(entries, "C3b").status == MEASURED
+    assert entry_of(entries, "C3b").why == "0 of 1 study decides something of it"
+    heading = next(s.heading for s in entry_of(entries, "C3d").found[0].statements)
+    assert heading.startswith("12 contrasts: larger in 2, undecided in 10")

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,19 +23,27 @@ def scores(z_S: Tensor, z_T: Tensor, tau: float) -> Tensor:
     return z_S @ z_T.T / tau
 
 
-def logit_adjusted(
-    z_S: Tensor, z_T: Tensor, y_T: Tensor, counts: npt.NDArray[np.int64], tau: float
-) -> tuple[Tensor, Tensor]:
-    """Embeddings whose scores have the log of the class prior added: s_ij + log(C pi_c), c the class of image j.
+def logit_adjusted(z_S: Tensor, z_T: Tensor, y_T: Tensor, log_prior: Tensor, tau: float) -> tuple[Tensor, Tensor]:
+    """Embeddings of which z_S z_T' / tau is the scores plus the log of the class prior: s_ij + log_prior[y_j].
 
-    For classes of unequal sizes: what the prior explains the critic need not learn, so rare classes are pulled harder.
-    Nothing is added to classes of one size. One more coordinate of each side does it for any critic.
+    One more coordinate of each side, 1 and tau log_prior, does it for any critic of these scores; z_T is then no longer
+    normalised. Positives of a rare class begin with lower scores, so a critic that is not saturated pulls them harder.
 
-    Shapes: z_S [M, D], z_T [N, D], y_T [N] -> [M, D + 1], [N, D + 1]; counts: images of each class, [C].
-    Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, for the softmax of a classifier.
+    Shapes: z_S [M, D], z_T [N, D], y_T [N], log_prior [C] -> [M, D + 1], [N, D + 1].
+    Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021.
+    Differs: the scores of images are adjusted, not a classifier's of classes.
     """
-    shares = torch.as_tensor(counts).to(z_T) * len(counts) / int(counts.sum())
-    return torch.cat([z_S, z_S.new_ones(len(z_S), 1)], 1), torch.cat([z_T, tau * shares.log()[y_T, None]], 1)
+    return torch.cat([z_S, z_S.new_ones(len(z_S), 1)], 1), torch.cat([z_T, tau * log_prior[y_T, None]], 1)
+
+
+def log_prior(counts: Tensor) -> Tensor:
+    """log(K pi_c) of the K classes that have images, [C]: 0 where these are of one size, and for a class without any.
+
+    Shapes: counts [C], images of each class.
+    """
+    present = counts > 0
+    shares = counts.double() * present.sum() / counts.sum()
+    return torch.where(present, shares, 1.0).log().float()
 
 
 def usable_anchors(positive: Tensor) -> Tensor:

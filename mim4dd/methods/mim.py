@@ -174,7 +174,7 @@ class Mim:
                 heads = heads or self.heads(task, learnable, iteration)
                 blocks = self.embeddings(task, update, heads)
                 at = (*within(iteration, step), task.seed)
-                loss = self.term(update, blocks, self.real_labels(update, *at))
+                loss = self.term(task, update, blocks, self.real_labels(update, *at))
                 stream: tuple[Name, ...] = ("random direction", *at)
                 update.terms["mim"] = Term(
                     loss, self.weight_at(iteration), self.balance == "gradnorm", self.direction, stream
@@ -203,7 +203,7 @@ class Mim:
         self, task: DistillationTask, update: UpdateStep, heads: list[list[Tensor]]
     ) -> list[tuple[float, Tensor, Tensor]]:
         """(weight in the sum, z_S [M, D], z_T [B, D]) of each block; gradients reach z_S and learned heads."""
-        from mim4dd.contrastive import layer_weights, logit_adjusted
+        from mim4dd.contrastive import layer_weights
         from mim4dd.methods.heads import embed
         from mim4dd.networks.precision import FLOAT32, multiplying
 
@@ -223,8 +223,6 @@ class Mim:
 
         first = len(real) - 1 if self.layers == "last" else 0
         sides = [(embed(synthetic[block], heads[block]), embed_real(block)) for block in range(first, len(real))]
-        if self.prior == "added":
-            sides = [logit_adjusted(*both, update.y_real, task.train.counts, self.temperature) for both in sides]
         return [(weight, *both) for weight, both in zip(weights[first:], sides, strict=True)]
 
     def real_labels(self, update: UpdateStep, *at: Name) -> Tensor:
@@ -238,10 +236,16 @@ class Mim:
         shuffled = torch.randperm(len(update.y_real), generator=torch_generator("shuffled labels", *at))
         return update.y_real[shuffled.to(update.y_real.device)]
 
-    def term(self, update: UpdateStep, blocks: list[tuple[float, Tensor, Tensor]], y_real: Tensor) -> Tensor:
+    def term(
+        self, task: DistillationTask, update: UpdateStep, blocks: list[tuple[float, Tensor, Tensor]], y_real: Tensor
+    ) -> Tensor:
         """The weighted sum of the critic over the blocks. y_real: the labels of the real batch, [B]."""
+        from mim4dd.contrastive import logit_adjusted
+
         critic, total = CRITICS.get(self.critic), blocks[0][1].new_zeros(())
         for weight, z_S, z_T in blocks:
+            if self.prior == "added":
+                z_S, z_T = logit_adjusted(z_S, z_T, y_real, task.log_prior, self.temperature)
             total = total + weight * critic(z_S, update.y_synthetic, z_T, y_real, self.temperature)
         return total
 

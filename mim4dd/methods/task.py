@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mim4dd.contrastive import log_prior
 from mim4dd.data.standard import fit_standard
 from mim4dd.errors import DataError, KnobError
 from mim4dd.methods.tails import IPC, TAILS
@@ -114,6 +115,11 @@ class DistillationTask:
     def to_standard(self) -> Standard:
         """The map from pixels to the space of this task, fitted to the training split."""
         return fit_standard(self.train.images, self.standard)
+
+    @cached_property
+    def log_prior(self) -> Tensor:
+        """The log of each class's share in the training split, times the number of classes, on the device, [C]."""
+        return log_prior(torch.from_numpy(self.train.counts)).to(self.device)
 
     @cached_property
     def images(self) -> Tensor:

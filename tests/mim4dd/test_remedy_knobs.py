@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mim4dd import distill
-from mim4dd.contrastive import logit_adjusted, nce_positives, scores
+from mim4dd.contrastive import log_prior, logit_adjusted, nce_positives, scores
 from mim4dd.data import load
 from mim4dd.errors import DataError, InputError, KnobError
 from mim4dd.methods import DC, DM, MTT, Mim
@@ -161,21 +161,24 @@ def critic_inputs(counts: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch
 def test_the_scores_of_a_class_have_the_log_of_its_prior_added(tau: float) -> None:
     counts = np.array([60, 30, 10])
     z_S, z_T, _, y_T = critic_inputs(counts)
-    adjusted = scores(*logit_adjusted(z_S, z_T, y_T, counts, tau), tau)
-    expected = scores(z_S, z_T, tau) + torch.tensor([1.8, 0.9, 0.3]).log()[y_T]
-    torch.testing.assert_close(adjusted, expected)
-    torch.testing.assert_close(
-        scores(*logit_adjusted(z_S, z_T, y_T, np.array([7, 7, 7]), tau), tau), scores(z_S, z_T, tau)
-    )
+    prior = log_prior(torch.from_numpy(counts))
+    torch.testing.assert_close(prior, torch.tensor([1.8, 0.9, 0.3]).log())
+    adjusted = scores(*logit_adjusted(z_S, z_T, y_T, prior, tau), tau)
+    torch.testing.assert_close(adjusted, scores(z_S, z_T, tau) + prior[y_T])
 
 
-def test_the_prior_has_rare_classes_pulled_harder() -> None:
+@pytest.mark.parametrize("counts", [[7, 7, 7], [7, 7, 0], [0, 1, 0]])
+def test_classes_of_one_size_have_no_prior_whether_or_not_others_have_images(counts: list[int]) -> None:
+    assert log_prior(torch.tensor(counts)).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_the_prior_has_positives_of_rare_classes_pulled_harder_by_a_critic_that_is_not_saturated() -> None:
     counts = np.array([60, 30, 10])
     z_S, z_T, y_S, y_T = critic_inputs(counts)
     pulls = []
     for adjust in (False, True):
         anchor = z_S.clone().requires_grad_()
-        sides = logit_adjusted(anchor, z_T, y_T, counts, 1.0) if adjust else (anchor, z_T)
+        sides = logit_adjusted(anchor, z_T, y_T, log_prior(torch.from_numpy(counts)) * adjust, 1.0)
         nce_positives(sides[0], y_S, sides[1], y_T, 1.0).backward()
         assert anchor.grad is not None
         pulls.append(anchor.grad.norm(dim=1))
@@ -191,6 +194,33 @@ def test_a_prior_changes_what_is_distilled_where_classes_differ_in_size(critic: 
     for data, differs in ((TAIL, True), (balanced, False)):
         pixels = [distill(data, method=one, network=SMALL, ipc=1).images for one in (plain, added)]
         assert np.allclose(*pixels, atol=1e-4) != differs
+
+
+def probed(method: Mim) -> dict[str, float]:
+    """What the probe of the first update says of the critic."""
+    run = Distillation(task(), method)
+    update = next(iter(method.update_steps(run.task, run.learnable, run.task.labels(), 0)))
+    assert update.probe is not None
+    return {key: value for key, value in update.probe().items() if key.startswith("critic/")}
+
+
+@pytest.mark.parametrize("pairs", ["class", "shuffled"])
+def test_the_prior_is_that_of_the_labels_that_make_pairs_and_no_part_of_what_is_probed(
+    pairs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def critic(z_S: torch.Tensor, y_S: torch.Tensor, z_T: torch.Tensor, y_T: torch.Tensor, tau: float) -> torch.Tensor:
+        seen.append((z_T[:, -1] / tau, y_T))
+        return z_S.sum()
+
+    plain, added = (Mim(base=DM(iterations=1, batch_real=8), pairs=pairs, prior=prior) for prior in ("none", "added"))
+    expected = probed(plain)
+    monkeypatch.setattr("mim4dd.contrastive.nce", critic)
+    assert probed(added) == expected
+    assert seen
+    for coordinate, labels in seen:
+        torch.testing.assert_close(coordinate, task().log_prior[labels])
 
 
 def test_knobs_at_their_defaults_leave_hashes_as_they_were() -> None:

@@ -26,9 +26,8 @@ from studies.engine.plan import Plan
 NOISE = ("symmetric:rate=0.4", "pairflip:rate=0.4")
 LOSS, CONFIDENT, ORACLE = "dropped:by=loss", "dropped:by=confident", "dropped:by=oracle"
 SHAM = ",sham=True"
-# Against imbalance: batches as the data are, experts that see all classes alike, a critic that knows the classes'
-# shares, a term that is gone in the end.
-ON_IMBALANCE = ("batch_shares=proportional", "expert_sampling=balanced", "prior=added", "last_weight=0")
+# Against imbalance: batches as the data are, experts that see all classes alike, a term that is gone in the end.
+ON_IMBALANCE = ("batch_shares=proportional", "expert_sampling=balanced", "last_weight=0")
 FALLING = "method.last_weight"
 REMEDY, SHAM_ARM = "remedy", "sham"  # roles of arms
 # What small-loss selection leaves out of data whose noise has no rate.

@@ -5,7 +5,7 @@
 
 Reads study.json, claims.jsonl, answer.md and figures/ of each folder; those without a study are passed over. An item
 that no study decides says so, and which command would. Markdown stands beside the HTML file under the same name.
-With --answers each item begins with an answer in words: Markdown with a heading `## S1`, `## Q5` for each.
+With --answers each item begins with an answer in words: paragraphs, with `code`, below a heading `## S1`, `## Q5`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from mim4dd_cli.command import exit_status
 from mim4dd_cli.output import require_writable, storing
 from mim4dd_cli.parsing import Parser
 from studies.engine.wording import plural
-from studies.review.gathering import Source
-from studies.review.items import answers_in
+from studies.review.gathering import Source, answers_in
 from studies.review.writing import Review, html, markdown
 
 
@@ -34,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python studies/report.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="OUT", help="a finished study's folder")
-    parser.add_argument("--answers", type=Path, metavar="FILE", help="answers in words, as Markdown, by item")
+    parser.add_argument("--answers", type=Path, metavar="FILE", help="answers in words, by item")
     parser.add_argument("--out", type=Path, default=Path("review.html"), help="the HTML file (default: review.html)")
 
     def report() -> int:

@@ -29,10 +29,18 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     The records of a finished study take an eighth of their room so.
     Raises: FileNotFoundError, or InputError when it cannot be read, here or in the block.
     """
-    file = path if path.exists() or not _packed(path).exists() else _packed(path)
+    file = path
     try:
-        with open(file, "rb") if file == path else gzip.open(file, "rb") as source:
-            yield cast(IO[bytes], source)
+        with contextlib.ExitStack() as stack:
+            try:
+                source = stack.enter_context(open(path, "rb"))
+            except FileNotFoundError:
+                try:
+                    source = cast(IO[bytes], stack.enter_context(gzip.open(packed(path), "rb")))
+                    file = packed(path)
+                except FileNotFoundError:  # it may have been unpacked between the two
+                    source = stack.enter_context(open(path, "rb"))
+            yield source
     except FileNotFoundError:
         raise
     except (OSError, EOFError, zlib.error) as error:
@@ -55,16 +63,18 @@ def contents(path: Path) -> bytes:
 
 
 def unpack(path: Path) -> None:
-    """Make of PATH.gz the file that it was, which then can grow; a file that is there is left as it is.
+    """Make of PATH.gz the file that it was, which then can grow; where the file is there, PATH.gz is older, and goes.
 
     Raises: InputError or OSError.
     """
-    if not path.exists() and _packed(path).exists():
-        durably(path, contents(path))
-        _packed(path).unlink()
+    if packed(path).exists():
+        if not path.exists():
+            durably(path, contents(path))
+        packed(path).unlink()
 
 
-def _packed(path: Path) -> Path:
+def packed(path: Path) -> Path:
+    """What `gzip` names the file that it makes of one."""
     return path.with_name(f"{path.name}.gz")
 
 

@@ -131,7 +131,7 @@ class Entry:
     def status(self) -> str:
         if not self.found:
             return ARGUED if self.item.argued else OPEN
-        if self.missing or self.item.beyond:
+        if self.missing:
             return PARTLY
         statements = [statement for one in self.found for statement in one.statements]
         if any(one.decided for one in statements):
@@ -141,12 +141,12 @@ class Entry:
     @property
     def why(self) -> str:
         """What the status means here, in words."""
-        decided, many = sum(one.decided for one in self.found), len(self.found)
+        decided = len({one.source.path for one in self.found if one.decided})
+        many = len({one.source.path for one in self.found})
         told = ["in words, without a measurement"] if self.status == ARGUED else []
         if many:
             told.append(f"{decided} of {many} {'studies decide' if many > 1 else 'study decides'} something of it")
-        beyond = [self.item.beyond] if self.found and self.item.beyond else []
-        return "; ".join([*told, *self.missing, *beyond])
+        return "; ".join([*told, *self.missing])
 
     @property
     def counts(self) -> list[str]:
@@ -192,10 +192,15 @@ def _absent(evidence: Evidence, found: Sequence[Found], sources: Sequence[Source
     if lacking := [f"`{kind}`" for kind in evidence.claims if kind not in there]:
         told.append(f"no run of {script} here claims {' or '.join(lacking)}")
     on = [str(one.source.study["dataset"]) for one in found]
-    # A file of a data set bears its name, as `npz:cifar10_20k` does.
-    if elsewhere := [name for name in evidence.data if not any(re.search(rf"\b{name}(?!\d)", data) for data in on)]:
+    if elsewhere := [name for name in evidence.data if not any(is_of(data, name) for data in on)]:
         told.append(f"no run of {script} here is on {' or '.join(elsewhere)}")
     return told
+
+
+def is_of(data: str, name: str) -> bool:
+    """Whether a data set is one of this name, or a file that bears it: `npz:cifar10_20k` is of cifar10."""
+    _, colon, file = data.partition(":")
+    return data == name or bool(colon and re.match(rf"{name}(?![a-z0-9-])", Path(file).name.lower()))
 
 
 def _found(evidence: Evidence, sources: Sequence[Source]) -> Iterator[Found]:
@@ -224,3 +229,27 @@ def spelt(record: Claim) -> str:
     if not record["decision"]:
         return f"{text})"
     return f"{text}; {word(record)})"
+
+
+def answers_in(file: Path) -> dict[str, str]:
+    """The answers of a text file, by item: the paragraphs below each heading `## S1`.
+
+    Raises: InputError for a file that cannot be read, has no answer, or one that is empty, given twice or of no item.
+    """
+    if not file.is_file():
+        raise InputError(f"--answers {file} is no file")
+    try:
+        text = "\n".join(contents(file).decode("utf-8-sig").splitlines()) + "\n"
+    except UnicodeDecodeError as error:
+        raise InputError(f"--answers {file} is not UTF-8 at byte {error.start}") from error
+    _, *parts = re.split(r"^## +(\w+).*\n", text, flags=re.MULTILINE)
+    answers: dict[str, str] = {}
+    for id, answer in zip(parts[::2], map(str.strip, parts[1::2]), strict=True):
+        if id not in {item.id for item in ITEMS}:
+            raise InputError(f"--answers {file} has a heading '## {id}', which is no item; known are S1, Q1, C1a, ...")
+        if id in answers or not answer:
+            raise InputError(f"--answers {file} has {'two answers' if id in answers else 'no answer'} below '## {id}'")
+        answers[id] = answer
+    if not answers:
+        raise InputError(f"--answers {file} has no heading such as '## S1'")
+    return answers

@@ -6,12 +6,7 @@ patterns are those of claims' ids, see docs/ablation.md, docs/architectures.md, 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
-
-from mim4dd.errors import InputError
-from studies.engine.reading import contents
 
 
 @dataclass(frozen=True)
@@ -32,15 +27,13 @@ class Evidence:
 class Item:
     """Something that the review asks or doubts.
 
-    argued: what is said of it without a measurement, "" for nothing; beyond: what it asks that no study here can
-    answer, "" for nothing.
+    argued: what is said of it without a measurement, "" for nothing.
     """
 
     id: str
     asked: str
     evidence: tuple[Evidence, ...] = ()
     argued: str = ""
-    beyond: str = ""
 
 
 FOUR = ("mnist", "svhn", "cifar10", "cifar100")  # the paper's data sets
@@ -166,10 +159,7 @@ ITEMS = (
     Item(
         "C3c",
         "Beside other methods on benchmark data sets.",
-        (Evidence("cost", ("total/*", "over-dm/*"), "stages"),),
-        "Time and memory depend on the shape of the images and not on what they show: runs at 28x28 and 32x32 are on "
-        "noise of that shape, and a set's seconds there are an iteration's times its published number.",
-        "MTT was not timed at 28x28 or 32x32",
+        (Evidence("cost", ("total/*", "over-dm/*", "total/mtt/??x??"), "stages"),),
     ),
     Item("C3d", "The overhead of the term alone.", (Evidence("cost", ("overhead/*",), "worth"),)),
     Item(
@@ -249,26 +239,3 @@ ITEMS = (
         "the same number of settings to try, and judges its best on other seeds.",
     ),
 )
-
-
-def answers_in(file: Path) -> dict[str, str]:
-    """The answers of a Markdown file, by item: what stands below each heading `## S1`.
-
-    Raises: InputError for a file that cannot be read, has no answer, or answers an item that there is not.
-    """
-    if not file.is_file():
-        raise InputError(f"--answers {file} is no file")
-    try:
-        text = contents(file).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"--answers {file} is not UTF-8 at byte {error.start}") from error
-    _, *parts = re.split(r"^## +(\w+).*\n", text, flags=re.MULTILINE)
-    answers = {id: answer.strip() for id, answer in zip(parts[::2], parts[1::2], strict=True)}
-    known = {item.id for item in ITEMS}
-    if others := [id for id in answers if id not in known]:
-        raise InputError(
-            f"--answers {file} has a heading '## {others[0]}', which is no item; known are S1, Q1, C1a, ..."
-        )
-    if not answers:
-        raise InputError(f"--answers {file} has no heading such as '## S1'")
-    return answers

@@ -70,22 +70,22 @@ def setting(source: Source) -> str:
     )
 
 
-def first_uses(entries: Sequence[Entry]) -> dict[str, str]:
-    """The item under which each study's answer in short stands, by the study's name: the first that uses it."""
-    uses: dict[str, str] = {}
+def first_uses(entries: Sequence[Entry]) -> dict[Path, str]:
+    """The item under which each study's answer in short stands, by its folder: the first that uses it."""
+    uses: dict[Path, str] = {}
     for entry in entries:
         for found in entry.found:
-            uses.setdefault(found.source.name, entry.item.id)
+            uses.setdefault(found.source.path, entry.item.id)
     return uses
 
 
-def first_spelt(entries: Sequence[Entry]) -> dict[tuple[str, str], str]:
-    """The item under which the claims of a kind are spelt out, by study and kind: the first that has them."""
-    first: dict[tuple[str, str], str] = {}
+def first_spelt(entries: Sequence[Entry]) -> dict[tuple[Path, str], str]:
+    """The item under which the claims of a kind are spelt out, by folder and kind: the first that has them."""
+    first: dict[tuple[Path, str], str] = {}
     for entry in entries:
         for found in entry.found:
             for statement in found.statements:
-                first.setdefault((found.source.name, statement.kind), entry.item.id)
+                first.setdefault((found.source.path, statement.kind), entry.item.id)
     return first
 
 
@@ -127,10 +127,10 @@ def markdown(review: Review) -> str:
         lines += [f"- {one}" for one in entry.counts]
         for found in entry.found:
             lines += ["", f"### {found.source.name}: {setting(found.source)}", ""]
-            if uses[found.source.name] == entry.item.id and found.source.short:
+            if uses[found.source.path] == entry.item.id and found.source.short:
                 lines += [f"> {found.source.short}", ""]
             for statement in found.statements:
-                line, item = f"- `{statement.kind}`: {statement.heading}", spelt_in[found.source.name, statement.kind]
+                line, item = f"- `{statement.kind}`: {statement.heading}", spelt_in[found.source.path, statement.kind]
                 if item != entry.item.id:
                     lines.append(f"{line} (under {item})")
                     continue

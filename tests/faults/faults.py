@@ -176,7 +176,7 @@ def node_killed(folder: Path, wanted: Rows) -> Found:
     """SIGKILL of all that a node runs, of a cluster of two whose nodes do not have the checkout."""
     with local_cluster() as cluster, run_of(folder, "--address", cluster.address, env=cluster.env) as run:
         run.start()
-        workers = run.stopped_workers()
+        workers = run.stopped_workers(least=2)
         before = rows(run.out)
         cluster.kill_node(1)
         signalled(workers, signal.SIGCONT)
@@ -191,7 +191,7 @@ def node_killed_across_namespaces(folder: Path, wanted: Rows) -> Found:
     with local_cluster(namespaces=True) as cluster:
         with run_of(folder, "--address", cluster.address, env=cluster.env, prefix=cluster.prefix()) as run:
             run.start()
-            workers = run.stopped_workers()
+            workers = run.stopped_workers(least=2)
             before = rows(run.out)
             cluster.kill_node(1)
             signalled(workers, signal.SIGCONT)

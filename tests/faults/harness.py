@@ -113,27 +113,33 @@ class Run:
         found: dict[str, Any] = self.until(lambda: self.lines() >= 2 and saved())
         return found
 
-    def stopped_workers(self) -> list[dict[str, Any]]:
+    def stopped_workers(self, least: int = 1) -> list[dict[str, Any]]:
         """The running trials, their workers stopped (SIGSTOP) in the middle of each; a SIGCONT lets them work again.
+
+        The first has a state that was saved. least: of workers.
 
         running.json is written every two seconds, and trials are hardly longer: a worker that is met by it may have
         ended its trial. So they are stopped first, and looked at when the file is younger than that.
         """
         while True:
-            self.busy_worker()
-            found = self.running()
+            saved = self.busy_worker()["trial"]
+            found = sorted(self.running(), key=lambda one: one["trial"] != saved)
             signalled(found, signal.SIGSTOP)
             stopped = time.time()
-            self.until(lambda: self.running_record()["at"] > stopped + 0.5)  # noqa: B023 - it is called here and now
-            ended = {row["trial"] for row in raw_rows(self.out)}
-            if found and attempts(self.running()) == attempts(found) and not ended & {one["trial"] for one in found}:
-                return found
+            try:
+                self.until(lambda: self.running_record()["at"] > stopped + 0.5)  # noqa: B023 - it is called here and now
+                ended = {row["trial"] for row in raw_rows(self.out)} & {one["trial"] for one in found}
+                if len(found) >= least and attempts(self.running()) == attempts(found) and not ended:
+                    return found
+            except BaseException:
+                signalled(found, signal.SIGCONT)
+                raise
             signalled(found, signal.SIGCONT)
 
 
-def attempts(workers: list[dict[str, Any]]) -> list[tuple[str, int]]:
+def attempts(workers: list[dict[str, Any]]) -> set[tuple[str, int]]:
     """Which process runs which trial."""
-    return [(worker["trial"], worker["pid"]) for worker in workers]
+    return {(worker["trial"], worker["pid"]) for worker in workers}
 
 
 def signalled(workers: list[dict[str, Any]], number: int) -> None:

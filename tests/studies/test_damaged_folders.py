@@ -18,7 +18,7 @@ from studies.answers.__main__ import main as answer
 from studies.engine import reading
 from studies.engine import rows as rows_module
 from studies.engine.journal import Journal
-from studies.engine.reading import contents
+from studies.engine.reading import contents, unpack
 from studies.engine.rows import read_rows
 from studies.engine.status import main as status
 from studies.engine.tracking.__main__ import main as tracking
@@ -146,6 +146,26 @@ def test_a_study_that_goes_on_unpacks_its_rows(out: Path) -> None:
     there.write_bytes(b"of another time")
     Journal(out, json.loads((out / "study.json").read_text())).close()
     assert (out / "rows.jsonl").read_bytes() == before, "what is there wins"
+    assert not there.exists(), "old rows would come back where the others are lost"
+
+
+def test_a_record_that_is_unpacked_while_it_is_opened_is_read(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (out / "rows.jsonl").read_bytes()
+    packed(out, "rows.jsonl")
+
+    def late(*asked: Any) -> Any:
+        monkeypatch.undo()
+        unpack(out / "rows.jsonl")
+        return gzip.open(*asked)
+
+    monkeypatch.setattr(reading.gzip, "open", late)
+    assert contents(out / "rows.jsonl") == before
+
+
+@pytest.mark.parametrize("read", [contents, read_rows])
+def test_a_name_that_no_file_can_have_is_one_line(read: Callable[[Path], object], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        read(tmp_path / ("x" * 300))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

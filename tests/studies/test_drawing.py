@@ -13,6 +13,7 @@ from golden_answers import answer_of, folder_of
 from made_rows import made_folder, made_row
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
+from PIL import Image
 
 from studies.answers.baselines.pairs import wins_figure
 from studies.answers.ledger import Ledger
@@ -27,6 +28,7 @@ from studies.answers.sensitivity.figures import draw_figures
 from studies.engine import statistics
 from studies.engine.answer import Figure
 from studies.engine.arms import Arm, Setting
+from studies.engine.report import _draw
 from studies.engine.statistics import Interval
 from studies.engine.statistics.contrasts import Decision
 from studies.engine.statistics.surface import LEAST_R_SQUARED
@@ -218,3 +220,26 @@ def test_every_figure_of_a_suite_can_be_written_as_svg() -> None:
             written = io.StringIO()
             figure.drawing.savefig(written, format="svg")
             assert "</svg>" in written.getvalue()
+
+
+def picture_of(tmp_path: Path, pixels: np.ndarray) -> Image.Image:
+    """The PNG of a figure that shows an image, enlarged so that each pixel is a square of its own colour."""
+    drawing = Drawing(figsize=(3, 3))
+    axes = drawing.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    axes.imshow(pixels, interpolation="nearest")
+    _draw(drawing, tmp_path / "picture")
+    return Image.open(tmp_path / "picture.png")
+
+
+def test_charts_and_grey_images_have_a_palette_and_colour_images_their_own_pixels(tmp_path: Path) -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    picture = picture_of(tmp_path, np.repeat(grey[..., None], 3, 2))
+    assert picture.mode == "P"
+    levels = np.unique(np.asarray(picture.convert("L"))).astype(int)
+    assert all(np.abs(levels - level).min() <= 2 for level in range(256))
+    colours = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    picture = picture_of(tmp_path, colours)
+    assert picture.mode != "P"
+    shown = set(map(tuple, np.asarray(picture.convert("RGB")).reshape(-1, 3).tolist()))
+    assert set(map(tuple, colours.reshape(-1, 3).tolist())) <= shown

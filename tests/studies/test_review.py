@@ -14,8 +14,20 @@ from golden_answers import copied
 
 from mim4dd.errors import InputError
 from studies.report import main
-from studies.review.gathering import ANSWERED, ARGUED, MEASURED, OPEN, PARTLY, UNDECIDED, Entry, Source, spelt
-from studies.review.items import ITEMS, answers_in
+from studies.review.gathering import (
+    ANSWERED,
+    ARGUED,
+    MEASURED,
+    OPEN,
+    PARTLY,
+    UNDECIDED,
+    Entry,
+    Source,
+    answers_in,
+    is_of,
+    spelt,
+)
+from studies.review.items import ITEMS
 from studies.review.limitations import EASED, MORE, NEITHER, OWN, SHARED, TERMS, UNKNOWN, Limit, limits
 from studies.review.writing import Review, html, markdown
 
@@ -202,7 +214,7 @@ def test_the_claims_of_a_kind_are_spelt_out_once(review: Review) -> None:
     ]
     spelt_out = re.findall(r"^  - .*, (`[^`]+`)$", text, re.MULTILINE)
     assert set(spelt_out) == set(ids)
-    kinds = {(found.source.name, s.kind) for one in review.entries for found in one.found for s in found.statements}
+    kinds = {(found.source.path, s.kind) for one in review.entries for found in one.found for s in found.statements}
     held = [s for one in review.entries for found in one.found for s in found.statements]
     assert len(held) > len(kinds), "some kinds are asked for by several items"
     assert text.count(" (under ") == html(review).count("(under <a") == len(held) - len(kinds)
@@ -213,7 +225,12 @@ WORDS = "# Ours\n\n## S1: the claim\n\nNot shown.\n\nIn `gain/*` it is.\n\n## Q5
 
 def test_answers_in_words_stand_before_the_claims(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "words.md").write_text(WORDS)
-    assert answers_in(tmp_path / "words.md") == {"S1": "Not shown.\n\nIn `gain/*` it is.", "Q5": "Somewhat."}
+    held = answers_in(tmp_path / "words.md")
+    (tmp_path / "windows.md").write_bytes(
+        b"\xef\xbb\xbf" + WORDS.replace("# Ours\n\n", "").replace("\n", "\r\n").encode()
+    )
+    assert answers_in(tmp_path / "windows.md") == held
+    assert held == {"S1": "Not shown.\n\nIn `gain/*` it is.", "Q5": "Somewhat."}
     out = tmp_path / "review.html"
     assert main([str(RESULTS / "noise-fashion"), "--answers", str(tmp_path / "words.md"), "--out", str(out)]) == 0
     page, text = out.read_text("utf-8"), out.with_suffix(".md").read_text("utf-8")
@@ -228,6 +245,8 @@ def test_answers_in_words_stand_before_the_claims(tmp_path: Path, capsys: pytest
         (b"no heading", "has no heading such as"),
         (b"## S9\n\nOf nothing.", "'## S9', which is no item"),
         (b"## S1\n\xff", "is not UTF-8 at byte 6"),
+        (b"## S1\n\nA.\n\n## S1\n\nB.", "has two answers below '## S1'"),
+        (b"## S1\n\n## Q5\n\nB.", "has no answer below '## S1'"),
         (None, "is no file"),
     ],
 )
@@ -241,6 +260,36 @@ def test_answers_that_answer_nothing_are_one_line(
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "is_one"),
+    [
+        ("cifar10", "cifar10", True),
+        ("npz:cifar10_20k", "cifar10", True),
+        ("npz:CIFAR10.npz", "cifar10", True),
+        ("folder:data/mnist", "mnist", True),
+        ("cifar100", "cifar10", False),
+        ("npz:cifar100_20k", "cifar10", False),
+        ("npz:cifar10n", "cifar10", False),
+        ("fashion_mnist", "mnist", False),
+        ("npz:fashion-mnist", "mnist", False),
+        ("npz:mnist-c", "mnist", False),
+    ],
+)
+def test_which_data_set_a_file_is_of(data: str, name: str, is_one: bool) -> None:
+    assert is_of(data, name) is is_one
+
+
+def test_two_folders_of_one_name_are_two_studies(tmp_path: Path) -> None:
+    for where, name in (("a", "architectures-digits-quick"), ("b", "bias-digits-quick")):
+        copied(name, tmp_path / where / "out")
+    text = markdown(Review.of([Source.read(tmp_path / where / "out") for where in "ab"], {}))
+    assert re.search(r"^  - .*`gain/[^`]*/colour-0.1/unbiased`$", text, re.MULTILINE)
+    assert re.search(r"^  - .*`gain/[^`]*/mlp`$", text, re.MULTILINE)
+    assert "2 of 2" not in entry_of(Review.of([source("cost-growth")], {}).entries, "C3e").why, (
+        "one folder is one study"
+    )
 
 
 def test_a_data_set_that_is_asked_for_by_name_is_found_in_the_name_of_a_file(review: Review) -> None:

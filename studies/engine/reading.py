@@ -30,6 +30,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     Raises: FileNotFoundError, or InputError when it cannot be read, here or in the block.
     """
     file = path
+    source: IO[bytes]
     try:
         with contextlib.ExitStack() as stack:
             try:

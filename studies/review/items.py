@@ -214,7 +214,7 @@ ITEMS = (
     Item(
         "C5b",
         "Why these data sets, and why no ImageNet?",
-        (KINDS,),
+        (),
         "Digits come with scikit-learn and need no download; MNIST, CIFAR-10 and their like are the paper's own, and "
         "Fashion-MNIST is as small and harder. A decision takes five seeds and more of every cell, with controls and "
         "whole designs: at ImageNet's scale one seed would decide nothing (docs/methods.md#out).",

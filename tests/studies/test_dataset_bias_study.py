@@ -19,6 +19,7 @@ from mim4dd.records import Splits
 from perturbations.cues.planting import cue_in
 from studies.answers.dataset_bias.amplification import AMPLIFIED, FEW, NOT, SAME, SUPPRESSED, pulls
 from studies.answers.dataset_bias.answer import write_answer
+from studies.answers.dataset_bias.kinds import apart
 from studies.answers.dataset_bias.plan import examine
 from studies.answers.ledger import Ledger
 from studies.answers.results import Results
@@ -318,3 +319,16 @@ def test_an_independent_cue_must_be_one_on_the_data(refusal: Callable[[Callable[
     assert told == "colour has 10 values on digits, so it says nothing at 0.1, not at 0.2; give --independent 0.1"
     grey = refusal(lambda: examine(asked("--quick", "--cue", "grey"), splits()))
     assert "grey needs colour images (3 channels), digits has 1" in grey
+
+
+@pytest.mark.parametrize(
+    ("values", "logarithmic", "ticks"),
+    [
+        ([1100, 54000, 1485, 18000, np.nan, 1485], True, [1100, 18000, 54000]),
+        ([106, 147, 1733, 4879, 5400], True, [106, 1733, 5400]),
+        ([1, 3, 3], False, [1, 3]),
+        ([28], True, [28]),
+    ],
+)
+def test_numbers_at_ticks_do_not_overlap(values: list[float], logarithmic: bool, ticks: list[float]) -> None:
+    assert apart(np.array(values, float), logarithmic=logarithmic) == ticks

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,9 @@ KINDS = {
     "intrinsic_dimension": "intrinsic dimension",
 }
 LOGARITHMIC = ("training_images", "smallest_class", "height")
+FEW = 4  # values that stand at ticks of their own on an axis that is not logarithmic
+NARROWEST = 0.15  # share of an axis between two ticks
+BESIDE = (4, 3), (-9, 3), (4, -9)  # where letters stand, in points from theirs: those of equal points differ
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,18 @@ def _related_table(results: Results, related: Sequence[tuple[str, str, RankCorre
     )
 
 
+def apart(x: Array, *, logarithmic: bool) -> list[float]:
+    """Those of some values that can be ticks without overlapping numbers; the least and the largest are among them."""
+    values = np.unique(x[np.isfinite(x)])
+    places = np.log(values) if logarithmic else values
+    least = NARROWEST * float(places[-1] - places[0])
+    kept = [0]
+    for place in range(1, len(values) - 1):
+        if places[place] - places[kept[-1]] >= least and places[-1] - places[place] >= least:
+            kept.append(place)
+    return [float(value) for value in values[[*kept, len(values) - 1] if len(values) > 1 else kept]]
+
+
 def _figure(results: Results, blocks: Sequence[Block], arms: Sequence[str]) -> Figure | None:
     """The gain on each data set against each characteristic that differs between them."""
     varied = [key for key in KINDS if len(set(_column(blocks, key)[np.isfinite(_column(blocks, key))].tolist())) > 1]
@@ -208,9 +225,14 @@ def _figure(results: Results, blocks: Sequence[Block], arms: Sequence[str]) -> F
             )
             look, name = style[arm], results.arms[arm].name
             axes.errorbar(x, y, (y - low, high - y), fmt=look.marker, color=look.colour, ms=5, capsize=2, label=name)
+            for letter, beside, at, gain in zip(ascii_lowercase, cycle(BESIDE), x, y, strict=False):
+                if np.isfinite(at) and np.isfinite(gain):
+                    axes.annotate(letter, (at, gain), beside, textcoords="offset points", fontsize=8, color=INK)
         if key in LOGARITHMIC:
             axes.set_xscale("log")
-            axes.set_xticks(np.unique(x[np.isfinite(x)]), [f"{value:g}" for value in np.unique(x[np.isfinite(x)])])
+        if key in LOGARITHMIC or len(set(x[np.isfinite(x)].tolist())) <= FEW:
+            ticks = apart(x, logarithmic=key in LOGARITHMIC)
+            axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
             axes.minorticks_off()
         axes.axhline(0, color=INK, lw=0.8)
         points_axis(axes)
@@ -218,10 +240,10 @@ def _figure(results: Results, blocks: Sequence[Block], arms: Sequence[str]) -> F
     grid[0].set_ylabel("gain over the base (points)")
     handles, names = grid[0].get_legend_handles_labels()
     drawing.legend(handles, names, loc="outside upper center", ncols=2, frameon=False, fontsize=8.5)
+    named = "; ".join(f"{letter}: {block.label}" for letter, block in zip(ascii_lowercase, blocks, strict=False))
     return Figure(
         "kinds",
         "The gain of the MI term against what kind of data it is on",
-        f"Each point is a data set ({'; '.join(block.label for block in blocks)}); paired gains over the base with 95% "
-        "t intervals over sets.",
+        f"Each point is a data set ({named}); paired gains over the base with 95% t intervals over sets.",
         drawing,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -76,3 +77,9 @@ def refusal() -> Callable[[Callable[[], object]], str]:
         return str(told[0])
 
     return refused
+
+
+def pytest_collection_finish() -> None:
+    """What imports left is never garbage: collections need not walk it again and again."""
+    gc.collect()
+    gc.freeze()

@@ -208,6 +208,7 @@ def imported(node: ast.AST, file: str) -> list[str]:
     return []
 
 
+@cache
 def imports(file: str) -> set[str]:
     return {name for node in ast.walk(tree(file)) for name in imported(node, file)}
 

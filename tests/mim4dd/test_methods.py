@@ -99,7 +99,7 @@ def is_slow(method: str, network: str) -> bool:
     """Whether a contract waits for the slow tests."""
     if method in ("dc", "mtt", "mim") and network in DEEP:
         return True
-    return (network in HEAVY and method not in ("dm", "random")) or (network not in LIGHT and method in ALIKE)
+    return (network in HEAVY and method != "random") or (network not in LIGHT and method in ALIKE)
 
 
 def marks(method: str, network: str) -> list[pytest.MarkDecorator]:
@@ -330,7 +330,7 @@ def test_mim_of_weight_0_is_its_base_bit_for_bit(base: dict[str, str | float], s
 @pytest.mark.parametrize("critic", CRITICS)
 @pytest.mark.parametrize("head", ["random", "learned", "mlp"])
 @pytest.mark.parametrize("layers", ["all", "last"])
-@pytest.mark.parametrize("embedding", [0, 8])
+@pytest.mark.parametrize("embedding", [pytest.param(0, marks=pytest.mark.slow), 8])
 @pytest.mark.parametrize("balance", ["none", "gradnorm"])
 def test_every_combination_of_mim_runs(
     critic: str, head: str, layers: str, embedding: int, balance: str, start: Start

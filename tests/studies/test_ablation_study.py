@@ -520,6 +520,7 @@ def test_placebos_alone_are_an_answer(tmp_path: Path) -> None:
     assert len(answer.plain) == 2
 
 
+@pytest.mark.slow
 def test_lost_trials_are_counted_and_nothing_is_decided_without_pairs(finished: StudyFolder, tmp_path: Path) -> None:
     setting = next(one for one in finished.settings if one.arm.key == TERM)
     rows = {**finished.rows, setting.trials[0]: lost(finished.rows[setting.trials[0]], "diverged")}

@@ -18,6 +18,8 @@ from studies.sensitivity import STUDY
 
 SCRIPT = Path(__file__).parents[2] / "studies" / "sensitivity.py"
 pytestmark = pytest.mark.ray
+# What a study that ran to its end left: half a minute alone, far more beside another process of tests.
+after_a_study = pytest.mark.slow
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -25,6 +27,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(asked, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
 
 
+@after_a_study
 def test_every_trial_is_a_row_and_the_answer_stands_in_out(finished: Path) -> None:
     out = finished / "out"
     found = rows(out)
@@ -45,6 +48,7 @@ def test_every_trial_is_a_row_and_the_answer_stands_in_out(finished: Path) -> No
     assert "/13]" in (finished / "log").read_text()
 
 
+@after_a_study
 def test_what_it_took_is_said_beside_its_forecast(finished: Path) -> None:
     found = json.loads((finished / "out" / "forecast.json").read_text())
     measured = [row["measured"] for row in raw_rows(finished / "out")]
@@ -57,6 +61,7 @@ def test_what_it_took_is_said_beside_its_forecast(finished: Path) -> None:
     assert f" in all on {found['workers']} workers, it took " in lines[0] or found["workers"] == 1
 
 
+@after_a_study
 def test_the_same_command_runs_nothing_twice(finished: Path) -> None:
     before = (finished / "out" / "rows.jsonl").read_bytes()
     ended = run(finished, *SHORT, "--out", "out")
@@ -66,6 +71,7 @@ def test_the_same_command_runs_nothing_twice(finished: Path) -> None:
     assert (finished / "out" / "rows.jsonl").read_bytes() == before
 
 
+@after_a_study
 def test_mlflow_holds_the_parent_and_a_child_for_each_trial(finished: Path) -> None:
     from mlflow import MlflowClient
 
@@ -77,6 +83,7 @@ def test_mlflow_holds_the_parent_and_a_child_for_each_trial(finished: Path) -> N
     assert sum("mlflow.parentRunId" in one.data.tags for one in found) == 13
 
 
+@after_a_study
 def test_optuna_has_every_setting_with_its_mean_once(finished: Path) -> None:
     from studies.engine.dashboard import open_storage
 
@@ -92,6 +99,7 @@ def test_optuna_has_every_setting_with_its_mean_once(finished: Path) -> None:
         assert one.value == pytest.approx(sum(means) / len(means))
 
 
+@after_a_study
 def test_another_study_is_refused_in_the_same_folder(finished: Path) -> None:
     ended = run(finished, *SHORT, "--out", "out", "--ipc", "2")
     assert ended.returncode == 2
@@ -148,11 +156,12 @@ def test_notes_on_the_data_are_printed_before_ray_starts(
     assert "test images that are also training images, pixel for pixel: 4 of 4;" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--address", "127.0.0.1:1"], "no Ray cluster answers"),
-        pytest.param(["--tracking-uri", "http://127.0.0.1:1"], "127.0.0.1:1", marks=pytest.mark.slow),
+        (["--tracking-uri", "http://127.0.0.1:1"], "127.0.0.1:1"),
     ],
 )
 def test_no_cluster_or_tracking_server_at_the_address(words: list[str], message: str, tmp_path: Path) -> None:

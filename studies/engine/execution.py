@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -33,7 +34,10 @@ from studies.engine.trial import Inputs, Trial
 
 if TYPE_CHECKING:
     from cluster import Connection
+    from mim4dd.information import Reference
     from studies.engine.tuning import ExecutionContext
+
+REFERENCE_FILE = "inputs/reference.safetensors"
 
 
 class Execution:
@@ -62,6 +66,7 @@ class Execution:
         self.journal, self.uri, self.address = journal, uri, address
         speeds = speeds_of(options, journal.out, here=address == "local")
         self.taken, self.workers = Taken(journal.rows.values(), began, speeds), 0
+        self._awaits_reference = False  # it is being trained, or will be
         self._untried = 0  # settings that a search has not tried yet
         self._leaving = Lock()  # held for ever by the thread that leaves Ray
         self.signals = Signals()
@@ -174,7 +179,7 @@ class Execution:
         suggested = design.settings * len(self.options.seeds) if design else self.plan.growth
         remaining = Remaining(self.plan, self.journal.rows, suggested, self.workers, self.taken.speeds)
         progress = Progress(self.plan, self.journal.rows, remaining, suggested, self.study.exclusive)
-        callbacks: list[Callback] = [progress.add, self.taken.add]
+        callbacks: list[Callback] = [lambda row: self._keep_reference(context), progress.add, self.taken.add]
         if design is None:
             callbacks.append(self._live_design().add)
         return Runner(context, self.journal, callbacks, progress, lambda: bool(self.signals.received))
@@ -239,13 +244,12 @@ class Execution:
         left = left_to_run(self._missing(), self._settings_left)
         return left and f"interrupted with {left}"
 
-    def _reference(self, device: str) -> Any:
-        """The reference network, which measures information: read from OUT, or trained on a worker and saved there."""
-        from mim4dd.information import Reference
+    def _reference(self, device: str) -> Reference | Callable[[], Reference]:
+        """The reference network, which measures information: read from OUT, or what trains it on a worker."""
+        from mim4dd.information import Reference, train_reference
         from mim4dd.networks import ConvNet
-        from studies.engine.tuning import reference_on_cluster
 
-        path = self.journal.out / "inputs" / "reference.safetensors"
+        path = self.journal.out / REFERENCE_FILE
         if path.exists():
             try:
                 reference = Reference.load(path, self.splits)
@@ -253,11 +257,18 @@ class Execution:
                 return reference
             except InputError as error:
                 say(f"{error}; training the reference network again")
-        reference = reference_on_cluster(self.splits, ConvNet(width=32), device)
-        reference.save(path)
-        self.journal.write_reference(reference.accuracy)
-        say(f"reference network for the information estimate: {reference.accuracy:.1%} on validation")
-        return reference
+        self._awaits_reference = True
+        return partial(train_reference, self.splits, ConvNet(width=32), device=device)
+
+    def _keep_reference(self, context: ExecutionContext) -> None:
+        """Save the reference network in OUT as soon as a worker has trained it."""
+        from studies.engine.tuning import reference_made
+
+        if self._awaits_reference and (reference := reference_made(context.cache)) is not None:
+            self._awaits_reference = False
+            reference.save(self.journal.out / REFERENCE_FILE)
+            self.journal.write_reference(reference.accuracy)
+            say(f"reference network for the information estimate: {reference.accuracy:.1%} on validation")
 
     def _answer(self, tracker: Tracker | Untracked, interrupted: str) -> int:
         """Write the answer, end tracking and print the answer; returns the exit status."""

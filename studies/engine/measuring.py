@@ -15,7 +15,6 @@ from studies.engine.trial import Inputs, Trial
 if TYPE_CHECKING:
     import torch
 
-    from mim4dd.information import Reference
     from mim4dd.methods import Method
     from mim4dd.methods.loop import Distillation
     from mim4dd.methods.task import DistillationTask
@@ -101,7 +100,7 @@ def set_measures(
     measures = flipped_agreement(params, network, synthetic, perturbed)
     if trial.config["method"] == "full" or cue is not None:
         return measures
-    return synthetic_measures(synthetic, inputs.reference, inputs.splits.train) | measures
+    return synthetic_measures(synthetic, inputs.trained_reference(), inputs.splits.train) | measures
 
 
 def information(
@@ -109,7 +108,7 @@ def information(
     method: Method,
     distillation: Distillation,
     splits: Splits,
-    reference: Reference,
+    inputs: Inputs,
     cue: PlantedCue | None,
 ) -> dict[str, float | None]:
     """The reference network's agreement with the labels of the set, and the bound of the MI term's critic, in nats.
@@ -120,9 +119,8 @@ def information(
     from mim4dd.methods import Mim
 
     synthetic = distillation.synthetic()
-    nats: dict[str, float | None] = {
-        "label_agreement_nats": None if cue is not None else label_agreement(reference, synthetic, splits)
-    }
+    agreement = label_agreement(inputs.trained_reference(), synthetic, splits) if cue is None else None
+    nats: dict[str, float | None] = {"label_agreement_nats": agreement}
     if isinstance(method, Mim):
         pixels: torch.Tensor = distillation.learnable["pixels"].detach()
         nats["critic_information_nats"] = method.critic_information(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -70,20 +71,20 @@ class TrialRun:
 
     def _prepare(self, preparation: Preparation, task: DistillationTask) -> Prepared:
         """Get what a method needs before its first iteration: shared between trials, or made in this process."""
+        return self._waited(lambda: self.inputs.prepared(preparation, task, str(self.trial.config.get("perturb", ""))))
+
+    def _waited(self, get: Callable[[], Any]) -> Any:
+        """What `get` returns, which another process may still be making: that time is no part of the trial's."""
         began = time.perf_counter()
-        try:
-            with self.load.paused():
-                return self.inputs.prepared(preparation, task, str(self.trial.config.get("perturb", "")))
-        finally:
-            self.waited_seconds += time.perf_counter() - began
+        with self.load.paused():
+            found = get()
+        self.waited_seconds += time.perf_counter() - began
+        return found
 
     @cached_property
     def noisy_validation(self) -> ImageData:
-        """The validation images under the same label noise, as a user without clean labels would have them.
-
-        The seed is that of the training split, since it also decides how labels are confused (the weights of instance
-        noise). Draws are made by an image's index, so validation images have draws of their own.
-        """
+        """The validation images under the same label noise, as a user without clean labels would have them."""
+        # The seed is the training split's, which also decides how labels are confused; draws go by an image's index.
         from perturbations import chain, label_noise
 
         noise = label_noise(self.perturbations)
@@ -92,8 +93,8 @@ class TrialRun:
     @property
     def interim_data(self) -> ImageData:
         """The validation images on which interim accuracies are measured."""
-        noisy = self.selection == "noisy"
-        return (self.noisy_validation if noisy else self.splits.validation).take(self.inputs.interim_rows)
+        split = self.noisy_validation if self.selection == "noisy" else self.splits.validation
+        return split.take(self.inputs.interim_rows)
 
     @property
     def stops(self) -> list[int]:
@@ -150,8 +151,7 @@ class TrialRun:
         """Continue from the state that `state_dict` returned."""
         if state["distillation"] is not None:
             self.distillation.load_state_dict(state["distillation"])
-        self.saved_training, self.rungs = state["training"], list(state["rungs"])
-        self.saved_judging = state["judging"]
+        self.saved_training, self.saved_judging, self.rungs = state["training"], state["judging"], list(state["rungs"])
         self.earlier_seconds, self.distil_seconds = state["seconds"], state["distil_seconds"]
         self.waited_seconds += state["waited_seconds"]
 
@@ -188,8 +188,8 @@ class TrialRun:
                 validation = self._validated(params, synthetic)
                 _, report_only = measuring.scored(params, network, synthetic, self.splits.test, "test")
                 by_part = scored_by_part(params, network, synthetic, inputs.splits.test, self.cue, self.seed)
-            nats = measuring.information(self.task, self.method, run, self.splits, inputs.reference, self.cue)
-            result |= validation | nats
+            inputs = replace(inputs, reference=self._waited(inputs.trained_reference))
+            result |= validation | measuring.information(self.task, self.method, run, self.splits, inputs, self.cue)
             if JUDGES in self.trial.config:
                 self.saved_training = trained.state_dict()
                 judging = self._judge(synthetic, (params, {"validation": validation, "test": report_only}), on_step)
@@ -237,7 +237,7 @@ class TrialRun:
             "seconds": total,
             "distil_seconds": self.distil_seconds,
             "evaluate_seconds": total - self.distil_seconds - self.waited_seconds,
-            # Seconds waited for shared preparations, and seconds it took to make them, in whichever process.
+            # Seconds waited for what trials share, and seconds that preparations took, in whichever process.
             "waited_seconds": self.waited_seconds,
             "prepared_seconds": self.task.prepared_seconds,
             "peak_bytes": self.meter.peak_bytes,

@@ -68,8 +68,9 @@ def distillation_seed(config: Flat) -> int:
 class Inputs:
     """The inputs that all trials of a study share.
 
-    splits: the clean data; reference: the network that measures information and assesses synthetic images; plugins:
-    unpickled before what stands below them, which may be of their classes;
+    splits: the clean data; reference: the network that measures information and assesses synthetic images, or what
+    returns it: that which trains it or, on a worker, waits for it; plugins: unpickled before what stands below them,
+    which may be of their classes;
     perturbations: each chain of the study, by its text, with the files it needs already read; sets: those that it
     scores, by name and digest; variant: returns the
     shared training split under a chain (text, seed); provide: returns a shared preparation of a method under a chain
@@ -77,13 +78,17 @@ class Inputs:
     """
 
     splits: Splits
-    reference: Reference
+    reference: Reference | Callable[[], Reference]
     _: KW_ONLY
     plugins: Plugins = field(default_factory=Plugins)
     perturbations: Mapping[str, tuple[Perturbation, ...]] = field(default_factory=dict)
     sets: Mapping[str, Synthetic] = field(default_factory=dict)
     variant: Callable[[str, int], Perturbed] | None = None
     provide: Callable[[Preparation, DistillationTask, str], Prepared] | None = None
+
+    def trained_reference(self) -> Reference:
+        """The network that measures information."""
+        return self.reference() if callable(self.reference) else self.reference
 
     def chain(self, text: str) -> tuple[Perturbation, ...]:
         """The perturbations of a chain's text; none for "", the clean data.

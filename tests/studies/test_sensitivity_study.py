@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from harness import SHORT, raw_rows, rows  # type: ignore[import-not-found]
 
+from mim4dd.data import load
+from mim4dd.information import Reference
 from studies.engine.command import main
 from studies.engine.folder import StudyFolder
 from studies.sensitivity import STUDY
@@ -37,6 +39,8 @@ def test_every_trial_is_a_row_and_the_answer_stands_in_out(finished: Path) -> No
         left = {path.name for path in (out / "trials" / trial).iterdir()}
         wanted = {"history.json", "synthetic.png"}
         assert left == (wanted if row["config"]["method"] == "full" else wanted | {"synthetic.safetensors"})
+    reference = Reference.load(out / "inputs" / "reference.safetensors", load("digits"))
+    assert json.loads((out / "study.json").read_text())["reference_accuracy"] == reference.accuracy > 0.9
     report = (out / "report.html").read_text()
     assert report.count("data:image/png;base64,") == len(list((out / "figures").glob("*.png"))) >= 3
     assert "http" not in report.split("<body>")[0], "the report loads nothing from elsewhere"

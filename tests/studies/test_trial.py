@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import time
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -11,7 +13,7 @@ import torch
 
 from mim4dd.configuration import configure
 from mim4dd.data import load
-from mim4dd.information import train_reference
+from mim4dd.information import Reference, train_reference
 from mim4dd.networks import ConvNet
 from mim4dd.registry import Flat
 from studies.answers.fidelity.flags import FidelityFlags
@@ -65,6 +67,19 @@ def test_the_same_trial_gives_the_same_result_and_keeps_test_accuracy_apart() ->
     assert len(validation) == len(test) == 2
     assert 0 < min(validation + test) < max(validation + test) < first.result["entropy_nats"]
     assert validation != test
+
+
+def test_a_reference_that_is_waited_for_changes_no_result_and_its_wait_is_nobody_s_second() -> None:
+    def arriving() -> Reference:
+        time.sleep(0.4)
+        return inputs().trained_reference()
+
+    waited = run_trial(trial(), replace(inputs(), reference=arriving))
+    assert json.dumps(waited.result) == json.dumps(run_trial(trial(), inputs()).result)
+    measured = waited.measured
+    assert measured["waited_seconds"] == pytest.approx(0.4, abs=0.1)
+    parts = [measured[f"{part}_seconds"] for part in ("waited", "distil", "evaluate")]
+    assert measured["seconds"] == pytest.approx(sum(parts))
 
 
 def test_a_row_holds_the_load_of_its_machine_and_is_read_without_it() -> None:

@@ -8,8 +8,9 @@ each of them made once. On the driver: `feeding` and `fitting`.
 
 from studies.engine.tuning.context import METRIC, ExecutionContext, Resources
 from studies.engine.tuning.feeding import Sink, Told
-from studies.engine.tuning.fitting import open_context, reference_on_cluster, run_fixed, run_search
+from studies.engine.tuning.fitting import open_context, run_fixed, run_search
 from studies.engine.tuning.search import Search
+from studies.engine.tuning.sharing import reference_made
 from studies.engine.tuning.shipping import require_shippable
 
 __all__ = [
@@ -20,7 +21,7 @@ __all__ = [
     "Sink",
     "Told",
     "open_context",
-    "reference_on_cluster",
+    "reference_made",
     "require_shippable",
     "run_fixed",
     "run_search",

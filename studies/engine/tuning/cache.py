@@ -43,6 +43,10 @@ class InputCache:
             self.entries.popitem(last=False)
         return self.entries[key][0]
 
+    def held(self, key: str) -> list[Any]:
+        """The reference, in a list, to what was asked for under this key; empty if nothing was."""
+        return self.entries[key][0] if key in self.entries else []
+
     def _start_making(self, make: Callable[..., Any], arguments: tuple[Any, ...], node: str, file: str) -> Any:
         path, driver_node = self.out / file, ray.get_runtime_context().get_node_id()
         if file and path.is_file():

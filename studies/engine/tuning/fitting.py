@@ -12,9 +12,6 @@ from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
 from cluster import ClusterLost
-from mim4dd.information import Reference, train_reference
-from mim4dd.networks import Network
-from mim4dd.records import Splits
 from studies.engine.design import BY_SEED, by_seed, search_sampler
 from studies.engine.runs import Work
 from studies.engine.space import Suggest
@@ -151,18 +148,6 @@ def _bundles(resources: Resources) -> list[dict[str, float]]:
 
 def _directory_name(trial: Any) -> str:
     return str(trial.trial_id)
-
-
-def reference_on_cluster(splits: Splits, network: Network, device: str) -> Reference:
-    """Train the study's reference network on a worker, so that the driver needs no torch."""
-    work: Any = ray.remote(num_cpus=1, num_gpus=1 if device == "cuda" else 0)(train_reference)
-    try:
-        reference: Reference = ray.get(work.remote(splits, network, device=device))
-    except ray.exceptions.RayTaskError:
-        raise  # what the training raised, which is no loss
-    except ray.exceptions.RayError as error:
-        raise lost_by(error) from error
-    return reference
 
 
 def lost_by(error: Exception) -> ClusterLost:

@@ -1,4 +1,4 @@
-"""The worker's side of the cache: perturbed training data and prepared networks, each made once for all trials."""
+"""The worker's side of the cache: perturbed data, prepared networks and the reference, made once for all trials."""
 
 from __future__ import annotations
 
@@ -19,17 +19,26 @@ from studies.engine.tuning.context import ExecutionContext
 from studies.engine.tuning.session import WorkerSession
 
 if TYPE_CHECKING:
+    from mim4dd.information import Reference
     from mim4dd.methods.task import DistillationTask, Preparation, Prepared
     from perturbations import Perturbed
 
 # The size that the cache assumes for a preparation; the experts of small networks are smaller.
 PREPARED_BYTES = 64 << 20
+REFERENCE, REFERENCE_BYTES = "reference network", 1 << 20
 
 
 def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
-    """The study's inputs, with `variant` and `provide` that use the cache."""
+    """The study's inputs, with `reference`, `variant` and `provide` that use the cache.
+
+    A reference that is not trained yet is trained from here on, beside what this worker does until it needs it; a trial
+    that is measured on its own waits for it here.
+    """
     inputs: Inputs = ray.get(context.inputs)
-    node = session.worker.node
+    node, devices = session.worker.node, os.environ.get("CUDA_VISIBLE_DEVICES")
+    reference = REFERENCE, REFERENCE_BYTES, trained_reference, (inputs.plugins, context.inputs, devices), node
+    if callable(inputs.reference):
+        context.cache.get.remote(*reference)
 
     def fetched(progress: str, *request: Any) -> Any:
         """What the cache has or makes; asked for once more if the cache has died with what it made."""
@@ -55,14 +64,37 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
         content += filter(None, [plugin_of(type(preparation))])
         content += [task.standard] if task.standard != "channels" else []  # keys from before there were others stay
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-        devices, threads = os.environ.get("CUDA_VISIBLE_DEVICES"), context.resources.threads
+        threads = context.resources.threads
         # The plug-ins first: the preparation may be of one of their classes.
         shared = (inputs.plugins, context.inputs, preparation, text, task.seed, network, device, threads, devices)
         arguments = (*shared, task.standard)
         file, progress = f"inputs/prepared-{key}.bin", f"waiting for {type(preparation).__name__}"
         return unpacked(fetched(progress, key, PREPARED_BYTES, prepared, arguments, node, file))
 
-    return replace(inputs, variant=variant, provide=provide)
+    shared = replace(inputs, variant=variant, provide=provide)
+    if callable(inputs.reference):
+        shared = replace(shared, reference=lambda: fetched("waiting for the reference network", *reference))
+    return replace(shared, reference=shared.trained_reference()) if context.resources.exclusive else shared
+
+
+def trained_reference(plugins: Plugins, inputs: Inputs, devices: str | None) -> Reference:
+    """Train the study's reference network; runs as a Ray task. plugins, devices: see `prepared`."""
+    if devices is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = devices
+    set_up(1)
+    return inputs.trained_reference()
+
+
+def reference_made(cache: Any) -> Reference | None:
+    """The reference network that workers have had trained; None while none is ready, and where training it failed."""
+    held = ray.get(cache.held.remote(REFERENCE))
+    if not held or not ray.wait(held, timeout=0)[0]:
+        return None
+    try:
+        reference: Reference = ray.get(held[0])
+    except (ray.exceptions.RayTaskError, ray.exceptions.ObjectLostError):
+        return None  # the trials that wait for it say so
+    return reference
 
 
 def _settings(preparation: Preparation) -> dict[str, Any]:

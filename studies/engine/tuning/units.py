@@ -31,8 +31,8 @@ def fixed_unit(config: dict[str, Any], context: ExecutionContext) -> None:
     trial, began = trial_of(config), time.time()
     session = WorkerSession([trial], context, this_worker())
     try:
+        inputs = shared_inputs(context, session)  # before torch is imported: what it asks for is made meanwhile
         set_up(context.resources.threads)
-        inputs = shared_inputs(context, session)
         outcome = context.work(trial, inputs, context.resources.device, session.saved(trial), session)
     except Exception as error:  # noqa: BLE001 - whatever a trial raises must not take its worker down
         outcome = failed(trial, error, began)
@@ -46,8 +46,8 @@ def search_unit(config: dict[str, Any], search: Search, context: ExecutionContex
     known = [search.known[trial.hash] for trial in search.trials(config) if trial.hash in search.known]
     session = WorkerSession(trials, context, this_worker())
     try:
-        set_up(context.resources.threads)
         inputs, device = shared_inputs(context, session), context.resources.device
+        set_up(context.resources.threads)
         runs = [begin(trial, inputs, device, session.saved(trial)) for trial in trials]
         for index in range(len(runs[0].stops) - 1 if runs else 0):
             for run in runs:

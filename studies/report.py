@@ -24,7 +24,8 @@ from mim4dd_cli.command import exit_status
 from mim4dd_cli.output import require_writable, storing
 from mim4dd_cli.parsing import Parser
 from studies.engine.wording import plural
-from studies.review.gathering import Source, answers_in
+from studies.review.gathering import Source
+from studies.review.words import Answer, answers_in
 from studies.review.writing import Review, html, markdown
 
 
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     return exit_status(report)
 
 
-def write(folders: list[Path], out: Path, answers: Mapping[str, str]) -> None:
+def write(folders: list[Path], out: Path, answers: Mapping[str, Answer]) -> None:
     """Write the report of some folders. answers: in words, by item.
 
     Raises: InputError when none holds a study, one cannot be read, or the file cannot be written; StorageError when its
@@ -57,7 +58,7 @@ def write(folders: list[Path], out: Path, answers: Mapping[str, str]) -> None:
     review = Review.of([Source.read(path) for path in found], answers)
     with storing(out):
         durably(out, encoded(html(review)))
-        durably(out.with_suffix(".md"), encoded(markdown(review)))
+        durably(out.with_suffix(".md"), encoded(markdown(review, out.parent)))
     statuses = [entry.status for entry in review.entries]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
     print(f"{plural(len(statuses), 'item')} of the review by {plural(len(found), 'study folder')}: {counts}")

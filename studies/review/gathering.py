@@ -16,6 +16,7 @@ from studies.engine.quoting import Claim, printed, word
 from studies.engine.reading import contents, parsed, reason
 from studies.engine.wording import plural
 from studies.review.items import ITEMS, Evidence, Item
+from studies.review.words import Answer
 
 # Claims of one kind that are spelt out; the others are counted.
 SPELT = 4
@@ -119,13 +120,13 @@ class Found:
 class Entry:
     """An item with what was found on it.
 
-    missing: the evidence that no folder holds, in words; answer: what somebody says of it in words, as Markdown.
+    missing: the evidence that no folder holds, in words; answer: what somebody says of it, with pictures.
     """
 
     item: Item
     found: tuple[Found, ...]
     missing: tuple[str, ...]
-    answer: str = ""
+    answer: Answer = ()
 
     @property
     def status(self) -> str:
@@ -167,9 +168,9 @@ def _total(statements: Sequence[Statement]) -> Statement:
     return Statement(statements[0].kind, sum((Counter(one.counts) for one in statements), Counter()), ())
 
 
-def gathered(sources: Sequence[Source], answers: Mapping[str, str]) -> list[Entry]:
+def gathered(sources: Sequence[Source], answers: Mapping[str, Answer]) -> list[Entry]:
     """Every item of the review with what the studies say of it. answers: in words, by item."""
-    return [replace(_entry(item, sources), answer=answers.get(item.id, "")) for item in ITEMS]
+    return [replace(_entry(item, sources), answer=answers.get(item.id, ())) for item in ITEMS]
 
 
 def _entry(item: Item, sources: Sequence[Source]) -> Entry:
@@ -229,27 +230,3 @@ def spelt(record: Claim) -> str:
     if not record["decision"]:
         return f"{text})"
     return f"{text}; {word(record)})"
-
-
-def answers_in(file: Path) -> dict[str, str]:
-    """The answers of a text file, by item: the paragraphs below each heading `## S1`.
-
-    Raises: InputError for a file that cannot be read, has no answer, or one that is empty, given twice or of no item.
-    """
-    if not file.is_file():
-        raise InputError(f"--answers {file} is no file")
-    try:
-        text = "\n".join(contents(file).decode("utf-8-sig").splitlines()) + "\n"
-    except UnicodeDecodeError as error:
-        raise InputError(f"--answers {file} is not UTF-8 at byte {error.start}") from error
-    _, *parts = re.split(r"^## +(\w+).*\n", text, flags=re.MULTILINE)
-    answers: dict[str, str] = {}
-    for id, answer in zip(parts[::2], map(str.strip, parts[1::2]), strict=True):
-        if id not in {item.id for item in ITEMS}:
-            raise InputError(f"--answers {file} has a heading '## {id}', which is no item; known are S1, Q1, C1a, ...")
-        if id in answers or not answer:
-            raise InputError(f"--answers {file} has {'two answers' if id in answers else 'no answer'} below '## {id}'")
-        answers[id] = answer
-    if not answers:
-        raise InputError(f"--answers {file} has no heading such as '## S1'")
-    return answers

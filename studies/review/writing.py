@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,8 +14,26 @@ from studies.engine.report import template_text
 from studies.engine.wording import images
 from studies.review.gathering import Entry, Found, Source, gathered, spelt
 from studies.review.limitations import Limit, limits
+from studies.review.words import Answer, Picture
 
 TITLE = "MIM4DD under review"
+INTRODUCTION = (
+    "A review of MIM4DD (NeurIPS 2023) asked and doubted what stands below, in our words. Each item has the claims of "
+    "finished studies that decide it, with intervals, numbers of pairs and decisions by one rule; what no study "
+    "decides says so."
+)
+STATUSES = (
+    "S: what the summary claims or doubts; Q: a question; C: a detailed comment. Answered: a contrast of its studies "
+    "is a gain, a loss or negligible. Undecided: no contrast is. Measured: it asks for amounts, which stand with their "
+    "intervals. Partly answered: a study, a kind of claim or a data set that it asks for is not among the folders. "
+    "Argued: in words alone."
+)
+LIMITS = (
+    "Under noise and imbalance: the level that costs the base most, what it loses there against clean data, and the "
+    "change of the term's gain. A limit is the term's own where that change is a decided loss and what the base loses "
+    "is decided to be none; shared where the base loses and the change is negligible. Losses of the term on clean data "
+    "and the time that it adds are its own."
+)
 # A vector drawing of more than this is shown as pixels: some have thousands of points.
 LARGEST_SVG = 200_000
 
@@ -28,29 +47,41 @@ class Review:
     limits: Sequence[Limit]
 
     @staticmethod
-    def of(sources: Sequence[Source], answers: Mapping[str, str]) -> Review:
+    def of(sources: Sequence[Source], answers: Mapping[str, Answer]) -> Review:
         return Review(sources, gathered(sources, answers), limits(sources))
 
-    def shown(self) -> dict[int, str]:
-        """At most one picture for an item, and each only once, by the identity of the `Found` under which it stands."""
-        seen, pictures = set[Path](), {}
+    def shown(self) -> dict[int, Path]:
+        """The pictures, each only once, by the identity of the `Picture` or `Found` under which it stands.
+
+        Those that an answer has; for an item whose answer has none, the first figure of its studies.
+        """
+        chosen = [one for entry in self.entries for one in entry.answer if isinstance(one, Picture)]
+        files = {id(one): drawing(one.file) for one in chosen}
+        places = {file.resolve(): place for place, file in reversed(files.items())}
         for entry in self.entries:
-            for found in entry.found:
-                file = picture(found)
-                if file is not None and file not in seen:
-                    seen.add(file)
-                    pictures[id(found)] = embedded(file)
-                    break
-        return pictures
+            if not any(isinstance(one, Picture) for one in entry.answer):
+                for found in entry.found:
+                    file = picture(found)
+                    if file is not None and file.resolve() not in places:
+                        places[file.resolve()], files[id(found)] = id(found), file
+                        break
+        return {place: file for place, file in files.items() if places[file.resolve()] == place}
 
 
 def picture(found: Found) -> Path | None:
     """The figure that shows what a study says of an item; None where it has none."""
-    folder = found.source.path / "figures"
-    drawing, pixels = (folder / f"{found.evidence.figure}.{kind}" for kind in ("svg", "png"))
-    if drawing.is_file() and drawing.stat().st_size <= LARGEST_SVG:
-        return drawing
-    return pixels if found.evidence.figure and pixels.is_file() else None
+    file = drawing(found.source.path / "figures" / f"{found.evidence.figure}.png")
+    return file if found.evidence.figure and file.is_file() else None
+
+
+def caption(found: Found) -> str:
+    return f"{found.evidence.figure} of {found.source.name}"
+
+
+def drawing(file: Path) -> Path:
+    """The vector drawing that stands beside a picture, if it is small enough, else the picture."""
+    beside = file.with_suffix(".svg")
+    return beside if beside.is_file() and beside.stat().st_size <= LARGEST_SVG else file
 
 
 def embedded(file: Path) -> str:
@@ -99,28 +130,46 @@ def html(review: Review) -> str:
     text = (files("studies.review") / "templates" / "review.html").read_text("utf-8")
     return environment.from_string(text).render(
         title=TITLE,
+        introduction=INTRODUCTION,
+        statuses=STATUSES,
+        explained=LIMITS,
         css=Markup(template_text("report.css")),
         review=review,
-        pictures=review.shown(),
+        pictures={place: embedded(file) for place, file in review.shown().items()},
         uses=first_uses(review.entries),
         spelt_in=first_spelt(review.entries),
         glossary=GLOSSARY,
         identity=id,
+        caption=caption,
     )
 
 
-def markdown(review: Review) -> str:
-    """The report as text: index, limits, item by item."""
-    uses, spelt_in = first_uses(review.entries), first_spelt(review.entries)
-    lines = [f"# {TITLE}", "", "## Index", "", "| item | what is asked | status | why |", "|---|---|---|---|"]
+def markdown(review: Review, folder: Path) -> str:
+    """The report as text: index, limits, item by item. folder: of the file, from which pictures are named."""
+    uses, spelt_in, pictures = first_uses(review.entries), first_spelt(review.entries), review.shown()
+    lines = [
+        f"# {TITLE}",
+        "",
+        INTRODUCTION,
+        "",
+        "## Index",
+        "",
+        STATUSES,
+        "",
+        "| item | what is asked | status | why |",
+        "|---|---|---|---|",
+    ]
     lines += [f"| {e.item.id} | {_cell(e.item.asked)} | {e.status} | {_cell(e.why)} |" for e in review.entries]
-    lines += ["", "## Limits, and whose they are", ""]
+    lines += ["", "## Limits, and whose they are", "", LIMITS, ""]
     lines += ["| run | what | what the base loses | what the term adds | whose |", "|---|---|---|---|---|"]
     lines += [f"| {one.source.name} | {' | '.join(map(_cell, one.row))} |" for one in review.limits]
     for entry in review.entries:
         lines += ["", f"## {entry.item.id}: {entry.item.asked}", "", f"Status: {entry.status} ({entry.why})."]
-        if entry.answer:
-            lines += ["", entry.answer]
+        for one in entry.answer:
+            if not isinstance(one, Picture):
+                lines += ["", one]
+            elif id(one) in pictures:
+                lines += ["", f"![{one.caption}]({_from(folder, pictures[id(one)])})"]
         if entry.item.argued:
             lines += ["", entry.item.argued]
         lines += [""] if entry.counts else []
@@ -135,8 +184,14 @@ def markdown(review: Review) -> str:
                     lines.append(f"{line} (under {item})")
                     continue
                 lines += [line, *(f"  - {spelt(one)}, `{one['id']}`" for one in statement.claims)]
+            if id(found) in pictures:
+                lines += ["", f"![{caption(found)}]({_from(folder, pictures[id(found)])})"]
             lines += ["", f"`{found.source.study['command']}`"]
     return "\n".join(lines) + "\n"
+
+
+def _from(folder: Path, file: Path) -> str:
+    return Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
 
 
 def _cell(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,13 +24,13 @@ from studies.review.gathering import (
     UNDECIDED,
     Entry,
     Source,
-    answers_in,
     is_of,
     spelt,
 )
 from studies.review.items import ITEMS
 from studies.review.limitations import EASED, MORE, NEITHER, OWN, SHARED, TERMS, UNKNOWN, Limit, limits
-from studies.review.writing import Review, html, markdown
+from studies.review.words import answers_in
+from studies.review.writing import Review, embedded, html, markdown
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 # What the review asks, in the order of its text.
@@ -142,7 +143,7 @@ def test_limits_are_of_the_costliest_level_of_each_curve(review: Review) -> None
 
 
 def test_the_report_loads_nothing_and_says_each_claim_in_both_forms(review: Review) -> None:
-    page, text = html(review), markdown(review)
+    page, text = html(review), markdown(review, RESULTS)
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)
     for item in ITEMS:
         assert f'id="{item.id}"' in page
@@ -192,7 +193,8 @@ def test_all_results_make_one_small_file(tmp_path: Path, capsys: pytest.CaptureF
     assert f"{len(ITEMS)} items of the review by " in capsys.readouterr().out
     assert out.stat().st_size < 3_000_000
     kept = RESULTS.parent / "report.md"
-    assert out.with_suffix(".md").read_text("utf-8") == kept.read_text("utf-8"), "write docs/report.html again"
+    text = out.with_suffix(".md").read_text("utf-8").replace(f"{os.path.relpath(kept.parent, tmp_path)}/", "")
+    assert text == kept.read_text("utf-8"), "write docs/report.html again"
 
 
 def test_figures_that_items_name_are_drawn_by_their_studies() -> None:
@@ -204,7 +206,7 @@ def test_figures_that_items_name_are_drawn_by_their_studies() -> None:
 
 
 def test_the_claims_of_a_kind_are_spelt_out_once(review: Review) -> None:
-    text = markdown(review)
+    text = markdown(review, RESULTS)
     ids = [
         f"`{claim['id']}`"
         for one in review.entries
@@ -230,7 +232,7 @@ def test_answers_in_words_stand_before_the_claims(tmp_path: Path, capsys: pytest
         b"\xef\xbb\xbf" + WORDS.replace("# Ours\n\n", "").replace("\n", "\r\n").encode()
     )
     assert answers_in(tmp_path / "windows.md") == held
-    assert held == {"S1": "Not shown.\n\nIn `gain/*` it is.", "Q5": "Somewhat."}
+    assert held == {"S1": ("Not shown.", "In `gain/*` it is."), "Q5": ("Somewhat.",)}
     out = tmp_path / "review.html"
     assert main([str(RESULTS / "noise-fashion"), "--answers", str(tmp_path / "words.md"), "--out", str(out)]) == 0
     page, text = out.read_text("utf-8"), out.with_suffix(".md").read_text("utf-8")
@@ -247,6 +249,8 @@ def test_answers_in_words_stand_before_the_claims(tmp_path: Path, capsys: pytest
         (b"## S1\n\xff", "is not UTF-8 at byte 6"),
         (b"## S1\n\nA.\n\n## S1\n\nB.", "has two answers below '## S1'"),
         (b"## S1\n\n## Q5\n\nB.", "has no answer below '## S1'"),
+        (b"## S1\n\n![One](nowhere.png)", "shows nowhere.png, which is no PNG or SVG file"),
+        (b"## S1\n\n![One](words.md)", "shows words.md, which is no PNG or SVG file"),
         (None, "is no file"),
     ],
 )
@@ -260,6 +264,23 @@ def test_answers_that_answer_nothing_are_one_line(
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
+
+
+def test_pictures_that_an_answer_names_stand_in_it_once_and_instead_of_others(tmp_path: Path) -> None:
+    shown = os.path.relpath(RESULTS / "noise-fashion" / "figures" / "degradation.png", tmp_path)
+    words = f"## Q7\n\nUnder noise:\n\n![Costs,\nby level]({shown})\n\nSo it is.\n\n## C1f\n\n![Again]({shown})\n"
+    (tmp_path / "words.md").write_text(words)
+    out = tmp_path / "review.html"
+    assert main([str(RESULTS / "noise-fashion"), "--answers", str(tmp_path / "words.md"), "--out", str(out)]) == 0
+    page, text = out.read_text("utf-8"), out.with_suffix(".md").read_text("utf-8")
+    assert page.count("<figcaption>") == page.count('alt="Costs, by level"') == 1
+    assert page.index("Under noise:") < page.index("<figcaption>Costs, by level") < page.index("So it is.")
+    drawing = Path(shown).with_suffix(".svg").as_posix()
+    assert f"\n![Costs, by level]({drawing})\n" in text
+    assert text.count("![Costs") == 1
+    assert "![Again]" not in text, "each picture only once"
+    assert embedded(tmp_path / drawing) in page
+    assert 'alt="degradation of noise-fashion"' not in page
 
 
 @pytest.mark.parametrize(
@@ -284,7 +305,7 @@ def test_which_data_set_a_file_is_of(data: str, name: str, is_one: bool) -> None
 def test_two_folders_of_one_name_are_two_studies(tmp_path: Path) -> None:
     for where, name in (("a", "architectures-digits-quick"), ("b", "bias-digits-quick")):
         copied(name, tmp_path / where / "out")
-    text = markdown(Review.of([Source.read(tmp_path / where / "out") for where in "ab"], {}))
+    text = markdown(Review.of([Source.read(tmp_path / where / "out") for where in "ab"], {}), tmp_path)
     assert re.search(r"^  - .*`gain/[^`]*/colour-0.1/unbiased`$", text, re.MULTILINE)
     assert re.search(r"^  - .*`gain/[^`]*/mlp`$", text, re.MULTILINE)
     assert "2 of 2" not in entry_of(Review.of([source("cost-growth")], {}).entries, "C3e").why, (

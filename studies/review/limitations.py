@@ -14,6 +14,8 @@ TERMS = "decided for the term; whether its base loses is undecided"
 EASED, MORE = "its base's, which the term eases", "shared by its base, and more with the term"
 NEITHER = "of neither is a loss decided"
 UNKNOWN = "shared by its base; whether the term adds to it is undecided"
+# What a reader of the term's limits looks for first.
+ORDER = (OWN, MORE, TERMS, SHARED, UNKNOWN, EASED, NEITHER)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,7 @@ class Limit:
 
 def limits(sources: Sequence[Source]) -> list[Limit]:
     """For each study of noise or imbalance and each base with a term the costliest level of each curve; the decided
-    losses of the term where nothing is perturbed; and the time that it adds.
+    losses of the term where nothing is perturbed; and the time that it adds. The term's own first, the undecided last.
     """
     found = []
     for source in sources:
@@ -61,7 +63,7 @@ def limits(sources: Sequence[Source]) -> list[Limit]:
         elif source.study["study"] == "cost":
             longer = (one for one in _starting("overhead/", source) if _longer(one))
             found += [Limit(source, str(one["what"]), None, one) for one in longer]
-    return found
+    return sorted(found, key=lambda one: ORDER.index(one.verdict))
 
 
 def _starting(prefix: str, source: Source) -> list[Claim]:

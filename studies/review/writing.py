@@ -35,7 +35,7 @@ LIMITS = (
     "and the time that it adds are its own."
 )
 # A vector drawing of more than this is shown as pixels: some have thousands of points.
-LARGEST_SVG = 200_000
+LARGEST_SVG = 100_000
 
 
 @dataclass(frozen=True, eq=False)

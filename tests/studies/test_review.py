@@ -133,6 +133,11 @@ def test_whose_a_limit_is(base: str, change: str, whose: str) -> None:
 
 
 def test_limits_are_of_the_costliest_level_of_each_curve(review: Review) -> None:
+    order = [one.verdict for one in limits(review.sources)]
+    assert order[0] == OWN
+    assert [one for one, after in zip(order, [*order[1:], ""], strict=True) if one != after] == list(
+        dict.fromkeys(order)
+    )
     found = [one for one in limits(review.sources) if one.source.name == "noise-digits-bases"]
     assert {one.what.partition(",")[0] for one in found} == {"symmetric 0.6"}
     assert len(found) == 5, "two arms on DM, one on each other base"

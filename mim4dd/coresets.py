@@ -1,4 +1,4 @@
-"""Selections of real images by their embeddings: pure functions of arrays, one class at a time."""
+"""Selections of real images by their embeddings, and their density: pure functions of arrays, one class at a time."""
 
 from __future__ import annotations
 
@@ -64,3 +64,18 @@ def k_medoids(embeddings: Floats, count: int, seed: int) -> Integers:
         chosen.append(int(np.where(left, distance, np.inf).argmin()))
         left[chosen[-1]] = False
     return np.array(chosen, dtype=np.int64)
+
+
+def density(embeddings: Floats, neighbour: int) -> Floats:
+    """A Gaussian kernel estimate of the density of points at each of them, up to a factor, from 1 / n to 1, [n].
+
+    The bandwidth is the median distance to the `neighbour`-th nearest point; where that is 0, equal points count alone.
+    Shapes: embeddings [n, D].
+    """
+    from sklearn.metrics import pairwise_distances_chunked
+
+    points, nth = embeddings.astype(np.float64), min(neighbour, len(embeddings) - 1)
+    nearest = [np.partition(part, nth, axis=1)[:, nth] for part in pairwise_distances_chunked(points)]
+    bandwidth = max(float(np.median(np.concatenate(nearest))), np.finfo(np.float64).tiny ** 0.25)
+    kernels = [np.exp(-((part / bandwidth) ** 2) / 2).mean(1) for part in pairwise_distances_chunked(points)]
+    return np.concatenate(kernels)

@@ -14,6 +14,7 @@ from mim4dd.seeding import generator, torch_generator
 
 if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask
+    from mim4dd.records import Floats
 
 
 def initial_images(task: DistillationTask, init: str) -> Tensor:
@@ -33,24 +34,31 @@ def siamese_batch(
     iteration: int,
     step: int = 0,
     shares: str = "equal",
+    weights: Floats | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Real images, their labels, and the synthetic images, under one draw of the augmentation for each class.
 
-    Gradients reach the synthetic pixels. batch_real: real images of each class, shares: of the classes in the batch;
-    step: the update in the iteration.
+    Gradients reach the synthetic pixels. batch_real: real images of each class, shares: of the classes in the batch,
+    weights: how likely each real image is in its class; step: the update in the iteration.
     """
-    real, y_real, draw = real_batch(task, batch_real, augment, iteration, step, shares)
+    real, y_real, draw = real_batch(task, batch_real, augment, iteration, step, shares, weights)
     return real, y_real, augment_images(pixels, draw, labels.cpu().numpy())
 
 
 def real_batch(
-    task: DistillationTask, count: int, augment: str, iteration: int, step: int = 0, shares: str = "equal"
+    task: DistillationTask,
+    count: int,
+    augment: str,
+    iteration: int,
+    step: int = 0,
+    shares: str = "equal",
+    weights: Floats | None = None,
 ) -> tuple[Tensor, Tensor, Draw]:
     """Real images, `count` of each class, augmented, their labels, and the draw, which synthetic images share.
 
-    shares: of the classes in the batch.
+    shares: of the classes in the batch; weights: how likely each image is in its class.
     """
-    real, y_real = task.real_batch(count, iteration, step, shares)
+    real, y_real = task.real_batch(count, iteration, step, shares, weights)
     names = operations(augment, task.train.source)
     stream = generator("siamese augmentation", task.seed, *within(iteration, step))
     draw = draw_siamese(names, task.classes, stream)

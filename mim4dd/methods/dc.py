@@ -118,9 +118,8 @@ class DC(BatchMatching):
         for step in range(outer):
             if step:
                 params = self._trained(task, params, learnable["pixels"].detach(), labels, inner, iteration, step)
-            real, y_real, synthetic = siamese_batch(
-                task, learnable["pixels"], labels, self.batch_real, self.augment, iteration, step, self.batch_shares
-            )
+            drawn = self.batch_real, self.augment, iteration, step, self.batch_shares, self.weights(task)
+            real, y_real, synthetic = siamese_batch(task, learnable["pixels"], labels, *drawn)
             match = match_gradients(
                 task.network,
                 params,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mim4dd.methods.catalogue import Standardised
-from mim4dd.methods.tails import SHARES
+from mim4dd.methods.tails import SHARES, WEIGHTS
 from mim4dd.networks.precision import FLOAT32, PRECISIONS
 from mim4dd.registry import knob
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mim4dd.methods.catalogue import Method
     from mim4dd.methods.task import DistillationTask, Preparation
+    from mim4dd.records import Floats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,23 @@ class BatchMatching(LearnedPixels):
         help="of the classes in a real batch: equal, or as in the training data (proportional; one image at least)",
         tacit=True,
     )
+    batch_weights: str = knob(
+        "equal",
+        choices=WEIGHTS,
+        help="of a class's images in a real batch: equal, or one over the density of the class's images there (rare)",
+        tacit=True,
+    )
+
+    @property
+    def preparation(self) -> Preparation | None:
+        from mim4dd.methods.preparations import Rarity
+
+        return Rarity() if self.batch_weights == "rare" else None
+
+    def weights(self, task: DistillationTask) -> Floats | None:
+        """How likely each real image is among those of its class, [N]; None where all are alike."""
+        preparation = self.preparation
+        return None if preparation is None else task.prepared(preparation).arrays["probabilities"]
 
 
 def share_of_rate(method: Method, iteration: int) -> float:

@@ -1,4 +1,4 @@
-"""Preparations of methods, which trials may share: trained experts, a trained network."""
+"""Preparations of methods, which trials may share: trained experts, a trained network, how rare each image is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from mim4dd.methods.work import Work
 from mim4dd.networks.layers import SMALLEST, Layers
+
+COMPONENTS = 64  # of `Rarity`
 
 if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask
@@ -108,3 +110,37 @@ class TrainedNetwork:
         labels = torch.tensor(train.labels, device=task.device)
         trained = train_networks(task.network, params, task.images, labels, self.recipe, streams, train.source)
         return {name: tensor.cpu().numpy() for name, tensor in trained.items()}
+
+
+@dataclass(frozen=True)
+class Rarity:
+    """How likely each training image is among those of its class when rare ones are to come more often.
+
+    One over the density of the class's images there: a Gaussian kernel estimate on COMPONENTS principal components of
+    the standardised images, its bandwidth the median distance of the class's n images to their floor(sqrt(n))-th
+    nearest. No image is more than n times as likely as another.
+    Arrays: probabilities, [N], which add up to 1 over each class.
+    Source: after Cui et al. 2024, "Mitigating bias in dataset distillation", who weight images by a kernel density
+    estimate so that those which a bias of the data leaves rare count for more. Features and bandwidth are our choice.
+    """
+
+    def image_passes(self, images: int) -> float:
+        return 0.0
+
+    def make(self, task: DistillationTask) -> dict[str, npt.NDArray[Any]]:
+        """Estimate the densities: of a class of n images in n^2 distances."""
+        import numpy as np
+        from sklearn.decomposition import PCA
+
+        from mim4dd.coresets import density
+
+        train = task.train
+        pixels = task.to_standard(train.images).reshape(len(train), -1)
+        components = min(COMPONENTS, *pixels.shape)
+        embedded = PCA(components, svd_solver="covariance_eigh").fit_transform(pixels)
+        probabilities = np.zeros(len(train))
+        for rows in task.rows:
+            if len(rows):
+                rarity = 1 / density(embedded[rows], int(len(rows) ** 0.5))
+                probabilities[rows] = rarity / rarity.sum()
+        return {"probabilities": probabilities}

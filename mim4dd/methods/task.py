@@ -21,7 +21,7 @@ from mim4dd.networks import Network
 from mim4dd.networks.batchnorm import needs_settling, settle
 from mim4dd.networks.passes import BATCH_NORM_IMAGES
 from mim4dd.networks.stacked import Params
-from mim4dd.records import ImageData, Integers
+from mim4dd.records import Floats, ImageData, Integers
 from mim4dd.registry import check_value
 from mim4dd.seeding import generator, torch_generator
 from mim4dd.standard import STANDARDS, Standard
@@ -182,18 +182,24 @@ class DistillationTask:
             return drawn
         return np.where(counts > 0, np.maximum(1, np.round(counts * (drawn.sum() / counts.sum()))), 0).astype(int)
 
-    def real_batch(self, count: int, iteration: int, step: int = 0, shares: str = "equal") -> tuple[Tensor, Tensor]:
+    def real_batch(
+        self, count: int, iteration: int, step: int = 0, shares: str = "equal", weights: Floats | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Random real images, `count` of each class on average, and their labels; `tail` decides for a smaller class.
 
-        step: the update within the iteration; shares: of the classes, as in `batch_counts`.
+        step: the update within the iteration; shares: of the classes, as in `batch_counts`; weights: how
+        likely each image is among those of its class, [N], None for all alike.
         Raises: DataError when a class is smaller and `tail` is `error`.
         """
         drawn = self.batch_counts(count, shares)
         if self.tail == "error" and (drawn > self.train.counts).any():
             self._refuse_short(count, "batch_real")
         rng = generator("real batch", self.seed, *within(iteration, step))
-        pairs = zip(self.rows, drawn, strict=True)
-        rows = [rng.choice(rows, n, replace=len(rows) < n, shuffle=False) for rows, n in pairs if n]
+        rows = [
+            rng.choice(rows, n, replace=len(rows) < n, shuffle=False, p=None if weights is None else weights[rows])
+            for rows, n in zip(self.rows, drawn, strict=True)
+            if n
+        ]
         return self.take(np.concatenate(rows)), self._labels(drawn)
 
     def _labels(self, counts: Integers) -> Tensor:

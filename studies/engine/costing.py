@@ -119,7 +119,9 @@ class CostRun:
             seconds = statistics.median(timing.wall)
         whole = self.workload.method.preparation
         assert whole is not None
-        scale = whole.image_passes(problem.whole) / preparation.image_passes(problem.images)
+        # One that passes no images through the network is taken to grow with them all the same.
+        passes = preparation.image_passes(problem.images)
+        scale = whole.image_passes(problem.whole) / passes if passes else problem.whole / problem.images
         stored = sum(array.nbytes for array in made.arrays.values())
         larger = getattr(whole, "snapshots", 1) / getattr(preparation, "snapshots", 1)
         self.costs |= {"preparation_seconds": seconds * scale, "prepared_bytes": float(stored * larger)}

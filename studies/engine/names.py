@@ -60,11 +60,12 @@ def label_of(method: str) -> str:
 
 
 def _knob_label(key: str, value: Scalar) -> str:
-    """`symbol=value`; for a choice its value alone."""
+    """`symbol=value`; for a choice its value alone, unless it is of a knob that is named only where it is set."""
     name = key.rpartition(".")[2]
     declared = knobs(Mim).get(name) if not key.startswith("method.base.") else None
     if isinstance(value, str):
-        return value
+        tacit = any(knob.tacit for method in METHODS.names() if (knob := knobs(METHODS.get(method)).get(name)))
+        return f"{name}={value}" if tacit else value
     return f"{declared.symbol if declared and declared.symbol else name}={value:g}"
 
 

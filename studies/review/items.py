@@ -131,6 +131,7 @@ ITEMS = (
         (
             Evidence("mitigation", ("remedy/*", "over-sham/*", "short-of-oracle/*", "cost/*/dropped*"), "methods"),
             Evidence("mitigation", ("remedied/*", "remedied-over-sham/*")),
+            Evidence("dataset_bias", ("reweighted/*", "reweighted-gap/*")),
         ),
     ),
     Item("C1e", "No analysis of its cost beside other methods.", (COSTS,)),

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from mim4dd import distill
 from mim4dd.contrastive import log_prior, logit_adjusted, nce_positives, scores
+from mim4dd.coresets import density
 from mim4dd.data import load
 from mim4dd.errors import DataError, InputError, KnobError
 from mim4dd.methods import DC, DM, MTT, Mim
 from mim4dd.methods.loop import Distillation
+from mim4dd.methods.preparations import Rarity
 from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import ConvNet
 from mim4dd.train import Recipe, Streams, Training, _batches, fresh_networks
-from perturbations import ExponentialImbalance, chain
+from perturbations import ColourCue, ExponentialImbalance, chain
+from perturbations.cues.planting import values_of
 
 SMALL = ConvNet(width=8)
 TRAIN = load("digits").train
@@ -25,6 +30,56 @@ CPU = torch.device("cpu")
 
 def task(data: object = TAIL, tail: str = "repeat") -> DistillationTask:
     return DistillationTask(data, SMALL, 1, 0, CPU, tail=tail)  # type: ignore[arg-type]
+
+
+# Weights of a class's images
+
+
+def test_images_that_a_cue_leaves_rare_are_drawn_more_often_and_every_class_as_often() -> None:
+    cue = ColourCue(correlation=0.95)
+    conflicting = TRAIN.labels != values_of(cue, TRAIN, 0)
+    drawn = task(cue(TRAIN, seed=0).data)
+    rarity = drawn.prepared(Rarity()).arrays["probabilities"]
+    assert [rarity[rows].sum() for rows in drawn.rows] == pytest.approx([1] * 10)
+    share = rarity[conflicting].sum() / 10
+    assert 0.04 < conflicting.mean() < 0.06
+    assert 0.25 < share < 0.5
+    assert all(rarity[rows].max() / rarity[rows].min() <= len(rows) for rows in drawn.rows)
+    odd = {image.numpy().tobytes() for image in drawn.take(np.flatnonzero(conflicting))}
+    found = {}
+    for name, weights in (("equal", None), ("rare", rarity)):
+        batches = [drawn.real_batch(16, k, weights=weights) for k in range(10)]
+        assert all(np.bincount(labels.numpy()).tolist() == [16] * 10 for _, labels in batches)
+        found[name] = np.mean([image.numpy().tobytes() in odd for images, _ in batches for image in images])
+    assert found["equal"] == pytest.approx(conflicting.mean(), abs=0.02)
+    assert found["rare"] > 3 * found["equal"]
+
+
+def test_the_density_of_equal_images_is_equal() -> None:
+    twice = density(np.repeat(np.eye(3), [1, 2, 5], axis=0), 1)
+    assert twice[1] == twice[2]
+    assert np.ptp(twice[3:]) == 0
+    assert twice[0] < twice[1] < twice[3] <= 1
+    assert density(np.zeros((1, 4)), 1).tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        DM(iterations=3, batch_real=8),
+        DC(iterations=2, batch_real=8, outer=2, inner=2),
+        Mim(base=DM(iterations=3, batch_real=8)),
+    ],
+)
+def test_weights_change_what_is_distilled_by_any_method_that_draws_batches(method: DM | DC | Mim) -> None:
+    base = getattr(method, "base", method)
+    weighted = replace(base, batch_weights="rare")
+    other = replace(method, base=weighted) if isinstance(method, Mim) else weighted
+    pixels = [distill(TRAIN, method=one, network=SMALL, ipc=1).images for one in (method, other, other)]
+    assert not np.array_equal(pixels[0], pixels[1])
+    assert np.array_equal(pixels[1], pixels[2])
+    assert isinstance(other.preparation, Rarity)
+    assert method.preparation is None
 
 
 # Shares of a batch
@@ -50,8 +105,6 @@ def test_a_rare_class_keeps_one_image_and_an_absent_one_none() -> None:
 
 @pytest.mark.parametrize("base", [DM(iterations=3, batch_real=8), DC(iterations=2, batch_real=8, outer=2, inner=2)])
 def test_shares_change_what_is_distilled_where_classes_differ(base: DM | DC) -> None:
-    from dataclasses import replace
-
     other = replace(base, batch_shares="proportional")
     pixels = [distill(TAIL, method=one, network=SMALL, ipc=1).images for one in (base, other, other)]
     assert not np.array_equal(pixels[0], pixels[1])
@@ -229,4 +282,5 @@ def test_knobs_at_their_defaults_leave_hashes_as_they_were() -> None:
     flat = configure(
         source="digits", method={"method": "mim"}, network="convnet", protocol_name="digits", assigned={}
     ).flat
-    assert not {"method.last_weight", "method.prior", "method.base.batch_shares", "evaluation.sampling"} & set(flat)
+    tacit = {"method.last_weight", "method.prior", "method.base.batch_shares", "method.base.batch_weights"}
+    assert not (tacit | {"evaluation.sampling"}) & set(flat)

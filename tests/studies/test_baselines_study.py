@@ -128,7 +128,7 @@ def test_a_knob_of_a_method_that_trials_leave_out_at_its_default_distinguishes_m
     plain, half, term, half_term = plan.trials[:: len(plan.trials) // 4]
     assert half.config == {**plain.config, "method.precision": "bf16"}
     assert half_term.config == {**term.config, "method.base.precision": "bf16"}
-    names = ["DM", "DM (bf16)", "DM + MIM4DD (default)", "DM + MIM4DD (bf16, default)"]
+    names = ["DM", "DM (precision=bf16)", "DM + MIM4DD (default)", "DM + MIM4DD (precision=bf16, default)"]
     assert [setting.arm.name for setting in plan.settings] == names
     assert [setting.arm.control for setting in plan.settings] == ["", "", "dm", "dm:precision=bf16"]
     (stated,) = planned("--quick", "--method", "dm:precision=float32").settings

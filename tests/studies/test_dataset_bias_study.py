@@ -215,6 +215,56 @@ def test_amplified_takes_more_than_full_data_and_more_than_random_images(
     assert ("In DM, the cue is amplified at colour 0.9." in told) == (verdict == AMPLIFIED)
 
 
+def test_a_method_that_draws_rare_images_more_often_is_held_against_itself(tmp_path: Path) -> None:
+    rare, term = "dm:batch_weights=rare", f"{TERM},base.batch_weights=rare"
+    words = [word for one in ("dm", rare, TERM, term) for word in ("--method", one)]
+    held = StudyFolder.read(made(tmp_path / "out", *SMALL, *words))
+    assert [arm.name for arm in Results(held).arms.values()][2:5:2] == [
+        "DM (batch_weights=rare)",
+        "DM + MIM4DD (batch_weights=rare, equal strength)",
+    ]
+
+    def lifted(row: Row) -> Row:
+        """Two points more on unbiased images, and a gap that is smaller by 6, where rare images come more often."""
+        if row.config.get("method.batch_weights") != "rare":
+            return row
+        more = 0.001 * int(row.config["seed"])  # sets differ a little
+        by = {"aligned": -0.02, "conflicting": 0.04 + more}
+        judged = {
+            view: {**one, "test_accuracy": [value + by[view] for value in one["test_accuracy"]]}
+            for view, one in row.record["report_only"]["judged"].items()
+        }
+        own = [value + 0.02 + more for value in row.record["report_only"]["test_accuracy"]]
+        return replaced(row, {"test_accuracy": own, "judged": judged})
+
+    rows = {
+        trial: lifted(replaced(row, dict(twin_of(row, held)))) if "rare" in map(str, row.config.values()) else row
+        for trial, row in held.rows.items()
+    }
+    answer = write_answer(replace(held, rows=rows))
+    claims = {claim.id: claim for claim in answer.claims}
+    for level in ("colour-0.1", "colour-0.9"):
+        better, closer = (claims[f"{kind}/{rare}/{level}"] for kind in ("reweighted", "reweighted-gap"))
+        assert better.estimate == pytest.approx(0.022)
+        assert closer.estimate == pytest.approx(-0.062)
+        assert (better.decision, closer.decision) == ("gain", "loss")
+        assert claims[f"reweighted/{term}/{level}"].estimate == pytest.approx(0.0, abs=1e-12)
+    families = {claim.family for claim in answer.claims if claim.id.startswith("reweighted/")}
+    assert families == {"accuracy with rare images drawn more often, less without"}
+    told = "(batch_weights=rare), accuracy on unbiased test images is higher for DM (batch_weights=rare)"
+    assert told in told_by(answer)
+    assert any("drawn more often" in str(sentence) for sentence in answer.plain)
+    alone = write_answer(StudyFolder.read(made(tmp_path / "alone", *SMALL)))
+    assert not any(claim.id.startswith("reweighted") for claim in alone.claims)
+
+
+def twin_of(row: Row, held: StudyFolder) -> Mapping[str, Any]:
+    """What is reported of the trial that is the same but for its draws of rare images."""
+    config = {key: value for key, value in row.config.items() if not key.endswith("batch_weights")}
+    (found,) = (one for one in held.rows.values() if one.config == config)
+    return found.record["report_only"]
+
+
 def test_lost_trials_are_told_once_and_end_no_answer(cue: StudyFolder) -> None:
     lost = next(s for s in cue.settings if s.arm.key == "dm" and s.levels["training data"] == "colour 0.9").trials[:2]
     answer = write_answer(replace(cue, rows={trial: row for trial, row in cue.rows.items() if trial not in lost}))

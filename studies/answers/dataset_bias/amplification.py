@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from perturbations.cues.planting import ALIGNED, CONFLICTING, UNBIASED
 from studies.answers.ledger import Ledger, Ruling
 from studies.answers.results import Cell, Contrast, Results, slug
-from studies.engine.arms import CEILING, FLOOR
+from studies.engine.arms import CEILING, FLOOR, Arm
 from studies.engine.statistics.contrasts import Decision
 
 # A gap that grows is no gain.
@@ -79,6 +79,36 @@ def term_on_gap(ledger: Ledger) -> list[Ruling]:
     ]
     contrasts = [_less(results, arm, results.arms[arm].control, level, "term-gap") for arm, level in cells]
     return ledger.family("what the term does to gaps", contrasts)
+
+
+def reweighted(ledger: Ledger) -> tuple[list[Ruling], list[Ruling]]:
+    """Each method that draws rare images more often less itself without, at every correlation: accuracy on unbiased
+    test images, and gap."""
+    results = ledger.results
+    twins = {
+        arm.key: other.key for arm in results.arms.values() for other in results.arms.values() if _is_twin(arm, other)
+    }
+    cells = [(arm, other, level.label) for level in results.factors[0].levels for arm, other in twins.items()]
+    accuracies = [
+        results.contrast(
+            slug("reweighted", arm, level),
+            f"{results.arms[arm].name} less {results.arms[other].name}, unbiased test images, {level}",
+            (1.0, Cell(arm, unbiased(level))),
+            (-1.0, Cell(other, unbiased(level))),
+        )
+        for arm, other, level in cells
+    ]
+    gaps = [_less(results, arm, other, level, "reweighted-gap") for arm, other, level in cells]
+    return (
+        ledger.family("accuracy with rare images drawn more often, less without", accuracies),
+        ledger.family("gaps with rare images drawn more often, less without", gaps),
+    )
+
+
+def _is_twin(arm: Arm, other: Arm) -> bool:
+    """Whether the one draws rare images more often and the other, else the same, does not."""
+    left = {key: value for key, value in arm.knobs.items() if not (key.endswith(".batch_weights") and value == "rare")}
+    return left != arm.knobs and left == other.knobs and arm.method == other.method
 
 
 def _terms(arm: str, level: str, weight: float = 1.0) -> tuple[tuple[float, Cell], ...]:

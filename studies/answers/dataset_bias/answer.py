@@ -13,6 +13,7 @@ from studies.answers.dataset_bias.amplification import (
     SUPPRESSED,
     Pull,
     pulls,
+    reweighted,
     term_on_gap,
     unbiased,
 )
@@ -24,6 +25,7 @@ from studies.answers.dataset_bias.cue_forms import (
     decoded_sentence,
     images_figure,
     realised_table,
+    reweighted_sentences,
     term_sentence,
 )
 from studies.answers.dataset_bias.kinds import kinds_part
@@ -51,7 +53,8 @@ def write_answer(folder: StudyFolder) -> Answer:
     terms = [arm.key for arm in results.arms.values() if arm.control]
     gains = ledger.family("gains over the base", [results.gain(arm, at) for at in levels for arm in terms])
     found = pulls(ledger) if results.factors else []
-    cue = _cue_part(ledger, found, gains) if found else Part()
+    rare = reweighted(ledger) if found else ([], [])
+    cue = _cue_part(ledger, found, gains, rare) if found else Part()
     classes, kinds = class_part(ledger), kinds_part(ledger)
     first = gains[: len(terms)]
     return ledger.compose(
@@ -65,11 +68,14 @@ def write_answer(folder: StudyFolder) -> Answer:
         classes,
         kinds,
         Part([losses(ledger.results)], notes=[*_notes(results), more_seeds(ledger)]),
-        Part(plain=_plain(ledger, found, first), summary=_summary(ledger, found, first)),
+        Part(
+            plain=[*_plain(ledger, found, first), *reweighted_sentences(ledger, rare[0], [])],
+            summary=_summary(ledger, found, first),
+        ),
     )
 
 
-def _cue_part(ledger: Ledger, found: list[Pull], gains: list[Ruling]) -> Part:
+def _cue_part(ledger: Ledger, found: list[Pull], gains: list[Ruling], rare: tuple[list[Ruling], list[Ruling]]) -> Part:
     """What a planted cue does: amplification first, then the term, the decoder, and every number."""
     results = ledger.results
     return Part(
@@ -77,6 +83,7 @@ def _cue_part(ledger: Ledger, found: list[Pull], gains: list[Ruling]) -> Part:
             *amplification_sentences(ledger, found),
             term_sentence(ledger, term_on_gap(ledger)),
             cost_sentence(ledger, gains) if gains else None,
+            *reweighted_sentences(ledger, *rare),
             decoded_sentence(ledger),
         ],
         [*cue_tables(ledger, found), realised_table(results)],

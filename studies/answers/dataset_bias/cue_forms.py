@@ -88,6 +88,20 @@ def cost_sentence(ledger: Ledger, rulings: Sequence[Ruling]) -> Sentence:
     return Sentence(text, tuple(ruling.claim for ruling in rulings))
 
 
+def reweighted_sentences(ledger: Ledger, accuracies: Sequence[Ruling], gaps: Sequence[Ruling]) -> list[Sentence]:
+    """What drawing rare images more often does to accuracy on unbiased test images, and to the gap."""
+    told = (("accuracy on unbiased test images", accuracies, ADVANTAGES), ("the gap", gaps, GAPS))
+    start = "Where rare images of a class are drawn more often (batch_weights=rare)"
+    return [
+        Sentence(
+            f"{start}, {said} is {grouped(rulings, _judged(ledger, rulings), forms)}.",
+            tuple(ruling.claim for ruling in rulings),
+        )
+        for said, rulings, forms in told
+        if rulings
+    ]
+
+
 def _judged(ledger: Ledger, rulings: Sequence[Ruling]) -> list[str]:
     """The arm and the correlation that each ruling is about."""
     cells = [ruling.contrast.terms[0][1] for ruling in rulings]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mim4dd.records import Floats, Integers
+
+# Of distances at a time.
+CHUNK_MB = 64
 
 
 def herding(embeddings: Floats, count: int) -> Integers:
@@ -75,7 +80,10 @@ def density(embeddings: Floats, neighbour: int) -> Floats:
     from sklearn.metrics import pairwise_distances_chunked
 
     points, nth = embeddings.astype(np.float64), min(neighbour, len(embeddings) - 1)
-    nearest = [np.partition(part, nth, axis=1)[:, nth] for part in pairwise_distances_chunked(points)]
+
+    def parts() -> Iterator[Floats]:
+        return pairwise_distances_chunked(points, working_memory=CHUNK_MB)
+
+    nearest = [np.partition(part, nth, axis=1)[:, nth].copy() for part in parts()]
     bandwidth = max(float(np.median(np.concatenate(nearest))), np.finfo(np.float64).tiny ** 0.25)
-    kernels = [np.exp(-((part / bandwidth) ** 2) / 2).mean(1) for part in pairwise_distances_chunked(points)]
-    return np.concatenate(kernels)
+    return np.concatenate([np.exp(-((part / bandwidth) ** 2) / 2).mean(1) for part in parts()])

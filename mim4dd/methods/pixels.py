@@ -78,8 +78,9 @@ class BatchMatching(LearnedPixels):
 
     def weights(self, task: DistillationTask) -> Floats | None:
         """How likely each real image is among those of its class, [N]; None where all are alike."""
-        preparation = self.preparation
-        return None if preparation is None else task.prepared(preparation).arrays["probabilities"]
+        from mim4dd.methods.preparations import Rarity
+
+        return task.prepared(Rarity()).arrays["probabilities"] if self.batch_weights == "rare" else None
 
 
 def share_of_rate(method: Method, iteration: int) -> float:

@@ -137,7 +137,7 @@ class Rarity:
         train = task.train
         pixels = task.to_standard(train.images).reshape(len(train), -1)
         components = min(COMPONENTS, *pixels.shape)
-        embedded = PCA(components, svd_solver="covariance_eigh").fit_transform(pixels)
+        embedded = PCA(components, random_state=0).fit_transform(pixels)
         probabilities = np.zeros(len(train))
         for rows in task.rows:
             if len(rows):

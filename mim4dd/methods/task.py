@@ -63,7 +63,7 @@ class DistillationTask:
     """The training split, the network to match with, images per class and the seed of the synthetic set.
 
     Every draw is a function of (seed, what it is for, iteration) alone, so methods that share a seed get the same
-    initial images, real batches, networks and augmentations.
+    initial images, networks and augmentations, and real batches where these have the same shares and weights.
     tail: the policy for a class with fewer real images than a draw asks for, of the `ipc` first images or of a real
     batch: `repeat` draws with replacement, `cap` takes all its images (that class gets fewer synthetic ones),
     `error` refuses. A class without any image gets no synthetic one; `shortfall` lists the classes that are short.
@@ -188,16 +188,17 @@ class DistillationTask:
         """Random real images, `count` of each class on average, and their labels; `tail` decides for a smaller class.
 
         step: the update within the iteration; shares: of the classes, as in `batch_counts`; weights: how
-        likely each image is among those of its class, [N], None for all alike.
+        likely each image is among those of its class, [N], drawn with replacement; None for all alike.
         Raises: DataError when a class is smaller and `tail` is `error`.
         """
         drawn = self.batch_counts(count, shares)
         if self.tail == "error" and (drawn > self.train.counts).any():
             self._refuse_short(count, "batch_real")
         rng = generator("real batch", self.seed, *within(iteration, step))
+        of_class = [None if weights is None else weights[rows] for rows in self.rows]
         rows = [
-            rng.choice(rows, n, replace=len(rows) < n, shuffle=False, p=None if weights is None else weights[rows])
-            for rows, n in zip(self.rows, drawn, strict=True)
+            rng.choice(rows, n, replace=len(rows) < n or p is not None, shuffle=False, p=p)
+            for rows, n, p in zip(self.rows, drawn, of_class, strict=True)
             if n
         ]
         return self.take(np.concatenate(rows)), self._labels(drawn)

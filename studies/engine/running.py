@@ -182,13 +182,14 @@ class TrialRun:
         }
         report_only, measures, detecting = dict[str, Any](), term_measures(run.history), 0.0
         if not run.diverged:
-            trained = self._train_networks(self.recipe.networks, on_step)
-            params = trained.params
+            params = (trained := self._train_networks(self.recipe.networks, on_step)).params
             with multiplying(self.recipe.precision):
                 validation = self._validated(params, synthetic)
                 _, report_only = measuring.scored(params, network, synthetic, self.splits.test, "test")
                 by_part = scored_by_part(params, network, synthetic, inputs.splits.test, self.cue, self.seed)
-            inputs = replace(inputs, reference=self._waited(inputs.trained_reference))
+            if callable(inputs.reference):
+                self.training = trained  # a state that is saved during the wait holds it
+                self.training, inputs = None, replace(inputs, reference=self._waited(inputs.reference))
             result |= validation | measuring.information(self.task, self.method, run, self.splits, inputs, self.cue)
             if JUDGES in self.trial.config:
                 self.saved_training = trained.state_dict()

@@ -93,7 +93,7 @@ def test_every_csv_is_of_numbers(name: str) -> None:
             cells = [row[k] for row in table.rows]
             means = [cell.numbers[0] for cell in cells if isinstance(cell, Quantity) and cell.mean is not None]
             if means:
-                # One column may be called `DM` and another `DM (bf16)`.
+                # One column may be called `DM` and another `DM (precision=bf16)`.
                 unit = rf"{re.escape(column)} \(.*\) mean$"
                 whole = f"{column} mean"
                 head = whole if whole in read else next(c for c in read if re.match(unit, c))

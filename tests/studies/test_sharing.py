@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from mim4dd.registry import flatten
 from perturbations import chain, parse_chain
 from studies.engine.running import TrialRun
 from studies.engine.trial import Inputs, Trial
-from studies.engine.tuning.cache import read_or_make, store
+from studies.engine.tuning.cache import MAX_BYTES, InputCache, read_or_make, store
 from studies.engine.tuning.sharing import prepared, unpacked
 
 NETWORK = ConvNet(width=4)
@@ -138,3 +139,34 @@ def test_the_order_in_which_arrays_arrive_moves_no_bit(inputs: Inputs) -> None:
 
 def replace_seconds(made: Prepared) -> Prepared:
     return Prepared(made.arrays, 11.0)
+
+
+class Making(InputCache):
+    """Counts what it makes."""
+
+    def __init__(self) -> None:
+        super().__init__("nowhere")
+        self.made: list[str] = []
+
+    def _start_making(self, make: Any, arguments: tuple[Any, ...], node: str, file: str) -> str:
+        self.made.append(make)
+        return f"{make}, {len(self.made)}"
+
+
+def test_the_oldest_is_let_go_but_never_what_all_trials_must_share() -> None:
+    cache, third = Making(), MAX_BYTES // 3
+    for name, size in (("reference", 0), ("a", third), ("b", third), ("c", third), ("d", third)):
+        cache.get(name, size, name, (), "node")  # type: ignore[arg-type]
+    assert list(cache.entries) == ["reference", "b", "c", "d"]
+    assert cache.held("reference") == ["reference, 1"]
+    assert cache.held("a") == []
+    cache.get("large", 2 * MAX_BYTES, "large", (), "node")  # type: ignore[arg-type]
+    assert list(cache.entries) == ["reference", "large"], "what was asked for stays, however large"
+
+
+def test_what_could_not_be_made_is_made_again_for_who_asks_next() -> None:
+    cache = Making()
+    assert cache.get("a", 1, "a", (), "node") == cache.get("a", 1, "a", (), "node") == ["a, 1"]  # type: ignore[arg-type]
+    cache.forget("a")
+    cache.forget("never asked for")
+    assert cache.get("a", 1, "a", (), "node") == ["a, 2"]  # type: ignore[arg-type]

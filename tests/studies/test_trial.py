@@ -7,6 +7,7 @@ import json
 import time
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -80,6 +81,24 @@ def test_a_reference_that_is_waited_for_changes_no_result_and_its_wait_is_nobody
     assert measured["waited_seconds"] == pytest.approx(0.4, abs=0.1)
     parts = [measured[f"{part}_seconds"] for part in ("waited", "distil", "evaluate")]
     assert measured["seconds"] == pytest.approx(sum(parts))
+
+
+def test_a_state_saved_while_it_waits_for_the_reference_needs_no_training_again() -> None:
+    saved: list[dict[str, Any]] = []
+
+    def arriving() -> Reference:
+        saved.append(run.state_dict())
+        return inputs().trained_reference()
+
+    run = TrialRun(trial(), replace(inputs(), reference=arriving))
+    run.advance(run.stops[-1])
+    whole = run.finish()
+    steps: list[str] = []
+    again = begin(trial(), inputs(), "cpu", Saved(saved[0]))
+    for stop in again.stops:
+        again.advance(stop)
+    assert json.dumps(again.finish(lambda one: steps.append(one.progress)).result) == json.dumps(whole.result)
+    assert steps == []
 
 
 def test_a_row_holds_the_load_of_its_machine_and_is_read_without_it() -> None:

@@ -1,7 +1,7 @@
 """The cache of inputs that trials share: an actor that has each made once and returns references to it.
 
 Perturbed training data are in the object store only; experts and trained networks, which are expensive to make, are
-also saved in the study folder and outlive the driver.
+also saved in the study folder and outlive the driver. The reference network is saved by the driver.
 """
 
 from __future__ import annotations
@@ -33,19 +33,26 @@ class InputCache:
     ) -> list[Any]:
         """A reference, in a list, to the result of `make(*arguments)`, made once by a task, on that node if possible.
 
-        key: a hash of the content; size: approximate bytes. file: the path below the study folder in which to save
+        key: a hash of the content; size: approximate bytes, 0 for what must be the same for all trials and is never
+        dropped. file: the path below the study folder in which to save
         content that is expensive to make, "" for none; `make` must then return bytes.
         """
         if key not in self.entries:
             self.entries[key] = ([self._start_making(make, arguments, node, file)], size)
         self.entries.move_to_end(key)
-        while len(self.entries) > 1 and sum(size for _, size in self.entries.values()) > MAX_BYTES:
-            self.entries.popitem(last=False)
+        for other in [name for name, (_, held) in self.entries.items() if held and name != key]:
+            if sum(held for _, held in self.entries.values()) <= MAX_BYTES:
+                break
+            del self.entries[other]
         return self.entries[key][0]
 
     def held(self, key: str) -> list[Any]:
         """The reference, in a list, to what was asked for under this key; empty if nothing was."""
         return self.entries[key][0] if key in self.entries else []
+
+    def forget(self, key: str) -> None:
+        """What was asked for under this key could not be made: who asks next has it made again."""
+        self.entries.pop(key, None)
 
     def _start_making(self, make: Callable[..., Any], arguments: tuple[Any, ...], node: str, file: str) -> Any:
         path, driver_node = self.out / file, ray.get_runtime_context().get_node_id()

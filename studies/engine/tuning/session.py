@@ -69,6 +69,7 @@ class WorkerSession:
         """Wait for another process's result while sending heartbeats; if the study is being stopped, pause."""
         while not ray.wait([reference], timeout=self.interval)[0]:
             if ray.get(self.monitor.heartbeat.remote(self.tickets, progress)):
+                self._save()
                 self._pause()
 
     def _save(self) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # The size that the cache assumes for a preparation; the experts of small networks are smaller.
 PREPARED_BYTES = 64 << 20
-REFERENCE, REFERENCE_BYTES = "reference network", 1 << 20
+REFERENCE = "reference network"
 
 
 def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
@@ -36,8 +36,9 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
     """
     inputs: Inputs = ray.get(context.inputs)
     node, devices = session.worker.node, os.environ.get("CUDA_VISIBLE_DEVICES")
-    reference = REFERENCE, REFERENCE_BYTES, trained_reference, (inputs.plugins, context.inputs, devices), node
-    if callable(inputs.reference):
+    known = _references.get(context.inputs)
+    reference = REFERENCE, 0, trained_reference, (inputs.plugins, context.inputs, devices), node
+    if callable(inputs.reference) and known is None:
         context.cache.get.remote(*reference)
 
     def fetched(progress: str, *request: Any) -> Any:
@@ -50,7 +51,11 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
     def waited_for(progress: str, *request: Any) -> Any:
         (reference,) = ray.get(context.cache.get.remote(*request))
         session.wait_for(reference, progress)
-        return ray.get(reference)
+        try:
+            return ray.get(reference)
+        except ray.exceptions.RayError:
+            context.cache.forget.remote(request[0])
+            raise
 
     def variant(text: str, seed: int) -> Perturbed:
         key = f"{inputs.splits.digest} {text} {seed}"
@@ -71,10 +76,19 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
         file, progress = f"inputs/prepared-{key}.bin", f"waiting for {type(preparation).__name__}"
         return unpacked(fetched(progress, key, PREPARED_BYTES, prepared, arguments, node, file))
 
+    def trained() -> Reference:
+        found: Reference = fetched("waiting for the reference network", *reference)
+        _references[context.inputs] = found
+        return found
+
     shared = replace(inputs, variant=variant, provide=provide)
     if callable(inputs.reference):
-        shared = replace(shared, reference=lambda: fetched("waiting for the reference network", *reference))
+        shared = replace(shared, reference=known or trained)
     return replace(shared, reference=shared.trained_reference()) if context.resources.exclusive else shared
+
+
+# That of each study whose trials this process has run, by its inputs.
+_references: dict[Any, Reference] = {}
 
 
 def trained_reference(plugins: Plugins, inputs: Inputs, devices: str | None) -> Reference:
@@ -86,14 +100,17 @@ def trained_reference(plugins: Plugins, inputs: Inputs, devices: str | None) -> 
 
 
 def reference_made(cache: Any) -> Reference | None:
-    """The reference network that workers have had trained; None while none is ready, and where training it failed."""
-    held = ray.get(cache.held.remote(REFERENCE))
-    if not held or not ray.wait(held, timeout=0)[0]:
-        return None
+    """The reference network that workers have had trained; None while none is ready.
+
+    Nor where training it failed, or Ray is lost: the trials that wait for it say so, and who watches Ray.
+    """
     try:
+        held = ray.get(cache.held.remote(REFERENCE))
+        if not held or not ray.wait(held, timeout=0)[0]:
+            return None
         reference: Reference = ray.get(held[0])
-    except (ray.exceptions.RayTaskError, ray.exceptions.ObjectLostError):
-        return None  # the trials that wait for it say so
+    except ray.exceptions.RayError:
+        return None
     return reference
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,18 +34,16 @@ class Load:
         self._began, self._left_out = _counters(), np.zeros(4)
         self._began_cpu = cpu_seconds()
 
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leave out what happens in this context, such as another process's work that this one waits for."""
-        began = _counters()
-        try:
-            yield
-        finally:
-            self._left_out += _counters() - began
+    def waited(self, get: Callable[[], Any]) -> tuple[Any, float]:
+        """What `get` returns, which another process may still be making, and its seconds, which are left out here."""
+        began, before = time.perf_counter(), _counters()
+        found = get()
+        self._left_out += _counters() - before
+        return found, time.perf_counter() - began
 
     @property
     def cpu_seconds(self) -> float:
-        """User and system seconds of this process, of all its threads, with what was `paused`."""
+        """User and system seconds of this process, of all its threads, with what was `waited` for."""
         return cpu_seconds() - self._began_cpu
 
     @property

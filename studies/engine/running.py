@@ -75,10 +75,8 @@ class TrialRun:
 
     def _waited(self, get: Callable[[], Any]) -> Any:
         """What `get` returns, which another process may still be making: that time is no part of the trial's."""
-        began = time.perf_counter()
-        with self.load.paused():
-            found = get()
-        self.waited_seconds += time.perf_counter() - began
+        found, seconds = self.load.waited(get)
+        self.waited_seconds += seconds
         return found
 
     @cached_property

@@ -60,12 +60,10 @@ class ScoringRun:
         return run.synthetic()
 
     def _prepare(self, preparation: Preparation, task: DistillationTask) -> Prepared:
-        began = time.perf_counter()
-        try:
-            with self.load.paused():
-                return self.inputs.prepared(preparation, task, "")
-        finally:
-            self.waited_seconds += time.perf_counter() - began
+        prepared: Prepared
+        prepared, seconds = self.load.waited(lambda: self.inputs.prepared(preparation, task, ""))
+        self.waited_seconds += seconds
+        return prepared
 
     @property
     def progress(self) -> str:

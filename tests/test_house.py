@@ -355,3 +355,9 @@ def test_house_rules_that_a_parser_can_see(file: str) -> None:
     called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
     assert called & {"exit", "quit", "random.random", "torch.manual_seed", "np.random.seed"} == set()
     assert Path(file).stem not in {"utils", "common", "misc", "helpers"}
+
+
+@pytest.mark.parametrize("name", ["monitor", "cache", "sharing", "session"])
+def test_actors_and_tasks_that_make_inputs_import_neither_tune_nor_optuna_nor_torch(name: str) -> None:
+    heavy = "{'ray.tune', 'optuna', 'torch', 'mlflow'}"
+    assert python(f"import sys, studies.engine.tuning.{name}; print({heavy} & set(sys.modules))").strip() == "set()"

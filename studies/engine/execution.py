@@ -35,7 +35,7 @@ from studies.engine.trial import Inputs, Trial
 if TYPE_CHECKING:
     from cluster import Connection
     from mim4dd.information import Reference
-    from studies.engine.tuning import ExecutionContext
+    from studies.engine.tuning.context import ExecutionContext
 
 REFERENCE_FILE = "inputs/reference.safetensors"
 
@@ -152,7 +152,7 @@ class Execution:
 
     def _check_plugins(self) -> None:
         """Raises: InputError for a perturbation or preparation of a plug-in that cannot be sent to workers."""
-        from studies.engine.tuning import require_shippable
+        from studies.engine.tuning.shipping import require_shippable
 
         if self.options.plugins.loaded:
             require_shippable(shipped(self.plan))
@@ -200,7 +200,8 @@ class Execution:
 
     def _context(self) -> ExecutionContext:
         """The resources, inputs and actors that every trial needs on its worker."""
-        from studies.engine.tuning import Resources, open_context
+        from studies.engine.tuning.context import Resources
+        from studies.engine.tuning.fitting import open_context
 
         options = self.options
         per_trial = options.cpus_per_trial, options.gpus_per_trial
@@ -262,7 +263,7 @@ class Execution:
 
     def _keep_reference(self, context: ExecutionContext) -> None:
         """Save the reference network in OUT as soon as a worker has trained it."""
-        from studies.engine.tuning import reference_made
+        from studies.engine.tuning.sharing import reference_made
 
         if self._awaits_reference and (reference := reference_made(context.cache)) is not None:
             self._awaits_reference = False

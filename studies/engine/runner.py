@@ -10,7 +10,9 @@ from studies.engine.rows import Row
 from studies.engine.trial import Outcome, Trial
 
 if TYPE_CHECKING:
-    from studies.engine.tuning import ExecutionContext, Search, Told
+    from studies.engine.tuning.context import ExecutionContext
+    from studies.engine.tuning.feeding import Told
+    from studies.engine.tuning.search import Search
 
 Callback = Callable[[Row], None]
 """Receives each finished trial's row once it is on disk: on the driver, in the order in which trials finish."""
@@ -36,7 +38,7 @@ class Runner:
 
         Raises: StorageError when the study folder cannot be written; ClusterLost when Ray is lost.
         """
-        from studies.engine.tuning import run_fixed
+        from studies.engine.tuning.fitting import run_fixed
 
         return not trials or run_fixed(trials, self.context, self._finished, self.told, self.stopping)
 
@@ -45,7 +47,7 @@ class Runner:
 
         Raises: StorageError when the study folder cannot be written; ClusterLost when Ray is lost.
         """
-        from studies.engine.tuning import run_search
+        from studies.engine.tuning.fitting import run_search
 
         return run_search(search, self.context, self._finished, self.told, self.stopping)
 

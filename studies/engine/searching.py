@@ -19,7 +19,7 @@ from studies.engine.runner import Runner
 from studies.engine.space import inside, keys_of
 
 if TYPE_CHECKING:
-    from studies.engine.tuning import Search
+    from studies.engine.tuning.search import Search
 
 
 def search_settings(
@@ -32,7 +32,7 @@ def search_settings(
 
     Returns: the plan with every setting that was tried, and the number of settings that were not.
     """
-    from studies.engine.tuning import Search
+    from studies.engine.tuning.search import Search
 
     default = next(setting for setting in plan.settings if setting.arm.role == "default")
     template = next(trial.config for trial in plan.trials if trial.hash == default.trials[0])

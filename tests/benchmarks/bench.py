@@ -108,7 +108,8 @@ def overhead() -> list[str]:
     """What Ray Tune and the driver add to a trial once its worker is warm."""
     from cluster import connect, disconnect
     from studies.engine.running import run_trial
-    from studies.engine.tuning import Resources, open_context, run_fixed
+    from studies.engine.tuning.context import Resources
+    from studies.engine.tuning.fitting import open_context, run_fixed
 
     splits = load("digits")
     inputs = Inputs(splits, train_reference(splits, ConvNet(width=8), steps=20))

@@ -25,7 +25,9 @@ from pathlib import Path
 from cluster import connect, disconnect
 from mim4dd.data import load
 from studies.engine.trial import Inputs, Outcome, Trial
-from studies.engine.tuning import Resources, feeding, open_context, run_fixed
+from studies.engine.tuning import feeding
+from studies.engine.tuning.context import Resources
+from studies.engine.tuning.fitting import open_context, run_fixed
 
 def work(trial, inputs, device, saved, on_step):
     import torch

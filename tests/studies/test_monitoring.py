@@ -19,7 +19,8 @@ from studies.engine.signals import WITH_ERRORS
 from studies.engine.speeds import speeds_beside
 from studies.engine.status import FINISHED, INCOMPLETE, RUNNING, study_status
 from studies.engine.trial import Outcome, Trial, error_outcome
-from studies.engine.tuning import Resources, feeding, fitting
+from studies.engine.tuning import feeding, fitting
+from studies.engine.tuning.context import Resources
 from studies.engine.tuning.feeding import CHUNK, RETRIES, WAIT_SECONDS, Collector, Feed, NoRoom
 from studies.engine.tuning.monitor import TrialMonitor, Worker, read_checkpoint
 

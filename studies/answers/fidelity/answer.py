@@ -5,14 +5,13 @@ from __future__ import annotations
 import statistics
 
 import numpy as np
-from matplotlib.ticker import PercentFormatter
 
 from mim4dd.methods import METHODS
 from mim4dd.registry import Scalar, flatten
 from studies.answers.fidelity.plain import plain
 from studies.answers.fidelity.published import SAME, Published, published
 from studies.answers.ledger import Ledger, Part, Ruling
-from studies.answers.parts.drawing import PAGE, bars, dodged, legend, panels, percent_axis, styles
+from studies.answers.parts.drawing import PAGE, bars, dodged, legend, panels, percent_axis, percents, styles
 from studies.answers.parts.overview import ENDED, more_seeds, unready
 from studies.answers.results import Contrast, Results, slug
 from studies.engine.answer import Answer, Cell, Figure, Quantity, Sentence, Table, percent
@@ -224,7 +223,7 @@ def _curves(results: Results) -> Figure | None:
     axes.set_xlabel("share of the iterations")
     axes.set_ylabel("validation accuracy")
     axes.set_xlim(0, 1.06)
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.xaxis.set_major_formatter(percents(axes.xaxis))
     percent_axis(axes, 1)
     legend(drawing, axes)
     return Figure(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from studies.answers.ledger import Part
-from studies.answers.parts.drawing import FAINT, INCHES_A_LETTER, INK, PAGE, Style, bars, panels
+from studies.answers.parts.drawing import FAINT, INCHES_A_LETTER, INK, PAGE, Style, bars, panels, percents
 from studies.answers.parts.factorial import Factorial, claimed
 from studies.answers.results import slug
 from studies.engine.answer import Cell as Entry
@@ -68,7 +67,7 @@ def _figure(design: Factorial, rows: list[tuple[tuple[bool, ...], Interval]]) ->
         at = [x for x, (run, _) in enumerate(rows) if run[0] == with_first]
         name = f"with the {design.names[0]}" if with_first else f"without the {design.names[0]}"
         bars(above, np.array(at), [rows[x][1] for x in at], style, name, fraction=True)
-    above.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    above.yaxis.set_major_formatter(percents(above.yaxis))
     above.set_ylabel("test accuracy")
     above.grid(axis="y", color="#e6e9ee", lw=0.8)
     above.set_axisbelow(True)

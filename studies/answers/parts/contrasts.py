@@ -8,10 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
 
 from studies.answers.ledger import Ledger, Ruling
-from studies.answers.parts.drawing import INK, PAGE, Style, bars, panels, styles
+from studies.answers.parts.drawing import INK, PAGE, Style, bars, panels, percents, styles
 from studies.answers.parts.wording import chance
 from studies.answers.results import Cell, Results
 from studies.engine.answer import Cell as Entry
@@ -111,7 +110,7 @@ def accuracies_across(axes: Axes, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel("test accuracy")
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.xaxis.set_major_formatter(percents(axes.xaxis))
     axes.grid(axis="x", color="#e6e9ee", lw=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -5,6 +5,7 @@ Figures must be readable in grey: arms differ in marker and line besides colour,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from studies.engine.arms import CEILING, FLOOR, Arm, Curve
 from studies.engine.rows import Array
@@ -108,10 +110,21 @@ def panels(
     return drawing, grid[:count]
 
 
+def percents(axis: Axis, decimals: int = 0) -> FuncFormatter:
+    """Fractions of 1 as percent, at least with so many decimals, and with more where the axis' ticks stand closer."""
+
+    def percent(value: float, _: int | None) -> str:
+        steps = np.diff(axis.get_majorticklocs())
+        needed = math.ceil(-math.log10(100 * steps.min()) - 1e-6) if len(steps) else 0
+        return f"{100 * value:.{max(decimals, needed)}f}%"
+
+    return FuncFormatter(percent)
+
+
 def percent_axis(axes: Axes, decimals: int = 0) -> None:
     """Fractions of 1 as percent on the vertical axis."""
     axes.yaxis.set_major_locator(MaxNLocator(7, steps=ROUND))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
+    axes.yaxis.set_major_formatter(percents(axes.yaxis, decimals))
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -137,7 +150,7 @@ def curve_axis(axes: Axes, curve: Curve, x: Array) -> None:
     """Label the horizontal axis of a curve, with a tick at each level. x: [levels]."""
     axes.set_xlabel(curve.axis)
     if curve.scale == "share":
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.xaxis.set_major_formatter(percents(axes.xaxis))
         return
     if curve.scale == "log":
         axes.set_xscale("log")
@@ -263,8 +276,9 @@ def star(axes: Axes, x: float, top: float, colour: str) -> None:
 
 def colour_bar(drawing: Drawing, mesh: ScalarMappable, axes: Sequence[Axes], label: str, points: bool = False) -> None:
     """Add a colour bar beside these panels, in percent, or for differences in points."""
-    scale = FuncFormatter(lambda value, _: _signed(value)) if points else PercentFormatter(1.0, decimals=0)
     with fonts():
-        bar = drawing.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02, format=scale)
+        bar = drawing.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02)
+        scale = FuncFormatter(lambda value, _: _signed(value)) if points else percents(bar.ax.yaxis)
+        bar.ax.yaxis.set_major_formatter(scale)
         bar.set_label(label)
     bar.outline.set_visible(False)

@@ -308,7 +308,7 @@ def test_which_data_set_a_file_is_of(data: str, name: str, is_one: bool) -> None
 
 
 def test_two_folders_of_one_name_are_two_studies(tmp_path: Path) -> None:
-    for where, name in (("a", "architectures-digits-quick"), ("b", "bias-digits-quick")):
+    for where, name in (("a", "architectures-digits-quick"), ("b", "bias-digits-rare")):
         copied(name, tmp_path / where / "out")
     text = markdown(Review.of([Source.read(tmp_path / where / "out") for where in "ab"], {}), tmp_path)
     assert re.search(r"^  - .*`gain/[^`]*/colour-0.1/unbiased`$", text, re.MULTILINE)

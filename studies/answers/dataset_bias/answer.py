@@ -69,7 +69,7 @@ def write_answer(folder: StudyFolder) -> Answer:
         kinds,
         Part([losses(ledger.results)], notes=[*_notes(results), more_seeds(ledger)]),
         Part(
-            plain=[*_plain(ledger, found, first), *reweighted_sentences(ledger, rare[0], [])],
+            plain=[*_plain(ledger, found, first), *reweighted_sentences(ledger, rare[0], [], short=True)],
             summary=_summary(ledger, found, first),
         ),
     )

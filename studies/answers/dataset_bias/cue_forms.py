@@ -88,18 +88,24 @@ def cost_sentence(ledger: Ledger, rulings: Sequence[Ruling]) -> Sentence:
     return Sentence(text, tuple(ruling.claim for ruling in rulings))
 
 
-def reweighted_sentences(ledger: Ledger, accuracies: Sequence[Ruling], gaps: Sequence[Ruling]) -> list[Sentence]:
-    """What drawing rare images more often does to accuracy on unbiased test images, and to the gap."""
+def reweighted_sentences(
+    ledger: Ledger, accuracies: Sequence[Ruling], gaps: Sequence[Ruling], short: bool = False
+) -> list[Sentence]:
+    """What drawing rare images more often does to accuracy on unbiased test images, and to the gap.
+
+    short: what is undecided is counted.
+    """
     told = (("accuracy on unbiased test images", accuracies, ADVANTAGES), ("the gap", gaps, GAPS))
-    start = "Where rare images of a class are drawn more often (batch_weights=rare)"
-    return [
-        Sentence(
-            f"{start}, {said} is {grouped(rulings, _judged(ledger, rulings), forms)}.",
-            tuple(ruling.claim for ruling in rulings),
+    sentences = []
+    for said, rulings, forms in told:
+        shown = [one for one in rulings if not short or one.decision is not Decision.UNDECIDED]
+        parts = [grouped(shown, _judged(ledger, shown), forms)] if shown else []
+        parts += (
+            [f"undecided in {len(rulings) - len(shown)} of {len(rulings)} cases"] if len(shown) < len(rulings) else []
         )
-        for said, rulings, forms in told
-        if rulings
-    ]
+        text = f"Where rare images of a class are drawn more often (batch_weights=rare), {said} is {'; '.join(parts)}."
+        sentences += [Sentence(text, tuple(ruling.claim for ruling in rulings))] if rulings else []
+    return sentences
 
 
 def _judged(ledger: Ledger, rulings: Sequence[Ruling]) -> list[str]:

@@ -18,7 +18,7 @@ from PIL import Image
 from studies.answers.baselines.pairs import wins_figure
 from studies.answers.ledger import Ledger
 from studies.answers.parts.contrasts import by_mean, wins
-from studies.answers.parts.drawing import ANCHORS, bars, dodged, points_axis, styles
+from studies.answers.parts.drawing import ANCHORS, bars, dodged, percents, points_axis, styles
 from studies.answers.parts.heat_maps import INK, Scale, ink_on
 from studies.answers.parts.matrix import matrices
 from studies.answers.parts.response import Response
@@ -91,6 +91,22 @@ def test_differences_stand_in_points_on_their_axes(value: float, text: str, whic
     assert axis.get_major_formatter()(value) == text
     assert low < -0.005
     assert high > 0.005
+
+
+@pytest.mark.parametrize(
+    ("ticks", "texts"),
+    [
+        ([0.2, 0.4], ["20%", "40%"]),
+        ([0.87, 0.875, 0.88], ["87.0%", "87.5%", "88.0%"]),
+        ([0.9, 0.925, 0.95], ["90.0%", "92.5%", "95.0%"]),
+        ([0.95], ["95%"]),
+    ],
+)
+def test_ticks_in_percent_are_told_as_they_are(ticks: list[float], texts: list[str]) -> None:
+    axes = Drawing().subplots()
+    axes.set_yticks(ticks)
+    told = percents(axes.yaxis)
+    assert [told(tick) for tick in ticks] == texts
 
 
 def test_bars_have_caps_end_at_one_and_leave_out_what_is_missing() -> None:

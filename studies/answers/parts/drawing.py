@@ -5,7 +5,6 @@ Figures must be readable in grey: arms differ in marker and line besides colour,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -111,12 +110,12 @@ def panels(
 
 
 def percents(axis: Axis, decimals: int = 0) -> FuncFormatter:
-    """Fractions of 1 as percent, at least with so many decimals, and with more where the axis' ticks stand closer."""
+    """Fractions of 1 as percent, with so many decimals or as many as the axis' ticks need to be told as they are."""
 
     def percent(value: float, _: int | None) -> str:
-        steps = np.diff(axis.get_majorticklocs())
-        needed = math.ceil(-math.log10(100 * steps.min()) - 1e-6) if len(steps) else 0
-        return f"{100 * value:.{max(decimals, needed)}f}%"
+        ticks = 100 * np.asarray(axis.get_majorticklocs())
+        needed = next((k for k in range(decimals, 3) if np.allclose(ticks, ticks.round(k), atol=1e-6)), 3)
+        return f"{100 * value:.{needed}f}%"
 
     return FuncFormatter(percent)
 

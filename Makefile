@@ -44,7 +44,7 @@ check: .venv/installed ## ruff and mypy
 docs: .venv/installed ## README.md and what docs/source holds besides, filled from there (ARGS=--check only compares)
 	$(BIN)/python docs/fill.py $(ARGS)
 
-notebook: .venv/installed ## docs/first-hour.ipynb, executed again in an empty folder (one to two minutes)
+notebook: .venv/installed ## docs/first-hour.ipynb, executed again in an empty folder (about a minute)
 	folder=$$(mktemp -d) && cp docs/first-hour.ipynb $$folder && (cd $$folder && $(abspath $(BIN))/python -m nbconvert --to notebook \
 		--execute --inplace --ExecutePreprocessor.record_timing=False first-hour.ipynb) && cp $$folder/first-hour.ipynb docs/ && rm -r $$folder
 

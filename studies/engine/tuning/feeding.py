@@ -162,7 +162,7 @@ class Collector(tune.Callback):
             retries = trial.num_failures
             if self.feed is not None:
                 retries = self.feed.losses[self.feed.running.pop(trial.trial_id)]
-                self.feed.seconds.append(outcome.measured["seconds"])
+                self.feed.seconds.append(outcome.measured["seconds"] - outcome.measured.get("waited_seconds", 0.0))
             self._sink(outcome, retries)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -357,7 +357,7 @@ def test_house_rules_that_a_parser_can_see(file: str) -> None:
     assert Path(file).stem not in {"utils", "common", "misc", "helpers"}
 
 
-@pytest.mark.parametrize("name", ["monitor", "cache", "sharing", "session"])
-def test_actors_and_tasks_that_make_inputs_import_neither_tune_nor_optuna_nor_torch(name: str) -> None:
+def test_actors_and_tasks_that_make_inputs_import_neither_tune_nor_optuna_nor_torch() -> None:
+    modules = ", ".join(f"studies.engine.tuning.{name}" for name in ("monitor", "cache", "sharing", "session"))
     heavy = "{'ray.tune', 'optuna', 'torch', 'mlflow'}"
-    assert python(f"import sys, studies.engine.tuning.{name}; print({heavy} & set(sys.modules))").strip() == "set()"
+    assert python(f"import sys, {modules}; print({heavy} & set(sys.modules))").strip() == "set()"

@@ -227,6 +227,7 @@ def test_dropout_is_seeded_trains_one_by_one_and_is_off_in_evaluation(
         assert not torch.equal(network.features(training, images)[0], network.features(training, images)[0])
 
 
+@pytest.mark.slow
 def test_torchvisions_resnet_scores_a_set_of_grey_digits_in_one_line(chosen: Synthetic, digits: Splits) -> None:
     from torchvision.models import resnet18
 
@@ -306,6 +307,7 @@ def test_gradients_are_matched_through_the_batch_norms_of_a_network_of_our_own(
     assert not run.diverged
 
 
+@pytest.mark.slow
 def test_a_fresh_process_classifies_from_arrays_alone(tmp_path: Path) -> None:
     network = from_module(normed)
     settled = settle(network, made(network), pictures(9, *SHAPE))

@@ -135,6 +135,7 @@ def test_the_claims_that_are_committed_are_what_the_rows_give(name: str) -> None
                 assert one[key] == value or (loose and key == "sentence")
 
 
+@pytest.mark.slow
 def test_rewriting_an_answer_changes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out"
     copied("noise-fashion", out)

@@ -121,6 +121,7 @@ def packed(out: Path, name: str) -> Path:
     return out / f"{name}.gz"
 
 
+@pytest.mark.slow
 def test_packed_records_are_read_as_they_were(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows, claims = read_rows(out), (out / "claims.jsonl").read_bytes()
     there = packed(out, "rows.jsonl")

@@ -60,6 +60,7 @@ print(found.classes, [label for _, label in found.samples], sums)
     assert said["config"]["method"] == "random"
 
 
+@pytest.mark.slow
 def test_tensors_are_read_by_torch_and_again(synthetic: Synthetic, digits: Splits, tmp_path: Path) -> None:
     soft = (0.5 * np.eye(10) + 0.05)[synthetic.labels].astype(np.float32)
     made = replace(synthetic, soft=soft, config={**synthetic.config, "syn_lr": 0.25})

@@ -47,6 +47,7 @@ def test_pure_noise_is_never_decided() -> None:
         assert {one.verdict for one in found.findings} <= {"not decided", "below the noise"}
 
 
+@pytest.mark.slow
 def test_equal_input_gives_equal_numbers_in_one_process_or_two() -> None:
     x, y = design(16)
     few = {"resamples": 3, "permutations": 3, "trees": 4, "resample_trees": 4}

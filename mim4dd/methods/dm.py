@@ -88,8 +88,8 @@ class DM(BatchMatching):
         from mim4dd.networks.precision import multiplying
 
         params = task.fresh_network(iteration)
-        drawn = self.batch_real, self.augment, iteration, 0, self.batch_shares, self.weights(task)
-        real, y_real, draw = real_batch(task, *drawn)
+        drawn = self.batch_real, self.augment, iteration
+        real, y_real, draw = real_batch(task, *drawn, shares=self.batch_shares, weights=self.weights(task))
         with multiplying(self.precision):
             maps_of_real = features_without_graph(task.network, params, real, last=not features)
         real_features = [maps[0] for maps in maps_of_real]

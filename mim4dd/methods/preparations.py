@@ -10,11 +10,11 @@ import numpy.typing as npt
 from mim4dd.methods.work import Work
 from mim4dd.networks.layers import SMALLEST, Layers
 
-COMPONENTS = 64  # of `Rarity`
-
 if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask
     from mim4dd.train import Recipe
+
+COMPONENTS = 64  # of `Rarity`
 
 
 @dataclass(frozen=True)

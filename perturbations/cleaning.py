@@ -9,15 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mim4dd.errors import InputError
+from mim4dd.folds import FOLDS, out_of_fold
 from mim4dd.records import ImageData, Integers
 from mim4dd.registry import knob
 from mim4dd.seeding import generator, integer
 from perturbations.catalogue import PERTURBATIONS, Perturbed
 from perturbations.draws import check_classes, ranks, uniforms
 
-FOLDS = 5
-# Directions of the pixels in which images differ most, which the classifier sees.
-COMPONENTS = 64
 RULES = ("loss", "confident", "oracle")
 
 Mask = npt.NDArray[np.bool_]
@@ -66,43 +64,24 @@ class Dropped:
     def _suspected(self, train: ImageData, wrong: Mask, seed: int) -> Mask:
         if self.by == "oracle":
             return wrong
-        probabilities = out_of_fold(train, seed)
+        probabilities = self._out_of_fold(train, seed)
         if self.by == "confident":
             return confident(train.labels, probabilities)
         losses = -np.log(probabilities[np.arange(len(train)), train.labels].clip(1e-12))
         return lowest(-losses, round(self.share * len(train)))
 
+    @staticmethod
+    def _out_of_fold(train: ImageData, seed: int) -> npt.NDArray[np.float64]:
+        """Each image's fold is its own, whichever others there are."""
+        (draws,) = uniforms(generator("cleaning", "folds", train.source, seed), train)
+        folds = ranks(train.labels, len(train.classes), draws) % FOLDS
+        states = [integer("cleaning", train.source, seed, fold) % 2**32 for fold in range(FOLDS)]
+        return out_of_fold(train, folds, states)
+
 
 def lowest(values: npt.NDArray[np.float64], count: int) -> Mask:
     """Which images have the `count` smallest values, [N]."""
     return ranks(np.zeros(len(values), np.int64), 1, values) < count
-
-
-def out_of_fold(train: ImageData, seed: int) -> npt.NDArray[np.float64]:
-    """Probabilities of the classes for each image by a classifier that has not seen it, [N, C].
-
-    A class that the other folds lack has probability 0.
-    """
-    from sklearn.decomposition import PCA
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    classes = len(train.classes)
-    (draws,) = uniforms(generator("cleaning", "folds", train.source, seed), train)
-    folds = ranks(train.labels, classes, draws) % FOLDS
-    pixels = train.images.reshape(len(train), -1)
-    probabilities = np.zeros((len(train), classes))
-    for fold in range(FOLDS):
-        held = folds == fold
-        seen = np.unique(train.labels[~held])
-        if not held.any() or len(seen) < 2:
-            continue
-        components = min(COMPONENTS, pixels.shape[1], int((~held).sum()) - 1)
-        state = integer("cleaning", train.source, seed, fold) % 2**32
-        model = make_pipeline(PCA(components, whiten=True, random_state=state), LogisticRegression(max_iter=300))
-        model.fit(pixels[~held], train.labels[~held])
-        probabilities[np.ix_(held, seen)] = model.predict_proba(pixels[held])
-    return probabilities
 
 
 def confident(labels: Integers, probabilities: npt.NDArray[np.float64]) -> Mask:

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from mim4dd.records import Floats
 
 
-def initial_images(task: DistillationTask, init: str) -> Tensor:
-    """First synthetic images, standardised: random real ones or unit Gaussian noise, [M, channels, H, W]."""
+def initial_images(task: DistillationTask, init: str, shares: str) -> Tensor:
+    """First synthetic images, standardised: random real ones or unit Gaussian noise, [M, channels, H, W].
+
+    shares: of the classes, equal or proportional.
+    """
     if init == "real":
-        return task.take(task.random_rows())
-    shape = (len(task.labels()), *task.train.shape)
+        return task.take(task.random_rows(shares))
+    shape = (len(task.labels(shares)), *task.train.shape)
     return torch.randn(shape, generator=torch_generator("initial noise", task.seed)).to(task.device)
 
 

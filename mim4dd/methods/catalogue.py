@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Protocol
 
+from mim4dd.methods.tails import SHARES
 from mim4dd.networks.precision import FLOAT32
 from mim4dd.registry import Registry, knob
 from mim4dd.standard import STANDARDS
@@ -109,6 +110,18 @@ class Standardised:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sized(Standardised):
+    """What every method has whose set is as large as it is asked to be."""
+
+    ipc_shares: str = knob(
+        "equal",
+        choices=SHARES,
+        help="of the classes in the set: equal, or as in the training data (proportional; one image at least)",
+        tacit=True,
+    )
+
+
 def standard_of(method: Method) -> str:
     """The space of a method's images; a wrapper has that of its base."""
     return str(getattr(getattr(method, "base", method), "standard", "channels"))
@@ -146,6 +159,11 @@ def least_prepared(method: Method) -> Method:
 def batch_shares(method: Method) -> str:
     """The shares of the classes in a real batch, by the method or the base that it wraps."""
     return str(getattr(getattr(method, "base", method), "batch_shares", "equal"))
+
+
+def ipc_shares(method: Method) -> str:
+    """The shares of the classes in the set, by the method or the base that it wraps."""
+    return str(getattr(getattr(method, "base", method), "ipc_shares", "equal"))
 
 
 def real_images_a_batch(method: Method) -> int:

@@ -123,8 +123,8 @@ class DC(BatchMatching):
             match = match_gradients(
                 task.network,
                 params,
-                Side(real, task.batch_counts(self.batch_real, self.batch_shares)),
-                Side(synthetic, task.drawn(task.ipc)),
+                Side(real, task.drawn(self.batch_real, self.batch_shares)),
+                Side(synthetic, task.synthetic_counts(self.ipc_shares)),
                 features=features,
                 precision=self.precision,
             )

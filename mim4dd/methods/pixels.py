@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mim4dd.methods.catalogue import Standardised
+from mim4dd.methods.catalogue import Sized
 from mim4dd.methods.tails import SHARES, WEIGHTS
 from mim4dd.networks.precision import FLOAT32, PRECISIONS
 from mim4dd.registry import knob
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LearnedPixels(Standardised):
+class LearnedPixels(Sized):
     """Images that start as real ones or as noise and are moved by an optimizer; each method adds knobs of its own."""
 
     momentum: float = knob(0.5, low=0, high=0.999, help="of the pixels (SGD); Adam's first beta")
@@ -36,7 +36,7 @@ class LearnedPixels(Standardised):
     def initial(self, task: DistillationTask) -> tuple[Tensor, Tensor]:
         from mim4dd.methods.batches import initial_images
 
-        return initial_images(task, self.init), task.labels()
+        return initial_images(task, self.init, self.ipc_shares), task.labels(self.ipc_shares)
 
     def pixel_optimizer(self, pixels: Tensor, lr: float) -> Optimizer:
         """The optimizer of the pixels."""
@@ -66,21 +66,22 @@ class BatchMatching(LearnedPixels):
     batch_weights: str = knob(
         "equal",
         choices=WEIGHTS,
-        help="of a class's images in a real batch: equal, or one over the density of the class's images there (rare)",
+        help="of a class's images in a real batch: equal, one over the density of the class's images there (rare), or "
+        "the probability of its label by a classifier that has not seen the image (posterior)",
         tacit=True,
     )
 
     @property
     def preparation(self) -> Preparation | None:
-        from mim4dd.methods.preparations import Rarity
+        from mim4dd.methods.preparations import LabelPosterior, Rarity
 
-        return Rarity() if self.batch_weights == "rare" else None
+        made: dict[str, Preparation] = {"rare": Rarity(), "posterior": LabelPosterior()}
+        return made.get(self.batch_weights)
 
     def weights(self, task: DistillationTask) -> Floats | None:
         """How likely each real image is among those of its class, [N]; None where all are alike."""
-        from mim4dd.methods.preparations import Rarity
-
-        return task.prepared(Rarity()).arrays["probabilities"] if self.batch_weights == "rare" else None
+        preparation = self.preparation
+        return None if preparation is None else task.prepared(preparation).arrays["probabilities"]
 
 
 def share_of_rate(method: Method, iteration: int) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from mim4dd.methods.catalogue import METHODS, Learnable, Standardised, UpdateStep
+from mim4dd.methods.catalogue import METHODS, Learnable, Sized, Standardised, UpdateStep
 from mim4dd.methods.work import Work
 from mim4dd.networks.layers import SMALLEST, Layers
 from mim4dd.registry import knob
@@ -55,7 +55,7 @@ class Selection(Standardised):
 
 @METHODS.add("random")
 @dataclass(frozen=True, kw_only=True)
-class RandomReal(Selection):
+class RandomReal(Selection, Sized):
     """`ipc` random real images of each class: those from which a method with the same seed starts.
 
     Source: the "Random" row of the field's tables.
@@ -64,8 +64,7 @@ class RandomReal(Selection):
     label: ClassVar[str] = "random real images"
 
     def initial(self, task: DistillationTask) -> tuple[Tensor, Tensor]:
-
-        return task.take(task.random_rows()), task.labels()
+        return task.take(task.random_rows(self.ipc_shares)), task.labels(self.ipc_shares)
 
 
 @METHODS.add("full")
@@ -85,7 +84,7 @@ class FullData(Selection):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coreset(Selection):
+class Coreset(Selection, Sized):
     """Real images chosen by their embeddings: the last block of a network trained on the same training split."""
 
     epochs: int = knob(50, low=1, high=1_000_000, help="of the network's training")
@@ -112,11 +111,11 @@ class Coreset(Selection):
         import numpy as np
 
         chosen = []
-        for rows, wanted in zip(task.rows, task.drawn(task.ipc), strict=True):
+        for rows, wanted in zip(task.rows, task.synthetic_counts(self.ipc_shares), strict=True):
             if wanted:
                 best = rows[self.choose(self._embedded(task, rows), min(int(wanted), len(rows)), task)]
                 chosen.append(np.resize(best, wanted))  # a class with fewer images repeats them in order
-        return task.take(np.concatenate(chosen)), task.labels()
+        return task.take(np.concatenate(chosen)), task.labels(self.ipc_shares)
 
     def _embedded(self, task: DistillationTask, rows: Integers) -> Floats:
         import torch

@@ -4,10 +4,11 @@ from mim4dd.registry import Knob
 
 IPC = Knob(low=1, high=1_000_000, help="synthetic images per class")
 
-# Of the classes in a batch of real images: as many of each, or as in the training data.
+# Of the classes in a batch of real images, or in the synthetic set: as many of each, or as in the training data.
 SHARES = ("equal", "proportional")
-# Of a class's images in a batch: all equally likely, or the likelier the fewer others of the class are near.
-WEIGHTS = ("equal", "rare")
+# Of a class's images in a batch: all equally likely, the likelier the fewer others of the class are near, or as likely
+# as their label is.
+WEIGHTS = ("equal", "rare", "posterior")
 
 # repeat: the draw is with replacement; cap: the class gives all its images, and gets fewer synthetic ones;
 # error: the draw is refused.

@@ -101,15 +101,22 @@ class DistillationTask:
             )
 
     def shortfall(self, wanted: int, shares: str = "equal") -> list[str]:
-        """The classes with fewer real images than a draw of `wanted` a class; shares: of the classes in a batch."""
+        """The classes with fewer real images than a draw of `wanted` a class; shares: of the classes, as in `drawn`."""
         counts = self.train.counts
-        asked = np.full(len(counts), wanted) if shares == "equal" else self.batch_counts(wanted, shares)
+        asked = np.full(len(counts), wanted) if shares == "equal" else self.drawn(wanted, shares)
         return [name for name, short in zip(self.train.classes, counts < asked, strict=True) if short]
 
-    def drawn(self, wanted: int) -> Integers:
-        """How many images each class gives to a draw of `wanted` a class, [C]."""
+    def drawn(self, wanted: int, shares: str = "equal") -> Integers:
+        """How many images each class gives to a draw of `wanted` a class, [C].
+
+        shares: proportional keeps the size of the draw, but for rounding, and gives each class its share of the data,
+        and at least one image.
+        """
         counts = self.train.counts
-        return np.minimum(counts, wanted) if self.tail == "cap" else np.where(counts > 0, wanted, 0)
+        equal = np.minimum(counts, wanted) if self.tail == "cap" else np.where(counts > 0, wanted, 0)
+        if shares == "equal":
+            return equal
+        return np.where(counts > 0, np.maximum(1, np.round(counts * (equal.sum() / counts.sum()))), 0).astype(int)
 
     @cached_property
     def to_standard(self) -> Standard:
@@ -162,36 +169,49 @@ class DistillationTask:
     def classes(self) -> int:
         return len(self.train.classes)
 
-    def random_rows(self) -> Integers:
-        """`ipc` random real images of each class, ordered by class: a method's first images and the random baseline."""
+    def synthetic_counts(self, shares: str = "equal") -> Integers:
+        """How many synthetic images each class has, [C]: `ipc` unless `tail` caps it.
+
+        shares: proportional gives each class its share of the data, and at least one image. There are exactly as many
+        in all, for sets are compared at equal size: what rounding leaves goes to the classes that lack most.
+        """
+        equal = self.drawn(self.ipc)
+        if shares == "equal":
+            return equal
+        quotas = self.train.counts * (equal.sum() / self.train.counts.sum())
+        counts = np.maximum(np.floor(quotas).astype(int), (equal > 0).astype(int))
+        while counts.sum() < equal.sum():
+            counts[(quotas - counts).argmax()] += 1
+        while counts.sum() > equal.sum():
+            counts[np.where(counts > 1, counts - quotas, -np.inf).argmax()] -= 1
+        return counts
+
+    def random_rows(self, shares: str = "equal") -> Integers:
+        """`ipc` random real images of each class, ordered by class: a method's first images and the random baseline.
+
+        shares: of the classes, as in `synthetic_counts`.
+        """
         rng = generator("initial images", self.seed)
-        drawn = zip(self.rows, self.drawn(self.ipc), strict=True)
+        drawn = zip(self.rows, self.synthetic_counts(shares), strict=True)
         return np.concatenate([rng.choice(rows, n, replace=len(rows) < n) for rows, n in drawn if n])
 
-    def labels(self) -> Tensor:
-        """The labels of the synthetic images, `ipc` of each class unless `tail` caps it, ordered by class."""
-        return self._labels(self.drawn(self.ipc))
+    def labels(self, shares: str = "equal") -> Tensor:
+        """The labels of the synthetic images, ordered by class.
 
-    def batch_counts(self, count: int, shares: str = "equal") -> Integers:
-        """How many real images each class gives to a batch of `count` a class, [C].
-
-        shares: proportional keeps the size of the batch, but for rounding, and gives each class its share of the data.
+        shares: of the classes, as in `synthetic_counts`.
         """
-        drawn, counts = self.drawn(count), self.train.counts
-        if shares == "equal":
-            return drawn
-        return np.where(counts > 0, np.maximum(1, np.round(counts * (drawn.sum() / counts.sum()))), 0).astype(int)
+        return self._labels(self.synthetic_counts(shares))
 
     def real_batch(
         self, count: int, iteration: int, step: int = 0, shares: str = "equal", weights: Floats | None = None
     ) -> tuple[Tensor, Tensor]:
         """Random real images, `count` of each class on average, and their labels; `tail` decides for a smaller class.
 
-        step: the update within the iteration; shares: of the classes, as in `batch_counts`; weights: how
+        step: the update within the iteration; shares: of the classes, as in `drawn`; weights: how
         likely each image is among those of its class, [N], drawn with replacement; None for all alike.
         Raises: DataError when a class is smaller and `tail` is `error`.
         """
-        drawn = self.batch_counts(count, shares)
+        drawn = self.drawn(count, shares)
         if self.tail == "error" and (drawn > self.train.counts).any():
             self._refuse_short(count, "batch_real")
         rng = generator("real batch", self.seed, *within(iteration, step))

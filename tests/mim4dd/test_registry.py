@@ -263,6 +263,7 @@ def test_defaults_are_those_of_the_papers() -> None:
         "precision": "float32",
         "batch_shares": "equal",
         "batch_weights": "equal",
+        "ipc_shares": "equal",
     }
     dc = DC()
     assert (dc.iterations, dc.batch_real, dc.lr, dc.momentum, dc.lr_network) == (1000, 256, 0.1, 0.5, 0.01)

@@ -13,13 +13,13 @@ from mim4dd.contrastive import log_prior, logit_adjusted, nce_positives, scores
 from mim4dd.coresets import density
 from mim4dd.data import load
 from mim4dd.errors import DataError, InputError, KnobError
-from mim4dd.methods import DC, DM, MTT, Mim
+from mim4dd.methods import DC, DM, DSA, MTT, Herding, Mim, RandomReal
 from mim4dd.methods.loop import Distillation
-from mim4dd.methods.preparations import Rarity
+from mim4dd.methods.preparations import LabelPosterior, Rarity
 from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import ConvNet
 from mim4dd.train import Recipe, Streams, Training, _batches, fresh_networks
-from perturbations import ColourCue, ExponentialImbalance, chain
+from perturbations import ColourCue, ExponentialImbalance, SymmetricNoise, chain
 from perturbations.cues.planting import values_of
 
 SMALL = ConvNet(width=8)
@@ -63,6 +63,26 @@ def test_the_density_of_equal_images_is_equal() -> None:
     assert density(np.zeros((1, 4)), 1).tolist() == [1.0]
 
 
+def test_images_with_doubtful_labels_are_drawn_less_often_and_every_class_as_often() -> None:
+    noisy = SymmetricNoise(rate=0.4, include_own=False)(TRAIN, seed=0).data
+    wrong = noisy.labels != TRAIN.labels
+    drawn = task(noisy)
+    likely = drawn.prepared(LabelPosterior()).arrays["probabilities"]
+    assert [likely[rows].sum() for rows in drawn.rows] == pytest.approx([1] * 10)
+    assert wrong.mean() == pytest.approx(0.4, abs=0.01)
+    assert likely[wrong].sum() / 10 < 0.15
+    rows = [drawn.real_batch(16, k, weights=likely)[1] for k in range(3)]
+    assert all(np.bincount(labels.numpy()).tolist() == [16] * 10 for labels in rows)
+
+
+def test_a_label_that_no_classifier_has_seen_leaves_its_images_alike() -> None:
+    lone = TRAIN.take(np.flatnonzero((TRAIN.labels != 3) | (np.cumsum(TRAIN.labels == 3) <= 1)))
+    likely = task(lone).prepared(LabelPosterior()).arrays["probabilities"]
+    assert likely[lone.labels == 3].tolist() == [1.0]
+    assert np.isfinite(likely).all()
+
+
+@pytest.mark.parametrize(("weights", "preparation"), [("rare", Rarity), ("posterior", LabelPosterior)])
 @pytest.mark.parametrize(
     "method",
     [
@@ -71,14 +91,16 @@ def test_the_density_of_equal_images_is_equal() -> None:
         Mim(base=DM(iterations=3, batch_real=8)),
     ],
 )
-def test_weights_change_what_is_distilled_by_any_method_that_draws_batches(method: DM | DC | Mim) -> None:
+def test_weights_change_what_is_distilled_by_any_method_that_draws_batches(
+    method: DM | DC | Mim, weights: str, preparation: type[Rarity | LabelPosterior]
+) -> None:
     base = getattr(method, "base", method)
-    weighted = replace(base, batch_weights="rare")
+    weighted = replace(base, batch_weights=weights)
     other = replace(method, base=weighted) if isinstance(method, Mim) else weighted
     pixels = [distill(TRAIN, method=one, network=SMALL, ipc=1).images for one in (method, other, other)]
     assert not np.array_equal(pixels[0], pixels[1])
     assert np.array_equal(pixels[1], pixels[2])
-    assert isinstance(other.preparation, Rarity)
+    assert isinstance(other.preparation, preparation)
     assert method.preparation is None
 
 
@@ -86,19 +108,19 @@ def test_weights_change_what_is_distilled_by_any_method_that_draws_batches(metho
 
 
 def test_a_proportional_batch_has_each_class_in_its_share() -> None:
-    counts = task().batch_counts(16, "proportional")
+    counts = task().drawn(16, "proportional")
     assert counts.sum() == pytest.approx(160, abs=5)
     assert np.abs(counts - 160 * TAIL.counts / TAIL.counts.sum()).max() <= 0.5 + 1e-9
     assert counts.min() >= 1
     _, labels = task().real_batch(16, 3, shares="proportional")
     assert np.bincount(labels.numpy(), minlength=10).tolist() == counts.tolist()
-    assert task().batch_counts(16).tolist() == [16] * 10
+    assert task().drawn(16).tolist() == [16] * 10
 
 
 def test_a_rare_class_keeps_one_image_and_an_absent_one_none() -> None:
     rare = TRAIN.take(np.flatnonzero(TRAIN.labels != 9)[:900])
     held = rare.take(np.flatnonzero((rare.labels != 8) | (np.arange(len(rare)) < 12)))
-    counts = task(held).batch_counts(2, "proportional")
+    counts = task(held).drawn(2, "proportional")
     assert counts[9] == 0
     assert counts[8] == 1
 
@@ -120,6 +142,44 @@ def test_a_proportional_batch_larger_than_the_data_is_refused_where_nothing_may_
 def test_no_class_is_short_of_a_batch_that_has_its_share() -> None:
     assert task().shortfall(16)
     assert task().shortfall(16, "proportional") == []
+
+
+# Shares of the set
+
+
+def test_a_proportional_set_is_as_large_and_has_each_class_in_its_share() -> None:
+    ten = DistillationTask(TAIL, SMALL, 10, 0, CPU)
+    counts = ten.synthetic_counts("proportional")
+    quotas = 100 * TAIL.counts / TAIL.counts.sum()
+    assert counts.sum() == 100
+    assert counts.min() >= 1
+    assert np.abs(counts - quotas)[quotas >= 1].max() < 1
+    assert np.bincount(ten.labels("proportional").numpy()).tolist() == counts.tolist()
+    assert len(ten.random_rows("proportional")) == 100
+    assert ten.synthetic_counts().tolist() == [10] * 10
+    assert task().synthetic_counts("proportional").tolist() == [1] * 10
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        DM(iterations=3, batch_real=8),
+        DSA(iterations=2, batch_real=8, outer=2, inner=2),
+        MTT(iterations=2, experts=1, expert_epochs=2, steps=2),
+        RandomReal(),
+        Herding(epochs=1),
+        Mim(base=DM(iterations=3, batch_real=8)),
+    ],
+)
+def test_every_method_takes_images_per_class_by_count(method: DM | DSA | MTT | RandomReal | Herding | Mim) -> None:
+    base = getattr(method, "base", method)
+    shared = replace(base, ipc_shares="proportional")
+    made = distill(
+        TAIL, method=replace(method, base=shared) if isinstance(method, Mim) else shared, network=SMALL, ipc=5
+    )
+    counts = DistillationTask(TAIL, SMALL, 5, 0, CPU).synthetic_counts("proportional")
+    assert np.bincount(made.labels).tolist() == counts.tolist()
+    assert np.isfinite(made.images).all()
 
 
 # Balanced epochs
@@ -282,5 +342,5 @@ def test_knobs_at_their_defaults_leave_hashes_as_they_were() -> None:
     flat = configure(
         source="digits", method={"method": "mim"}, network="convnet", protocol_name="digits", assigned={}
     ).flat
-    tacit = {"method.last_weight", "method.prior", "method.base.batch_shares", "method.base.batch_weights"}
-    assert not (tacit | {"evaluation.sampling"}) & set(flat)
+    of_base = {f"method.base.{knob}" for knob in ("batch_shares", "batch_weights", "ipc_shares")}
+    assert not (of_base | {"method.last_weight", "method.prior", "evaluation.sampling"}) & set(flat)

@@ -100,6 +100,7 @@ def test_a_case_knows_its_noise_its_sham_and_its_oracle() -> None:
         (["--remedy", "expert_sampling=balanced"], "changes no method of this study"),
         (["--remedy", "last_weight=2"], "last_weight must be"),
         (["--remedy", "batch_shares=equal"], "changes no method of this study"),
+        (["--remedy", "ipc_shares=proportional"], "changes no set of 1 image per class; give --ipc 2 or more"),
     ],
 )
 def test_wrong_flags_are_one_line(words: list[str], message: str) -> None:
@@ -161,6 +162,8 @@ def test_remedies_that_are_knobs_stand_beside_each_method_that_has_them() -> Non
     for setting in plan.settings:
         assert [trials[trial]["seed"] for trial in setting.trials] == list(range(len(setting.trials)))
     assert [setting.setting for setting in plan.settings] == list(range(len(plan.settings)))
+    ten, _ = planned(*IMBALANCE, "--ipc", "10")
+    assert "proportional" in {one.arm.knobs.get("method.base.ipc_shares") for one in ten.settings}
     with_mtt, _ = planned(*IMBALANCE, "--method", "mtt", "--remedy", "expert_sampling=balanced")
     (of_mtt,) = {one.arm.key: one.arm for one in with_mtt.settings if one.arm.role == "remedy"}.values()
     assert (of_mtt.control, of_mtt.knobs) == ("mtt", {"method.expert_sampling": "balanced"})

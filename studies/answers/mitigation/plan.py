@@ -28,6 +28,8 @@ LOSS, CONFIDENT, ORACLE = "dropped:by=loss", "dropped:by=confident", "dropped:by
 SHAM = ",sham=True"
 # Against imbalance: batches as the data are, experts that see all classes alike, a term that is gone in the end.
 ON_IMBALANCE = ("batch_shares=proportional", "expert_sampling=balanced", "last_weight=0")
+# With more than one image a class: as many of each as the data's own shares give it.
+SHARED_SET = "ipc_shares=proportional"
 FALLING = "method.last_weight"
 REMEDY, SHAM_ARM = "remedy", "sham"  # roles of arms
 # What small-loss selection leaves out of data whose noise has no rate.
@@ -84,7 +86,8 @@ class MitigationFlags(Flags):
             metavar="REMEDY",
             help="a cleaning, as in dropped:by=loss,share=0.3, or knobs of a method, as in last_weight=0 (repeatable; "
             "default under noise: the images with the largest out-of-fold loss, as many as the noise has wrong labels, "
-            f"and what confident learning finds; under imbalance alone: {', '.join(ON_IMBALANCE)})",
+            f"and what confident learning finds; under imbalance alone: {', '.join(ON_IMBALANCE)}, and with --ipc 2 or "
+            f"more {SHARED_SET})",
         )
         add_method_flag(how, "another method beside the base, as in dc or mim:base=dc,weight=1 (repeatable)")
 
@@ -122,6 +125,8 @@ def plan_mitigation(options: Options[MitigationFlags], configuration: Configurat
     Raises: InputError, UnknownNameError or KnobError.
     """
     flags = options.flags
+    if options.ipc == 1 and any(key.endswith("ipc_shares") for remedy in flags.knobs for key in remedy):
+        raise InputError("--remedy ipc_shares changes no set of 1 image per class; give --ipc 2 or more")
     chains = tuple(dict.fromkeys(each.text for each in conditions(flags)))
     # A term as strong as its base; the longer step is a control of the term's, not of a remedy's.
     variants = (assignments(VARIANTS[0].split(","), "--variant"),)
@@ -154,7 +159,8 @@ def _remedied(plan: Plan, flags: MitigationFlags) -> list[Planned]:
         for setting in reversed(first.values())
         if not setting.arm.anchor and not setting.arm.placebo
     ]
-    usual = ON_IMBALANCE if flags.imbalance and not flags.noise else ()
+    several = (SHARED_SET,) if any(int(config["ipc"]) > 1 for _, config in plain) else ()
+    usual = (*ON_IMBALANCE, *several) if flags.imbalance and not flags.noise else ()
     found: list[Planned] = []
     for remedy in flags.knobs or [assignments([text], "--remedy") for text in usual]:
         added = [made for arm, config in plain for made in _with_remedy(arm, config, remedy)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 from mim4dd.configuration import Configuration, apply
 from mim4dd.errors import InputError
@@ -18,6 +20,8 @@ from studies.engine.plan import Plan
 from studies.engine.problems import COST, MEMORY, WINDOW
 from studies.engine.trial import Trial
 
+# A method's arm, by the options that differ from the study's own, as items, and its spec.
+ArmOf = Callable[[tuple[tuple[str, Any], ...], str], Planned]
 # The seconds for which each stage is timed in each repeat, with `--quick` and without.
 WINDOWS = {True: 0.2, False: 0.3}
 
@@ -33,9 +37,15 @@ def plan_cost(options: Options[CostFlags], configuration: Configuration) -> Plan
     if not cells:
         raise InputError("--part and --method leave nothing to measure; name a method that has iterations")
     factor = Factor(FACTOR, tuple(cell.level for cell in cells), _curves(cells))
+
+    @cache  # many cells share a method's arm, which takes longer to make than all else
+    def arm(given: tuple[tuple[str, Any], ...], method: str) -> Planned:
+        ceiling = name_of_spec(method) == CEILING
+        return arm_of(replace(options, **dict(given)), method, cap=(lambda _: CAPPED) if ceiling else None)
+
     settings, made = list[Setting](), list[tuple[tuple[int, int], Trial]]()
     for number, cell in enumerate(cells):
-        own, trials = _crossed(options, cell)
+        own, trials = _crossed(options, cell, arm)
         settings += [replace(setting, setting=len(settings) + k) for k, setting in enumerate(own)]
         turn = -1 if cell.problem and cell.level.curve else number
         made += [((turn, options.seeds.index(int(trial.config["seed"]))), trial) for trial in trials]
@@ -46,14 +56,16 @@ def plan_cost(options: Options[CostFlags], configuration: Configuration) -> Plan
     return Plan((), tuple(with_controls(settings)), tuple(trials_by_hash.values()), factors=(factor,))
 
 
-def _crossed(options: Options[CostFlags], cell: Cell) -> tuple[list[Setting], list[Trial]]:
+def _crossed(options: Options[CostFlags], cell: Cell, arm: ArmOf) -> tuple[list[Setting], list[Trial]]:
     """The settings and trials of a cell, whose first repeats alone measure memory where that hardly differs."""
     weighed = options.seeds[: cell.weighed] if cell.problem else options.seeds
     whole: list[Setting] = []
     trials: list[Trial] = []
     for seeds, memory in ((weighed, True), (options.seeds[len(weighed) :], False)):
         if seeds:
-            planned = [_planned(options, cell, method, memory) for method in cell.methods]
+            planned = [
+                _planned(options, cell, arm(tuple(cell.options.items()), method), memory) for method in cell.methods
+            ]
             own, made = cross(planned, (Factor(FACTOR, (cell.level,)),), seeds)
             more = {setting.arm.key: setting.trials for setting in own}
             whole = [replace(s, trials=s.trials + more[s.arm.key]) for s in whole] if whole else list(own)
@@ -61,17 +73,14 @@ def _crossed(options: Options[CostFlags], cell: Cell) -> tuple[list[Setting], li
     return whole, trials
 
 
-def _planned(options: Options[CostFlags], cell: Cell, method: str, memory: bool) -> Planned:
-    """A method's trials in a cell. memory: whether they measure it."""
-    given = replace(options, **cell.options) if cell.options else options  # type: ignore[arg-type]
-    ceiling = name_of_spec(method) == CEILING
-    planned = arm_of(given, method, cap=(lambda _: CAPPED) if ceiling else None)
+def _planned(options: Options[CostFlags], cell: Cell, planned: Planned, memory: bool) -> Planned:
+    """A method's trials in a cell. planned: its arm there; memory: whether they measure it."""
     changed: Flat = {knob: value for key, value in cell.values.items() for knob in matching(key, planned.config)[:1]}
     if cell.share != 1:
         changed |= _shortened(cell.share, planned.config)
     entries: Flat = {COST: cell.problem, WINDOW: WINDOWS[options.flags.quick], MEMORY: memory} if cell.problem else {}
     config = {**(apply(planned.config, changed) if changed else planned.config), **entries}
-    return replace(planned, config=config, once=options.seeds[:1] if ceiling else None)
+    return replace(planned, config=config, once=options.seeds[:1] if planned.arm.method == CEILING else None)
 
 
 def _shortened(share: float, config: Flat) -> Flat:

@@ -143,11 +143,11 @@ MAY_IMPORT = {
     ],
     "studies/answers/cost": [
         *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.cost"),
-        *(f"studies.engine.{name}" for name in ("durations", "load", "problems", "speeds", "trial")),
+        *(f"studies.engine.{name}" for name in ("durations", "load", "problems", "sizes", "speeds", "trial")),
     ],
     "studies/answers/architectures": [
         *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.architectures"),
-        *(f"studies.engine.{name}" for name in ("durations", "judging")),
+        *(f"studies.engine.{name}" for name in ("judging", "sizes")),
     ],
     "studies/answers/score": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.score"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cluster import resolve_address
+from mim4dd.configuration import Configuration
 from mim4dd.data import load
 from mim4dd.durable import finite
 from mim4dd.errors import InputError
@@ -19,6 +21,7 @@ from studies.engine.journal import Journal
 from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import Options, parse_options
 from studies.engine.plan import Plan
+from studies.engine.sizes import NAMED, Size
 from studies.engine.study import Study
 from studies.engine.tracking import address
 from studies.engine.tracking.server import shown
@@ -52,7 +55,10 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
     cluster_address = resolve_address(options.address)
     uri = "" if options.offline else address(options.tracking_uri)
     configuration = configuration_of(study, options)
-    plan = study.plan(options, configuration)
+    splits = None if options.dataset in NAMED else _load_splits(options, configuration)
+    if splits is not None:
+        options = replace(options, read=Size.of(splits))
+    plan = replace(study.plan(options, configuration), size=options.read)
     if options.selection == "noisy" and not any(condition.noisy for condition in plan.conditions):
         raise InputError("--selection noisy needs label noise in the training data, and no condition here has any")
     metadata = study_metadata(study, options, configuration, plan)
@@ -70,8 +76,8 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
     say("no MLflow (--offline)" if options.offline else f"MLflow at {shown(uri)}")
     for note in plan.notes:
         say(note)
-    source_knobs = {k.partition(".")[2]: v for k, v in configuration.flat.items() if k.startswith("source.")}
-    splits = _load_splits(options, source_knobs)
+    splits = splits or _load_splits(options, configuration)
+    plan = replace(plan, size=Size.of(splits))
     for note in splits.notes:
         say(note)
     _require_usable_data(plan, splits, options, configuration.flat)
@@ -87,8 +93,9 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
         journal.close()
 
 
-def _load_splits(options: Options[Any], knobs: dict[str, Any]) -> Splits:
-    """Load the data set. knobs: those of its source."""
+def _load_splits(options: Options[Any], configuration: Configuration) -> Splits:
+    """Load the data set."""
+    knobs = {k.partition(".")[2]: v for k, v in configuration.flat.items() if k.startswith("source.")}
     return load(
         options.dataset,
         data_root=options.data_root,

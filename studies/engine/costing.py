@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mim4dd.errors import InputError
-from studies.engine.durations import data_of
 from studies.engine.load import BUSY, Load, quiet
 from studies.engine.measuring import machine
 from studies.engine.pace import pace_seconds
@@ -22,6 +21,7 @@ from studies.engine.problems import CLASSIFIED, COST, MEMORY, OWN, WINDOW, probl
 from studies.engine.repeating import LONG_WINDOWS, Timing, timed
 from studies.engine.running import run_trial
 from studies.engine.runs import Saved, StepCallback
+from studies.engine.sizes import size_in
 from studies.engine.trial import Inputs, Outcome, Trial
 from studies.engine.workloads import ITERATIONS, Workload, memory_of, operations
 
@@ -101,7 +101,7 @@ class CostRun:
         """The images that a real run's networks classify: those of the study's own data, or of the data set."""
         if self.trial.config[COST] == OWN:
             return len(self.inputs.splits.validation) + len(self.inputs.splits.test)
-        return data_of(self.trial.config)[3]
+        return size_in(self.trial.config).evaluated
 
     def _prepare(self, preparation: Preparation, task: DistillationTask) -> Prepared:
         """Make a small preparation here, and say what the whole would take on the whole data set.

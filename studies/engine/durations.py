@@ -15,54 +15,30 @@ from mim4dd.methods import METHODS
 from mim4dd.methods.catalogue import least_prepared, wrapped
 from mim4dd.networks import NETWORKS
 from mim4dd.registry import Flat, name_of, unflatten
-from perturbations.cues.planting import cue_in
 from studies.engine.judging import Judge, judges_of, other_rates, rates_of
 from studies.engine.problems import COST, MEMORY, OWN, WINDOW, Problem
 from studies.engine.repeating import LONG_WINDOWS, timed_seconds
+from studies.engine.sizes import Size, size_in
 from studies.engine.speeds import Speeds
 from studies.engine.trial import RUNG_IMAGES, RUNG_NETWORKS, RUNGS
 
 if TYPE_CHECKING:
     from mim4dd.methods import Method
 
-Data = tuple[tuple[int, int, int], int, int, int]
-# (shape [channels, height, width], classes, training images, validation and test images) of the named data sets.
-SHAPES: dict[str, Data] = {
-    "digits": ((1, 8, 8), 10, 1_100, 697),
-    "mnist": ((1, 28, 28), 10, 54_000, 16_000),
-    "fashion_mnist": ((1, 28, 28), 10, 54_000, 16_000),
-    "svhn": ((3, 32, 32), 10, 65_931, 33_358),
-    "cifar10": ((3, 32, 32), 10, 45_000, 15_000),
-    "cifar100": ((3, 32, 32), 100, 45_000, 15_000),
-}
-# What a file or folder is assumed to hold.
-OTHER: Data = ((3, 32, 32), 10, 18_000, 12_000)
 # How often a rate is chosen that is not the recipe's own.
 CHOSEN_ANEW = 0.7
-# With a planted cue, test images are classified as they are, aligned and in conflict.
-SHOWN = 3
 # Reports of a run, each of which differentiates every term once more.
 REPORTS = 25
 
 
-def data_of(config: Flat) -> Data:
-    """As in SHAPES, of images that have been resized where the configuration says so, or of a problem to measure."""
-    if COST in config and config[COST] != OWN:
-        problem = Problem.of(str(config[COST]))
-        held_out = SHAPES.get(str(config["dataset"]), OTHER)[3]
-        return problem.shape, problem.classes, problem.whole, held_out
-    (channels, *sides), classes, images, evaluated = SHAPES.get(str(config["dataset"]), OTHER)
-    height, width = [int(config.get("source.size", 0)) or side for side in sides]
-    if (cue := cue_in(str(config.get("perturb", "")))) is not None:
-        channels, evaluated = cue.channels(channels), SHOWN * evaluated
-    return (channels, height, width), classes, images, evaluated
+def trial_seconds(config: Flat, speeds: Speeds, read: Size | None = None) -> float:
+    """One trial's seconds on one core, without the preparations that trials share (see `preparation_seconds`).
 
-
-def trial_seconds(config: Flat, speeds: Speeds) -> float:
-    """One trial's seconds on one core, without the preparations that trials share (see `preparation_seconds`)."""
+    read: as in `size_in`.
+    """
     if COST in config:
-        return _measuring(config, speeds)
-    shape, classes, images, evaluated = data_of(config)
+        return _measuring(config, speeds, read)
+    shape, classes, images, evaluated = size_in(config, read)
     synthetic = images if config.get("method") == "full" else classes * int(config["ipc"])
     judges, rates = judges_of(config), rates_of(config)
     judged = sum(_judged(judge, shape, classes, synthetic, evaluated, speeds) for judge in judges.values())
@@ -83,7 +59,7 @@ def trial_seconds(config: Flat, speeds: Speeds) -> float:
         own = judges[""]
         few = Judge(own.network, replace(own.recipe, networks=RUNG_NETWORKS))
         rungs = len(RUNGS) * _judged(few, shape, classes, synthetic, min(RUNG_IMAGES, evaluated), speeds)
-    return fixed + iteration_seconds(config, speeds) * _iterations(method) + judged + rungs
+    return fixed + iteration_seconds(config, speeds, read) * _iterations(method) + judged + rungs
 
 
 def _iterations(method: Method) -> float:
@@ -91,9 +67,9 @@ def _iterations(method: Method) -> float:
     return method.iterations + min(method.iterations, REPORTS) * 0.5
 
 
-def iteration_seconds(config: Flat, speeds: Speeds) -> float:
+def iteration_seconds(config: Flat, speeds: Speeds, read: Size | None = None) -> float:
     """Seconds of one iteration of a trial's method; 0 for a selection."""
-    shape, classes, _, _ = data_of(config)
+    shape, classes, _, _ = size_in(config, read)
     method, network = unflatten(METHODS, config, "method"), unflatten(NETWORKS, config, "network")
     rate = speeds.of(name_of(getattr(method, "base", method)))
     return rate.seconds(iteration_operations(method, network, shape, classes, int(config["ipc"])))
@@ -108,20 +84,20 @@ def _judged(
     return speeds.training.seconds(trained) + speeds.classification.seconds(seen)
 
 
-def preparation_seconds(config: Flat, speeds: Speeds) -> float:
+def preparation_seconds(config: Flat, speeds: Speeds, read: Size | None = None) -> float:
     """Seconds of what a trial's method prepares; 0 for nothing."""
-    shape, classes, images, _ = data_of(config)
+    shape, classes, images, _ = size_in(config, read)
     method, network = unflatten(METHODS, config, "method"), unflatten(NETWORKS, config, "network")
     return speeds.training.seconds(preparation_operations(method, network, shape, classes, images))
 
 
-def _measuring(config: Flat, speeds: Speeds) -> float:
+def _measuring(config: Flat, speeds: Speeds, read: Size | None) -> float:
     """Seconds of a trial that measures: each stage for a window, or as often as a long one is repeated."""
-    shape, classes, images, _ = data_of(config)
+    shape, classes, images, _ = size_in(config, read)
     if config[COST] != OWN:
         images = Problem.of(str(config[COST])).images
     method, network = unflatten(METHODS, config, "method"), unflatten(NETWORKS, config, "network")
-    once, window = iteration_seconds(config, speeds), float(config[WINDOW])
+    once, window = iteration_seconds(config, speeds, read), float(config[WINDOW])
     # With the term, the base alone runs in turns.
     sides = 2 if config.get("method.weight") and wrapped(method) is not None else 1
     prepared = speeds.training.seconds(preparation_operations(least_prepared(method), network, shape, classes, images))

@@ -75,9 +75,9 @@ def forecast(plan: Plan, trials: Container[str], speeds: Speeds) -> Forecast:
     shared = {trial.hash: of for trial in asked if (of := preparation_of(trial.config)) is not None}
     configs = {shared[trial.hash]: trial.config for trial in asked if trial.hash in shared}
     return Forecast(
-        {trial.hash: trial_seconds(trial.config, speeds) for trial in asked},
+        {trial.hash: trial_seconds(trial.config, speeds, plan.size) for trial in asked},
         shared,
-        {of: preparation_seconds(config, speeds) for of, config in configs.items()},
+        {of: preparation_seconds(config, speeds, plan.size) for of, config in configs.items()},
     )
 
 

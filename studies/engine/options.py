@@ -20,6 +20,7 @@ from mim4dd.protocol import PROTOCOLS
 from mim4dd.registry import Knob
 from mim4dd_cli.parsing import Parser, add_import_flag
 from studies.engine.flags import F
+from studies.engine.sizes import Size
 from studies.engine.tracking.server import shown
 
 WEEK = 7 * 24 * 3600.0
@@ -38,7 +39,10 @@ SEEDS = re.compile(r"([0-9]{1,12})(?:-([0-9]{1,12}))?")
 
 @dataclass(frozen=True)
 class Options(Generic[F]):
-    """The command line of a study, checked without reading data. flags: the study's own."""
+    """The command line of a study, checked without reading data. flags: the study's own; read: the size of the data.
+
+    Data of a named set are read after planning; the size of others is known before, by reading them.
+    """
 
     flags: F
     address: str | None
@@ -67,6 +71,7 @@ class Options(Generic[F]):
     dry_run: bool
     plugins: Plugins
     command: str = field(default="", compare=False)
+    read: Size | None = None
 
 
 def parse_options(description: str, script: str, flags: type[F], arguments: Sequence[str]) -> Options[F]:

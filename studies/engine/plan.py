@@ -11,6 +11,7 @@ from mim4dd.registry import name_of, unflatten
 from studies.engine.arms import Factor, Setting
 from studies.engine.conditions import CLEAN, Condition
 from studies.engine.rows import Row
+from studies.engine.sizes import Size
 from studies.engine.space import Space
 from studies.engine.trial import Trial
 
@@ -35,7 +36,7 @@ class Plan:
     conditions: the kinds of training data, the clean data first; factors: what varies besides the arms, training data
     included. notes: lines to print when the study starts, such as perturbations that were left out.
     second_stage: the whole plan by the rows of these trials, None while some are missing; a plan without it is whole.
-    growth: the most trials that the second stage adds.
+    growth: the most trials that the second stage adds. size: of the data, once they are read; forecasts follow it.
     """
 
     space: Space
@@ -46,6 +47,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     second_stage: Callable[[Mapping[str, Row]], Plan | None] | None = None
     growth: int = 0
+    size: Size | None = None
 
     def grown(self, rows: Mapping[str, Row]) -> Plan:
         """The whole plan, or this one while rows are missing that decide what else runs."""

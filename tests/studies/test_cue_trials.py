@@ -19,9 +19,9 @@ from mim4dd.records import Synthetic
 from perturbations import ColourCue, CorruptionCue, GreyCue, PlantedCue, parse_chain, text_of
 from perturbations.cues.planting import unbiased, values_of
 from studies.engine.cues import decoded, decoder, scored_by_part, seen
-from studies.engine.durations import data_of
 from studies.engine.rows import Row
 from studies.engine.running import TrialRun, run_trial
+from studies.engine.sizes import size_in
 from studies.engine.trial import Inputs, Trial
 
 CHAIN = "colour:correlation=0.9 + symmetric:rate=0.2"
@@ -158,8 +158,8 @@ def test_the_decoder_reads_a_cue_whatever_the_class(cue: PlantedCue, channels: i
 
 def test_a_forecast_counts_the_channels_and_the_images_that_a_cue_adds() -> None:
     clean = {"dataset": "digits", "seed": 0}
-    assert data_of(clean)[0] == (1, 8, 8)
-    shape, _, images, evaluated = data_of({**clean, "perturb": "colour:correlation=0.9,of=foreground"})
+    assert size_in(clean)[0] == (1, 8, 8)
+    shape, _, images, evaluated = size_in({**clean, "perturb": "colour:correlation=0.9,of=foreground"})
     assert (shape, images, evaluated) == ((3, 8, 8), 1_100, 3 * 697)
-    assert data_of({**clean, "perturb": "corruption_cue:correlation=0.9,strength=5"})[0] == (1, 8, 8)
-    assert data_of({**clean, "perturb": "symmetric:rate=0.2,include_own=False"}) == data_of(clean)
+    assert size_in({**clean, "perturb": "corruption_cue:correlation=0.9,strength=5"})[0] == (1, 8, 8)
+    assert size_in({**clean, "perturb": "symmetric:rate=0.2,include_own=False"}) == size_in(clean)

@@ -10,8 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from mim4dd.data import load
+from studies.architectures import STUDY as ARCHITECTURES
 from studies.baselines import STUDY
 from studies.engine import taken
 from studies.engine.command import main
@@ -29,6 +32,7 @@ from studies.engine.options import Options, parse_options
 from studies.engine.plan import Plan
 from studies.engine.remaining import Remaining
 from studies.engine.rows import Row
+from studies.engine.sizes import NAMED, Size, size_in
 from studies.engine.speeds import SHIPPED, Speeds
 from studies.engine.taken import Taken, told
 from studies.engine.trial import Trial
@@ -259,3 +263,35 @@ def test_suggestions_cost_as_much_as_the_default_and_failed_trials_tell_no_pace(
     left.add(row(plan.trials[0], "error", seconds=99.0))
     expected = whole.worker_seconds - whole.trials[plan.trials[0].hash] + 3 * whole.trials[default]
     assert left.seconds == pytest.approx(expected)
+
+
+def test_named_data_sets_are_as_large_as_they_are_known_to_be() -> None:
+    assert Size.of(load("digits")) == NAMED["digits"] == size_in({"dataset": "digits"})
+    coloured = {"dataset": "digits", "perturb": "colour:correlation=0.9,of=foreground"}
+    assert size_in(coloured) == size_in(coloured, NAMED["digits"]) == Size((3, 8, 8), 10, 1_100, 3 * 697)
+    read = Size((1, 64, 64), 4, 50, 20)
+    assert size_in({"dataset": "folder:DIR", "source.size": 64}, read) == read, "it has been resized"
+
+
+def test_data_of_ones_own_are_forecast_by_their_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels, seconds = np.arange(60) % 3, []
+    for side in (8, 96):
+        file, pixels = tmp_path / f"{side}.npz", np.random.default_rng(side).random((60, side, side, 1))
+        np.savez(file, train_images=(255 * pixels).astype(np.uint8), train_labels=labels)
+        assert main(STUDY, ["--dataset", f"npz:{file}", "--quick", "--method", "dm", "--dry-run"]) == 0
+        minutes, rest = re.findall(r"about (\d+):(\d\d) of one worker's time", capsys.readouterr().out)[-1]
+        seconds.append(60 * int(minutes) + int(rest))
+    assert 0 < 2 * seconds[0] < seconds[1]
+    np.savez(tmp_path / "wrong.npz", images=labels)
+    assert main(STUDY, ["--dataset", f"npz:{tmp_path / 'wrong.npz'}", "--dry-run"]) == 2
+    assert "unknown key 'images'" in capsys.readouterr().err
+
+
+def test_a_network_with_a_block_less_is_that_of_the_images() -> None:
+    options = parse_options("", ARCHITECTURES.script, ARCHITECTURES.flags, [])
+    judges = []
+    for read in (None, NAMED["digits"], Size((1, 32, 32), 10, 1_100, 697)):
+        given = replace(options, read=read)
+        judges.append(ARCHITECTURES.plan(given, configuration_of(ARCHITECTURES, given)).trials[0].config["judges"])
+    assert judges[0] == judges[1]
+    assert judges[0] != judges[2]

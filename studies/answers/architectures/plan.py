@@ -15,11 +15,11 @@ from mim4dd.train import RECIPES
 from studies.answers.architectures.flags import ELSEWHERE, EVERY, NONE, ArchitecturesFlags
 from studies.answers.comparing.plan import CAPPED, plan_arms, registered_methods
 from studies.engine.arms import CEILING, FLOOR, Arm, Factor, Level, Planned, cross
-from studies.engine.durations import data_of
 from studies.engine.judging import JUDGES, RATES, SEPARATOR, Judge
 from studies.engine.names import network_name
 from studies.engine.options import Options
 from studies.engine.plan import Plan
+from studies.engine.sizes import Size, size_in
 
 FACTOR = "evaluation network"
 CORESET = "herding"
@@ -123,15 +123,15 @@ def _judging(options: Options[ArchitecturesFlags], own: Network, flat: Flat) -> 
     if flags.networks is not None:
         return [_network(text, own, "--network") for text in flags.networks]
     usual = {"quick": QUICK, "digits": SMALL}.get(options.protocol, WHOLE)
-    variants = [] if options.protocol == "quick" else _variants(own, flat)
+    variants = [] if options.protocol == "quick" else _variants(own, flat, options.read)
     return [*variants, *(_network(text, own, "--network") for text in usual)]
 
 
-def _variants(own: Network, flat: Flat) -> list[Network]:
+def _variants(own: Network, flat: Flat, read: Size | None) -> list[Network]:
     """The ConvNet of another width, depth and norm."""
     if not isinstance(own, ConvNet):
         return []
-    blocks = own.blocks(min(data_of(flat)[0][1:]))
+    blocks = own.blocks(min(size_in(flat, read).shape[1:]))
     return [
         replace(own, width=2 * own.width),
         replace(own, depth=max(1, blocks - 1)),

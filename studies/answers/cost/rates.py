@@ -20,9 +20,10 @@ from mim4dd.networks import NETWORKS
 from mim4dd.registry import name_of, unflatten
 from mim4dd.train import RECIPES
 from studies.answers.results import Results
-from studies.engine.durations import SHAPES, Data, trial_seconds
+from studies.engine.durations import trial_seconds
 from studies.engine.problems import CLASSIFIED, COST, MEMORY, Problem
 from studies.engine.rows import Row
+from studies.engine.sizes import NAMED, Size
 from studies.engine.speeds import ANY, Driver, Rate, Speeds, fit
 
 # A fit for one base takes so many cells, each of which has four rates to tell apart.
@@ -64,10 +65,10 @@ def key(operations: Operations) -> tuple[float, ...]:
     return operations.steps, operations.flops, operations.activations, operations.drawn
 
 
-def _data(row: Row) -> Data:
+def _data(row: Row) -> Size:
     """The shape, classes and images of a row, of the study's own data as they were."""
     problem = Problem.of(str(row.record["result"]["problem"]))
-    return problem.shape, problem.classes, problem.whole, 0
+    return Size(problem.shape, problem.classes, problem.whole, 0)
 
 
 def _fitted(measured: list[Measured]) -> Rate:
@@ -114,7 +115,7 @@ def _driver(results: Results, speeds: Speeds) -> Driver:
     )
     rest: dict[str, list[float]] = {"trial": [], "measuring": [], "memory": []}
     for row in rows:
-        if row.status == "ok" and str(row.config["dataset"]) in SHAPES:
+        if row.status == "ok" and str(row.config["dataset"]) in NAMED:
             taken = row.measured["seconds"] - row.measured.get("waited_seconds", 0.0)
             rest[_kind(row)].append(max(0.0, taken - trial_seconds(row.config, speeds)))
     middle = {kind: statistics.median(found) for kind, found in rest.items() if found}

@@ -18,13 +18,22 @@ study: .venv/installed ## the main job: how sensitive is MIM4DD, on digits
 
 # Small versions of the studies, in this order: those that take longest come last.
 SMALL := noisy_labels imbalance mitigation baselines dataset_bias cost ablation architectures
-# Two seeds more, on which a setting of each method is chosen.
+# Two seeds more, on which a setting of each method is chosen; what helps against noise, rare classes and a planted cue;
+# every critic with every head and layers.
+TERM := mim:base=dm,balance=gradnorm,weight=1
 MORE_baselines := --tune 4 --seeds 0-6
+MORE_mitigation := --noise symmetric:rate=0.4 --imbalance exponential:factor=10 \
+	--remedy dropped:by=loss,share=0.4 --remedy batch_shares=proportional --remedy last_weight=0
+MORE_dataset_bias := --method dm --method $(TERM) \
+	--method dm:batch_weights=rare --method $(TERM),base.batch_weights=rare
+MORE_ablation := --part factorial --part critics --part placebos
+# Finished studies that cannot be small, such as fidelity's: make report ALSO=runs/fidelity-HASH
+ALSO ?=
 report: .venv/installed ## small versions of the studies on digits, and every item of the review answered by them (resumable)
 	$(BIN)/python studies/sensitivity.py --out runs/review/sensitivity $(ARGS)
 	$(foreach study,$(SMALL),$(BIN)/python studies/$(study).py --quick --seeds 0-4 $(MORE_$(study)) --out runs/review/$(study) $(ARGS) && \
 	) true
-	$(BIN)/python studies/report.py runs/review/* --out runs/review.html
+	$(BIN)/python studies/report.py runs/review/* $(ALSO) --out runs/review.html
 
 test: .venv/installed ## the tests, without the slow ones, in two processes of one thread, a file in one of them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

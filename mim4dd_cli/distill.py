@@ -91,22 +91,23 @@ def _distilled(train: ImageData, method: Method, network: Network, arguments: ar
 
     import torch
 
-    from mim4dd.methods.catalogue import real_images_a_batch, standard_of
+    from mim4dd.methods.catalogue import batch_shares, ipc_shares, real_images_a_batch, standard_of
     from mim4dd.methods.loop import Distillation
     from mim4dd.methods.task import DistillationTask
     from mim4dd.networks.precision import slower_note
     from mim4dd.registry import flatten
 
     tail = arguments.tail or ("repeat" if arguments.perturb else "")
-    if not tail:
+    if not tail and ipc_shares(method) == "equal":
         DistillationTask(train, network, arguments.ipc, arguments.seed, torch.device("cpu"), "error")
     device, standard = torch.device(checked_device(arguments.device)), standard_of(method)
     if note := slower_note(flatten(method, "method"), device.type):
         print(note)
     task = DistillationTask(train, network, arguments.ipc, arguments.seed, device, tail or "repeat", standard=standard)
-    for wanted, what in ((arguments.ipc, "images"), (real_images_a_batch(method), "real images per batch")):
-        short = task.shortfall(wanted)
-        if short:
+    of_set = arguments.ipc, ipc_shares(method), "images"
+    of_batch = real_images_a_batch(method), batch_shares(method), "real images per batch"
+    for wanted, shares, what in (of_set, of_batch):
+        if short := task.shortfall(wanted, shares):
             print(f"tail {task.tail}: {wanted} {what} are drawn of each class; fewer are in {', '.join(short)}")
     run, began, reported = Distillation(task, method), time.monotonic(), 0.0
     while not run.finished:

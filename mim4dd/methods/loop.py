@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mim4dd.errors import KnobError
-from mim4dd.methods.catalogue import METHODS, Method, Term, UpdateStep, standard_of
+from mim4dd.methods.catalogue import METHODS, Method, Term, UpdateStep, ipc_shares, standard_of
 from mim4dd.methods.pixels import pixels_rate, set_rate, share_of_rate
 from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import NETWORKS, Network
@@ -219,8 +219,8 @@ def distill(
     """
     by, matched = chosen(METHODS, method, "method"), chosen(NETWORKS, network, "network")
     task = DistillationTask(train, matched, ipc, seed, torch.device(device), tail, standard=standard_of(by))
-    if task.shortfall(ipc):
-        warnings.warn(f"{tail}: fewer than {ipc} real images in {', '.join(task.shortfall(ipc))}", stacklevel=2)
+    if short := task.shortfall(ipc, ipc_shares(by)):
+        warnings.warn(f"{tail}: fewer than {ipc} real images in {', '.join(short)}", stacklevel=2)
     run = Distillation(task, by)
     run.advance(by.iterations)
     if run.diverged:

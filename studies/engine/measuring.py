@@ -29,7 +29,7 @@ LARGEST_MATRIX = 20
 
 def training_data(task: DistillationTask, perturbed: Perturbed, method: Method) -> dict[str, Any]:
     """The perturbed training split: images of each class, realised perturbations, classes with too few images."""
-    from mim4dd.methods.catalogue import batch_shares, real_images_a_batch
+    from mim4dd.methods.catalogue import batch_shares, ipc_shares, real_images_a_batch
 
     counts = perturbed.data.counts
     steps = {name: {**realised} for name, realised in perturbed.realised.items()}
@@ -47,7 +47,7 @@ def training_data(task: DistillationTask, perturbed: Perturbed, method: Method) 
         "perturbed": steps,
         "tail": {
             "policy": task.tail,
-            "short_of_ipc": task.shortfall(task.ipc),
+            "short_of_ipc": task.shortfall(task.ipc, ipc_shares(method)),
             "short_of_batch": task.shortfall(real_images_a_batch(method), batch_shares(method)),
             "absent": task.shortfall(1),
         },

@@ -51,6 +51,15 @@ def test_a_chain_is_applied_told_and_kept_with_the_set(tmp_path: Path) -> None:
     assert len(config["realised"]["symmetric"]["transition"]) == 10
 
 
+def test_no_class_is_told_to_be_short_of_its_share(tmp_path: Path) -> None:
+    words = ("--perturb", "exponential:factor=50", "--ipc", "5", "--set", "ipc_shares=proportional")
+    ran = shell("distill", *FAST, *words, "--set", "batch_shares=proportional", "--out", tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert [line.partition(":")[0] for line in ran.stdout.splitlines()[:-1]] == ["exponential"]
+    labels = Synthetic.load(tmp_path / "synthetic.safetensors").labels
+    assert np.bincount(labels).tolist() == [18, 11, 7, 5, 3, 2, 1, 1, 1, 1]
+
+
 def test_cap_gives_rare_classes_fewer_images_and_they_can_be_evaluated(tmp_path: Path) -> None:
     words = ("--perturb", "exponential:factor=50", "--ipc", "5", "--tail", "cap")
     ran = shell("distill", *FAST, *words, "--out", tmp_path)

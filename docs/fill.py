@@ -151,9 +151,9 @@ def wrapped(text: str) -> str:
 
     def wrap(paragraph: str) -> str:
         indent = {"- ": "  ", "> ": "> "}.get(paragraph[:2], "")
-        # Code and intervals are not broken: their spaces become \0 while wrapping.
+        # Code, intervals and what stands before a plus are not broken: their spaces become \0 while wrapping.
         unbreakable = re.sub(
-            r"`[^`]*`|\[[-+.\d]+, [-+.\d]+\]",
+            r"`[^`]*`|\[[-+.\d]+, [-+.\d]+\]|\S+ \+(?= )",
             lambda match: match[0].replace(" ", "\0"),
             " ".join(paragraph.split()),
         )

@@ -112,7 +112,7 @@ def write_answer(folder: StudyFolder) -> Answer:
         ),
         Part(
             tables=[_table(results, found, remedies, shams, oracles, on_clean), *knobs.tables, *matrix.tables],
-            figures=matrix.figures,
+            figures=[*knobs.figures, *matrix.figures],
         ),
         Part(notes=[*_notes(folder), *knobs.notes, more_seeds(ledger)]),
     )

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.mitigation.plan import REMEDY, SHAM_ARM
+from studies.answers.parts.heat_maps import HeatCell, difference_cell
+from studies.answers.parts.matrix import MARKED, grid_drawing
 from studies.answers.parts.plain import too_few
 from studies.answers.parts.wording import grouped, listed
 from studies.answers.results import Cell, Contrast, Results, slug
 from studies.engine.answer import Cell as Entry
-from studies.engine.answer import Sentence, Table
+from studies.engine.answer import Figure, Sentence, Table
 from studies.engine.arms import Arm
 from studies.engine.folder import StudyFolder
 from studies.engine.statistics.contrasts import Decision
@@ -90,7 +92,7 @@ def remedied_part(ledger: Ledger, folder: StudyFolder, metric: str) -> Part:
         for arm, _, levels in cells
     ]
     sentences = [_told(results, group) for group in _groups(found)]
-    return Part(sentences, [_table(found)], notes=[NOTE], plain=_plain(results, found))
+    return Part(sentences, [_table(found)], [_figure(results, found)], notes=[NOTE], plain=_plain(results, found))
 
 
 def _less(results: Results, kind: str, cell: Cell, other: str, metric: str) -> Contrast:
@@ -144,6 +146,22 @@ def _told(results: Results, group: Sequence[Remedied]) -> Sentence:
         text += f"; compared with its mean weight all along, it is {of_sham}"
         claims += [ruling.claim for ruling in rulings]
     return Sentence(f"{text}.", tuple(claims))
+
+
+def _figure(results: Results, found: Sequence[Remedied]) -> Figure:
+    """A row for each method with a remedy, a column for each kind of data."""
+    arms = list(dict.fromkeys(one.arm.key for one in found))
+    levels = [at for at in results.levels if any(one.levels == at for one in found)]
+    gains = {(one.arm.key, one.levels): difference_cell(one.gain) for one in found}
+    cells = [[gains.get((arm, at), HeatCell()) for at in levels] for arm in arms]
+    names = [results.arms[arm].name for arm in arms]
+    return Figure(
+        "remedied",
+        "What knobs do as remedies",
+        "Each method with a remedy less itself without it, in points of balanced test accuracy, paired by seed, with "
+        f"its pointwise 95% interval; {MARKED}.",
+        grid_drawing(names, [" · ".join(at) for at in levels], cells, signed=True),
+    )
 
 
 def _table(found: Sequence[Remedied]) -> Table:

@@ -40,6 +40,7 @@ STUDY = Study(
     answer=written_by("studies.answers.score.answer"),
     work=score_trial,
     sets=read_sets,
+    informed=False,
 )
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from studies.engine.estimate import speeds_of, workers_at_once
 from studies.engine.folder import StudyFolder
 from studies.engine.joining import joined
 from studies.engine.journal import REMOVED, Journal, described
+from studies.engine.measuring import reads_reference
 from studies.engine.options import Options
 from studies.engine.plan import Plan, shipped
 from studies.engine.progress import Progress, say
@@ -245,11 +246,16 @@ class Execution:
         left = left_to_run(self._missing(), self._settings_left)
         return left and f"interrupted with {left}"
 
-    def _reference(self, device: str) -> Reference | Callable[[], Reference]:
-        """The reference network, which measures information: read from OUT, or what trains it on a worker."""
+    def _reference(self, device: str) -> Reference | Callable[[], Reference] | None:
+        """The reference network, which measures information: read from OUT, or what trains it on a worker.
+
+        None where no trial reads it.
+        """
         from mim4dd.information import Reference, train_reference
         from mim4dd.networks import ConvNet
 
+        if not (self.study.informed and any(reads_reference(trial.config) for trial in self.plan.trials)):
+            return None
         path = self.journal.out / REFERENCE_FILE
         if path.exists():
             try:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mim4dd.registry import Flat
+from perturbations.cues.planting import cue_in
+from studies.engine.problems import COST
 from studies.engine.trial import Inputs, Trial
 
 if TYPE_CHECKING:
@@ -101,6 +104,14 @@ def set_measures(
     if trial.config["method"] == "full" or cue is not None:
         return measures
     return synthetic_measures(synthetic, inputs.trained_reference(), inputs.splits.train) | measures
+
+
+def reads_reference(config: Flat) -> bool:
+    """Whether a trial that distils reads the reference network: not to measure a stage, nor with a planted cue.
+
+    The reference knows no images with a cue.
+    """
+    return COST not in config and cue_in(str(config.get("perturb", ""))) is None
 
 
 def information(

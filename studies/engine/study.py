@@ -30,7 +30,8 @@ class Study(Generic[F]):
     flags: the class of its own flags; configure: makes and checks the configuration that its trials share; plan and
     answer: pure functions; work: runs a trial on a worker; sets: reads the synthetic sets that are scored, by name,
     with lines on what was found in them; exclusive: its trials are measured, so each is the only one on its node, one
-    at a time; examine: what study.json records of the data, after a check that they are of use to the plan.
+    at a time; examine: what study.json records of the data, after a check that they are of use to the plan;
+    informed: whether its trials measure information by the reference network.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Study(Generic[F]):
     sets: Callable[[Options[F], Splits], tuple[dict[str, Synthetic], tuple[str, ...]]] | None = None
     exclusive: bool = False
     examine: Callable[[Options[F], Splits], dict[str, float]] | None = None
+    informed: bool = True
 
     @property
     def script(self) -> str:

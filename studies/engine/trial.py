@@ -69,8 +69,8 @@ class Inputs:
     """The inputs that all trials of a study share.
 
     splits: the clean data; reference: the network that measures information and assesses synthetic images, or what
-    returns it: that which trains it or, on a worker, waits for it; plugins: unpickled before what stands below them,
-    which may be of their classes;
+    returns it: that which trains it or, on a worker, waits for it; None where no trial reads it; plugins: unpickled
+    before what stands below them, which may be of their classes;
     perturbations: each chain of the study, by its text, with the files it needs already read; sets: those that it
     scores, by name and digest; variant: returns the
     shared training split under a chain (text, seed); provide: returns a shared preparation of a method under a chain
@@ -78,7 +78,7 @@ class Inputs:
     """
 
     splits: Splits
-    reference: Reference | Callable[[], Reference]
+    reference: Reference | Callable[[], Reference] | None
     _: KW_ONLY
     plugins: Plugins = field(default_factory=Plugins)
     perturbations: Mapping[str, tuple[Perturbation, ...]] = field(default_factory=dict)
@@ -88,6 +88,7 @@ class Inputs:
 
     def trained_reference(self) -> Reference:
         """The network that measures information."""
+        assert self.reference is not None, "the study trains none"
         return self.reference() if callable(self.reference) else self.reference
 
     def chain(self, text: str) -> tuple[Perturbation, ...]:

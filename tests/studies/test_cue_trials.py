@@ -92,6 +92,12 @@ def test_a_row_has_aligned_and_conflicting_images_and_what_the_set_shows() -> No
     assert row.data.perturbed["colour"]["aligned"] == 990
 
 
+def test_a_trial_with_a_cue_reads_no_reference_network() -> None:
+    with_it, without = (run_trial(trial("dm"), given) for given in (inputs(), replace(inputs(), reference=None)))
+    assert json.dumps(without.row["result"]) == json.dumps(with_it.row["result"])
+    assert without.row["result"]["status"] == "ok"
+
+
 def test_a_set_of_real_images_shows_the_cue_as_often_as_they_do() -> None:
     text = text_of((ColourCue(correlation=1.0),))
     random = Row.read(run_trial(trial("random", perturb=text), inputs(text)).row)

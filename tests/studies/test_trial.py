@@ -20,10 +20,13 @@ from mim4dd.registry import Flat
 from studies.answers.fidelity.flags import FidelityFlags
 from studies.answers.sensitivity.flags import DesignFlags
 from studies.engine.configuring import shared_entries
+from studies.engine.measuring import reads_reference
+from studies.engine.metadata import configuration_of
 from studies.engine.options import parse_options
 from studies.engine.rows import Row
 from studies.engine.running import TrialRun, begin, run_trial
 from studies.engine.runs import Saved
+from studies.engine.study import study_named
 from studies.engine.trial import Inputs, Outcome, Trial, memory_reason, validation_mean
 
 SMALL = {"iterations": "20", "batch_real": "8", "width": "8", "epochs": "20", "networks": "2"}
@@ -264,3 +267,22 @@ def test_a_trial_that_diverges_is_a_result_that_says_where() -> None:
     assert outcome.result["validation_accuracy"] is None
     assert outcome.report_only == {}
     json.dumps(outcome.row, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "read"),
+    [
+        ("cost", ["--part", "own"], False),
+        ("cost", ["--part", "own", "--part", "worth"], True),
+        ("dataset_bias", [], False),
+        ("dataset_bias", ["--cue", "none"], True),
+        ("noisy_labels", [], True),
+    ],
+)
+def test_which_studies_read_the_reference_network(name: str, words: list[str], read: bool) -> None:
+    study = study_named(name)
+    options = parse_options("", study.script, study.flags, ["--quick", *words])
+    plan = study.plan(options, configuration_of(study, options))
+    assert any(reads_reference(trial.config) for trial in plan.trials) is read
+    assert study.informed
+    assert not study_named("score").informed

@@ -84,7 +84,9 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
     shared = replace(inputs, variant=variant, provide=provide)
     if callable(inputs.reference):
         shared = replace(shared, reference=known or trained)
-    return replace(shared, reference=shared.trained_reference()) if context.resources.exclusive else shared
+    if context.resources.exclusive and inputs.reference is not None:
+        return replace(shared, reference=shared.trained_reference())
+    return shared
 
 
 # That of each study whose trials this process has run, by its inputs.

@@ -11,7 +11,9 @@ from mim4dd.errors import InputError
 from mim4dd.networks.module import draws, draws_seeded
 from mim4dd.networks.passes import TRAINING, Passes, networks_at_once, training_passes
 from mim4dd.networks.precision import FLOAT32, PRECISIONS
+from mim4dd.pulse import beat
 from mim4dd.registry import Registry, knob
+from mim4dd.seeding import equal_chances, generator, torch_generator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,8 +118,6 @@ def fresh_networks(
     network: Network, shape: tuple[int, int, int], classes: int, streams: Streams, device: torch.device
 ) -> Params:
     """Freshly initialised parameters, stacked, one network per stream."""
-    from mim4dd.seeding import torch_generator
-
     stream = [torch_generator(streams.purpose, "initial", streams.seed, g) for g in streams.networks]
     return network.initial(shape, classes, stream, device)
 
@@ -216,6 +216,7 @@ class Training:
             # The sum over networks of each one's mean: no network's gradient depends on another.
             loss = F.cross_entropy(logits.flatten(0, 1), piece_labels.flatten(0, 1), reduction="sum")
             (loss / labels.shape[1]).backward()
+            beat()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to continue bit for bit: tensors, numbers and lists of them."""
@@ -278,7 +279,6 @@ def _batches(
     import torch
 
     from mim4dd.data.augment import augment_images, draw_apart, draw_single
-    from mim4dd.seeding import equal_chances, generator
 
     names, count, groups = operations(recipe.augment, source), len(images), len(streams.networks)
     balanced = recipe.sampling == "balanced"

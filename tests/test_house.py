@@ -17,7 +17,9 @@ HEAVY = {
     *("torch", "torchvision", "scipy", "sklearn", "PIL", "safetensors", "matplotlib", "datasets", "pyarrow"),
     *("ray", "optuna", "mlflow"),
 }
-BASICS = [f"mim4dd.{name}" for name in ("records", "registry", "seeding", "errors", "files", "functions", "standard")]
+BASICS = [
+    f"mim4dd.{name}" for name in ("records", "registry", "seeding", "errors", "files", "functions", "pulse", "standard")
+]
 DATA_AND_NETWORKS = ["mim4dd.data", "mim4dd.networks"]
 # What every command of ours begins and ends with.
 COMMANDS = ["mim4dd_cli.command", "mim4dd_cli.parsing"]
@@ -46,6 +48,7 @@ MAY_IMPORT = {
     "mim4dd/tensors.py": ["mim4dd.errors", "mim4dd.files"],
     "mim4dd/standard.py": ["mim4dd.errors", "mim4dd.tensors"],
     "mim4dd/memory.py": [],
+    "mim4dd/pulse.py": [],
     "mim4dd/capacity.py": ["mim4dd.errors", "mim4dd.memory"],
     "mim4dd/pixels.py": ["mim4dd.errors", "mim4dd.files"],
     "mim4dd/torch_datasets.py": ["mim4dd.capacity", "mim4dd.errors", "mim4dd.pixels"],

@@ -20,6 +20,7 @@ from mim4dd.networks.chunks import piece_size, shape_of
 from mim4dd.networks.passes import WITH_GRADIENTS, classes_at_once
 from mim4dd.networks.precision import FLOAT32, multiplying
 from mim4dd.networks.stacked import Params
+from mim4dd.pulse import beat
 from mim4dd.records import Integers
 
 
@@ -87,6 +88,7 @@ def real_gradients(
         gradients = torch.autograd.grad(loss, [copies[name] for name in names], materialize_grads=True)
         total = [ours + more for ours, more in zip(total, gradients, strict=True)] if total else list(gradients)
         kept.append([maps.detach() for maps in blocks] if features else [])
+        beat()
     joined = [torch.cat(maps, 1).flatten(0, 1) for maps in zip(*kept, strict=True)]
     return dict(zip(names, total, strict=True)), joined
 

@@ -17,6 +17,7 @@ from mim4dd.methods.pixels import pixels_rate, set_rate, share_of_rate
 from mim4dd.methods.task import DistillationTask
 from mim4dd.networks import NETWORKS, Network
 from mim4dd.protocol import RESULTS_VERSION
+from mim4dd.pulse import beat
 from mim4dd.records import ImageData, Synthetic
 from mim4dd.registry import flatten, name_of
 from mim4dd.resolving import chosen
@@ -86,6 +87,7 @@ class Distillation:
                     self._log(update)
                     report = False
                 self._apply(update)
+                beat()
             self.iteration += 1
 
     def _apply(self, update: UpdateStep) -> None:

@@ -13,6 +13,7 @@ from mim4dd.methods.pixels import LearnedPixels
 from mim4dd.methods.work import Work
 from mim4dd.networks.layers import SMALLEST, Layers
 from mim4dd.networks.passes import BATCH_NORM_IMAGES, WITHOUT_GRADIENTS, Passes, images_at_once, parts, settling
+from mim4dd.pulse import beat
 from mim4dd.registry import knob
 from mim4dd.train import SAMPLINGS
 
@@ -225,6 +226,7 @@ class MTT(LearnedPixels):
             )
             pairs = zip(student.items(), gradients, strict=True)
             student = {name: tensor - rate * gradient for (name, tensor), gradient in pairs}
+            beat()
         return student
 
     def _add_features(

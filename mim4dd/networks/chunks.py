@@ -14,6 +14,7 @@ from torch import Tensor
 from mim4dd.networks.catalogue import Network
 from mim4dd.networks.passes import WITHOUT_GRADIENTS, images_at_once
 from mim4dd.networks.stacked import Params
+from mim4dd.pulse import beat
 
 
 def pieces(network: Network, params: Params, images: Tensor) -> Iterator[list[Tensor]]:
@@ -22,6 +23,7 @@ def pieces(network: Network, params: Params, images: Tensor) -> Iterator[list[Te
     with torch.no_grad():
         for piece in images.split(piece_size(network, images.shape, WITHOUT_GRADIENTS, networks)):
             yield network.features(params, piece)
+            beat()
 
 
 def piece_size(network: Network, shape: torch.Size, numbers: int, networks: int = 1) -> int:

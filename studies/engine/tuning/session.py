@@ -20,7 +20,10 @@ HEARTBEAT_SECONDS = 5.0
 
 
 class WorkerSession:
-    """The trials of one unit on one worker; called after every iteration and epoch, as their step callback."""
+    """The trials of one unit on one worker; called after every iteration and epoch, as their step callback.
+
+    `beat` is called within them too, where a state could not be saved.
+    """
 
     def __init__(self, trials: Sequence[Trial], context: ExecutionContext, worker: Worker) -> None:
         self.monitor, self.checkpoint_seconds, self.worker = context.monitor, context.checkpoint_seconds, worker
@@ -28,7 +31,8 @@ class WorkerSession:
         self.starts = {start.ticket.trial: start for start in ray.get(replies)}
         self.tickets = [start.ticket for start in self.starts.values()]
         self.runs: dict[str, Run] = {}
-        self.last_heartbeat = self.last_checkpoint = time.monotonic()
+        self.last_step = self.last_heartbeat = self.last_checkpoint = time.monotonic()
+        self.progress = "starting"
         self.reply: Any = None
         if any(start.stopping for start in self.starts.values()):
             self._pause()
@@ -53,9 +57,9 @@ class WorkerSession:
     def __call__(self, run: Run) -> None:
         """Send a heartbeat and save the runs' states, each if it is due; if the study is being stopped, pause."""
         now = time.monotonic()
-        if now - self.last_heartbeat < self.interval:
+        if now - self.last_step < self.interval:
             return
-        self.last_heartbeat, self.runs[run.trial.hash] = now, run
+        self.last_step, self.runs[run.trial.hash] = now, run
         # The reply to the previous heartbeat, so that the trial need not wait for this one's.
         if self.reply is not None and ray.wait([self.reply], timeout=0)[0] and ray.get(self.reply):
             self._save()
@@ -63,7 +67,17 @@ class WorkerSession:
         if now - self.last_checkpoint >= self.checkpoint_seconds:
             self.last_checkpoint = now
             self._save()
-        self.reply = self.monitor.heartbeat.remote(self.tickets, run.progress)
+        self._heartbeat(now, run.progress)
+
+    def beat(self) -> None:
+        """Send a heartbeat if it is due, from within a long step, which says how far the last one was."""
+        now = time.monotonic()
+        if now - self.last_heartbeat >= self.interval:
+            self._heartbeat(now, self.progress)
+
+    def _heartbeat(self, now: float, progress: str) -> None:
+        self.last_heartbeat, self.progress = now, progress
+        self.reply = self.monitor.heartbeat.remote(self.tickets, progress)
 
     def wait_for(self, reference: Any, progress: str) -> None:
         """Wait for another process's result while sending heartbeats; if the study is being stopped, pause."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from ray import tune
 
+from mim4dd.pulse import heard_by
 from studies.engine.running import begin
 from studies.engine.trial import RUNGS, Outcome, Trial, failed, validation_mean
 from studies.engine.tuning.context import METRIC, ExecutionContext
@@ -33,7 +34,8 @@ def fixed_unit(config: dict[str, Any], context: ExecutionContext) -> None:
     try:
         inputs = shared_inputs(context, session)  # before torch is imported: what it asks for is made meanwhile
         set_up(context.resources.threads)
-        outcome = context.work(trial, inputs, context.resources.device, session.saved(trial), session)
+        with heard_by(session.beat):
+            outcome = context.work(trial, inputs, context.resources.device, session.saved(trial), session)
     except Exception as error:  # noqa: BLE001 - whatever a trial raises must not take its worker down
         outcome = failed(trial, error, began)
     session.end()
@@ -48,16 +50,17 @@ def search_unit(config: dict[str, Any], search: Search, context: ExecutionContex
     try:
         inputs, device = shared_inputs(context, session), context.resources.device
         set_up(context.resources.threads)
-        runs = [begin(trial, inputs, device, session.saved(trial)) for trial in trials]
-        for index in range(len(runs[0].stops) - 1 if runs else 0):
+        with heard_by(session.beat):
+            runs = [begin(trial, inputs, device, session.saved(trial)) for trial in trials]
+            for index in range(len(runs[0].stops) - 1 if runs else 0):
+                for run in runs:
+                    run.advance(run.stops[index], session)
+                rung = round(100 * RUNGS[index])
+                tune.report({METRIC: mean([*known, *(run.interim for run in runs)]), "rung": rung})
+            outcomes = []
             for run in runs:
-                run.advance(run.stops[index], session)
-            rung = round(100 * RUNGS[index])
-            tune.report({METRIC: mean([*known, *(run.interim for run in runs)]), "rung": rung})
-        outcomes = []
-        for run in runs:
-            run.advance(run.stops[-1], session)
-            outcomes.append(run.finish(session))
+                run.advance(run.stops[-1], session)
+                outcomes.append(run.finish(session))
     except Exception as error:  # noqa: BLE001 - as above
         outcomes = [failed(trial, error, began) for trial in trials]
     session.end()

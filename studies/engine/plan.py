@@ -51,7 +51,8 @@ class Plan:
 
     def grown(self, rows: Mapping[str, Row]) -> Plan:
         """The whole plan, or this one while rows are missing that decide what else runs."""
-        return (self.second_stage and self.second_stage(rows)) or self
+        whole = self.second_stage and self.second_stage(rows)
+        return replace(whole, size=self.size) if whole else self
 
     def on_seeds(self, arms: Container[str], seeds: Sequence[int]) -> Plan:
         """The plan with these arms, by their keys, on all of these seeds, of which they have the first ones."""

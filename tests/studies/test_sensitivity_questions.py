@@ -23,6 +23,7 @@ from studies.engine.design import fixed_design
 from studies.engine.metadata import configuration_of
 from studies.engine.options import parse_options
 from studies.engine.plan import Plan
+from studies.engine.sizes import Size
 from studies.engine.space import Axis
 from studies.engine.statistics.contrasts import Decision
 from studies.sensitivity import STUDY
@@ -198,11 +199,11 @@ def rows_of(plan: Plan, best: int, seeds: int) -> Any:
 
 
 def test_the_best_setting_goes_on_to_the_seeds_that_judge_it() -> None:
-    plan = plan_of("--seeds", "3-12")
+    plan = replace(plan_of("--seeds", "3-12"), size=Size((1, 8, 8), 10, 1_000, 500))
     assert (plan.growth, plan.grown({})) == (5, plan)
     rows = rows_of(plan, 4, 5)
     grown = plan.grown(rows)
-    assert (grown.second_stage, grown.growth) == (None, 0)
+    assert (grown.second_stage, grown.growth, grown.size) == (None, 0, plan.size)
     sizes = [len(one.trials) for one in grown.settings if one.arm.role == "design"]
     assert sizes == [5, 5, 5, 5, 10, 5, 5, 5, 5]
     added = [trial for trial in grown.trials if trial not in plan.trials]

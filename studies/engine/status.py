@@ -26,6 +26,7 @@ from studies.engine.wording import clock, plural
 
 FINISHED, RUNNING, INCOMPLETE = 0, 3, 4
 RECENT = 12  # trials whose pace is measured
+WAVES = 3  # trials of each worker before the ends of trials tell a pace
 LATEST = 5  # errors that are listed
 STATUSES = {"ok": "to the end", "diverged": "diverged", "error": "in an error"}
 
@@ -66,9 +67,10 @@ def study_status(out: Path, now: float) -> tuple[int, list[str]]:
     retried = sum(row.measured.get("retries", 0) for row in rows.values())
     if retried:
         lines.append(f"trials restarted after losing their worker: {retried}")
+    running = running_lines(out / "running.json", now, names) if holder else []
     if holder and left:
-        lines += pace_lines(list(rows.values()), left)
-    lines += running_lines(out / "running.json", now, names) if holder else []
+        lines += pace_lines(list(rows.values()), left, len(running))
+    lines += running
     lines += [f"ended in an error: {names.get(row.trial, row.trial)}: {row.reason[:160]}" for row in errors[-LATEST:]]
     if len(errors) > LATEST:
         lines.append(f"and {len(errors) - LATEST} more in an error, see rows.jsonl")
@@ -114,12 +116,20 @@ def lock_holder(out: Path) -> str:
     return ""
 
 
-def pace_lines(rows: list[Row], left: int) -> list[str]:
-    """A line with the seconds per trial of the last ones, and the time for those left; none before there is a pace."""
-    ended = sorted(row.measured["ended"] for row in rows if "ended" in row.measured)[-RECENT:]
-    if len(ended) < 2 or ended[-1] == ended[0]:
+def pace_lines(rows: list[Row], left: int, workers: int) -> list[str]:
+    """A line with the seconds per trial of the last ones, and the time for those left; none before there is a pace.
+
+    workers: that run at once. The first trials of all of them end together, so that the time between two ends says
+    nothing until each worker has had several; until then it is the time since the first began.
+    """
+    done = sorted((row.measured["ended"], row.measured["seconds"]) for row in rows if "ended" in row.measured)
+    recent = done[-max(RECENT, WAVES * workers) :]
+    ends = [ended for ended, _ in recent]
+    if len(recent) < 2 or ends[-1] == ends[0]:
         return []
-    pace = (ended[-1] - ended[0]) / (len(ended) - 1)
+    began = min(ended - seconds for ended, seconds in recent)
+    early = len(recent) < WAVES * workers
+    pace = (ends[-1] - began) / len(ends) if early else (ends[-1] - ends[0]) / (len(ends) - 1)
     return [f"pace: {pace:.1f} s per trial, {clock(left * pace)} left"]
 
 

@@ -15,9 +15,10 @@ from studies.engine.journal import REMOVED, Journal, checkpoint_path
 from studies.engine.plan import Plan
 from studies.engine.progress import Progress
 from studies.engine.remaining import Remaining
+from studies.engine.rows import Row
 from studies.engine.signals import WITH_ERRORS
 from studies.engine.speeds import speeds_beside
-from studies.engine.status import FINISHED, INCOMPLETE, RUNNING, study_status
+from studies.engine.status import FINISHED, INCOMPLETE, RUNNING, pace_lines, study_status
 from studies.engine.trial import Outcome, Trial, error_outcome
 from studies.engine.tuning import feeding, fitting
 from studies.engine.tuning.context import Resources
@@ -287,6 +288,28 @@ def test_status_of_a_study_that_runs_stands_and_is_finished(tmp_path: Path) -> N
     whole = journal_with(tmp_path / "whole", 2, 2)
     whole.close()
     assert study_status(tmp_path / "whole", time.time())[0] == FINISHED
+
+
+@pytest.mark.parametrize(
+    ("ended", "workers", "told"),
+    [
+        ([600.0, 610.0], 2, "pace: 305.0 s per trial, 30:30 left"),
+        ([100.0 * k for k in range(1, 13)], 1, "pace: 100.0 s per trial, 10:00 left"),
+        (
+            [600.0 + 10 * k for k in range(4)] + [1210.0 + 10 * k for k in range(4)],
+            4,
+            "pace: 155.0 s per trial, 15:30 left",
+        ),
+    ],
+)
+def test_a_pace_is_no_interval_between_trials_that_began_together(ended: list[float], workers: int, told: str) -> None:
+    lasting = [600.0 if workers > 1 else 100.0] * len(ended)
+    rows = [
+        Row.read(Outcome(one, {"status": "ok"}, measured={"seconds": seconds, "ended": end}).row)
+        for one, seconds, end in zip(trials(len(ended)), lasting, ended, strict=True)
+    ]
+    assert pace_lines(rows, 6, workers) == [told]
+    assert pace_lines(rows[:1], 6, workers) == []
 
 
 def test_status_says_what_failed_and_why(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
     configuration = configuration_of(study, options)
     splits = None if options.dataset in NAMED else _load_splits(options, configuration)
     if splits is not None:
-        options = replace(options, read=Size.of(splits))
+        options = replace(options, read=Size.of(splits), flags=options.flags.on(splits))
     plan = replace(study.plan(options, configuration), size=options.read)
     if options.selection == "noisy" and not any(condition.noisy for condition in plan.conditions):
         raise InputError("--selection noisy needs label noise in the training data, and no condition here has any")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from studies.engine.design import Design
+
+if TYPE_CHECKING:
+    from mim4dd.records import Splits
 
 
 class Flags(Protocol):
@@ -32,6 +35,10 @@ class Flags(Protocol):
     @property
     def adaptive_design(self) -> Design | None:
         return None
+
+    def on(self, splits: Splits) -> Self:
+        """The same for data of a reader's own, where a default follows them."""
+        return self
 
     def describe(self) -> str:
         """How the settings are chosen, in words, for study.json (its hash contains them) and the report."""

@@ -25,6 +25,7 @@ from studies.answers.ledger import Ledger
 from studies.answers.results import Results
 from studies.dataset_bias import STUDY
 from studies.engine.answer import Answer
+from studies.engine.command import main
 from studies.engine.folder import StudyFolder
 from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import Options, parse_options
@@ -382,3 +383,15 @@ def test_an_independent_cue_must_be_one_on_the_data(refusal: Callable[[Callable[
 )
 def test_numbers_at_ticks_do_not_overlap(values: list[float], logarithmic: bool, ticks: list[float]) -> None:
     assert apart(np.array(values, float), logarithmic=logarithmic) == ticks
+
+
+def test_a_cue_says_nothing_at_what_own_data_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = np.arange(120) % 4
+    np.savez(tmp_path / "four.npz", train_images=np.zeros((120, 8, 8, 1), np.uint8), train_labels=labels)
+    words = ["--dataset", f"npz:{tmp_path / 'four.npz'}", "--quick", "--method", "dm", "--dry-run"]
+    assert main(STUDY, words) == 0
+    assert "DM · colour 0.25 · unbiased" in capsys.readouterr().out
+    assert main(STUDY, [*words, "--independent", "0.1"]) == 0
+    assert "colour 0.1" in capsys.readouterr().out, "what is given stands, and is refused where it says something"
+    assert main(STUDY, [*words, "--cue", "symmetric"]) == 2
+    assert "--cue must be a planted cue, got symmetric" in capsys.readouterr().err

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mim4dd.errors import InputError
+from perturbations import PERTURBATIONS
+from perturbations.cues.planting import STAGE, values_count
 from studies.answers.comparing.added_studies import add_study_flag
+from studies.engine.conditions import condition
 from studies.engine.flags import Flags, add_method_flag
+
+if TYPE_CHECKING:
+    from mim4dd.records import Splits
 
 NONE = "none"
 # The correlation of an independent cue: one over the number of its values, on data of ten classes.
@@ -22,7 +28,8 @@ CORRELATIONS, QUICK = (0.5, 0.9, 0.95, 1.0), (0.9, 1.0)
 class BiasFlags(Flags):
     """A cue without its correlation, "" for the data as they are; the correlations, the independent one first.
 
-    methods: specs; empty for the study's own. added: the folders of finished studies.
+    methods: specs; empty for the study's own. added: the folders of finished studies. usual: whether the independent
+    correlation is the default, which follows the data.
     """
 
     cue: str
@@ -30,9 +37,19 @@ class BiasFlags(Flags):
     methods: tuple[str, ...] = ()
     added: tuple[Path, ...] = ()
     quick: bool = False
+    usual: bool = False
 
     seeds: ClassVar[tuple[str, str]] = ("0-19", "0-4")
     one_base: ClassVar[bool] = False
+
+    def on(self, splits: Splits) -> Self:
+        """With the correlation at which the cue says nothing of these classes, unless another was given."""
+        cue = condition(with_correlation(self.cue, self.correlations[0])).cue if self.usual else None
+        if cue is None:
+            return self
+        independent = 1 / values_count(cue, splits.train)
+        beyond = tuple(each for each in self.correlations[1:] if each != independent)
+        return replace(self, correlations=(independent, *beyond))
 
     def describe(self) -> str:
         """The design in words; without the added studies, which change no trial."""
@@ -63,7 +80,7 @@ class BiasFlags(Flags):
             "--independent",
             type=float,
             help="the correlation at which the cue says nothing: 1 over the number of its values (default: 0.1, of "
-            "grey 0.5)",
+            "grey 0.5; on data of your own what they have)",
         )
         add_method_flag(
             how,
@@ -76,7 +93,7 @@ class BiasFlags(Flags):
     def parse(cls, arguments: argparse.Namespace) -> Self:
         """Build the flags from parsed arguments and check their syntax.
 
-        Raises: InputError.
+        Raises: InputError or UnknownNameError.
         """
         cue, methods = arguments.cue or "colour", tuple(arguments.methods)
         if len(set(methods)) < len(methods):
@@ -89,9 +106,18 @@ class BiasFlags(Flags):
             return cls("", (), *rest)
         if "correlation=" in cue:
             raise InputError(f"--cue names a cue without its correlation, got {cue}; give --correlations")
-        given = arguments.independent
-        independent = INDEPENDENT.get(cue.partition(":")[0], TENTH) if given is None else given
-        return cls(cue, (independent, *_correlations(arguments.correlations, arguments.quick, independent)), *rest)
+        name, given = cue.partition(":")[0], arguments.independent
+        if PERTURBATIONS.get(name).stage != STAGE:
+            cues = [known for known in PERTURBATIONS.names() if PERTURBATIONS.get(known).stage == STAGE]
+            raise InputError(f"--cue must be a planted cue, got {name}; known: {', '.join(cues)}")
+        independent = INDEPENDENT.get(name, TENTH) if given is None else given
+        correlations = (independent, *_correlations(arguments.correlations, arguments.quick, independent))
+        return cls(cue, correlations, *rest, usual=given is None)
+
+
+def with_correlation(cue: str, correlation: float) -> str:
+    """The text of a cue at a correlation."""
+    return f"{cue}{',' if ':' in cue else ':'}correlation={correlation!r}"
 
 
 def _correlations(text: str | None, quick: bool, independent: float) -> tuple[float, ...]:

@@ -10,11 +10,10 @@ from mim4dd.data import characteristics
 from mim4dd.errors import InputError
 from mim4dd.records import Splits
 from mim4dd.registry import Flat, name_of
-from perturbations import PERTURBATIONS
-from perturbations.cues.planting import PARTS, STAGE, values_count
+from perturbations.cues.planting import PARTS, values_count
 from studies.answers.comparing.added_studies import read_added
 from studies.answers.comparing.plan import capped, plan_arms
-from studies.answers.dataset_bias.flags import BiasFlags
+from studies.answers.dataset_bias.flags import BiasFlags, with_correlation
 from studies.engine.arms import CEILING, EQUAL_STRENGTH, FLOOR, TERM, Factor, Level, spec
 from studies.engine.conditions import CLEAN, Condition, condition, training_data
 from studies.engine.options import Options
@@ -59,12 +58,7 @@ def _conditions(flags: BiasFlags) -> tuple[Condition, ...]:
     """The cue at each correlation, the independent one first; the data as they are without a cue."""
     if not flags.cue:
         return (CLEAN,)
-    name, colon, _ = flags.cue.partition(":")
-    if PERTURBATIONS.get(name).stage != STAGE:
-        cues = [known for known in PERTURBATIONS.names() if PERTURBATIONS.get(known).stage == STAGE]
-        raise InputError(f"--cue must be a planted cue, got {name}; known: {', '.join(cues)}")
-    joint = "," if colon else ":"
-    return tuple(condition(f"{flags.cue}{joint}correlation={each!r}") for each in flags.correlations)
+    return tuple(condition(with_correlation(flags.cue, each)) for each in flags.correlations)
 
 
 def _test_images() -> Factor:

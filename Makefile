@@ -20,12 +20,12 @@ study: .venv/installed ## the main job: how sensitive is MIM4DD, on digits
 SMALL := noisy_labels imbalance mitigation baselines dataset_bias cost ablation architectures
 # Two seeds more, on which a setting of each method is chosen; what helps against noise, rare classes and a planted cue;
 # every critic with every head and layers.
-TERM := mim:base=dm,balance=gradnorm,weight=1
+STRONG := mim:base=dm,balance=gradnorm,weight=1
 MORE_baselines := --tune 4 --seeds 0-6
 MORE_mitigation := --noise symmetric:rate=0.4 --imbalance exponential:factor=10 \
 	--remedy dropped:by=loss,share=0.4 --remedy batch_shares=proportional --remedy last_weight=0
-MORE_dataset_bias := --method dm --method $(TERM) \
-	--method dm:batch_weights=rare --method $(TERM),base.batch_weights=rare
+MORE_dataset_bias := --method dm --method $(STRONG) \
+	--method dm:batch_weights=rare --method $(STRONG),base.batch_weights=rare
 MORE_ablation := --part factorial --part critics --part placebos
 # Finished studies that cannot be small, such as fidelity's: make report ALSO=runs/fidelity-HASH
 ALSO ?=

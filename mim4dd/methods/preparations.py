@@ -11,6 +11,8 @@ from mim4dd.methods.work import Work
 from mim4dd.networks.layers import SMALLEST, Layers
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mim4dd.methods.task import DistillationTask
     from mim4dd.train import Recipe
 
@@ -139,12 +141,11 @@ class Rarity:
         pixels = task.to_standard(train.images).reshape(len(train), -1)
         components = min(COMPONENTS, *pixels.shape)
         embedded = PCA(components, random_state=0).fit_transform(pixels)
-        probabilities = np.zeros(len(train))
+        rarity = np.zeros(len(train))
         for rows in task.rows:
             if len(rows):
-                rarity = 1 / density(embedded[rows], int(len(rows) ** 0.5))
-                probabilities[rows] = rarity / rarity.sum()
-        return {"probabilities": probabilities}
+                rarity[rows] = 1 / density(embedded[rows], int(len(rows) ** 0.5))
+        return {"probabilities": _within_classes(rarity, task)}
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,13 @@ class LabelPosterior:
             folds[rng.permutation(rows)] = np.arange(len(rows)) % FOLDS
         states = [integer("label posterior", train.source, task.seed, fold) % 2**32 for fold in range(FOLDS)]
         likely = out_of_fold(train, folds, states)[np.arange(len(train)), train.labels].clip(LEAST)
-        probabilities = np.zeros(len(train))
-        for rows in task.rows:
-            if len(rows):
-                probabilities[rows] = likely[rows] / likely[rows].sum()
-        return {"probabilities": probabilities}
+        return {"probabilities": _within_classes(likely, task)}
+
+
+def _within_classes(weights: npt.NDArray[np.float64], task: DistillationTask) -> npt.NDArray[np.float64]:
+    """Weights of the training images as shares of their class's sum, [N]."""
+    shares = weights.copy()
+    for rows in task.rows:
+        if len(rows):
+            shares[rows] /= weights[rows].sum()
+    return shares

@@ -20,7 +20,7 @@ def out_of_fold(train: ImageData, folds: Integers, states: Sequence[int]) -> npt
     """Probabilities of the classes for each image by a classifier that has not seen its fold, [N, C].
 
     The classifier is a logistic regression on the leading principal components of the pixels: our choice, fast and the
-    same everywhere. A class that the other folds lack has probability 0.
+    same everywhere. A class that the other folds lack is NaN, as nothing is known of it.
     Shapes: folds [N], 0 to FOLDS - 1; states: the random state of each fold's classifier.
     """
     from sklearn.decomposition import PCA
@@ -28,7 +28,7 @@ def out_of_fold(train: ImageData, folds: Integers, states: Sequence[int]) -> npt
     from sklearn.pipeline import make_pipeline
 
     pixels = train.images.reshape(len(train), -1)
-    probabilities = np.zeros((len(train), len(train.classes)))
+    probabilities = np.full((len(train), len(train.classes)), np.nan)
     for fold, state in enumerate(states):
         held = folds == fold
         seen = np.unique(train.labels[~held])

@@ -35,6 +35,7 @@ from perturbations.labels import (
     NotDominantWarning,
     PairFlip,
     SymmetricNoise,
+    expected_share,
 )
 from perturbations.stages import STAGES, Stage
 
@@ -69,6 +70,7 @@ __all__ = [
     "SymmetricNoise",
     "chain",
     "cue_of",
+    "expected_share",
     "label_noise",
     "parse_chain",
     "parse_corruptions",

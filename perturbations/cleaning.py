@@ -31,8 +31,9 @@ class Dropped:
     only an experiment knows: the most that cleaning can do. sham: as many images as the rule would leave out, drawn at
     random: what is gained by that is not due to finding wrong labels.
     Out-of-fold probabilities are those of a logistic regression on the leading principal components of the pixels,
-    fitted on four fifths of the images and asked about the other fifth. An image's fold and its draw are its own,
-    whichever others there are.
+    fitted on four fifths of the images and asked about the other fifth. An image whose class the four fifths lack is
+    not suspected by its loss, and of every class the least suspected image stays, but for the oracle's: where a rare
+    class has a few images, all of them may look wrong.
     Source: Northcutt et al. 2021, "Confident learning"; small-loss selection as in Han et al. 2018 (Co-teaching).
     """
 
@@ -49,7 +50,7 @@ class Dropped:
         suspected = self._suspected(train, wrong, seed)
         if self.sham:
             (draws,) = uniforms(generator("cleaning", "sham", train.source, seed), train)
-            suspected = lowest(draws, int(suspected.sum()))
+            suspected = lowest(draws, int(suspected.sum()), train.labels)
         data = train.take(np.flatnonzero(~suspected))
         found = int((suspected & wrong).sum())
         realised = {
@@ -67,21 +68,26 @@ class Dropped:
         probabilities = self._out_of_fold(train, seed)
         if self.by == "confident":
             return confident(train.labels, probabilities)
-        losses = -np.log(probabilities[np.arange(len(train)), train.labels].clip(1e-12))
-        return lowest(-losses, round(self.share * len(train)))
+        likely = probabilities[np.arange(len(train)), train.labels]
+        return lowest(np.where(np.isnan(likely), np.inf, likely), round(self.share * len(train)), train.labels)
 
     @staticmethod
     def _out_of_fold(train: ImageData, seed: int) -> npt.NDArray[np.float64]:
-        """Each image's fold is its own, whichever others there are."""
+        """Folds have as many images of each class as can be."""
         (draws,) = uniforms(generator("cleaning", "folds", train.source, seed), train)
         folds = ranks(train.labels, len(train.classes), draws) % FOLDS
         states = [integer("cleaning", train.source, seed, fold) % 2**32 for fold in range(FOLDS)]
         return out_of_fold(train, folds, states)
 
 
-def lowest(values: npt.NDArray[np.float64], count: int) -> Mask:
-    """Which images have the `count` smallest values, [N]."""
-    return ranks(np.zeros(len(values), np.int64), 1, values) < count
+def lowest(values: npt.NDArray[np.float64], count: int, labels: Integers) -> Mask:
+    """Which images have the `count` smallest values, [N]; the largest of each class is never among them."""
+    order = np.lexsort((values, labels))
+    last = np.append(labels[order][1:] != labels[order][:-1], [True] * bool(len(labels)))
+    among = values.copy()
+    among[order[np.flatnonzero(last)]] = np.inf
+    count = min(count, int(np.isfinite(among).sum()))
+    return ranks(np.zeros(len(among), np.int64), 1, among) < count
 
 
 def confident(labels: Integers, probabilities: npt.NDArray[np.float64]) -> Mask:
@@ -94,7 +100,7 @@ def confident(labels: Integers, probabilities: npt.NDArray[np.float64]) -> Mask:
     except ImportError as error:
         raise InputError("dropped:by=confident needs cleanlab: pip install 'mim4dd[cleaning]'") from error
     present = np.unique(labels)  # a tail may have lost a class
-    among = probabilities[:, present]
+    among = np.nan_to_num(probabilities[:, present])
     among = among / among.sum(1, keepdims=True).clip(1e-12)
     found: Mask = find_label_issues(np.searchsorted(present, labels), among, n_jobs=1)
     return found

@@ -153,7 +153,7 @@ class LabelPosterior:
     """How likely each training image is among those of its class when images with doubtful labels come less often.
 
     In proportion to the probability of its label by a logistic regression fitted to four fifths of the images, which
-    has not seen it; see `mim4dd.folds.out_of_fold`. Where all of a class have probability 0, all are alike.
+    has not seen it; see `mim4dd.folds.out_of_fold`. An image of whose class no other fold knows counts as unlikely.
     Arrays: probabilities, [N], which add up to 1 over each class.
     Source: our choice of a usual remedy; positive pairs of a contrastive loss are weighted by the posterior of their
     label in expectation, as the base's real images are.
@@ -174,7 +174,7 @@ class LabelPosterior:
         for rows in task.rows:
             folds[rng.permutation(rows)] = np.arange(len(rows)) % FOLDS
         states = [integer("label posterior", train.source, task.seed, fold) % 2**32 for fold in range(FOLDS)]
-        likely = out_of_fold(train, folds, states)[np.arange(len(train)), train.labels].clip(LEAST)
+        likely = np.nan_to_num(out_of_fold(train, folds, states)[np.arange(len(train)), train.labels]).clip(LEAST)
         return {"probabilities": _within_classes(likely, task)}
 
 

@@ -1,5 +1,6 @@
 """Label noise: some labels are wrong."""
 
+from perturbations.labels.expected import expected_share
 from perturbations.labels.human import HumanNoise
 from perturbations.labels.instance import InstanceNoise
 from perturbations.labels.matrix import MatrixNoise, NotDominantWarning
@@ -15,4 +16,5 @@ __all__ = [
     "NotDominantWarning",
     "PairFlip",
     "SymmetricNoise",
+    "expected_share",
 ]

@@ -130,7 +130,7 @@ ITEMS = (
         "Ways to mitigate the limits.",
         (
             Evidence("mitigation", ("remedy/*", "over-sham/*", "short-of-oracle/*", "cost/*/dropped*"), "methods"),
-            Evidence("mitigation", ("remedied/*", "remedied-over-sham/*")),
+            Evidence("mitigation", ("remedied/*", "remedied-over-sham/*", "remedied-short-of-oracle/*")),
             Evidence("dataset_bias", ("reweighted/*", "reweighted-gap/*")),
         ),
     ),

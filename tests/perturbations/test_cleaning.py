@@ -10,6 +10,7 @@ import pytest
 from mim4dd.errors import InputError
 from mim4dd.records import ImageData
 from perturbations import Dropped, Perturbed, chain, parse_chain, perturb
+from perturbations.cleaning import lowest
 
 NOISE = "symmetric:rate=0.4"
 
@@ -78,3 +79,24 @@ def test_it_comes_after_the_noise_that_it_cleans_and_works_on_plain_arrays(train
     made = perturb(train.images[:, 0], train.labels, NOISE, "dropped:by=oracle")
     assert not made.flipped.any()
     assert len(made.data) < len(train)
+
+
+def test_rare_classes_whose_labels_are_right_keep_an_image(train: ImageData) -> None:
+    for text in ("dropped:by=loss,share=0.05", "dropped:by=loss,share=0.9", "dropped:by=loss,share=0.9,sham=True"):
+        found = chain(parse_chain(["exponential:factor=100", text]), train, seed=0)
+        assert found.data.counts.min() > 0, text
+
+
+def test_an_image_whose_class_no_other_fold_has_is_not_suspected(make) -> None:
+    data = make([50, 1, 3], shape=(1, 4, 4))
+    kept = Dropped(by="loss", share=0.1)(data, seed=0)
+    assert kept.realised["counts"][1] == 1
+    assert len(kept.data) == 49  # as many as were asked for, of the others
+
+
+def test_the_least_suspected_image_of_each_class_stays() -> None:
+    values = np.array([0.1, 0.2, 0.3, 0.05, 0.06])
+    labels = np.array([0, 0, 0, 1, 1])
+    np.testing.assert_array_equal(lowest(values, 2, labels), [True, False, False, True, False])
+    np.testing.assert_array_equal(lowest(values, 5, labels), [True, True, False, True, False])
+    assert lowest(np.zeros(0), 0, np.zeros(0, int)).shape == (0,)

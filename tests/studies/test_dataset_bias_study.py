@@ -309,6 +309,35 @@ def test_added_studies_are_the_units_of_the_analysis_over_kinds_of_data(plain: l
     assert "With 2 kinds of data nothing can be said about what of them goes with the gain" in told
 
 
+def test_a_data_set_at_several_resolutions_is_one_kind_of_data(plain: list[Path], tmp_path: Path) -> None:
+    import json
+    import shutil
+
+    added = []
+    for size in (16, 32):
+        copy = tmp_path / f"at{size}"
+        shutil.copytree(plain[0], copy)
+        study = json.loads((copy / "study.json").read_text())
+        study["dataset"], study["characteristics"]["height"] = "folder:signs", size
+        study["configuration"]["source.size"] = size
+        (copy / "study.json").write_text(json.dumps(study))
+        added.append(str(copy))
+    folder = StudyFolder.read(plain[1])
+    answer = write_answer(replace(folder, study={**folder.study, "added_studies": added}))
+    told = told_by(answer)
+    assert "Over 2 kinds of data (digits, ipc 2; folder:signs at 16 and 32, ipc 1)" in told
+    assert "1 degree of freedom" in told
+    assert "changes by 0.0 points" in told  # the same rows stand for both sizes
+    assert "from 16 to 32 pixels a side (an estimate)" in told
+    kinds = next(table for table in answer.tables if table.name == "kinds")
+    assert [row[0] for row in kinds.rows] == ["digits, ipc 2", "folder:signs at 16, ipc 1", "folder:signs at 32, ipc 1"]
+    claims = {claim.id: claim for claim in answer.claims}
+    once = claims[f"kinds/{TERM}"]
+    assert (once.n, once.low is not None) == (2, True)
+    spread = claims[f"kinds/spread/{TERM}"]
+    assert (spread.n, spread.unit) == (2, "points")
+
+
 def test_what_is_said_of_kinds_of_data_tells_how_few_they_are(plain: list[Path], tmp_path: Path) -> None:
     import json
     import shutil

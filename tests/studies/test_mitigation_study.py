@@ -148,7 +148,7 @@ def test_remedies_that_are_knobs_stand_beside_each_method_that_has_them() -> Non
     shares, falling = "method.base.batch_shares", "method.last_weight"
     of = {key: arm for key, arm in {one.arm.key: one.arm for one in plan.settings}.items() if arm.role == "remedy"}
     assert sorted(remedied.values()) == sorted(
-        ["dm"] + ["mim:base=dm"] * 2 + ["mim:base=dm,balance=gradnorm,weight=1"] * 2
+        ["dm"] + ["mim:base=dm"] * 3 + ["mim:base=dm,balance=gradnorm,weight=1"] * 3
     )
     assert {of[key].knobs.get(shares) for key in of} == {"proportional", None}
     both, _ = planned(*IMBALANCE, "--remedy", "prior=added,batch_shares=proportional")
@@ -192,11 +192,39 @@ def test_what_knobs_do_as_remedies_is_decided_at_each_condition() -> None:
     assert "At exponential 10, batch_shares=proportional is a loss for" in text
     assert "compared with its mean weight all along, it is a gain for" in text
     assert not any(key.startswith("gain/remedy:") for key in claims), "a remedy's gain is none of the term's"
-    first, last = map(str, answer.plain[-2:])
+    first, _, last = map(str, answer.plain[-3:])
     start = "On digits, with 1 image per class and 6 synthetic sets, "
     assert first.startswith(f"{start}batch_shares=proportional is a loss for DM at exponential 10 (-8.")
     assert "in 3 of 6 cases." in first
     assert last.startswith(f"{start}last_weight=0 is a gain for DM + MIM4DD (default) on clean data (+")
+
+
+def test_knobs_under_noise_are_held_against_the_right_labels_alone() -> None:
+    """Noise costs 20 points; the knob wins 15 back, so it is 5 short of the oracle."""
+    plan, held = planned("--quick", "--noise", NOISY, "--remedy", "batch_weights=posterior")
+    rows = {}
+    for trial in plan.trials:
+        won = 0.15 * ("batch_weights" in str(trial.config))
+        of = accuracy(dict(trial.config), trial.config["seed"]) + won * ("symmetric" in trial.config.get("perturb", ""))
+        dropped = {"share": 0.4, "counts": [9] * 10, "wrong_dropped": 40, "right_dropped": 0, "wrong_left": 0}
+        perturbed = {"dropped": dropped} if "dropped" in trial.config.get("perturb", "") else {}
+        rows[trial.hash] = made_row(trial.hash, trial.config, [of] * 2, perturbed=perturbed)
+    answer = write_answer(made_folder(Path("out"), plan.settings, rows, range(5), **held))
+    claims = {one.id: one for one in answer.claims}
+    remedy = "remedy:mim:base=dm,weight=0,base.batch_weights=posterior"
+    short = claims[f"remedied-short-of-oracle/{remedy}/symmetric-0.4"]
+    assert short.estimate == pytest.approx(-0.05, abs=0.003)
+    assert (short.decision, f"remedied-short-of-oracle/{remedy}/clean" in claims) == ("loss", False)
+    assert "compared with the right labels alone, it is a loss for" in " ".join(map(str, answer.sentences))
+
+
+def test_the_whole_study_of_noise_has_knobs_too_and_each_noise_its_own_share() -> None:
+    plan, _ = planned()
+    assert {one.arm.role for one in plan.settings} >= {"remedy", "sham"}
+    for noise, share in (("asymmetric:rate=0.4", 0.2), ("symmetric:rate=0.4,include_own=True", 0.36)):
+        plan, _ = planned("--quick", "--noise", noise)
+        cleanings = [found for one in plan.conditions if (found := cleaning_of(one)) is not None]
+        assert {one.share for one in cleanings if one.by == "loss"} == {share}
 
 
 @pytest.mark.parametrize(
@@ -217,6 +245,18 @@ def test_each_falling_weight_has_its_own_sham(words: tuple[str, ...], means: set
     assert all("method.last_weight" not in trials[one.trials[0]] for one in shams)
 
 
+@pytest.mark.parametrize("remedy", ["weight=0", "direction=base", "pairs=shuffled"])
+def test_what_takes_the_term_away_is_no_remedy(remedy: str) -> None:
+    with pytest.raises(InputError, match=f"--remedy {remedy} takes the MI term away"):
+        planned(*IMBALANCE, "--remedy", remedy)
+
+
+def test_a_remedy_written_twice_is_one() -> None:
+    once, _ = planned(*IMBALANCE, "--remedy", "last_weight=0")
+    twice, _ = planned(*IMBALANCE, "--remedy", "last_weight=0", "--remedy", "last_weight=0.0")
+    assert len(once.settings) == len(twice.settings)
+
+
 def test_a_sham_that_is_a_method_of_the_study_runs_once() -> None:
     plan, _ = planned(*IMBALANCE, "--remedy", "last_weight=0", "--method", "mim:base=dm,weight=0.4")
     assert len({trial.hash for trial in plan.trials}) == len(plan.trials)
@@ -224,7 +264,9 @@ def test_a_sham_that_is_a_method_of_the_study_runs_once() -> None:
 
 def test_knobs_alone_take_the_place_of_cleanings_and_meet_no_cleaned_data() -> None:
     plan, _ = planned("--quick", "--remedy", "last_weight=0")
-    assert [one.text for one in plan.conditions] == ["", NOISY]
+    oracle = plan.conditions[-1]
+    assert [one.text for one in plan.conditions] == ["", NOISY, oracle.text]
+    assert getattr(cleaning_of(oracle), "by", "") == "oracle"
     plan, _ = planned("--quick", "--remedy", "last_weight=0", "--remedy", LOSS)
     met = {one.levels["training data"] for one in plan.settings if one.arm.role in ("remedy", "sham")}
     assert met == {"clean", "symmetric 0.4"}

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import cycle
 from string import ascii_lowercase
-from typing import Any
 
 import numpy as np
 
-from studies.answers.comparing.added_studies import added_studies, block_of
+from studies.answers.comparing.added_studies import added_studies
+from studies.answers.dataset_bias.blocks import Block, block_from, by_data_set, unit_of
 from studies.answers.ledger import Ledger, Part
 from studies.answers.parts.drawing import INK, PAGE, TITLE, panels, points_axis, styles
 from studies.answers.results import Results, slug
 from studies.engine.answer import Cell, Claim, Figure, Quantity, Sentence, Table
 from studies.engine.rows import Array
-from studies.engine.statistics import Interval, holm, paired_interval
+from studies.engine.statistics import holm, mean_interval
 from studies.engine.statistics.meta import FEWEST_BLOCKS, MetaMean, RankCorrelation, meta_mean, rank_correlation
 from studies.engine.wording import plural
 
@@ -37,48 +36,28 @@ NARROWEST = 0.15  # share of an axis between two ticks
 BESIDE = (4, 3), (-9, 3), (4, -9)  # where letters stand, in points from theirs: those of equal points differ
 
 
-@dataclass(frozen=True)
-class Block:
-    """One study. gains: by arm with the term, over its base at the reference levels."""
-
-    label: str
-    source: str
-    data: dict[str, float]
-    gains: dict[str, Interval]
-    floor: Interval
-
-
 def kinds_part(ledger: Ledger) -> Part:
     """The characteristics of the data, and with added studies the meta-analysis of the term's gains."""
     results = ledger.results
     added = zip(results.folder.added_studies, added_studies(results.folder), strict=True)
-    blocks = [_block(results, "this study"), *(_block(Results(folder), path) for path, folder in added)]
+    blocks = [block_from(results, "this study"), *(block_from(Results(folder), path) for path, folder in added)]
     arms = [arm.key for arm in results.arms.values() if arm.control]
     table = _data_table(results, blocks, arms)
     if len(blocks) < 2:
         return Part(tables=[table])
-    means = {arm: _mean(blocks, arm) for arm in arms}
-    sentences: list[Sentence | None] = [_mean_sentence(ledger, arm, mean, blocks) for arm, mean in means.items()]
+    groups = by_data_set(blocks)
+    units = [unit_of(group) for group in groups]
+    means = {arm: _mean(units, arm) for arm in arms}
+    sentences: list[Sentence | None] = [_mean_sentence(ledger, arm, mean, units) for arm, mean in means.items()]
     related = [
         (arm, key, found)
         for arm in arms
         for key in KINDS
-        if (found := rank_correlation(_column(blocks, key), _gains(blocks, arm))) is not None
+        if (found := rank_correlation(_column(units, key), _gains(units, arm))) is not None
     ]
-    sentences += [_related_sentence(ledger, related, len(blocks))]
+    sentences += [_related_sentence(ledger, related, len(units))]
+    sentences += [_resolution_sentence(ledger, arm, group) for arm in arms for group in groups if len(group) > 1]
     return Part(sentences, [table, _related_table(results, related)], [_figure(results, blocks, arms)])
-
-
-def _block(results: Results, source: str) -> Block:
-    dataset, ipc, size = block_of(results.folder)
-    sets = {arm: results.sets(results.cell(arm)) for arm in results.arms}
-    gains: dict[str, Interval] = {
-        arm.key: paired_interval(sets[arm.key], sets[arm.control]) for arm in results.arms.values() if arm.control
-    }
-    data: dict[str, Any] = results.folder.study.get("characteristics") or {}
-    label = f"{dataset}{f' at {size}' if size else ''}, ipc {ipc}"
-    known = {key: float(value) for key, value in data.items() if value is not None}
-    return Block(label, source, known, gains, results.mean(results.cell("random")))
 
 
 def _column(blocks: Sequence[Block], key: str) -> Array:
@@ -117,7 +96,29 @@ def _mean_sentence(ledger: Ledger, arm: str, mean: MetaMean | None, blocks: Sequ
     if mean.predicted is not None:
         low, high = (100 * end for end in mean.predicted)
         text += f", so the gain on another data set is expected between {low:+.1f} and {high:+.1f} points"
-    return Sentence(f"{text}.", (claim,))
+    ends = mean.predicted or (None, None)
+    what = f"gain of {name} over its base that is expected on another data set"
+    expected = ledger.estimate(slug("kinds", "expected", arm), what, mean.mean, *ends, mean.blocks, "points")
+    what = f"standard deviation between data sets of the gain of {name} over its base"
+    spread = ledger.estimate(slug("kinds", "spread", arm), what, mean.tau, None, None, mean.blocks, "points")
+    return Sentence(f"{text}.", (claim, expected, spread))
+
+
+def _resolution_sentence(ledger: Ledger, arm: str, group: Sequence[Block]) -> Sentence | None:
+    """How the gain changes from the lowest to the highest resolution of one data set, over the seeds of both."""
+    low, high = group[0], group[-1]
+    name = ledger.results.arms[arm].name
+    seeds = [seed for seed in low.pairs[arm] if seed in high.pairs[arm]]
+    changed = mean_interval([high.pairs[arm][seed] - low.pairs[arm][seed] for seed in seeds])
+    if changed.mean is None or not all("height" in block.data for block in (low, high)):
+        return None
+    sides = f"{low.data['height']:g} to {high.data['height']:g} pixels a side"
+    what = f"change of the gain of {name} from {sides}, {low.dataset}"
+    id = slug("kinds", "resolution", low.dataset, str(low.ipc), arm)
+    claim = ledger.estimate(id, what, changed.mean, changed.low, changed.high, changed.n, "points")
+    size = Quantity.of(changed, "points")
+    text = f"On {low.dataset} the gain of {name} over its base changes by {size} from {sides} (an estimate)."
+    return Sentence(text, (claim,))
 
 
 def _related_sentence(
@@ -165,7 +166,8 @@ def _data_table(results: Results, blocks: Sequence[Block], arms: Sequence[str]) 
         rows,
         "Characteristics of the training images (the probe is scored on validation images; both it and the intrinsic "
         "dimension, by the two-nearest-neighbour estimator, read at most 2,000). Gains are paired by seed, with 95% t "
-        "intervals over sets; they are of one data set each, and data sets are the units of the analysis over them.",
+        "intervals over sets; they are of one data set each, and data sets are the units of the analysis over them. "
+        "One at several resolutions counts once, by its means over them.",
     )
 
 

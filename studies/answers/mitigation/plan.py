@@ -13,7 +13,7 @@ from mim4dd.errors import InputError
 from mim4dd.methods import METHODS
 from mim4dd.registry import Flat, knobs, unknown
 from mim4dd.resolving import matching
-from perturbations import Dropped, parse_chain
+from perturbations import Dropped, expected_share, parse_chain, stage_of
 from studies.answers.comparing.plan import set_knob
 from studies.answers.stress.flags import VARIANTS, SuiteFlags
 from studies.answers.stress.plan import Sweep, plan_stress
@@ -26,13 +26,19 @@ from studies.engine.plan import Plan
 NOISE = ("symmetric:rate=0.4", "pairflip:rate=0.4")
 LOSS, CONFIDENT, ORACLE = "dropped:by=loss", "dropped:by=confident", "dropped:by=oracle"
 SHAM = ",sham=True"
-# Against imbalance: batches as the data are, experts that see all classes alike, a term that is gone in the end.
-ON_IMBALANCE = ("batch_shares=proportional", "expert_sampling=balanced", "last_weight=0")
+# Against imbalance: batches as the data are, also with a critic that is told the shares; experts that see all classes
+# alike; a term that is gone in the end.
+ON_IMBALANCE = (
+    *("batch_shares=proportional", "batch_shares=proportional,prior=added"),
+    *("expert_sampling=balanced", "last_weight=0"),
+)
+# Under noise, besides cleaning: images drawn as often as their label is likely, and a term that is gone in the end.
+ON_NOISE = ("batch_weights=posterior", "last_weight=0")
 # With more than one image a class: as many of each as the data's own shares give it.
 SHARED_SET = "ipc_shares=proportional"
 FALLING = "method.last_weight"
 REMEDY, SHAM_ARM = "remedy", "sham"  # roles of arms
-# What small-loss selection leaves out of data whose noise has no rate.
+# What small-loss selection leaves out where how many labels are wrong is not known before the data are.
 SHARE = 0.2
 NO_SWEEP = Sweep("label noise", (), (), (), ())
 
@@ -85,9 +91,10 @@ class MitigationFlags(Flags):
             dest="remedies",
             metavar="REMEDY",
             help="a cleaning, as in dropped:by=loss,share=0.3, or knobs of a method, as in last_weight=0 (repeatable; "
-            "default under noise: the images with the largest out-of-fold loss, as many as the noise has wrong labels, "
-            f"and what confident learning finds; under imbalance alone: {', '.join(ON_IMBALANCE)}, and with --ipc 2 or "
-            f"more {SHARED_SET})",
+            "default under noise: the images with the largest out-of-fold loss, as many as the noise has wrong labels "
+            f"(of human labels, {SHARE:.0%}% of all), what confident learning finds, and without --quick "
+            f"{' and '.join(ON_NOISE)}; under imbalance alone: {'; '.join(ON_IMBALANCE)}; with --ipc 2 or more "
+            f"{SHARED_SET})",
         )
         add_method_flag(how, "another method beside the base, as in dc or mim:base=dc,weight=1 (repeatable)")
 
@@ -127,7 +134,8 @@ def plan_mitigation(options: Options[MitigationFlags], configuration: Configurat
     flags = options.flags
     if options.ipc == 1 and any(key.endswith("ipc_shares") for remedy in flags.knobs for key in remedy):
         raise InputError("--remedy ipc_shares changes no set of 1 image per class; give --ipc 2 or more")
-    chains = tuple(dict.fromkeys(each.text for each in conditions(flags)))
+    source = options.classes_as or str(configuration.flat["dataset"])
+    chains = tuple(dict.fromkeys(each.text for each in conditions(flags, source)))
     # A term as strong as its base; the longer step is a control of the term's, not of a remedy's.
     variants = (assignments(VARIANTS[0].split(","), "--variant"),)
     suite = SuiteFlags(conditions=chains, variants=variants, methods=flags.methods, quick=flags.quick)
@@ -150,7 +158,7 @@ def _not_cleaned(levels: tuple[Level, ...], conditions: Sequence[Condition]) -> 
 def _remedied(plan: Plan, flags: MitigationFlags) -> list[Planned]:
     """Each method that has a remedy's knobs, with them, paired with itself without; and the shams of these.
 
-    Raises: InputError or KnobError for knobs that no method has, or that change none.
+    Raises: InputError or KnobError for knobs that no method has, that change none, or that take the term away.
     """
     trials = {trial.hash: trial.config for trial in plan.trials}
     first = {setting.arm.key: setting for setting in reversed(plan.settings)}
@@ -160,13 +168,17 @@ def _remedied(plan: Plan, flags: MitigationFlags) -> list[Planned]:
         if not setting.arm.anchor and not setting.arm.placebo
     ]
     several = (SHARED_SET,) if any(int(config["ipc"]) > 1 for _, config in plain) else ()
-    usual = (*ON_IMBALANCE, *several) if flags.imbalance and not flags.noise else ()
+    usual: tuple[str, ...] = () if flags.quick or flags.remedies else ON_NOISE
+    if flags.imbalance and not flags.noise:
+        usual = (*ON_IMBALANCE, *several)
     found: list[Planned] = []
-    for remedy in flags.knobs or [assignments([text], "--remedy") for text in usual]:
+    for remedy in flags.knobs or [assignments(text.split(","), "--remedy") for text in usual]:
         added = [made for arm, config in plain for made in _with_remedy(arm, config, remedy)]
         if not added and flags.knobs:
             _refuse(remedy, [config for _, config in plain])
-        found += added
+        # The same remedy may be written in two ways: last_weight=0 and 0.0.
+        taken = {one.arm.key for one in found}
+        found += [one for one in added if one.arm.key not in taken]
     return found
 
 
@@ -186,6 +198,7 @@ def _with_remedy(arm: Arm, config: Flat, remedy: Mapping[str, str]) -> Iterator[
     """The arm with a remedy, and its sham if it has one; nothing where the arm lacks a knob, or has its value already.
 
     The sham of a weight that falls has the mean of its weights all along.
+    Raises: InputError for knobs that take the term away.
     """
     named = {set_knob(key, config): text for key, text in remedy.items()}
     own = {key: text for key, text in named.items() if key and _read_by(arm, key)}
@@ -194,6 +207,9 @@ def _with_remedy(arm: Arm, config: Flat, remedy: Mapping[str, str]) -> Iterator[
     # A tacit knob at its default is in no configuration.
     values = {key: changed.get(key, text) for key, text in own.items()}
     with_it = Arm(f"{REMEDY}:{spec(arm.method, arm.knobs | values)}", arm.method, arm.knobs | values, arm.key, REMEDY)
+    if arm.has_term and not with_it.has_term:
+        text = ",".join(f"{key}={value}" for key, value in remedy.items())
+        raise InputError(f"--remedy {text} takes the MI term away, which is a control of the term's and no remedy")
     yield Planned(with_it, changed)
     last = float(changed.get(FALLING, 1.0))
     if FALLING in own and last < 1:
@@ -209,8 +225,10 @@ def _read_by(arm: Arm, key: str) -> bool:
     return key.startswith("method.") and (of_base or arm.has_term)
 
 
-def conditions(flags: MitigationFlags) -> list[Condition]:
+def conditions(flags: MitigationFlags, source: str) -> list[Condition]:
     """Each noise as it is, after each remedy, after its sham and after the oracle; each remedy on clean data too.
+
+    source: the name whose classes the data have.
 
     Raises: InputError, UnknownNameError or KnobError.
     """
@@ -225,18 +243,18 @@ def conditions(flags: MitigationFlags) -> list[Condition]:
         if not noise.noisy:
             raise InputError(f"--noise {text} leaves all labels right, so there is nothing to clean")
         found.append(noise)
-        cleanings = flags.remedies or ([] if flags.knobs else _remedies(noise, flags.quick))
+        cleanings = flags.remedies or ([] if flags.knobs else _remedies(noise, flags.quick, source))
         for remedy in cleanings:
             found += [condition(text, remedy), condition(text, remedy + SHAM)]
             on_clean.append(condition(remedy))
-        found += [condition(text, ORACLE)] if cleanings else []
+        found.append(condition(text, ORACLE))
     return [*found, *on_clean]
 
 
-def _remedies(noise: Condition, quick: bool) -> list[str]:
+def _remedies(noise: Condition, quick: bool, source: str) -> list[str]:
     """Small-loss selection of as many images as have a wrong label, and confident learning where it is installed."""
-    rates = [getattr(one, "rate", None) for one in noise.perturbations]
-    share = next((rate for rate in rates if rate), SHARE)
+    shares = [expected_share(one, source) for one in noise.perturbations if stage_of(one).relabels]
+    share = next((round(share, 3) for share in shares if share), SHARE)
     confident = [] if quick or find_spec("cleanlab") is None else [CONFIDENT]
     return [f"{LOSS},share={share}", *confident]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from studies.answers.ledger import Ledger, Part, Ruling
-from studies.answers.mitigation.plan import REMEDY, SHAM_ARM
+from studies.answers.mitigation.plan import REMEDY, SHAM_ARM, cleaning_of
 from studies.answers.parts.heat_maps import HeatCell, difference_cell
 from studies.answers.parts.matrix import MARKED, grid_drawing
 from studies.answers.parts.plain import too_few
@@ -36,13 +36,16 @@ def without_remedies(folder: StudyFolder) -> StudyFolder:
 
 @dataclass(frozen=True)
 class Remedied:
-    """A method with a remedy's knobs, at a condition. over_sham: less its sham, None where it has none."""
+    """A method with a remedy's knobs, at a condition. over_sham: less its sham, None where it has none; of_oracle: less
+    the method without it on right labels alone, None where all are right.
+    """
 
     arm: Arm
     plain: Arm
     levels: tuple[str, ...]
     gain: Ruling
     over_sham: Ruling | None
+    of_oracle: Ruling | None
 
     @property
     def knobs(self) -> str:
@@ -69,8 +72,8 @@ def remedied_part(ledger: Ledger, folder: StudyFolder, metric: str) -> Part:
     if not cells:
         return Part()
 
-    def judged(kind: str, what: str, pairs: Sequence[tuple[Cell, str]]) -> dict[Cell, Ruling]:
-        """The rulings of cells less another arm at the same levels, a family on clean data and one elsewhere."""
+    def judged(kind: str, what: str, pairs: Sequence[tuple[Cell, Cell]]) -> dict[Cell, Ruling]:
+        """The rulings of cells less others, a family on clean data and one elsewhere."""
         found: dict[Cell, Ruling] = {}
         for where, clean in (("under noise or imbalance", False), ("on clean data", True)):
             own = [(cell, other) for cell, other in pairs if (cell.levels == results.reference) is clean]
@@ -80,25 +83,46 @@ def remedied_part(ledger: Ledger, folder: StudyFolder, metric: str) -> Part:
         return found
 
     gains = judged(
-        "remedied", "a method with a remedy less itself without", [(Cell(a.key, at), a.control) for a, _, at in cells]
+        "remedied",
+        "a method with a remedy less itself without",
+        [(Cell(arm.key, levels), Cell(arm.control, levels)) for arm, _, levels in cells],
     )
     over = judged(
         "remedied-over-sham",
         "a weight that falls less its mean all along",
-        [(Cell(arm.key, levels), sham.key) for arm, sham, levels in cells if sham],
+        [(Cell(arm.key, levels), Cell(sham.key, levels)) for arm, sham, levels in cells if sham],
+    )
+    right = _right_labels(folder)
+    oracles = judged(
+        "remedied-short-of-oracle",
+        "a method with a remedy less itself on right labels alone",
+        [
+            (Cell(arm.key, levels), Cell(arm.control, (right[levels[0]], *levels[1:])))
+            for arm, _, levels in cells
+            if levels[0] in right
+        ],
     )
     found = [
-        Remedied(arm, results.arms[arm.control], levels, gains[Cell(arm.key, levels)], over.get(Cell(arm.key, levels)))
+        Remedied(arm, results.arms[arm.control], levels, gains[cell], over.get(cell), oracles.get(cell))
         for arm, _, levels in cells
+        for cell in (Cell(arm.key, levels),)
     ]
     sentences = [_told(results, group) for group in _groups(found)]
     return Part(sentences, [_table(found)], [_figure(results, found)], notes=[NOTE], plain=_plain(results, found))
 
 
-def _less(results: Results, kind: str, cell: Cell, other: str, metric: str) -> Contrast:
-    what = f"{results.arms[cell.arm].name} less {results.arms[other].name}{results.at(cell.levels)}"
-    terms = (1.0, cell), (-1.0, Cell(other, cell.levels))
-    return results.contrast(slug(kind, cell.arm, *cell.levels), what, *terms, metric=metric)
+def _right_labels(folder: StudyFolder) -> dict[str, str]:
+    """The condition that leaves out exactly the wrong labels, by that which it cleans: their labels."""
+    labels = {one.text: one.label for one in folder.conditions}
+    cleaned = [one for one in folder.conditions if (by := cleaning_of(one)) is not None and by.by == "oracle"]
+    return {labels[before]: one.label for one in cleaned if (before := one.text.rpartition(" + ")[0]) in labels}
+
+
+def _less(results: Results, kind: str, cell: Cell, other: Cell, metric: str) -> Contrast:
+    what = f"{results.arms[cell.arm].name} less {results.arms[other.arm].name}{results.at(cell.levels)}"
+    if other.levels != cell.levels:
+        what += " with its right labels alone"
+    return results.contrast(slug(kind, cell.arm, *cell.levels), what, (1.0, cell), (-1.0, other), metric=metric)
 
 
 def _plain(results: Results, found: Sequence[Remedied]) -> list[Sentence]:
@@ -145,6 +169,12 @@ def _told(results: Results, group: Sequence[Remedied]) -> Sentence:
         of_sham = grouped(rulings, [other.plain.name for other in shams], HELPS)
         text += f"; compared with its mean weight all along, it is {of_sham}"
         claims += [ruling.claim for ruling in rulings]
+    oracles = [other for other in group if other.of_oracle]
+    if oracles:
+        rulings = [other.of_oracle for other in oracles if other.of_oracle]
+        of_oracle = grouped(rulings, [other.plain.name for other in oracles], HELPS)
+        text += f"; compared with the right labels alone, it is {of_oracle}"
+        claims += [ruling.claim for ruling in rulings]
     return Sentence(f"{text}.", tuple(claims))
 
 
@@ -173,6 +203,7 @@ def _table(found: Sequence[Remedied]) -> Table:
             "with less without": one.gain.starred,
             "decision": one.gain.word,
             "less its sham": one.over_sham.starred if one.over_sham else None,
+            "less the oracle": one.of_oracle.starred if one.of_oracle else None,
             "pairs": one.gain.interval.n,
             "pairs that would decide": one.gain.needed or None,
         }
@@ -183,12 +214,13 @@ def _table(found: Sequence[Remedied]) -> Table:
         "What knobs do as remedies",
         rows,
         "Differences in balanced test accuracy, paired by seed, with pointwise 95% t intervals; a star marks a gain or "
-        "a loss that is decided. Each of the two differences is Holm-corrected over all conditions but clean data, and "
-        "over clean data apart. The sham of a weight that falls is its mean all along.",
+        "a loss that is decided. Each kind of difference is Holm-corrected over all conditions but clean data, and "
+        "over clean data apart. The sham of a weight that falls is its mean all along; the oracle is the method without "
+        "the remedy, on the data without their wrong labels.",
     )
 
 
 NOTE = (
     "Remedies that are knobs meet the same data, initial images and evaluation networks as the method without them, on "
-    "data that are not cleaned. They have no oracle."
+    "data that are not cleaned."
 )

@@ -27,7 +27,8 @@ class PlantedCue(Protocol):
     Of the n_k images of class k exactly round(correlation * n_k) show the value tied to it; the others show the other
     values, evenly (their numbers differ by 1 at most). Images that conflict at one correlation also do at every smaller
     one, with the same value. A correlation of 1/V is an independent cue, the control; 1 leaves no conflict, 0 nothing
-    else. Nothing of the labels changes.
+    else. Where correlation * n_k is less than one image, as of rare classes, one or none shows it: in as many classes
+    as make the share right over them. Nothing of the labels changes.
     """
 
     stage: ClassVar[str] = STAGE
@@ -65,7 +66,11 @@ def values_of(cue: PlantedCue, data: ImageData, seed: int) -> Integers:
     size = data.counts[data.labels]
     # Counted from the image that conflicts at the largest correlation of all.
     place = size - 1 - ranks(data.labels, classes, draws)
-    aligned = np.array([round(cue.correlation * each) for each in data.counts.tolist()])[data.labels]
+    shares = cue.correlation * data.counts
+    # One offset a class for all correlations: an image that conflicts at one does at every smaller one.
+    turns = generator(STAGE, name_of(cue), data.source, seed, "rare classes").permutation(classes)
+    few = np.floor(shares + (turns + 0.5) / classes)
+    aligned = np.where(shares < 1, few, np.round(shares)).astype(np.int64)[data.labels]
     other = others[data.labels, place % (count - 1)]
     values: Integers = np.where(place < size - aligned, other, own[data.labels])
     return values

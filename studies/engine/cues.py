@@ -83,21 +83,22 @@ def _some(data: ImageData, seed: int) -> ImageData:
 def decoder(images: Floats, values: Integers) -> Callable[[Floats], Integers]:
     """The linear discriminant of a cue's values in `statistics` of images: reads the value of each image, [n].
 
-    Shapes: images [N, channels, H, W]; values [N], each present.
+    It reads values that are among those alone. Shapes: images [N, channels, H, W]; values [N].
     Source: Fisher's discriminant for several classes of equal weight, its covariance shrunk (Friedman 1989).
     """
     found = statistics(images)
     scale = found.std(axis=0).clip(min=1e-9)
     found = found / scale
-    means = np.array([found[values == value].mean(axis=0) for value in range(int(values.max()) + 1)])
-    covariance = np.cov(found - means[values], rowvar=False)
+    present, place = np.unique(values, return_inverse=True)
+    means = np.array([found[values == value].mean(axis=0) for value in present])
+    covariance = np.cov(found - means[place], rowvar=False)
     size = len(covariance)
     covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * max(np.trace(covariance) / size, 1e-6) * np.eye(size)
     weights = np.linalg.solve(covariance, means.T)
     offset = 0.5 * (means * weights.T).sum(axis=1)
 
     def read(pixels: Floats) -> Integers:
-        return np.asarray((statistics(pixels) / scale @ weights - offset).argmax(axis=1))
+        return np.asarray(present[(statistics(pixels) / scale @ weights - offset).argmax(axis=1)])
 
     return read
 

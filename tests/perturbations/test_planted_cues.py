@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -37,7 +38,8 @@ def test_counts_are_exact_and_the_rest_is_spread_evenly(
     assert own.max() + 1 == values
     for label, count in enumerate(COUNTS):
         by_value = np.bincount(found[data.labels == label], minlength=values)
-        assert by_value[own[label]] == round(correlation * count)
+        share = correlation * count
+        assert by_value[own[label]] in ((0, 1) if 0 < share < 1 else (round(share),))
         others = np.delete(by_value, own[label])
         assert others.max() - others.min() <= 1
     made = at(cue, correlation)(data, seed=3)
@@ -195,3 +197,20 @@ def test_digits_in_colour_are_read_by_nothing_but_their_colour_at_1() -> None:
     hue = made.images.max((2, 3))
     found = ((hue / hue.max(1, keepdims=True))[:, None] - COLOURS / COLOURS.max(1, keepdims=True)) ** 2
     assert (found.sum(2).argmin(1) == made.labels).mean() == 1
+
+
+@pytest.mark.parametrize("size", [1, 3, 6])
+def test_an_independent_cue_is_one_over_classes_that_are_too_small_for_it(
+    size: int, make: Callable[..., ImageData]
+) -> None:
+    """Of ten colours less than one image a class shows its own: one of as many classes as make it a tenth of all."""
+    data = make([size] * 10, shape=(1, 4, 4))
+    cue = unbiased(ColourCue(), data)
+    for seed in range(5):
+        realised = cue(data, seed=seed).realised
+        assert realised["aligned"] == size
+        assert realised["correlation"] == pytest.approx(0.1)
+    aligned = [values_of(at(cue, share), data, 0) == data.labels for share in (0.1, 0.5, 0.9, 1.0)]
+    for fewer, more in pairwise(aligned):
+        assert (more | ~fewer).all()
+    assert not (values_of(at(cue, 0.0), data, 0) == data.labels).any()

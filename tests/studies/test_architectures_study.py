@@ -34,7 +34,7 @@ from studies.engine.arms import EQUAL_STRENGTH, Arm, Factor, Level, Planned, cro
 from studies.engine.command import main
 from studies.engine.data_checks import require_judges
 from studies.engine.durations import trial_seconds
-from studies.engine.failures import FAILED, HEALTHY, UNDECIDED
+from studies.engine.failures import FAILED, FAILURES, HEALTHY, UNDECIDED, Group
 from studies.engine.folder import StudyFolder
 from studies.engine.journal import Journal
 from studies.engine.judging import JUDGES, RATES, judge_of
@@ -46,6 +46,7 @@ from studies.engine.running import TrialRun, run_trial
 from studies.engine.runs import Saved
 from studies.engine.speeds import SHIPPED, Speeds
 from studies.engine.statistics.agreement import concordance
+from studies.engine.statistics.contrasts import Judged, judge, three_tests
 from studies.engine.trial import Inputs, Trial
 
 SMALL = [
@@ -333,6 +334,29 @@ def test_the_detector_finds_a_set_that_overfits_its_network_and_is_silent_on_hea
     text = " ".join(sentence.text for sentence in answer.sentences)
     assert "1 of the 4 methods overfit their network on the mean of the others: MTT." in text
     assert f"The failure mode {MODE} occurs for MTT" in text
+
+
+def test_a_set_that_gains_elsewhere_does_not_overfit_where_random_images_gain_more() -> None:
+    """Random images gain 10 points from network to network, the set 8: less than twice as much, and no loss."""
+
+    def judged(points: float) -> Judged:
+        return judge("one", [three_tests(0.01 * points + 0.001 * np.sin(np.arange(10)))])[0]
+
+    def state(own: float, random: float) -> str:
+        group = Group(
+            accuracy=np.full((10, 1), 0.5),
+            changed=judged(own),
+            transferred=judged(own - random),
+            doubled=judged(own - 2 * random),
+        )
+        found = FAILURES.build(MODE)(group)
+        assert found is not None
+        return str(found.state)
+
+    assert state(8, 10) == HEALTHY
+    assert state(-8, 10) == FAILED
+    assert state(-8, -3) == FAILED
+    assert state(-8, -7.9) == HEALTHY
 
 
 def test_too_few_pairs_leave_the_detector_undecided(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from mim4dd.information import train_reference
 from mim4dd.networks import ConvNet
 from mim4dd.records import Synthetic
 from perturbations import ColourCue, CorruptionCue, GreyCue, PlantedCue, parse_chain, text_of
-from perturbations.cues.planting import unbiased, values_of
+from perturbations.cues.planting import at, unbiased, values_of
 from studies.engine.cues import decoded, decoder, scored_by_part, seen
 from studies.engine.rows import Row
 from studies.engine.running import TrialRun, run_trial
@@ -169,3 +169,14 @@ def test_a_forecast_counts_the_channels_and_the_images_that_a_cue_adds() -> None
     assert (shape, images, evaluated) == ((3, 8, 8), 1_100, 3 * 697)
     assert size_in({**clean, "perturb": "corruption_cue:correlation=0.9,strength=5"})[0] == (1, 8, 8)
     assert size_in({**clean, "perturb": "symmetric:rate=0.2,include_own=False"}) == size_in(clean)
+
+
+def test_a_decoder_reads_the_values_that_it_has_seen() -> None:
+    """Of ten colours three are there: the decoder reads these, and not an absent one."""
+    train = load("digits").train
+    cue = at(ColourCue(), 1.0)
+    held = train.take(np.flatnonzero(np.isin(train.labels, (2, 5, 9))))
+    images, values = cue(held, seed=0).data.images, values_of(cue, held, 0)
+    read = decoder(images, values)
+    assert set(np.unique(values)) == {2, 5, 9}
+    assert (read(images) == values).mean() > 0.95

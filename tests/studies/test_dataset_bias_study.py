@@ -15,10 +15,10 @@ from made_rows import made_row, replaced
 
 from mim4dd.data import load
 from mim4dd.durable import write_json
-from mim4dd.records import Splits
+from mim4dd.records import ImageData, Splits
 from perturbations.cues.planting import cue_in
-from studies.answers.dataset_bias.amplification import AMPLIFIED, FEW, NOT, SAME, SUPPRESSED, pulls
-from studies.answers.dataset_bias.answer import write_answer
+from studies.answers.dataset_bias.amplification import AMPLIFIED, CAPPED, FEW, NOT, SAME, SUPPRESSED, pulls
+from studies.answers.dataset_bias.answer import VERBS, write_answer
 from studies.answers.dataset_bias.kinds import apart
 from studies.answers.dataset_bias.plan import examine
 from studies.answers.ledger import Ledger
@@ -197,7 +197,8 @@ def shown(row: Row, aligned: float, conflicting: float, seed: int, index: int) -
         (0.1, 0.4, 0.5, SUPPRESSED),
         (0.5, 0.1, 0.7, FEW),
         (0.4, 0.4, 0.4, SAME),
-        (0.2, 0.6, 0.1, NOT),
+        (0.2, 0.6, 0.1, CAPPED),
+        (0.2, 0.6, 0.2, NOT),
     ],
 )
 def test_amplified_takes_more_than_full_data_and_more_than_random_images(
@@ -214,6 +215,7 @@ def test_amplified_takes_more_than_full_data_and_more_than_random_images(
     assert found["dm", "colour 0.1"].verdict == found["full", "colour 0.9"].verdict == ""
     told = told_by(write_answer(folder))
     assert ("In DM, the cue is amplified at colour 0.9." in told) == (verdict == AMPLIFIED)
+    assert f"{VERBS[verdict]} the cue in " in "\n".join(map(str, write_answer(folder).plain))
 
 
 def test_a_method_that_draws_rare_images_more_often_is_held_against_itself(tmp_path: Path) -> None:
@@ -310,7 +312,6 @@ def test_added_studies_are_the_units_of_the_analysis_over_kinds_of_data(plain: l
 
 
 def test_a_data_set_at_several_resolutions_is_one_kind_of_data(plain: list[Path], tmp_path: Path) -> None:
-    import json
     import shutil
 
     added = []
@@ -339,7 +340,6 @@ def test_a_data_set_at_several_resolutions_is_one_kind_of_data(plain: list[Path]
 
 
 def test_what_is_said_of_kinds_of_data_tells_how_few_they_are(plain: list[Path], tmp_path: Path) -> None:
-    import json
     import shutil
 
     added = []
@@ -391,6 +391,14 @@ def test_studies_of_another_design_are_no_kinds_of_data(
     assert "has another design (every method on the data as they are); run both with the same --cue" in told
     told = refusal(lambda: planned(*words, str(plain[0]), "--cue", "none", "--ipc", "1"))
     assert "is digits with 1 image per class, as this study is" in told
+
+
+def test_a_correlation_that_says_nothing_of_two_classes_is_no_planted_bias(refusal: Callable[..., str]) -> None:
+    images = np.zeros((8, 1, 8, 8), np.float32)
+    two = ImageData(images, np.arange(8) % 2, np.arange(8), ("a", "b"), "mine")
+    flags = asked("--correlations", "0.5").flags
+    told = refusal(lambda: flags.on(replace(splits(), train=two)))
+    assert told == "--correlations must have one besides 0.5, that of the independent cue"
 
 
 def test_an_independent_cue_must_be_one_on_the_data(refusal: Callable[[Callable[[], object]], str]) -> None:

@@ -29,7 +29,7 @@ class Pull:
     @property
     def verdict(self) -> str:
         """`amplified` where both contrasts are gains, `suppressed` where both are losses; not amplified where one of
-        them is decided otherwise; "" where there is nothing to compare."""
+        them is decided otherwise, and of which the other is a gain; "" where there is nothing to compare."""
         if self.over_full is None or self.over_random is None:
             return ""
         full, random = self.over_full.decision, self.over_random.decision
@@ -41,11 +41,17 @@ class Pull:
             return SAME
         if full is Decision.GAIN and random is not Decision.UNDECIDED:
             return FEW
+        if random is Decision.GAIN and full is not Decision.UNDECIDED:
+            return CAPPED
         return NOT if {full, random} & {Decision.LOSS, Decision.NEGLIGIBLE} else OPEN
 
 
 AMPLIFIED, SUPPRESSED, SAME = "amplified", "suppressed", "as in full data and random images"
-FEW, NOT, OPEN = "more than in full data, but no more than in random images", "not amplified", "undecided"
+FEW, CAPPED = (
+    "more than in full data, but no more than in random images",
+    "more than in random images, no more than full",
+)
+NOT, OPEN = "not amplified", "undecided"
 
 
 def pulls(ledger: Ledger) -> list[Pull]:

@@ -7,9 +7,11 @@ import re
 from perturbations import STAGES
 from studies.answers.dataset_bias.amplification import (
     AMPLIFIED,
+    CAPPED,
     FEW,
     NOT,
     OPEN,
+    SAME,
     SUPPRESSED,
     Pull,
     pulls,
@@ -39,8 +41,15 @@ from studies.engine.answer import Answer, Sentence
 from studies.engine.folder import StudyFolder
 from studies.engine.wording import images
 
-# Full data have a smaller gap, but as many random images have one that is no smaller.
-FEWER = "does no more than choosing as few real images at random to"
+# What distilling does to the cue, by the verdict: of OPEN nothing is said.
+VERBS = {
+    AMPLIFIED: "amplifies",
+    SUPPRESSED: "suppresses",
+    SAME: "leaves as it is in full data and in random images",
+    NOT: "does not amplify",
+    FEW: "does no more than choosing as few real images at random to",
+    CAPPED: "amplifies beyond random images, but not beyond full data,",
+}
 
 
 def write_answer(folder: StudyFolder) -> Answer:
@@ -110,8 +119,7 @@ def _plain(ledger: Ledger, found: list[Pull], gains: list[Ruling]) -> list[Sente
     judged = [pull for pull in found if pull.verdict]
     if judged:
         parts = []
-        told_apart = ((AMPLIFIED, "amplifies"), (SUPPRESSED, "suppresses"), (NOT, "does not amplify"), (FEW, FEWER))
-        for verdict, verb in told_apart:
+        for verdict, verb in VERBS.items():
             own = [f"{results.arms[pull.arm].name} at {pull.level}" for pull in judged if pull.verdict == verdict]
             if own:
                 parts.append(f"{verb} the cue in {len(own)} ({listed(own)})")

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from perturbations.cues.planting import ALIGNED, CONFLICTING, UNBIASED
-from studies.answers.dataset_bias.amplification import AMPLIFIED, FEW, NOT, OPEN, SAME, SUPPRESSED, Pull, unbiased
+from studies.answers.dataset_bias.amplification import (
+    AMPLIFIED,
+    CAPPED,
+    FEW,
+    NOT,
+    OPEN,
+    SAME,
+    SUPPRESSED,
+    Pull,
+    unbiased,
+)
 from studies.answers.ledger import Ledger, Ruling
 from studies.answers.parts.drawing import (
     INK,
@@ -39,6 +49,7 @@ VERDICTS = {
     SUPPRESSED: "is suppressed",
     SAME: "pulls as in full data and in random images",
     FEW: "pulls more than in full data, but no more than in as many random images",
+    CAPPED: "pulls more than in as many random images, but no more than in full data",
     NOT: "is not amplified",
     OPEN: "is undecided",
 }

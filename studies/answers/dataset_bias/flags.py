@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -43,13 +44,15 @@ class BiasFlags(Flags):
     one_base: ClassVar[bool] = False
 
     def on(self, splits: Splits) -> Self:
-        """With the correlation at which the cue says nothing of these classes, unless another was given."""
+        """With the correlation at which the cue says nothing of these classes, unless another was given.
+
+        Raises: InputError where no other correlation is left.
+        """
         cue = condition(with_correlation(self.cue, self.correlations[0])).cue if self.usual else None
         if cue is None:
             return self
         independent = 1 / values_count(cue, splits.train)
-        beyond = tuple(each for each in self.correlations[1:] if each != independent)
-        return replace(self, correlations=(independent, *beyond))
+        return replace(self, correlations=(independent, *_beyond(self.correlations[1:], independent)))
 
     def describe(self) -> str:
         """The design in words; without the added studies, which change no trial."""
@@ -126,6 +129,11 @@ def _correlations(text: str | None, quick: bool, independent: float) -> tuple[fl
         asked = tuple(float(each) for each in text.split(",")) if text else QUICK if quick else CORRELATIONS
     except ValueError as error:
         raise InputError(f"--correlations must be numbers like 0.5,0.9,1, got '{text}'") from error
+    return _beyond(asked, independent)
+
+
+def _beyond(asked: Sequence[float], independent: float) -> tuple[float, ...]:
+    """Raises: InputError for none that differs from the independent cue's."""
     beyond = tuple(sorted({each for each in asked if each != independent}))
     if not beyond:
         raise InputError(f"--correlations must have one besides {independent:g}, that of the independent cue")

@@ -13,7 +13,7 @@ from mim4dd.errors import InputError
 from mim4dd.methods import METHODS
 from mim4dd.registry import Flat, knobs, unknown
 from mim4dd.resolving import matching
-from perturbations import Dropped, expected_share, parse_chain, stage_of
+from perturbations import STAGES, Dropped, expected_share, parse_chain, stage_of
 from studies.answers.comparing.plan import set_knob
 from studies.answers.stress.flags import VARIANTS, SuiteFlags
 from studies.answers.stress.plan import Sweep, plan_stress
@@ -242,6 +242,10 @@ def conditions(flags: MitigationFlags, source: str) -> list[Condition]:
         noise = condition(text)
         if not noise.noisy:
             raise InputError(f"--noise {text} leaves all labels right, so there is nothing to clean")
+        if any(STAGES[stage].of_pixels for stage in noise.stages):
+            raise InputError(
+                f"--noise {text} changes pixels after labels, and cleaning comes between; give label noise"
+            )
         found.append(noise)
         cleanings = flags.remedies or ([] if flags.knobs else _remedies(noise, flags.quick, source))
         for remedy in cleanings:

@@ -215,8 +215,8 @@ def _table(found: Sequence[Remedied]) -> Table:
         rows,
         "Differences in balanced test accuracy, paired by seed, with pointwise 95% t intervals; a star marks a gain or "
         "a loss that is decided. Each kind of difference is Holm-corrected over all conditions but clean data, and "
-        "over clean data apart. The sham of a weight that falls is its mean all along; the oracle is the method without "
-        "the remedy, on the data without their wrong labels.",
+        "over clean data apart. The sham of a weight that falls is its mean all along; the oracle is the method "
+        "without the remedy, on the data without their wrong labels.",
     )
 
 

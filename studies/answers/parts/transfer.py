@@ -84,6 +84,7 @@ class Transfers:
             gain=gain.judged if gain else None,
             transferred=case.less_random.judged if case and case.less_random else None,
             doubled=case.doubled.judged if case and case.doubled else None,
+            changed=case.change.judged if case else None,
         )
 
     def _judged(self, other: str) -> dict[tuple[str, str], Transfer]:
@@ -105,6 +106,7 @@ class Transfers:
                 accuracy=self.results.networks_of(Cell(case[0], (self.own[case[0]],)), self.metric),
                 transferred=lost.judged if lost else None,
                 doubled=twice.judged if twice else None,
+                changed=changes[case].judged,
             )
             own = self.own[case[0]]
             found[case] = Transfer(

@@ -116,6 +116,12 @@ def _conditions(flags: SuiteFlags, sweep: Sweep, dataset: str, classes_as: str) 
             for second in sweep.crossed:
                 parts = sorted((condition(first), condition(second)), key=lambda one: ORDER.index(one.stages[0]))
                 conditions += [*parts, condition(*(part.text for part in parts))]
+    for one in conditions:
+        if one.cue is not None:
+            raise InputError(
+                f"{one.label} plants a cue, whose control is the same images with a cue that says nothing, not clean "
+                "data; use studies/dataset_bias.py --cue"
+            )
     unique = tuple(dict.fromkeys(conditions))
     if len(unique) == 1:
         raise InputError("nothing is perturbed: give --severities above the control, or a --condition")

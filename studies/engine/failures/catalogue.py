@@ -52,9 +52,9 @@ class Group:
     accuracy: [seeds, networks], NaN if a trial is missing. over_random: less random real images; gain: less its
     control; rejected: the share of synthetic images whose label the clean reference rejects, less that of the control
     without label noise; memorising: the share of flipped real images that networks trained on the set give their wrong
-    label, less `chance`; each None if there is no such comparison. chance: 1 / (C - 1). transferred: the accuracy on
-    another network less that on the network that the set was distilled on, less the same of random real images;
-    doubled: the same less so many times that of random images as `overfits_architecture` allows.
+    label, less `chance`; each None if there is no such comparison. chance: 1 / (C - 1). changed: the accuracy on
+    another network less that on the network that the set was distilled on; transferred: less the same of random real
+    images; doubled: the same less so many times that of random images as `overfits_architecture` allows.
     """
 
     accuracy: Array
@@ -63,6 +63,7 @@ class Group:
     rejected: Judged | None = None
     memorising: Judged | None = None
     chance: float = 0.0
+    changed: Judged | None = None
     transferred: Judged | None = None
     doubled: Judged | None = None
 

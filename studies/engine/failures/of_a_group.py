@@ -87,24 +87,30 @@ class OverfitsArchitecture:
     """Another network loses far more accuracy with the set than with random real images, which were made for none.
 
     The value is the change of accuracy from the network that the set was distilled on to another, less that of random
-    real images of the same number and seed. It fails where the rule decides that the set loses more by more than the
-    margin, and more than `ratio` times what random images lose; it is healthy where it decides that either is not so.
+    real images of the same number and seed. It fails where the rule decides that the set loses there, that it loses
+    more by more than the margin, and more than `ratio` times what random images lose; it is healthy where it decides
+    that one of these is not so.
     """
 
     scope: ClassVar[str] = "group"
     ratio: float = knob(2.0, low=1, help="what is lost with the set by what is lost with random images")
 
     def __call__(self, group: Group) -> Finding | None:
-        lost, doubled = group.transferred, group.doubled
-        if lost is None or doubled is None:
+        lost, doubled, change = group.transferred, group.doubled, group.changed
+        if lost is None or doubled is None or change is None:
             return None
         beyond = lost.decision is Decision.LOSS and lost.size == "beyond"
         kept = lost.decision in (Decision.GAIN, Decision.NEGLIGIBLE) or lost.size == "below"
         within = doubled.decision in (Decision.GAIN, Decision.NEGLIGIBLE)
-        failed = beyond and doubled.decision is Decision.LOSS
-        state = FAILED if failed else HEALTHY if kept or within else UNDECIDED
+        # Where random images gain, a set that gains less than they do has lost nothing.
+        loses = change.decision is Decision.LOSS
+        stays = change.decision in (Decision.GAIN, Decision.NEGLIGIBLE)
+        failed = beyond and doubled.decision is Decision.LOSS and loses
+        state = FAILED if failed else HEALTHY if kept or within or stays else UNDECIDED
         evidence = _evidence(lost, "points less random images' change from network to network")
-        if beyond and not failed:
+        if beyond and not loses:
+            evidence += f"; {'its own change is no loss' if stays else 'whether it loses itself is undecided'}"
+        elif beyond and not failed:
             evidence += f"; {'not' if within else 'undecided whether'} more than {self.ratio:g} times theirs"
         return Finding(state, lost.interval.mean, -lost.tested.margin, evidence)
 

@@ -51,9 +51,13 @@ def write(folders: list[Path], out: Path, answers: Mapping[str, Answer]) -> None
     Raises: InputError when none holds a study, one cannot be read, or the file cannot be written; StorageError when its
     disk fails meanwhile.
     """
-    found = [path for path in folders if (path / "study.json").is_file()]
+    # A folder may be given twice, by a pattern and by its name.
+    once = {path.resolve(): path for path in folders}
+    found = [path for path in once.values() if (path / "study.json").is_file()]
     if not found:
         raise InputError(f"none of {plural(len(folders), 'folder')} holds a study.json, such as {folders[0]}")
+    if out.suffix == ".md":
+        raise InputError(f"--out {out} is the HTML file; the text stands beside it as {out.name}: give another name")
     require_writable(f"--out {out}", out)
     review = Review.of([Source.read(path) for path in found], answers)
     with storing(out):

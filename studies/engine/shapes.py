@@ -210,6 +210,23 @@ class Running(TypedDict):
     running: list[RunningTrial]
 
 
+class ClaimRecord(TypedDict):
+    """What is read of a line of claims.jsonl, see `studies.engine.answer.Claim`."""
+
+    id: str
+    what: str
+    metric: str
+    unit: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    n: int
+    decision: Literal["", "gain", "loss", "negligible", "undecided"]
+    size: str
+    terms: list[tuple[float, str, list[str]]]
+    trials: list[str]
+
+
 class FigureRecord(TypedDict):
     name: str
     title: str

@@ -13,7 +13,9 @@ from typing import Any
 from mim4dd.errors import InputError
 from studies.engine.folder import read_study
 from studies.engine.quoting import Claim, printed, word
-from studies.engine.reading import contents, parsed, reason
+from studies.engine.reading import checked, contents, parsed, reason
+from studies.engine.shapes import ClaimRecord
+from studies.engine.units import UNITS
 from studies.engine.wording import plural
 from studies.review.items import ITEMS, Evidence, Item
 from studies.review.words import Answer
@@ -49,6 +51,9 @@ class Source:
             raise InputError(f"{path} has no answer yet; write it with: python -m studies.answers {path}")
         try:
             records = [parsed(line) for line in contents(file).splitlines()]
+            checked(records, list[ClaimRecord])
+            if unknown := next((record for record in records if record["unit"] not in UNITS), None):
+                raise ValueError(f"{unknown['id']} is in {unknown['unit']!r}, which is no unit")
             claims = {record["id"]: record for record in records}
             trials = {trial for record in records for trial in record["trials"]}
             rows = {parsed(line)["trial"] for line in contents(path / "rows.jsonl").splitlines()}
@@ -120,7 +125,8 @@ class Found:
 class Entry:
     """An item with what was found on it.
 
-    missing: the evidence that no folder holds, in words; answer: what somebody says of it, with pictures.
+    missing: the evidence that no folder holds and what no study can decide, in words; answer: what somebody says of it,
+    with pictures.
     """
 
     item: Item
@@ -179,6 +185,8 @@ def _entry(item: Item, sources: Sequence[Source]) -> Entry:
         here = list(_found(evidence, sources))
         found += here
         missing += _absent(evidence, here, sources)
+    if found and item.open:
+        missing.append(f"open: {item.open}")
     return Entry(item, tuple(found), tuple(dict.fromkeys(missing)))
 
 

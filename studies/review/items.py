@@ -27,13 +27,14 @@ class Evidence:
 class Item:
     """Something that the review asks or doubts.
 
-    argued: what is said of it without a measurement, "" for nothing.
+    argued: what is said of it without a measurement; open: what of it no study can decide; each "" for nothing.
     """
 
     id: str
     asked: str
     evidence: tuple[Evidence, ...] = ()
     argued: str = ""
+    open: str = ""
 
 
 FOUR = ("mnist", "svhn", "cifar10", "cifar100")  # the paper's data sets
@@ -77,6 +78,7 @@ ITEMS = (
         "I(T; S) cannot exceed H(Y), ln C nats for classes of one size, and does not depend on the pixels of S once "
         "its labels are fixed. The loss that is trained leaves same-class pairs out of its negatives, so it is no "
         "bound; the reports state a Donsker-Varadhan bound of the critic apart (docs/methods.md#information).",
+        "whether it is the information that helps: no study changes it without accuracy",
     ),
     Item(
         "Q1",
@@ -147,7 +149,7 @@ ITEMS = (
     Item(
         "C2d",
         "Higher resolution and more complex features.",
-        (Evidence("dataset_bias", ("kinds/height/*",), "kinds"),),
+        (Evidence("dataset_bias", ("kinds/height/*", "kinds/resolution/*"), "kinds"),),
     ),
     Item("C2e", "Do these data sets favour the method?", (KINDS,)),
     Item("C2f", "Are the gains consistent across data sets?", (GAINS, KINDS)),
@@ -192,6 +194,7 @@ ITEMS = (
             Evidence("ablation", ("usable/*", "combination/*")),
             Evidence("architectures", ("gain/*", "transfer-of-gain/*"), "matrix"),
             Evidence("sensitivity", ("usable/*",)),
+            Evidence("baselines", ("usable/*",)),
         ),
     ),
     Item("C4d", "Beside methods without a contrastive part.", (GAINS,)),
@@ -201,6 +204,7 @@ ITEMS = (
         (Evidence("sensitivity", ("best", "regret", "strength/*"), "response"),),
         "How the paper chose them could not be found out; that 0.8 is lambda and 2.0 is beta is our reading. Measured "
         "is what tuning with a stated budget gains over them.",
+        "how the paper tuned them",
     ),
     Item(
         "C4f",

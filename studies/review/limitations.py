@@ -14,6 +14,14 @@ TERMS = "decided for the term; whether its base loses is undecided"
 EASED, MORE = "its base's, which the term eases", "shared by its base, and more with the term"
 NEITHER = "of neither is a loss decided"
 UNKNOWN = "shared by its base; whether the term adds to it is undecided"
+# By study, the ids of claims on what the term adds to its base, and the decision that makes it a limit.
+ADDED = {
+    "architectures": ("transfer-of-gain/", "loss"),
+    "cost": ("overhead/", "gain"),
+    "dataset_bias": ("term-gap/", "gain"),
+}
+# Operations stand with the costs: time is what they cost.
+SHARES = ("flops",)
 # What a reader of the term's limits looks for first.
 ORDER = (OWN, MORE, TERMS, SHARED, UNKNOWN, EASED, NEITHER)
 
@@ -42,15 +50,16 @@ class Limit:
         return {"gain": EASED, "negligible": SHARED}.get(changes, UNKNOWN) if loses else NEITHER
 
     @property
-    def row(self) -> tuple[str, str, str, str]:
-        """What costs, what the base loses, what the term adds, whose limit it is."""
+    def row(self) -> tuple[str, str, str, str, str]:
+        """What costs, what the base loses, what the term adds, whose limit it is, and the claim that decides it."""
         told = ["–" if one is None else f"{printed(one, unit=True)}: {word(one)}" for one in (self.base, self.term)]
-        return self.what, told[0], told[1], self.verdict
+        return self.what, told[0], told[1], self.verdict, f"`{self.term['id']}`"
 
 
 def limits(sources: Sequence[Source]) -> list[Limit]:
     """For each study of noise or imbalance and each base with a term the costliest level of each curve; the decided
-    losses of the term where nothing is perturbed; and the time that it adds. The term's own first, the undecided last.
+    losses of the term where nothing is perturbed, and of its gain on other networks; the pull of a planted cue, the
+    time and the memory that it adds. The term's own first, the undecided last.
     """
     found = []
     for source in sources:
@@ -60,19 +69,15 @@ def limits(sources: Sequence[Source]) -> list[Limit]:
             losses = (one for one in _starting("gain/", source) if one["decision"] == "loss")
             per_class = images(int(source.study["configuration"]["ipc"]))
             found += [Limit(source, f"{one['what']}, {per_class}", None, one) for one in losses]
-        elif source.study["study"] == "cost":
-            longer = (one for one in _starting("overhead/", source) if _longer(one))
-            found += [Limit(source, str(one["what"]), None, one) for one in longer]
+        elif prefixes := ADDED.get(str(source.study["study"])):
+            prefix, worse = prefixes
+            decided = (one for one in _starting(prefix, source) if one["decision"] == worse)
+            found += [Limit(source, str(one["what"]), None, one) for one in decided if one["metric"] not in SHARES]
     return sorted(found, key=lambda one: ORDER.index(one.verdict))
 
 
 def _starting(prefix: str, source: Source) -> list[Claim]:
     return [record for id, record in source.claims.items() if id.startswith(prefix)]
-
-
-def _longer(overhead: Claim) -> bool:
-    """Whether an overhead of seconds is decided; that of memory and operations stands with the costs."""
-    return bool(overhead["decision"] == "gain" and overhead["metric"] == "overhead")
 
 
 def _stressed(source: Source) -> Iterator[Limit]:

@@ -21,10 +21,11 @@ class Picture:
 
 Answer = tuple[str | Picture, ...]
 """Paragraphs, as Markdown, and pictures, in their order."""
+PREFACE = ""
 
 
 def answers_in(file: Path) -> dict[str, Answer]:
-    """The answers of a file, by item: what stands below each heading `## S1`.
+    """The answers of a file, by item: what stands below each heading `## S1`, and under PREFACE what stands above them.
 
     A paragraph `![caption](FOLDER/figures/NAME.png)` is a picture, its path being that from the file.
 
@@ -37,17 +38,22 @@ def answers_in(file: Path) -> dict[str, Answer]:
         text = "\n".join(contents(file).decode("utf-8-sig").splitlines()) + "\n"
     except UnicodeDecodeError as error:
         raise InputError(f"--answers {file} is not UTF-8 at byte {error.start}") from error
-    _, *parts = re.split(r"^## +(\w+).*\n", text, flags=re.MULTILINE)
+    above, *parts = re.split(r"^## +(\w+).*\n", text, flags=re.MULTILINE)
     answers: dict[str, Answer] = {}
     for id, answer in zip(parts[::2], map(str.strip, parts[1::2]), strict=True):
         if id not in {item.id for item in ITEMS}:
             raise InputError(f"--answers {file} has a heading '## {id}', which is no item; known are S1, Q1, C1a, ...")
         if id in answers or not answer:
             raise InputError(f"--answers {file} has {'two answers' if id in answers else 'no answer'} below '## {id}'")
-        answers[id] = tuple(_block(block, file) for block in re.split(r"\n{2,}", answer))
+        answers[id] = _blocks(answer, file)
     if not answers:
         raise InputError(f"--answers {file} has no heading such as '## S1'")
-    return answers
+    preface = re.sub(r"\A\s*# .*\n", "", above).strip()  # without the title
+    return {PREFACE: _blocks(preface, file), **answers} if preface else answers
+
+
+def _blocks(text: str, file: Path) -> Answer:
+    return tuple(_block(block, file) for block in re.split(r"\n{2,}", text))
 
 
 def _block(text: str, file: Path) -> str | Picture:

@@ -14,7 +14,7 @@ from studies.engine.report import template_text
 from studies.engine.wording import images
 from studies.review.gathering import Entry, Found, Source, gathered, spelt
 from studies.review.limitations import Limit, limits
-from studies.review.words import Answer, Picture
+from studies.review.words import PREFACE, Answer, Picture
 
 TITLE = "MIM4DD under review"
 INTRODUCTION = (
@@ -22,17 +22,25 @@ INTRODUCTION = (
     "finished studies that decide it, with intervals, numbers of pairs and decisions by one rule; what no study "
     "decides says so."
 )
+TERMS = (
+    "MIM4DD is a reconstruction here: no copy of its code could be obtained. `DM + MIM4DD (default)` has the paper's "
+    "weight, 0.8. At equal strength, `DM + MIM4DD (equal strength)`, the term is scaled until its gradient on the "
+    "pixels is as large as its base's: that is meant where an answer names the term alone, and it is no setting of "
+    "the paper's. n counts synthetic sets, each of a seed of its own. Other words are in the glossary at the end."
+)
 STATUSES = (
     "S: what the summary claims or doubts; Q: a question; C: a detailed comment. Answered: a contrast of its studies "
     "is a gain, a loss or negligible. Undecided: no contrast is. Measured: it asks for amounts, which stand with their "
-    "intervals. Partly answered: a study, a kind of claim or a data set that it asks for is not among the folders. "
+    "intervals. Partly answered: a study, a kind of claim or a data set that it asks for is not among the folders, or "
+    "no study can decide a part of it. "
     "Argued: in words alone."
 )
 LIMITS = (
-    "Under noise and imbalance: the level that costs the base most, what it loses there against clean data, and the "
-    "change of the term's gain. A limit is the term's own where that change is a decided loss and what the base loses "
-    "is decided to be none; shared where the base loses and the change is negligible. Losses of the term on clean data "
-    "and the time that it adds are its own."
+    "Under noise or imbalance alone: the level that costs the base most, what it loses there against clean data, and "
+    "the change of the term's gain. A limit is the term's own where that change is a decided loss and what the base "
+    "loses is decided to be none; shared where the base loses and the change is negligible. Losses of the term on "
+    "clean data, of its gain on other networks, and the time, the memory and the pull of a planted cue that it adds "
+    "are its own. Each decision is that of its study: one of more conditions corrects for more of them."
 )
 # A vector drawing of more than this is shown as pixels: some have thousands of points.
 LARGEST_SVG = 100_000
@@ -45,10 +53,12 @@ class Review:
     sources: Sequence[Source]
     entries: Sequence[Entry]
     limits: Sequence[Limit]
+    preface: Sequence[str] = ()
 
     @staticmethod
     def of(sources: Sequence[Source], answers: Mapping[str, Answer]) -> Review:
-        return Review(sources, gathered(sources, answers), limits(sources))
+        preface = [one for one in answers.get(PREFACE, ()) if isinstance(one, str)]
+        return Review(sources, gathered(sources, answers), limits(sources), preface)
 
     def shown(self) -> dict[int, Path]:
         """The pictures, each only once, by the identity of the `Picture` or `Found` under which it stands.
@@ -96,8 +106,11 @@ def setting(source: Source) -> str:
     seeds = study["seeds"]
     numbered = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
     per_class = images(int(study["configuration"]["ipc"]))
+    # Costs beyond the study's own data are measured on images of other shapes, made for it.
+    levels = {level["label"] for factor in study.get("factors", ()) for level in factor["levels"]}
+    data = "made images" if study["study"] == "cost" and study["dataset"] not in levels else study["dataset"]
     return (
-        f"{study['dataset']}, {per_class}, protocol {study['protocol']}, {numbered}, results version {study['rules']}"
+        f"{data}, {per_class}, protocol {study['protocol']}, {numbered}, results version {study['rules']}"
     )
 
 
@@ -131,6 +144,7 @@ def html(review: Review) -> str:
     return environment.from_string(text).render(
         title=TITLE,
         introduction=INTRODUCTION,
+        terms=TERMS,
         statuses=STATUSES,
         explained=LIMITS,
         css=Markup(template_text("report.css")),
@@ -150,8 +164,7 @@ def markdown(review: Review, folder: Path) -> str:
     lines = [
         f"# {TITLE}",
         "",
-        INTRODUCTION,
-        "",
+        *(line for paragraph in (INTRODUCTION, TERMS, *review.preface) for line in (paragraph, "")),
         "## Index",
         "",
         STATUSES,
@@ -161,7 +174,7 @@ def markdown(review: Review, folder: Path) -> str:
     ]
     lines += [f"| {e.item.id} | {_cell(e.item.asked)} | {e.status} | {_cell(e.why)} |" for e in review.entries]
     lines += ["", "## Limits, and whose they are", "", LIMITS, ""]
-    lines += ["| run | what | what the base loses | what the term adds | whose |", "|---|---|---|---|---|"]
+    lines += ["| run | what | what the base loses | what the term adds | whose | claim |", "|---|---|---|---|---|---|"]
     lines += [f"| {one.source.name} | {' | '.join(map(_cell, one.row))} |" for one in review.limits]
     for entry in review.entries:
         lines += ["", f"## {entry.item.id}: {entry.item.asked}", "", f"Status: {entry.status} ({entry.why})."]
@@ -187,6 +200,7 @@ def markdown(review: Review, folder: Path) -> str:
             if id(found) in pictures:
                 lines += ["", f"![{caption(found)}]({_from(folder, pictures[id(found)])})"]
             lines += ["", f"`{found.source.study['command']}`"]
+    lines += ["", "## Glossary", "", *(f"- **{term}**: {text}" for term, text in GLOSSARY)]
     return "\n".join(lines) + "\n"
 
 

@@ -29,7 +29,7 @@ from studies.review.gathering import (
 )
 from studies.review.items import ITEMS
 from studies.review.limitations import EASED, MORE, NEITHER, OWN, SHARED, TERMS, UNKNOWN, Limit, limits
-from studies.review.words import answers_in
+from studies.review.words import PREFACE, answers_in
 from studies.review.writing import Review, embedded, html, markdown
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
@@ -175,6 +175,43 @@ def test_claims_whose_trials_have_no_row_are_refused(tmp_path: Path, capsys: pyt
     assert not (tmp_path / "review.html").exists()
 
 
+@pytest.mark.parametrize(
+    "changes", [{"estimate": "x"}, {"unit": "parsecs"}, {"decision": "maybe"}, {"decision": None}, {"trials": "all"}]
+)
+def test_damaged_claims_are_one_line(
+    changes: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "noise"
+    copied("noise-fashion", out)
+    first, *rest = (out / "claims.jsonl").read_text().splitlines()
+    (out / "claims.jsonl").write_text("\n".join([json.dumps({**json.loads(first), **changes}), *rest]))
+    assert main([str(out), "--out", str(tmp_path / "review.html")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: the claims of {out} cannot be read (")
+    assert told.count("\n") == 1
+
+
+def test_a_folder_that_is_given_twice_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = RESULTS / "noise-fashion", tmp_path / "review.html"
+    assert main([str(folder), f"{folder.parent}/../results/{folder.name}", "--out", str(out)]) == 0
+    assert "by 1 study folder" in capsys.readouterr().out
+    assert main([str(folder), "--out", str(tmp_path / "review.md")]) == 2
+    assert "is the HTML file; the text stands beside it as review.md" in capsys.readouterr().err
+
+
+def test_what_the_term_adds_on_other_networks_and_to_memory_are_limits_of_its_own() -> None:
+    sources = [source("architectures-digits-quick"), source("cost-digits")]
+    found = {one.row[-1]: one for one in limits(sources)}
+    term = "mim:base=dm,balance=gradnorm,weight=1"
+    for id in (f"transfer-of-gain/{term}", f"overhead/{term.replace('dm', 'mtt')}/digits/peak"):
+        assert found[f"`{id}`"].verdict == OWN
+
+
+def test_what_no_study_can_decide_leaves_an_item_answered_in_part(review: Review) -> None:
+    entries = {entry.item.id: entry for entry in review.entries}
+    assert (entries["C4e"].status, entries["C4e"].missing) == (PARTLY, ("open: how the paper tuned them",))
+
+
 def test_folders_without_an_answer_or_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
     assert "none of 1 folder holds a study.json" in capsys.readouterr().err
@@ -238,6 +275,8 @@ def test_answers_in_words_stand_before_the_claims(tmp_path: Path, capsys: pytest
     )
     assert answers_in(tmp_path / "windows.md") == held
     assert held == {"S1": ("Not shown.", "In `gain/*` it is."), "Q5": ("Somewhat.",)}
+    (tmp_path / "above.md").write_text(WORDS.replace("# Ours\n", "# Ours\n\nOf digits.\n\nAlone.\n"))
+    assert answers_in(tmp_path / "above.md") == {PREFACE: ("Of digits.", "Alone."), **held}
     out = tmp_path / "review.html"
     assert main([str(RESULTS / "noise-fashion"), "--answers", str(tmp_path / "words.md"), "--out", str(out)]) == 0
     page, text = out.read_text("utf-8"), out.with_suffix(".md").read_text("utf-8")

@@ -26,6 +26,8 @@ from studies.engine.study import Study
 from studies.engine.tracking import address
 from studies.engine.tracking.server import shown
 
+# The named data set that comes with scikit-learn.
+HERE = "digits"
 # In the first line of an execution, before OUT: whoever started it learns the folder there.
 RESULTS_IN = ": results in "
 
@@ -55,7 +57,8 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
     cluster_address = resolve_address(options.address)
     uri = "" if options.offline else address(options.tracking_uri)
     configuration = configuration_of(study, options)
-    splits = None if options.dataset in NAMED else _load_splits(options, configuration)
+    # A dry run too reads the data that need no download, and so refuses what a run would.
+    splits = None if options.dataset in NAMED and options.dataset != HERE else _load_splits(options, configuration)
     if splits is not None:
         options = replace(options, read=Size.of(splits), flags=options.flags.on(splits))
     plan = replace(study.plan(options, configuration), size=options.read)
@@ -63,7 +66,11 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
         raise InputError("--selection noisy needs label noise in the training data, and no condition here has any")
     metadata = study_metadata(study, options, configuration, plan)
     out = options.out or Path.cwd() / "runs" / f"{study.name}-{metadata['hash']}"
+    if splits is not None:
+        _require_usable_data(plan, splits, options, configuration.flat)
     if options.dry_run:
+        if splits is not None and study.examine:
+            study.examine(options, splits)
         from studies.engine.estimate import describe, this_machine, workers_at_once
 
         here = [this_machine()] if cluster_address == "local" else []
@@ -76,11 +83,12 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
     say("no MLflow (--offline)" if options.offline else f"MLflow at {shown(uri)}")
     for note in plan.notes:
         say(note)
-    splits = splits or _load_splits(options, configuration)
+    if splits is None:
+        splits = _load_splits(options, configuration)
+        _require_usable_data(plan, splits, options, configuration.flat)
     plan = replace(plan, size=Size.of(splits))
     for note in splits.notes:
         say(note)
-    _require_usable_data(plan, splits, options, configuration.flat)
     sets, found = study.sets(options, splits) if study.sets else ({}, ())
     for note in found:
         say(note)

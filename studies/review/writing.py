@@ -109,9 +109,7 @@ def setting(source: Source) -> str:
     # Costs beyond the study's own data are measured on images of other shapes, made for it.
     levels = {level["label"] for factor in study.get("factors", ()) for level in factor["levels"]}
     data = "made images" if study["study"] == "cost" and study["dataset"] not in levels else study["dataset"]
-    return (
-        f"{data}, {per_class}, protocol {study['protocol']}, {numbered}, results version {study['rules']}"
-    )
+    return f"{data}, {per_class}, protocol {study['protocol']}, {numbered}, results version {study['rules']}"
 
 
 def first_uses(entries: Sequence[Entry]) -> dict[Path, str]:

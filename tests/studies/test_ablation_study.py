@@ -208,6 +208,14 @@ def test_knobs_of_base_network_and_term_can_be_components() -> None:
     assert Counter(config["network.width"] for config in found if config["method.weight"] == 0) == {8: 4, 32: 4}
 
 
+def test_knobs_that_configurations_leave_out_at_their_default_can_be_components() -> None:
+    plan = planned("--quick", "--factor", "last_weight=0,1", "--part", "factorial")
+    (factor,) = [factor for factor in plan.factors if factor.name == "last_weight"]
+    own, other = factor.levels
+    assert (own.label, own.entry, own.at) == ("last_weight=1", {}, 1.0)
+    assert (other.entry, other.at) == ({"method.last_weight": 0.0}, 0.0)
+
+
 def test_what_is_fixed_is_no_component_and_is_told() -> None:
     plan = planned("--seeds", "0", "--set", "critic=infonce")
     assert "critic" not in {factor.name for factor in plan.factors}
@@ -235,7 +243,8 @@ REFUSED = {
     "--factor critic=nce,nce_positives": "takes the term away",
     "--factor base=dm,dc": "method.base is a component, which --factor cannot vary",
     "--factor size=8,16": "source.size belongs to the data",
-    "--factor pairs=class,shuffled": "method.pairs is not part of every configuration",
+    "--factor temperature=0.1,1 --factor method.temperature=0.2,0.9": "--factor names one knob in two ways",
+    "--factor pairs=class,shuffled": "takes the term away, which is the component MI term already",
     "--set critic=nce --factor critic=nce,infonce": "is fixed by --set and varied by --factor",
     "--set weight=0": "--set method.weight=0.0 leaves no MI term to take apart",
     "--set direction=base": "--set method.direction=base leaves no MI term to take apart",

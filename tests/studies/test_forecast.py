@@ -126,8 +126,10 @@ def last_line(plan: Plan, options: Options[Any], out: Path, workers: int = 2) ->
 
 
 def test_a_dry_run_says_a_workers_time_and_that_of_this_machine(
-    plan: Plan, whole: Forecast, options: Options[Any], tmp_path: Path
+    plan: Plan, whole: Forecast, options: Options[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # On another processor the speeds are scaled by its pace, and the line says so.
+    monkeypatch.setattr("studies.engine.estimate.processor", lambda device: SPEEDS.machine)
     worker = f"about {clock(whole.worker_seconds)} of one worker's time, by the speed of {SPEEDS.machine}; "
     for workers, words in ((2, "2 workers"), (1, "1 worker"), (64, "12 workers")):
         wall = clock(wall_seconds(whole.worker_seconds, 12, workers, SPEEDS))

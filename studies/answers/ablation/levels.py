@@ -53,6 +53,8 @@ def components(
     """
     knobs, flat = configuration.knobs, configuration.flat
     texts = {resolve(key, knobs): text for key, text in asked.items()}
+    if len(texts) < len(asked):
+        raise InputError(f"--factor names one knob in two ways: {', '.join(asked)}")
     for key in texts:
         _require_factor(key, configuration)
     own = {key: ",".join(pair) for key, pair in OWN.items() if key not in texts and (key in QUICK or not quick)}
@@ -83,7 +85,7 @@ def _require_factor(key: str, configuration: Configuration) -> None:
         raise InputError(f"{key} belongs to the data, which all trials share; choose it with --set {key}=VALUE")
     if any(other.startswith(f"{key}.") for other in configuration.knobs):
         raise InputError(f"{key} is a component, which --factor cannot vary; choose one with --set {key}=NAME")
-    if key not in configuration.flat:
+    if key not in configuration.knobs:
         raise InputError(f"{key} is not part of every configuration and cannot be a factor")
 
 
@@ -92,14 +94,17 @@ def _factor(key: str, text: str, flat: Flat) -> tuple[Factor, Scalar]:
 
     Raises: KnobError for a level out of range, InputError for one that leaves out the term or makes a placebo of it.
     """
-    low, high = (apply(flat, {key: level.strip()}) for level in text.split(","))
-    for config in (low, high):
+    asked = [level.strip() for level in text.split(",")]
+    configs = [apply(flat, {key: level}) for level in asked]
+    for config in configs:
         if placebo_knobs(config) or config["method.weight"] == 0:
             raise InputError(f"--factor {key}={text} takes the term away, which is the component MI term already")
-    if low[key] == high[key]:
+    # A tacit knob at its default is in no configuration.
+    low, high = (config.get(key, level) for config, level in zip(configs, asked, strict=True))
+    if configs[0] == configs[1]:
         raise InputError(f"--factor {key} must be two different levels, LOW,HIGH, got '{text}'")
-    at = {low[key]: 0.0, high[key]: 1.0}
-    own = flat[key] if flat[key] in at else high[key]
+    at = {low: 0.0, high: 1.0}
+    own = next((level for level, config in zip(at, configs, strict=True) if config == flat), high)
     values = [own, *(value for value in at if value != own)]
     levels = tuple(Level(_label(key, value), {key: value} if value != own else {}, at[value]) for value in values)
     return Factor(_name(key), levels), own

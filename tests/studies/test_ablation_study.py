@@ -511,6 +511,19 @@ def test_every_critic_is_held_against_the_default_and_the_base(tmp_path: Path) -
     assert "the difference from the base is a gain in 40" in "\n".join(map(str, answer.sentences))
 
 
+def test_a_critic_that_collapses_is_not_in_the_means_of_other_choices(tmp_path: Path) -> None:
+    """nce without its normaliser loses 50 points on all layers: that is its own, and nothing of layers or heads."""
+
+    def made(config: Flat) -> float:
+        collapsed = config.get("method.critic") == "nce_raw" and config.get("method.layers") == "all"
+        return known(config) - (0.5 if collapsed else 0.0)
+
+    folder = folder_of(tmp_path, of_methods(made), "--seeds", "0-4", "--part", "critics")
+    levels = {str(row["level"]): row for row in found_in(write_answer(folder), "levels")}
+    assert mean_of(levels["last layer"]["difference"]) == pytest.approx(0, abs=0.003)
+    assert mean_of(levels["nce_raw"]["difference"]) < -0.2
+
+
 @pytest.mark.parametrize("words", ["--set critic=nce --set head=random --set layers=all --set init=real", SET])
 def test_few_components_are_judged_once_where_two_questions_are_one(words: str, tmp_path: Path) -> None:
     given = (*words.split(), "--seeds", "0-4", "--draws", "1")

@@ -13,6 +13,7 @@ the numbers are the claims of docs/results, and the glossary is that of the repo
     {{ number("FOLDER", "gain/*") }}                how many claims it meets
     {{ published("mnist", 1, "dc") }}               a published accuracy, with * where it is from memory
     {{ lines("FOLDER") }}                           how many trials the folder has
+    {{ sets("FOLDER") }}                            how many synthetic sets each of its cells has, in words up to twelve
     {{ short("FOLDER") }}                           its answer in short, as a quotation
 
 A decision's words are those of `studies/engine/quoting.py`: a text that `says` or `every` passes has words of that one
@@ -135,6 +136,13 @@ def lines(folder: str) -> int:
     return len(contents(RESULTS / folder / "rows.jsonl").splitlines())
 
 
+def sets(folder: str) -> str:
+    """The number of seeds of a folder: `ten`, `20`."""
+    names = "one two three four five six seven eight nine ten eleven twelve".split()
+    count = len(json.loads((RESULTS / folder / "study.json").read_text(encoding="utf-8"))["seeds"])
+    return names[count - 1] if count <= len(names) else str(count)
+
+
 def short(folder: str) -> str:
     """The answer of a folder in short, as a quotation."""
     text = in_short(RESULTS / folder / "answer.md")
@@ -192,7 +200,9 @@ def filled(source: Path) -> str:
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
     environment.filters |= FILTERS
     text = source.read_text(encoding="utf-8")
-    return wrapped(environment.from_string(text).render(lines=lines, short=short, glossary=GLOSSARY, **FUNCTIONS))
+    return wrapped(
+        environment.from_string(text).render(lines=lines, sets=sets, short=short, glossary=GLOSSARY, **FUNCTIONS)
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

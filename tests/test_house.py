@@ -107,7 +107,8 @@ MAY_IMPORT = {
     ],
     "studies/review": [
         *("mim4dd.errors", "studies.review"),
-        *(f"studies.engine.{name}" for name in ("folder", "glossary", "quoting", "reading", "report", "wording")),
+        *(f"studies.engine.{name}" for name in ("folder", "glossary", "quoting", "reading", "report", "shapes")),
+        *(f"studies.engine.{name}" for name in ("units", "wording")),
     ],
     "studies/engine": ["mim4dd", *COMMANDS, "perturbations", "cluster", "studies.engine"],
     "studies/engine/statistics": ["mim4dd.seeding", "studies.engine.statistics"],

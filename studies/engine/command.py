@@ -17,7 +17,7 @@ from mim4dd.errors import InputError
 from mim4dd.records import Splits
 from mim4dd_cli.command import exit_status
 from studies.engine.flags import F
-from studies.engine.journal import Journal
+from studies.engine.journal import Journal, earlier_study
 from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import Options, parse_options
 from studies.engine.plan import Plan
@@ -69,6 +69,7 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
     if splits is not None:
         _require_usable_data(plan, splits, options, configuration.flat)
     if options.dry_run:
+        earlier_study(out, metadata)
         if splits is not None and study.examine:
             study.examine(options, splits)
         from studies.engine.estimate import describe, this_machine, workers_at_once

@@ -25,7 +25,23 @@ from studies.engine.trial import Outcome
 
 # The entry of study.json that an execution measures, and later ones keep.
 REFERENCE_ACCURACY = "reference_accuracy"
+# What differs wherever anything else does.
+FOLLOWING = ("hash", "command", "created", "git_commit", "versions")
 REMOVED = "it was removed or replaced while the study ran"
+
+
+def earlier_study(out: Path, metadata: dict[str, Any]) -> dict[str, Any] | None:
+    """The study.json of OUT, which may lack one, if it is of the study with this metadata.
+
+    Raises: InputError when OUT holds another study.
+    """
+    earlier = _earlier(out / "study.json")
+    if earlier is not None and earlier.get("hash") != metadata["hash"]:
+        asked = json.loads(json.dumps(metadata))  # lists, where there were tuples
+        keys = [key for key in asked if key in earlier and earlier[key] != asked[key] and key not in FOLLOWING]
+        differs = ", ".join("results version" if key == "rules" else key for key in keys) or "its results version"
+        raise InputError(f"{out} holds another study (it differs in {differs}); give another --out")
+    return earlier
 
 
 class Journal:
@@ -84,11 +100,7 @@ class Journal:
     def _open(self, metadata: dict[str, Any]) -> None:
         """Write study.json, read the rows, and open rows.jsonl."""
         out = self.out
-        earlier = _earlier(out / "study.json")
-        if earlier is not None and earlier.get("hash") != metadata["hash"]:
-            keys = [key for key in metadata if key in earlier and earlier[key] != metadata[key]]
-            differs = ", ".join("results version" if key == "rules" else key for key in keys) or "its results version"
-            raise InputError(f"{out} holds another study (it differs in {differs}); give another --out")
+        earlier = earlier_study(out, metadata)
         if earlier is not None and earlier.get("data_digest") != metadata.get("data_digest"):
             raise InputError(
                 f"{out} was made from other images under the name {metadata['dataset']}; give the same data, or "

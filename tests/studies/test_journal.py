@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 
 from mim4dd.errors import InputError
+from studies.ablation import STUDY
 from studies.engine.arms import Arm, Setting
+from studies.engine.command import main
 from studies.engine.folder import read_settings
 from studies.engine.journal import Journal
+from studies.engine.metadata import configuration_of, study_metadata
+from studies.engine.options import parse_options
 from studies.engine.rows import read_rows
 from studies.engine.trial import Outcome, Trial
 
@@ -71,8 +75,24 @@ def test_a_line_that_is_no_row_is_refused_by_its_number(tmp_path: Path) -> None:
 
 def test_another_study_is_refused_and_says_what_differs(tmp_path: Path) -> None:
     Journal(tmp_path, IDENTITY).close()
-    with pytest.raises(InputError, match=r"holds another study \(it differs in hash, dataset\)"):
+    with pytest.raises(InputError, match=r"holds another study \(it differs in dataset\)"):
         Journal(tmp_path, {**IDENTITY, "hash": "other", "dataset": "mnist"})
+
+
+def test_only_what_differs_is_named_and_a_dry_run_says_it_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--quick", "--out", str(tmp_path), "--dry-run"]
+    assert main(STUDY, words) == 0
+    options = parse_options("", STUDY.script, STUDY.flags, words)
+    configuration = configuration_of(STUDY, options)
+    metadata = study_metadata(STUDY, options, configuration, STUDY.plan(options, configuration))
+    Journal(tmp_path, metadata).close()
+    assert main(STUDY, words) == 0
+    capsys.readouterr()
+    assert main(STUDY, [*words, "--seeds", "0-8"]) == 2
+    told = capsys.readouterr().err
+    assert told == f"error: {tmp_path} holds another study (it differs in seeds); give another --out\n"
 
 
 def test_a_second_holder_is_refused(tmp_path: Path) -> None:

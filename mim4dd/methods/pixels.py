@@ -67,7 +67,8 @@ class BatchMatching(LearnedPixels):
         "equal",
         choices=WEIGHTS,
         help="of a class's images in a real batch: equal, one over the density of the class's images there (rare), or "
-        "the probability of its label by a classifier that has not seen the image (posterior)",
+        "the probability of its label by a classifier that has not seen the image (posterior), or those weights at "
+        "random among the class's images (shuffled: the sham of posterior)",
         tacit=True,
     )
 
@@ -75,7 +76,11 @@ class BatchMatching(LearnedPixels):
     def preparation(self) -> Preparation | None:
         from mim4dd.methods.preparations import LabelPosterior, Rarity
 
-        made: dict[str, Preparation] = {"rare": Rarity(), "posterior": LabelPosterior()}
+        made: dict[str, Preparation] = {
+            "rare": Rarity(),
+            "posterior": LabelPosterior(),
+            "shuffled": LabelPosterior(shuffled=True),
+        }
         return made.get(self.batch_weights)
 
     def weights(self, task: DistillationTask) -> Floats | None:

@@ -159,6 +159,8 @@ class LabelPosterior:
     label in expectation, as the base's real images are.
     """
 
+    shuffled: bool = False  # the same probabilities at random among the images of a class: a sham
+
     def image_passes(self, images: int) -> float:
         return 0.0
 
@@ -175,6 +177,9 @@ class LabelPosterior:
             folds[rng.permutation(rows)] = np.arange(len(rows)) % FOLDS
         states = [integer("label posterior", train.source, task.seed, fold) % 2**32 for fold in range(FOLDS)]
         likely = np.nan_to_num(out_of_fold(train, folds, states)[np.arange(len(train)), train.labels]).clip(LEAST)
+        if self.shuffled:
+            for rows in task.rows:
+                likely[rows] = likely[rng.permutation(rows)]
         return {"probabilities": _within_classes(likely, task)}
 
 

@@ -8,7 +8,7 @@ IPC = Knob(low=1, high=1_000_000, help="synthetic images per class")
 SHARES = ("equal", "proportional")
 # Of a class's images in a batch: all equally likely, the likelier the fewer others of the class are near, or as likely
 # as their label is.
-WEIGHTS = ("equal", "rare", "posterior")
+WEIGHTS = ("equal", "rare", "posterior", "shuffled")
 
 # repeat: the draw is with replacement; cap: the class gives all its images, and gets fewer synthetic ones;
 # error: the draw is refused.

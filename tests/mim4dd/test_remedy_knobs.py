@@ -82,7 +82,19 @@ def test_a_label_that_no_classifier_has_seen_leaves_its_images_alike() -> None:
     assert np.isfinite(likely).all()
 
 
-@pytest.mark.parametrize(("weights", "preparation"), [("rare", Rarity), ("posterior", LabelPosterior)])
+def test_the_sham_of_the_posterior_has_its_weights_at_random_within_classes() -> None:
+    found, sham = (
+        task(TRAIN).prepared(LabelPosterior(shuffled=shuffled)).arrays["probabilities"] for shuffled in (False, True)
+    )
+    for label in range(10):
+        own, others = found[TRAIN.labels == label], sham[TRAIN.labels == label]
+        np.testing.assert_allclose(np.sort(own), np.sort(others), rtol=1e-12)
+        assert not np.allclose(own, others)
+
+
+@pytest.mark.parametrize(
+    ("weights", "preparation"), [("rare", Rarity), ("posterior", LabelPosterior), ("shuffled", LabelPosterior)]
+)
 @pytest.mark.parametrize(
     "method",
     [

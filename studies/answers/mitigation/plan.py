@@ -197,7 +197,8 @@ _KNOBS = sorted({name for method in METHODS.names() for name in knobs(METHODS.ge
 def _with_remedy(arm: Arm, config: Flat, remedy: Mapping[str, str]) -> Iterator[Planned]:
     """The arm with a remedy, and its sham if it has one; nothing where the arm lacks a knob, or has its value already.
 
-    The sham of a weight that falls has the mean of its weights all along.
+    The sham of a weight that falls has the mean of its weights all along; that of posterior weights has them at random
+    among the images of a class.
     Raises: InputError for knobs that take the term away.
     """
     named = {set_knob(key, config): text for key, text in remedy.items()}
@@ -212,11 +213,14 @@ def _with_remedy(arm: Arm, config: Flat, remedy: Mapping[str, str]) -> Iterator[
         raise InputError(f"--remedy {text} takes the MI term away, which is a control of the term's and no remedy")
     yield Planned(with_it, changed)
     last = float(changed.get(FALLING, 1.0))
+    shammed: Flat = {}
     if FALLING in own and last < 1:
-        mean = float(changed["method.weight"]) * (1 + last) / 2
-        kept = {key: value for key, value in with_it.knobs.items() if key != FALLING} | {"method.weight": mean}
+        shammed |= {FALLING: 1.0, "method.weight": float(changed["method.weight"]) * (1 + last) / 2}
+    shammed |= {key: "shuffled" for key in own if key.endswith(".batch_weights") and changed.get(key) == "posterior"}
+    if shammed:
+        kept = {key: value for key, value in (with_it.knobs | shammed).items() if (key, value) != (FALLING, 1.0)}
         sham = Arm(f"{SHAM_ARM}:{with_it.key}", arm.method, kept, with_it.key, SHAM_ARM)
-        yield Planned(sham, apply(changed, {FALLING: 1.0, "method.weight": mean}))
+        yield Planned(sham, apply(changed, shammed))
 
 
 def _read_by(arm: Arm, key: str) -> bool:

@@ -89,7 +89,7 @@ def remedied_part(ledger: Ledger, folder: StudyFolder, metric: str) -> Part:
     )
     over = judged(
         "remedied-over-sham",
-        "a weight that falls less its mean all along",
+        "a method with a remedy less its sham",
         [(Cell(arm.key, levels), Cell(sham.key, levels)) for arm, sham, levels in cells if sham],
     )
     right = _right_labels(folder)
@@ -167,7 +167,7 @@ def _told(results: Results, group: Sequence[Remedied]) -> Sentence:
     if shams:
         rulings = [other.over_sham for other in shams if other.over_sham]
         of_sham = grouped(rulings, [other.plain.name for other in shams], HELPS)
-        text += f"; compared with its mean weight all along, it is {of_sham}"
+        text += f"; compared with its sham, it is {of_sham}"
         claims += [ruling.claim for ruling in rulings]
     oracles = [other for other in group if other.of_oracle]
     if oracles:
@@ -213,10 +213,11 @@ def _table(found: Sequence[Remedied]) -> Table:
         "remedied",
         "What knobs do as remedies",
         rows,
-        "Differences in balanced test accuracy, paired by seed, with pointwise 95% t intervals; a star marks a gain or "
-        "a loss that is decided. Each kind of difference is Holm-corrected over all conditions but clean data, and "
-        "over clean data apart. The sham of a weight that falls is its mean all along; the oracle is the method "
-        "without the remedy, on the data without their wrong labels.",
+        "Differences in balanced test accuracy, paired by seed, with pointwise 95% t intervals; a star marks a gain "
+        "or a loss that is decided. Each kind of difference is Holm-corrected over all conditions but clean data, and "
+        "over clean data apart. The sham of a weight that falls is its mean all along, that of posterior weights the "
+        "same weights at random among the images of a class; the oracle is the method without the remedy, on the data "
+        "without their wrong labels.",
     )
 
 

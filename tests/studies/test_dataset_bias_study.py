@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -311,20 +312,28 @@ def test_added_studies_are_the_units_of_the_analysis_over_kinds_of_data(plain: l
     assert "With 2 kinds of data nothing can be said about what of them goes with the gain" in told
 
 
-def test_a_data_set_at_several_resolutions_is_one_kind_of_data(plain: list[Path], tmp_path: Path) -> None:
-    import shutil
-
+def joined_with(
+    plain: list[Path], folder: Path, change: Callable[[dict[str, Any], int], None], numbers: Iterable[int]
+) -> Answer:
+    """The answer of one study with copies of another, whose study.json is changed by each number."""
     added = []
-    for size in (16, 32):
-        copy = tmp_path / f"at{size}"
+    for number in numbers:
+        copy = folder / f"copy{number}"
         shutil.copytree(plain[0], copy)
         study = json.loads((copy / "study.json").read_text())
-        study["dataset"], study["characteristics"]["height"] = "folder:signs", size
-        study["configuration"]["source.size"] = size
+        change(study, number)
         (copy / "study.json").write_text(json.dumps(study))
         added.append(str(copy))
-    folder = StudyFolder.read(plain[1])
-    answer = write_answer(replace(folder, study={**folder.study, "added_studies": added}))
+    own = StudyFolder.read(plain[1])
+    return write_answer(replace(own, study={**own.study, "added_studies": added}))
+
+
+def test_a_data_set_at_several_resolutions_is_one_kind_of_data(plain: list[Path], tmp_path: Path) -> None:
+    def sized(study: dict[str, Any], size: int) -> None:
+        study["dataset"], study["characteristics"]["height"] = "folder:signs", size
+        study["configuration"]["source.size"] = size
+
+    answer = joined_with(plain, tmp_path, sized, (16, 32))
     told = told_by(answer)
     assert "Over 2 kinds of data (digits, ipc 2; folder:signs at 16 and 32, ipc 1)" in told
     assert "1 degree of freedom" in told
@@ -340,18 +349,10 @@ def test_a_data_set_at_several_resolutions_is_one_kind_of_data(plain: list[Path]
 
 
 def test_what_is_said_of_kinds_of_data_tells_how_few_they_are(plain: list[Path], tmp_path: Path) -> None:
-    import shutil
-
-    added = []
-    for k in range(3):
-        copy = tmp_path / f"set{k}"
-        shutil.copytree(plain[0], copy)
-        study = json.loads((copy / "study.json").read_text())
+    def other(study: dict[str, Any], k: int) -> None:
         study["dataset"], study["characteristics"]["linear_probe"] = f"set{k}", 0.5 + 0.1 * k
-        (copy / "study.json").write_text(json.dumps(study))
-        added.append(str(copy))
-    folder = StudyFolder.read(plain[1])
-    answer = write_answer(replace(folder, study={**folder.study, "added_studies": added}))
+
+    answer = joined_with(plain, tmp_path, other, range(3))
     told = told_by(answer)
     assert "3 degrees of freedom" in told
     assert "no uncorrected p-value can be below" in told
@@ -428,7 +429,7 @@ def test_a_cue_says_nothing_at_what_own_data_have(tmp_path: Path, capsys: pytest
     words = ["--dataset", f"npz:{tmp_path / 'four.npz'}", "--quick", "--method", "dm", "--dry-run"]
     assert main(STUDY, words) == 0
     assert "DM · colour 0.25 · unbiased" in capsys.readouterr().out
-    assert main(STUDY, [*words, "--independent", "0.1"]) == 0
-    assert "colour 0.1" in capsys.readouterr().out, "what is given stands, and is refused where it says something"
+    assert main(STUDY, [*words, "--independent", "0.1"]) == 2
+    assert "colour has 4 values on four, so it says nothing at 0.25, not at 0.1" in capsys.readouterr().err
     assert main(STUDY, [*words, "--cue", "symmetric"]) == 2
     assert "--cue must be a planted cue, got symmetric" in capsys.readouterr().err

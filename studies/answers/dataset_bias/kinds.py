@@ -96,9 +96,9 @@ def _mean_sentence(ledger: Ledger, arm: str, mean: MetaMean | None, blocks: Sequ
     if mean.predicted is not None:
         low, high = (100 * end for end in mean.predicted)
         text += f", so the gain on another data set is expected between {low:+.1f} and {high:+.1f} points"
-    ends = mean.predicted or (None, None)
+    least, most = mean.predicted or (None, None)
     what = f"gain of {name} over its base that is expected on another data set"
-    expected = ledger.estimate(slug("kinds", "expected", arm), what, mean.mean, *ends, mean.blocks, "points")
+    expected = ledger.estimate(slug("kinds", "expected", arm), what, mean.mean, least, most, mean.blocks, "points")
     what = f"standard deviation between data sets of the gain of {name} over its base"
     spread = ledger.estimate(slug("kinds", "spread", arm), what, mean.tau, None, None, mean.blocks, "points")
     return Sentence(f"{text}.", (claim, expected, spread))

@@ -58,6 +58,12 @@ class Review:
     @staticmethod
     def of(sources: Sequence[Source], answers: Mapping[str, Answer]) -> Review:
         preface = [one for one in answers.get(PREFACE, ()) if isinstance(one, str)]
+        versions = sorted({str(source.study["rules"]) for source in sources})
+        if len(versions) > 1:
+            preface.append(
+                f"The runs are of results versions {', '.join(versions)}; no contrast is over two of them, and by how much "
+                "a version moved numbers is in the changelog."
+            )
         return Review(sources, gathered(sources, answers), limits(sources), preface)
 
     def shown(self) -> dict[int, Path]:

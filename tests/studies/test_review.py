@@ -207,6 +207,13 @@ def test_what_the_term_adds_on_other_networks_and_to_memory_are_limits_of_its_ow
         assert found[f"`{id}`"].verdict == OWN
 
 
+def test_several_results_versions_are_told() -> None:
+    one, other = source("noise-fashion"), source("ablation-digits-dc")
+    assert Review.of([one], {}).preface == []
+    (told,) = Review.of([one, other], {}).preface
+    assert told.startswith("The runs are of results versions 1, 3; no contrast is over two of them")
+
+
 def test_what_no_study_can_decide_leaves_an_item_answered_in_part(review: Review) -> None:
     entries = {entry.item.id: entry for entry in review.entries}
     assert (entries["C4e"].status, entries["C4e"].missing) == (PARTLY, ("open: how the paper tuned them",))

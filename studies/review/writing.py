@@ -61,8 +61,8 @@ class Review:
         versions = sorted({str(source.study["rules"]) for source in sources})
         if len(versions) > 1:
             preface.append(
-                f"The runs are of results versions {', '.join(versions)}; no contrast is over two of them, and by how much "
-                "a version moved numbers is in the changelog."
+                f"The runs are of results versions {', '.join(versions)}; no contrast is over two of them, and by how "
+                "much a version moved numbers is in the changelog."
             )
         return Review(sources, gathered(sources, answers), limits(sources), preface)
 

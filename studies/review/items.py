@@ -209,7 +209,7 @@ ITEMS = (
     Item(
         "C4f",
         "Sensitivity to the contrastive loss, the temperature, the embedding size and the optimizer.",
-        (KNOBS, Evidence("ablation", ("choice/*",))),
+        (KNOBS, Evidence("ablation", ("choice/*",)), Evidence("baselines", ("gain/*optimizer=adam*",))),
     ),
     Item(
         "C5a",

@@ -76,7 +76,7 @@ STAGES = {
             definition="A planted cue is tied to the class in exactly round(correlation * n_k) images of each class k; "
             "the others show the other values evenly, and images that conflict at one correlation also do at every "
             "smaller one. Where that is less than one image of a class, as many classes have one as make the share "
-            "right over them. Validation images have the cue independently of the class.",
+            "right on average. Validation images have the cue independently of the class.",
         ),
         Stage(
             "label noise",

@@ -139,7 +139,7 @@ MAY_IMPORT = {
     ],
     "studies/answers/mitigation": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.stress.flags", "studies.answers.stress.plan"),
-        *("studies.answers.comparing.plan", "studies.answers.mitigation"),
+        *("studies.answers.comparing.plan", "studies.answers.mitigation", "studies.engine.sizes"),
     ],
     "studies/answers/baselines": [*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.baselines"],
     "studies/answers/ablation": [

@@ -28,7 +28,7 @@ class PlantedCue(Protocol):
     values, evenly (their numbers differ by 1 at most). Images that conflict at one correlation also do at every smaller
     one, with the same value. A correlation of 1/V is an independent cue, the control; 1 leaves no conflict, 0 nothing
     else. Where correlation * n_k is less than one image, as of rare classes, one or none shows it: in as many classes
-    as make the share right over them. Nothing of the labels changes.
+    as make the share right on average, and exactly where they are of one size. Nothing of the labels changes.
     """
 
     stage: ClassVar[str] = STAGE

@@ -66,12 +66,12 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
         raise InputError("--selection noisy needs label noise in the training data, and no condition here has any")
     metadata = study_metadata(study, options, configuration, plan)
     out = options.out or Path.cwd() / "runs" / f"{study.name}-{metadata['hash']}"
-    if splits is not None:
-        _require_usable_data(plan, splits, options, configuration.flat)
     if options.dry_run:
         earlier_study(out, metadata)
-        if splits is not None and study.examine:
-            study.examine(options, splits)
+        if splits is not None:
+            _require_usable_data(plan, splits, options, configuration.flat)
+            if study.examine:
+                study.examine(options, splits)
         from studies.engine.estimate import describe, this_machine, workers_at_once
 
         here = [this_machine()] if cluster_address == "local" else []
@@ -84,12 +84,11 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
     say("no MLflow (--offline)" if options.offline else f"MLflow at {shown(uri)}")
     for note in plan.notes:
         say(note)
-    if splits is None:
-        splits = _load_splits(options, configuration)
-        _require_usable_data(plan, splits, options, configuration.flat)
+    splits = splits or _load_splits(options, configuration)
     plan = replace(plan, size=Size.of(splits))
     for note in splits.notes:
         say(note)
+    _require_usable_data(plan, splits, options, configuration.flat)
     sets, found = study.sets(options, splits) if study.sets else ({}, ())
     for note in found:
         say(note)

@@ -15,7 +15,7 @@ from studies.engine.trial import Trial
 
 
 def require_conditions(conditions: Sequence[Condition], splits: Splits, options: Options[Any], flat: Flat) -> None:
-    """Apply every perturbation to the data, except pixel corruptions.
+    """Apply every perturbation to the data, except pixel corruptions, and in a dry run cleanings, which take time.
 
     Raises: InputError for one that does not fit the data (no semantic map, other clean labels), or that leaves a class
     too few images under `--tail error`.
@@ -24,7 +24,10 @@ def require_conditions(conditions: Sequence[Condition], splits: Splits, options:
 
     drawn = max([options.ipc, *(int(value) for key, value in flat.items() if key.endswith(".batch_real"))])
     for condition in conditions:
-        perturbations = [each for each in condition.perturbations if not stage_of(each).of_pixels]
+        stages = [(each, stage_of(each)) for each in condition.perturbations]
+        perturbations = [
+            each for each, stage in stages if not stage.of_pixels and not (stage.cleans and options.dry_run)
+        ]
         try:
             smallest = int(chain(perturbations, splits.train, seed=options.seeds[0]).data.counts.min())
             chain(label_noise(perturbations), splits.validation, seed=options.seeds[0])

@@ -39,7 +39,10 @@ def earlier_study(out: Path, metadata: dict[str, Any]) -> dict[str, Any] | None:
     if earlier is not None and earlier.get("hash") != metadata["hash"]:
         asked = json.loads(json.dumps(metadata))  # lists, where there were tuples
         keys = [key for key in asked if key in earlier and earlier[key] != asked[key] and key not in FOLLOWING]
-        differs = ", ".join("results version" if key == "rules" else key for key in keys) or "its results version"
+        differs = ", ".join("results version" if key == "rules" else key for key in keys)
+        if not differs:  # arms are in the hash alone
+            of_old = "its results version" if "rules" not in earlier else "methods or their knobs"
+            differs = f"{of_old}; it was made by: {earlier['command']}" if "command" in earlier else of_old
         raise InputError(f"{out} holds another study (it differs in {differs}); give another --out")
     return earlier
 

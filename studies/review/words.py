@@ -48,8 +48,12 @@ def answers_in(file: Path) -> dict[str, Answer]:
         answers[id] = _blocks(answer, file)
     if not answers:
         raise InputError(f"--answers {file} has no heading such as '## S1'")
-    preface = re.sub(r"\A\s*# .*\n", "", above).strip()  # without the title
-    return {PREFACE: _blocks(preface, file), **answers} if preface else answers
+    preface = _blocks(re.sub(r"\A\s*# .*\n", "", above).strip(), file)  # without the title
+    if any(isinstance(one, Picture) for one in preface):
+        raise InputError(
+            f"--answers {file} has a picture above its first answer; put it below a heading such as '## S1'"
+        )
+    return {PREFACE: preface, **answers} if any(preface) else answers
 
 
 def _blocks(text: str, file: Path) -> Answer:

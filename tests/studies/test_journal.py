@@ -11,6 +11,7 @@ import pytest
 
 from mim4dd.errors import InputError
 from studies.ablation import STUDY
+from studies.baselines import STUDY as COMPARISON
 from studies.engine.arms import Arm, Setting
 from studies.engine.command import main
 from studies.engine.folder import read_settings
@@ -93,6 +94,22 @@ def test_only_what_differs_is_named_and_a_dry_run_says_it_too(
     assert main(STUDY, [*words, "--seeds", "0-8"]) == 2
     told = capsys.readouterr().err
     assert told == f"error: {tmp_path} holds another study (it differs in seeds); give another --out\n"
+    assert main(STUDY, [*words, "--base", "dc"]) == 2
+    assert "it differs in configuration" in capsys.readouterr().err
+    assert main(STUDY, [*words, "--factor", "temperature=0.05,0.5"]) == 2
+    assert "it differs in factors" in capsys.readouterr().err
+
+
+def test_other_methods_alone_are_said_to_differ(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--quick", "--out", str(tmp_path), "--dry-run", "--method", "dm", "--method", "random"]
+    options = parse_options("", COMPARISON.script, COMPARISON.flags, words)
+    configuration = configuration_of(COMPARISON, options)
+    plan = COMPARISON.plan(options, configuration)
+    Journal(tmp_path, study_metadata(COMPARISON, options, configuration, plan)).close()
+    capsys.readouterr()
+    assert main(COMPARISON, [*words, "--method", "dc"]) == 2
+    told = capsys.readouterr().err
+    assert "holds another study (it differs in methods or their knobs; it was made by: python" in told
 
 
 def test_a_second_holder_is_refused(tmp_path: Path) -> None:

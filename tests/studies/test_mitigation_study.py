@@ -230,6 +230,22 @@ def test_the_whole_study_of_noise_has_knobs_too_and_each_noise_its_own_share() -
 
 
 @pytest.mark.parametrize(
+    ("noise", "dataset", "share"),
+    [
+        ("symmetric:rate=0.4,include_own=True", "svhn", 0.36),
+        ("symmetric:rate=0.4,include_own=True", "cifar100", 0.396),
+        ("symmetric:rate=0.0004", "svhn", 0.0004),
+        ("pairflip:rate=0.3", "svhn", 0.3),
+        ("asymmetric:rate=0.2", "cifar100", 0.2),
+    ],
+)
+def test_small_loss_selection_leaves_out_as_many_as_are_wrong(noise: str, dataset: str, share: float) -> None:
+    plan, _ = planned("--quick", "--noise", noise, "--dataset", dataset, "--data-root", "anywhere")
+    cleanings = [found for one in plan.conditions if (found := cleaning_of(one)) is not None]
+    assert {one.share for one in cleanings if one.by == "loss"} == {share}
+
+
+@pytest.mark.parametrize(
     ("words", "means"),
     [
         (("--remedy", "last_weight=0", "--remedy", "last_weight=0.5"), {0.5, 0.75}),

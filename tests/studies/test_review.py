@@ -283,6 +283,10 @@ def test_answers_in_words_stand_before_the_claims(tmp_path: Path, capsys: pytest
     assert answers_in(tmp_path / "windows.md") == held
     assert held == {"S1": ("Not shown.", "In `gain/*` it is."), "Q5": ("Somewhat.",)}
     (tmp_path / "above.md").write_text(WORDS.replace("# Ours\n", "# Ours\n\nOf digits.\n\nAlone.\n"))
+    (tmp_path / "one.png").touch()
+    (tmp_path / "picture.md").write_text("![One](one.png)\n\n" + WORDS)
+    with pytest.raises(InputError, match="has a picture above its first answer"):
+        answers_in(tmp_path / "picture.md")
     assert answers_in(tmp_path / "above.md") == {PREFACE: ("Of digits.", "Alone."), **held}
     out = tmp_path / "review.html"
     assert main([str(RESULTS / "noise-fashion"), "--answers", str(tmp_path / "words.md"), "--out", str(out)]) == 0
@@ -301,6 +305,7 @@ def test_answers_in_words_stand_before_the_claims(tmp_path: Path, capsys: pytest
         (b"## S1\n\nA.\n\n## S1\n\nB.", "has two answers below '## S1'"),
         (b"## S1\n\n## Q5\n\nB.", "has no answer below '## S1'"),
         (b"## S1\n\n![One](nowhere.png)", "shows nowhere.png, which is no PNG or SVG file"),
+        (b"![One](one.png)\n\n## S1\n\nA.", "shows one.png, which is no PNG or SVG file"),
         (b"## S1\n\n![One](words.md)", "shows words.md, which is no PNG or SVG file"),
         (None, "is no file"),
     ],

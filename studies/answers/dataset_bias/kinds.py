@@ -246,6 +246,6 @@ def _figure(results: Results, blocks: Sequence[Block], arms: Sequence[str]) -> F
     return Figure(
         "kinds",
         "The gain of the MI term against what kind of data it is on",
-        f"Each point is a data set ({named}); paired gains over the base with 95% t intervals over sets.",
+        f"Each point is a study ({named}); paired gains over the base with 95% t intervals over sets.",
         drawing,
     )

@@ -233,7 +233,8 @@ def _dropped(results: Results, one: Condition) -> dict[str, Entry]:
 
 def _notes(folder: StudyFolder) -> list[str]:
     stages = {stage for condition in folder.conditions for stage in condition.stages}
-    cleaned = any(cleaning_of(condition) for condition in folder.conditions)
+    cleanings = [one for condition in folder.conditions if (one := cleaning_of(condition)) is not None]
+    cleaned = any(one.by != "oracle" for one in cleanings)
     return [
         "All methods of a seed share the split, the training data of each condition and the evaluation networks; test "
         "labels are clean. The initial images are drawn anew from what each class then holds, so a difference between "

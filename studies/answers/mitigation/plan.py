@@ -22,6 +22,7 @@ from studies.engine.conditions import Condition, condition
 from studies.engine.flags import Flags, add_method_flag
 from studies.engine.options import Options
 from studies.engine.plan import Plan
+from studies.engine.sizes import NAMED
 
 NOISE = ("symmetric:rate=0.4", "pairflip:rate=0.4")
 LOSS, CONFIDENT, ORACLE = "dropped:by=loss", "dropped:by=confident", "dropped:by=oracle"
@@ -135,7 +136,8 @@ def plan_mitigation(options: Options[MitigationFlags], configuration: Configurat
     if options.ipc == 1 and any(key.endswith("ipc_shares") for remedy in flags.knobs for key in remedy):
         raise InputError("--remedy ipc_shares changes no set of 1 image per class; give --ipc 2 or more")
     source = options.classes_as or str(configuration.flat["dataset"])
-    chains = tuple(dict.fromkeys(each.text for each in conditions(flags, source)))
+    size = options.read or NAMED.get(str(configuration.flat["dataset"]))
+    chains = tuple(dict.fromkeys(each.text for each in conditions(flags, source, size.classes if size else None)))
     # A term as strong as its base; the longer step is a control of the term's, not of a remedy's.
     variants = (assignments(VARIANTS[0].split(","), "--variant"),)
     suite = SuiteFlags(conditions=chains, variants=variants, methods=flags.methods, quick=flags.quick)
@@ -229,10 +231,10 @@ def _read_by(arm: Arm, key: str) -> bool:
     return key.startswith("method.") and (of_base or arm.has_term)
 
 
-def conditions(flags: MitigationFlags, source: str) -> list[Condition]:
+def conditions(flags: MitigationFlags, source: str, classes: int | None) -> list[Condition]:
     """Each noise as it is, after each remedy, after its sham and after the oracle; each remedy on clean data too.
 
-    source: the name whose classes the data have.
+    source: the name whose classes the data have; classes: their number, None if it is unknown.
 
     Raises: InputError, UnknownNameError or KnobError.
     """
@@ -251,7 +253,7 @@ def conditions(flags: MitigationFlags, source: str) -> list[Condition]:
                 f"--noise {text} changes pixels after labels, and cleaning comes between; give label noise"
             )
         found.append(noise)
-        cleanings = flags.remedies or ([] if flags.knobs else _remedies(noise, flags.quick, source))
+        cleanings = flags.remedies or ([] if flags.knobs else _remedies(noise, flags.quick, source, classes))
         for remedy in cleanings:
             found += [condition(text, remedy), condition(text, remedy + SHAM)]
             on_clean.append(condition(remedy))
@@ -259,10 +261,10 @@ def conditions(flags: MitigationFlags, source: str) -> list[Condition]:
     return [*found, *on_clean]
 
 
-def _remedies(noise: Condition, quick: bool, source: str) -> list[str]:
+def _remedies(noise: Condition, quick: bool, source: str, classes: int | None) -> list[str]:
     """Small-loss selection of as many images as have a wrong label, and confident learning where it is installed."""
-    shares = [expected_share(one, source) for one in noise.perturbations if stage_of(one).relabels]
-    share = next((round(share, 3) for share in shares if share), SHARE)
+    shares = [expected_share(one, source, classes) for one in noise.perturbations if stage_of(one).relabels]
+    share = next((float(f"{share:.3g}") for share in shares if share), SHARE)
     confident = [] if quick or find_spec("cleanlab") is None else [CONFIDENT]
     return [f"{LOSS},share={share}", *confident]
 

@@ -223,5 +223,6 @@ def _table(found: Sequence[Remedied]) -> Table:
 
 NOTE = (
     "Remedies that are knobs meet the same data, initial images and evaluation networks as the method without them, on "
-    "data that are not cleaned."
+    "data that are not cleaned: but for the difference from the right labels alone, whose initial images are drawn "
+    "anew."
 )

@@ -55,7 +55,8 @@ class _Grid:
         kept = [labels for labels in self.all if APART not in (*labels[:position], *labels[position + 1 :])]
         of, to = ([labels for labels in kept if labels[position] == one] for one in (reference, label))
         terms = [(sign / len(half), self.cell(labels)) for half, sign in ((to, 1.0), (of, -1.0)) for labels in half]
-        what = f"{label} less {reference}, mean over the levels of the others"
+        apart = f" but {APART}" if len(kept) < len(self.all) and APART not in (label, reference) else ""
+        what = f"{label} less {reference}, mean over the levels of the others{apart}"
         return self.results.contrast(slug("choice", label), what, *terms)
 
 

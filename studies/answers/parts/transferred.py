@@ -111,8 +111,8 @@ def _overfitting(transfers: Transfers) -> Sentence | None:
     failed = [_name(transfers, arm) for arm, case in found.items() if case.finding and case.finding.state == FAILED]
     open_ = [arm for arm, case in found.items() if case.finding and case.finding.state == UNDECIDED]
     text = (
-        f"By the failure mode {MODE} (more is lost than with random real images, and more than {ratio:g} times as "
-        f"much), {len(failed) or 'none'} of the {plural(len(found), 'method')} overfit their network on the mean of "
+        f"By the failure mode {MODE} (the set loses, more than random real images do and more than {ratio:g} times "
+        f"as much), {len(failed) or 'none'} of the {plural(len(found), 'method')} overfit their network on the mean of "
         f"the others{f': {listed(failed)}' if failed else ''}"
     )
     text += f"; {len(open_)} are undecided." if len(open_) > 1 else "; 1 is undecided." if open_ else "."

@@ -16,9 +16,9 @@ NEITHER = "of neither is a loss decided"
 UNKNOWN = "shared by its base; whether the term adds to it is undecided"
 # By study, the ids of claims on what the term adds to its base, and the decision that makes it a limit.
 ADDED = {
-    "architectures": ("transfer-of-gain/", "loss"),
-    "cost": ("overhead/", "gain"),
-    "dataset_bias": ("term-gap/", "gain"),
+    "architectures": (("gain/", "transfer-of-gain/"), "loss"),
+    "cost": (("overhead/",), "gain"),
+    "dataset_bias": (("term-gap/",), "gain"),
 }
 # Operations stand with the costs: time is what they cost.
 SHARES = ("flops",)
@@ -69,9 +69,9 @@ def limits(sources: Sequence[Source]) -> list[Limit]:
             losses = (one for one in _starting("gain/", source) if one["decision"] == "loss")
             per_class = images(int(source.study["configuration"]["ipc"]))
             found += [Limit(source, f"{one['what']}, {per_class}", None, one) for one in losses]
-        elif prefixes := ADDED.get(str(source.study["study"])):
-            prefix, worse = prefixes
-            decided = (one for one in _starting(prefix, source) if one["decision"] == worse)
+        else:
+            prefixes, worse = ADDED.get(str(source.study["study"]), ((), ""))
+            decided = (one for prefix in prefixes for one in _starting(prefix, source) if one["decision"] == worse)
             found += [Limit(source, str(one["what"]), None, one) for one in decided if one["metric"] not in SHARES]
     return sorted(found, key=lambda one: ORDER.index(one.verdict))
 

@@ -323,7 +323,10 @@ def test_answers_that_answer_nothing_are_one_line(
 
 
 def test_pictures_that_an_answer_names_stand_in_it_once_and_instead_of_others(tmp_path: Path) -> None:
-    shown = os.path.relpath(RESULTS / "noise-fashion" / "figures" / "failures.png", tmp_path)
+    picture = tmp_path / "costs.png"
+    picture.write_bytes((RESULTS / "noise-fashion" / "figures" / "recall.png").read_bytes())
+    picture.with_suffix(".svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    shown = picture.name
     words = f"## Q7\n\nUnder noise:\n\n![Costs,\nby level]({shown})\n\nSo it is.\n\n## C1f\n\n![Again]({shown})\n"
     (tmp_path / "words.md").write_text(words)
     out = tmp_path / "review.html"

@@ -18,7 +18,6 @@ UNKNOWN = "shared by its base; whether the term adds to it is undecided"
 ADDED = {
     "architectures": (("gain/", "transfer-of-gain/"), "loss"),
     "cost": (("overhead/",), "gain"),
-    "dataset_bias": (("term-gap/",), "gain"),
 }
 # Operations stand with the costs: time is what they cost.
 SHARES = ("flops",)
@@ -29,20 +28,24 @@ ORDER = (OWN, MORE, TERMS, SHARED, UNKNOWN, EASED, NEITHER)
 @dataclass(frozen=True, eq=False)
 class Limit:
     """Something that costs accuracy or time. base: the claim on what the base alone loses, None where it loses nothing
-    by definition; term: that on what the term adds to it.
+    by definition; term: that on what the term adds to it. worse: the decision that is one for the worse: a gap that is
+    a gain.
     """
 
     source: Source
     what: str
     base: Claim | None
     term: Claim
+    worse: str = "loss"
 
     @property
     def verdict(self) -> str:
         """Own or shared, as far as the decisions say."""
         if self.base is None:
             return OWN
-        loses, changes = self.base["decision"] == "loss", self.term["decision"]
+        turned = {"gain": "loss", "loss": "gain"} if self.worse == "gain" else {}
+        loses, changes = self.base["decision"] == self.worse, self.term["decision"]
+        changes = turned.get(changes, changes)
         if changes == "loss" and self.base["decision"] == "undecided":
             return TERMS
         if changes == "loss":
@@ -58,13 +61,15 @@ class Limit:
 
 def limits(sources: Sequence[Source]) -> list[Limit]:
     """For each study of noise or imbalance and each base with a term the costliest level of each curve; the decided
-    losses of the term where nothing is perturbed, and of its gain on other networks; the pull of a planted cue, the
-    time and the memory that it adds. The term's own first, the undecided last.
+    losses of the term where nothing is perturbed, and of its gain on other networks; the planted cue that its base
+    amplifies most; the time and the memory that it adds. The term's own first, the undecided last.
     """
     found = []
     for source in sources:
         if source.study["study"] in ("noisy_labels", "imbalance"):
             found += list(_stressed(source))
+        elif source.study["study"] == "dataset_bias":
+            found += list(_pulled(source))
         elif source.study["study"] == "baselines":
             losses = (one for one in _starting("gain/", source) if one["decision"] == "loss")
             per_class = images(int(source.study["configuration"]["ipc"]))
@@ -93,6 +98,27 @@ def _stressed(source: Source) -> Iterator[Limit]:
             worst[curve] = (cost, change)
     for cost, change in worst.values():
         yield Limit(source, f"{_parts(change)[2]}, {str(change['what']).partition(',')[0]}", cost, change)
+
+
+def _pulled(source: Source) -> Iterator[Limit]:
+    """For each arm with the term the correlation at which its base amplifies a planted cue most, beyond random images and
+    beyond full data, and every one at which the term widens the gap.
+    """
+    most: dict[str, tuple[Claim, Claim]] = {}
+    for gap in _starting("term-gap/", source):
+        (_, term, levels), _, (_, base, _), *_ = gap["terms"]
+        at = f"{base}/{gap['id'].rpartition('/')[2]}"
+        random, full = (source.claims.get(f"amplified-over-{than}/{at}") for than in ("random", "full"))
+        if random is None or full is None:
+            continue
+        if random["decision"] == full["decision"] == "gain":
+            if term not in most or random["estimate"] > most[term][0]["estimate"]:
+                most[term] = (random, gap)
+        elif gap["decision"] == "gain":
+            yield Limit(source, f"{levels[0]}, {str(gap['what']).rpartition(',')[0]}", random, gap, "gain")
+    for random, gap in most.values():
+        what = f"{gap['terms'][0][2][0]}, {str(gap['what']).rpartition(',')[0]}"
+        yield Limit(source, what, random, gap, "gain")
 
 
 def _parts(change: Claim) -> tuple[str, str, str]:

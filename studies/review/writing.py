@@ -39,8 +39,10 @@ LIMITS = (
     "Under noise or imbalance alone: the level that costs the base most, what it loses there against clean data, and "
     "the change of the term's gain. A limit is the term's own where that change is a decided loss and what the base "
     "loses is decided to be none; shared where the base loses and the change is negligible. Losses of the term on "
-    "clean data, on other networks or of its gain there, and the time, the memory and the pull of a planted cue that "
-    "it adds are its own. Each decision is that of its study: one of more conditions corrects for more of them."
+    "clean data, on other networks or of its gain there, and the time and the memory that it adds are its own. Of a "
+    "planted cue: the correlation at which the base amplifies it most, by its gap less that of random images, and "
+    "what the term adds to the gap. Each decision is that of its study: one of more conditions corrects for more of "
+    "them."
 )
 # A vector drawing of more than this is shown as pixels: some have thousands of points.
 LARGEST_SVG = 100_000

@@ -207,6 +207,18 @@ def test_what_the_term_adds_on_other_networks_and_to_memory_are_limits_of_its_ow
         assert found[f"`{id}`"].verdict == OWN
 
 
+def test_whose_a_planted_cues_pull_is() -> None:
+    found = {one.row[-1]: one for one in limits([source("bias-digits"), source("bias-digits-rare")])}
+    term = "`term-gap/mim:base={},balance=gradnorm,weight=1{}/colour-{}`"
+    verdicts = {id: one.verdict for id, one in found.items()}
+    assert verdicts == {
+        term.format("dm", "", 0.5): UNKNOWN,
+        term.format("dc", "", 0.5): EASED,
+        term.format("dm", ",base.batch_weights=rare", 0.95): TERMS,
+    }
+    assert all(one.base is not None for one in found.values())
+
+
 def test_several_results_versions_are_told() -> None:
     one, other = source("noise-fashion"), source("ablation-digits-dc")
     assert Review.of([one], {}).preface == []

@@ -43,9 +43,9 @@ class Limit:
         """Own or shared, as far as the decisions say."""
         if self.base is None:
             return OWN
-        turned = {"gain": "loss", "loss": "gain"} if self.worse == "gain" else {}
-        loses, changes = self.base["decision"] == self.worse, self.term["decision"]
-        changes = turned.get(changes, changes)
+        loses, changes = self.base["decision"] == self.worse, str(self.term["decision"])
+        if self.worse == "gain":
+            changes = {"gain": "loss", "loss": "gain"}.get(changes, changes)
         if changes == "loss" and self.base["decision"] == "undecided":
             return TERMS
         if changes == "loss":
@@ -101,8 +101,8 @@ def _stressed(source: Source) -> Iterator[Limit]:
 
 
 def _pulled(source: Source) -> Iterator[Limit]:
-    """For each arm with the term the correlation at which its base amplifies a planted cue most, beyond random images and
-    beyond full data, and every one at which the term widens the gap.
+    """For each arm with the term the correlation at which its base amplifies a planted cue most, beyond random images
+    and beyond full data, and every one at which the term widens the gap.
     """
     most: dict[str, tuple[Claim, Claim]] = {}
     for gap in _starting("term-gap/", source):

@@ -163,18 +163,15 @@ def _told(results: Results, group: Sequence[Remedied]) -> Sentence:
     where = "On clean data" if one.levels == results.reference else f"At {' · '.join(one.levels)}"
     text = f"{where}, {one.knobs} is {grouped([one.gain for one in group], names, HELPS)}"
     claims = [one.gain.claim for one in group]
-    shams = [other for other in group if other.over_sham]
-    if shams:
-        rulings = [other.over_sham for other in shams if other.over_sham]
-        of_sham = grouped(rulings, [other.plain.name for other in shams], HELPS)
-        text += f"; compared with its sham, it is {of_sham}"
-        claims += [ruling.claim for ruling in rulings]
-    oracles = [other for other in group if other.of_oracle]
-    if oracles:
-        rulings = [other.of_oracle for other in oracles if other.of_oracle]
-        of_oracle = grouped(rulings, [other.plain.name for other in oracles], HELPS)
-        text += f"; compared with the right labels alone, it is {of_oracle}"
-        claims += [ruling.claim for ruling in rulings]
+    compared = (
+        ("its sham", [(other.plain.name, other.over_sham) for other in group if other.over_sham]),
+        ("the right labels alone", [(other.plain.name, other.of_oracle) for other in group if other.of_oracle]),
+    )
+    for than, found in compared:
+        if found:
+            rulings = [ruling for _, ruling in found]
+            text += f"; compared with {than}, it is {grouped(rulings, [name for name, _ in found], HELPS)}"
+            claims += [ruling.claim for ruling in rulings]
     return Sentence(f"{text}.", tuple(claims))
 
 

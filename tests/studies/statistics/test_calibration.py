@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import calibrate  # type: ignore[import-not-found]
@@ -11,6 +12,11 @@ import pytest
 from choice_calibrated import choices, components  # type: ignore[import-not-found]
 from measured import HOLDS, LITTLE, NOT, Row, covers, row  # type: ignore[import-not-found]
 from noise import NETWORKS, NOISES, NORMAL, SKEWED  # type: ignore[import-not-found]
+from scipy import stats
+from sets import measured as of_claim  # type: ignore[import-not-found]
+from sets import share_decided
+
+from studies.engine.statistics.contrasts import LEVEL, pairs_for
 
 
 def rates(rows: list[Row], what: str, noise: str = "") -> list[float]:
@@ -52,6 +58,25 @@ def test_a_mark_follows_the_rate() -> None:
 def test_t_intervals_of_pairs_hold_under_network_noise() -> None:
     measured = rates(pairs_calibrated.intervals(generator(), 400, (NETWORKS,), (3, 5)), "paired")
     assert measured == pytest.approx([0.95, 0.95], abs=0.025)
+
+
+def test_a_planned_number_of_sets_has_the_power_of_a_t_test() -> None:
+    sets = pairs_for(0.9, LEVEL, 0.8)
+    assert sets is not None
+    assert share_decided(0.009, 0.01, 1, sets, 200) == pytest.approx(0.8, abs=0.09)
+    assert share_decided(-0.009, 0.01, 1, sets, 200) == pytest.approx(0.8, abs=0.09)
+    assert share_decided(0.009, 0.01, 4, sets, 100) < share_decided(0.009, 0.01, 1, sets, 200)
+
+
+def test_a_claims_spread_is_that_of_its_pairs(tmp_path: Path) -> None:
+    pairs = generator().normal(0.01, 0.02, 12)
+    half = stats.t.isf(0.025, 11) * pairs.std(ddof=1) / np.sqrt(12)
+    claim = {"id": "gain/a", "kind": "contrast", "estimate": pairs.mean(), "n": 12}
+    claim |= {"low": pairs.mean() - half, "high": pairs.mean() + half}
+    (tmp_path / "claims.jsonl").write_text(json.dumps(claim) + "\n")
+    assert of_claim(tmp_path, "gain/a") == pytest.approx((pairs.mean(), pairs.std(ddof=1)))
+    with pytest.raises(SystemExit, match="has no contrast gain/b with an interval"):
+        of_claim(tmp_path, "gain/b")
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
@@ -20,12 +21,13 @@ from perturbations.stages import ORDER, STAGES, Stage, stage_named
 class Perturbed:
     """A perturbed split and what was realised: counts per class, flips, rates; in a chain by perturbation name.
 
-    Shapes: clean_labels [N], the true label of each remaining image.
+    Shapes: clean_labels [N], the true label of each remaining image. seconds: that a chain took where it was applied.
     """
 
     data: ImageData
     clean_labels: Integers
     realised: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
 
     @property
     def flipped(self) -> npt.NDArray[np.bool_]:
@@ -55,7 +57,7 @@ def chain(perturbations: Sequence[Perturbation], train: ImageData, *, seed: int)
     Raises: InputError when they are not in the order of ORDER or one is given twice.
     """
     check_chain(perturbations)
-    result = Perturbed(train, train.labels)
+    result, began = Perturbed(train, train.labels), time.perf_counter()
     for perturbation in perturbations:
         stage = stage_of(perturbation)
         # The true labels are a cleaning's alone to see: its oracle's, and those of its record.
@@ -63,7 +65,8 @@ def chain(perturbations: Sequence[Perturbation], train: ImageData, *, seed: int)
         step = perturbation(result.data, seed=seed, **known)
         # Images are removed before labels change, or by a cleaning.
         clean = step.clean_labels if stage.removes else result.clean_labels
-        result = Perturbed(step.data, clean, {**result.realised, name_of(perturbation): step.realised})
+        realised = {**result.realised, name_of(perturbation): step.realised}
+        result = Perturbed(step.data, clean, realised, time.perf_counter() - began)
     return result
 
 

@@ -236,9 +236,11 @@ class TrialRun:
             "seconds": total,
             "distil_seconds": self.distil_seconds,
             "evaluate_seconds": total - self.distil_seconds - self.waited_seconds,
-            # Seconds waited for what trials share, and seconds that preparations took, in whichever process.
+            # Seconds waited for what trials share, and those that preparations and perturbed data took, in whichever
+            # process.
             "waited_seconds": self.waited_seconds,
             "prepared_seconds": self.task.prepared_seconds,
+            "perturbed_seconds": self.perturbed.seconds,
             "peak_bytes": self.meter.peak_bytes,
             **self.load.measured(),
             **measuring.machine(self.device),

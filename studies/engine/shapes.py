@@ -171,6 +171,7 @@ class Measured(TypedDict, total=False):
     evaluate_seconds: float
     waited_seconds: float
     prepared_seconds: float
+    perturbed_seconds: float
     started: float
     ended: float
     peak_bytes: int

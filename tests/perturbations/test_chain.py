@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -44,6 +45,13 @@ def test_true_labels_are_carried_through_every_step(train: ImageData) -> None:
     assert list(made.realised) == ["exponential", "symmetric", "pairflip", "contrast"]
     assert made.flipped.sum() > made.realised["symmetric"]["flips"]
     json.dumps(made.realised)
+
+
+def test_a_chain_says_how_long_it_took(train: ImageData) -> None:
+    began = time.perf_counter()
+    made = chain(parse_chain(["symmetric:rate=0.4", "dropped:by=loss,share=0.4"]), train, seed=0)
+    assert 0 < made.seconds <= time.perf_counter() - began
+    assert chain((), train, seed=0).seconds == 0
 
 
 def test_controls_are_the_very_same_data(train: ImageData) -> None:

@@ -47,8 +47,8 @@ def replaced(row: Row, report: Mapping[str, Any] | None = None, **result: Any) -
 
 
 def costed(row: Row, operations: Mapping[str, float] | None = None, **cost: float) -> Row:
-    """The same trial with costs that were measured (`cost`, `distil_seconds`, `prepared_seconds`) and counted."""
-    held, ordinary = row.record, ("distil_seconds", "prepared_seconds")
+    """The same trial with costs that were measured (`cost`; `distil_seconds` and other times) and counted."""
+    held, ordinary = row.record, ("distil_seconds", "prepared_seconds", "perturbed_seconds")
     measured = {**held["measured"], **{key: cost.pop(key) for key in ordinary if key in cost}, "cost": cost}
     return Row.read({**held, "measured": measured, "result": {**held["result"], "operations": dict(operations or {})}})
 

@@ -10,7 +10,8 @@ import numpy as np
 from perturbations import STAGES, Dropped
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.mitigation.plan import cleaning_of
-from studies.answers.mitigation.remedied import HELPS, remedied_part, without_remedies
+from studies.answers.mitigation.remedied import HELPS, remedied_part, remedied_times, without_remedies
+from studies.answers.mitigation.times import Timed, time_part
 from studies.answers.parts.matrix import matrices
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.response import Response
@@ -105,17 +106,34 @@ def write_answer(folder: StudyFolder) -> Answer:
             start = f"On clean data, {case.remedy} is "
             sentences.append(_told(results, start, case.cleaned.label, on_clean))
     matrix, knobs = matrices(response, response.arms), remedied_part(ledger, folder, METRIC)
+    times = time_part(ledger, Results(folder), [*_cleaning_times(results, found), *remedied_times(folder)])
     return ledger.compose(
         Part(
-            [*sentences, *knobs.sentences, *response.gains(), losses(Results(folder))],
+            [*sentences, *knobs.sentences, *times.sentences, *response.gains(), losses(Results(folder))],
             plain=[*_short(response, noisy, remedies, on_clean), *knobs.plain],
         ),
         Part(
-            tables=[_table(results, found, remedies, shams, oracles, on_clean), *knobs.tables, *matrix.tables],
+            tables=[
+                _table(results, found, remedies, shams, oracles, on_clean),
+                *knobs.tables,
+                *times.tables,
+                *matrix.tables,
+            ],
             figures=[*knobs.figures, *matrix.figures],
         ),
-        Part(notes=[*_notes(folder), *knobs.notes, more_seeds(ledger)]),
+        Part(notes=[*_notes(folder), *knobs.notes, *times.notes, more_seeds(ledger)]),
     )
+
+
+def _cleaning_times(results: Results, found: Sequence[Case]) -> list[Timed]:
+    """Each method after a cleaning, and without it, wherever both run."""
+    pairs = [(case, arm) for case in found for arm in results.arms.values() if not arm.anchor]
+    return [
+        Timed(case.noise.label, case.remedy, arm.name, cell, other)
+        for case, arm in pairs
+        if results.setting(cell := Cell(arm.key, (case.cleaned.label,)))
+        and results.setting(other := Cell(arm.key, (case.noise.label,)))
+    ]
 
 
 Rulings = dict[tuple[str, str], Ruling]
@@ -233,15 +251,9 @@ def _dropped(results: Results, one: Condition) -> dict[str, Entry]:
 
 def _notes(folder: StudyFolder) -> list[str]:
     stages = {stage for condition in folder.conditions for stage in condition.stages}
-    cleanings = [one for condition in folder.conditions if (one := cleaning_of(condition)) is not None]
-    cleaned = any(one.by != "oracle" for one in cleanings)
     return [
         "All methods of a seed share the split, the training data of each condition and the evaluation networks; test "
         "labels are clean. The initial images are drawn anew from what each class then holds, so a difference between "
         "conditions includes their noise.",
-        "What a cleaning costs in time, the out-of-fold classifier, is spent once for each noise and seed, before the "
-        "trials."
-        if cleaned
-        else "",
         *(stage.definition for stage in STAGES.values() if stage.name in stages),
     ]

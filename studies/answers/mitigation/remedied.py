@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.mitigation.plan import REMEDY, SHAM_ARM, cleaning_of
+from studies.answers.mitigation.times import Timed
 from studies.answers.parts.heat_maps import HeatCell, difference_cell
 from studies.answers.parts.matrix import MARKED, grid_drawing
 from studies.answers.parts.plain import too_few
@@ -50,8 +51,12 @@ class Remedied:
     @property
     def knobs(self) -> str:
         """What the remedy sets, `last_weight=0`."""
-        own = {key: value for key, value in self.arm.knobs.items() if self.plain.knobs.get(key) != value}
-        return ", ".join(f"{key.rpartition('.')[2]}={_short(value)}" for key, value in own.items())
+        return _knobs(self.arm, self.plain)
+
+
+def _knobs(arm: Arm, plain: Arm) -> str:
+    own = {key: value for key, value in arm.knobs.items() if plain.knobs.get(key) != value}
+    return ", ".join(f"{key.rpartition('.')[2]}={_short(value)}" for key, value in own.items())
 
 
 def _short(value: object) -> str:
@@ -109,6 +114,18 @@ def remedied_part(ledger: Ledger, folder: StudyFolder, metric: str) -> Part:
     ]
     sentences = [_told(results, group) for group in _groups(found)]
     return Part(sentences, [_table(found)], [_figure(results, found)], notes=[NOTE], plain=_plain(results, found))
+
+
+def remedied_times(folder: StudyFolder) -> list[Timed]:
+    """Each method with a remedy's knobs, and without them, wherever both run."""
+    results = Results(folder)
+    arms = [(arm, results.arms[arm.control]) for arm in results.arms.values() if arm.role == REMEDY]
+    pairs = [(arm, plain, levels) for levels in results.levels for arm, plain in arms]
+    return [
+        Timed(" · ".join(levels), _knobs(arm, plain), plain.name, cell, Cell(plain.key, levels))
+        for arm, plain, levels in pairs
+        if results.setting(cell := Cell(arm.key, levels))
+    ]
 
 
 def _right_labels(folder: StudyFolder) -> dict[str, str]:

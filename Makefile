@@ -23,7 +23,8 @@ SMALL := noisy_labels imbalance mitigation baselines dataset_bias cost ablation 
 STRONG := mim:base=dm,balance=gradnorm,weight=1
 MORE_baselines := --tune 4 --seeds 0-6
 MORE_mitigation := --noise symmetric:rate=0.4 --imbalance exponential:factor=10 \
-	--remedy dropped:by=loss,share=0.4 --remedy batch_weights=posterior --remedy batch_shares=proportional --remedy last_weight=0
+	--remedy dropped:by=loss,share=0.4 --remedy batch_weights=posterior --remedy positives=similar \
+	--remedy batch_shares=proportional --remedy last_weight=0
 MORE_dataset_bias := --method dm --method $(STRONG) \
 	--method dm:batch_weights=rare --method $(STRONG),base.batch_weights=rare
 MORE_ablation := --part factorial --part critics --part placebos

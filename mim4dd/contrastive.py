@@ -9,6 +9,7 @@ bound on I(T; S): `donsker_varadhan_nats` is the bound.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -178,6 +179,25 @@ def _of_triplets(s: Tensor, positive: Tensor) -> Tensor:
     return F.softplus(s[:, None, ~positive] - s[:, positive, None]).mean((1, 2))
 
 
+def fewer_positives(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, share: float, order: Tensor | None) -> Tensor:
+    """The rows of the real batch that stay: of each class a share, rounded up; ascending, [R].
+
+    order: a number for each real image, of which the largest stay, [N]; None: its mean similarity to the anchors of
+    its class. A wrong label is seldom among the most similar ones. Those left out are nobody's negatives either, whose
+    labels are as doubtful.
+    """
+    if order is None:
+        same = y_S[:, None] == y_T[None]
+        order = ((z_S @ z_T.T).detach() * same).sum(0) / same.sum(0).clamp(min=1)
+    ranked = order.argsort(descending=True, stable=True)
+    ranked = ranked[y_T[ranked].argsort(stable=True)]
+    _, counts = y_T[ranked].unique_consecutive(return_counts=True)
+    starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
+    place = torch.arange(len(ranked), device=ranked.device) - starts
+    kept = (share * counts.double()).ceil().repeat_interleave(counts)
+    return ranked[place < kept].sort().values
+
+
 # An anchor whose normalised contrast entropy lies outside these bounds has an almost uninformative gradient.
 PEAKED, FLAT = 0.02, 0.98
 
@@ -190,6 +210,19 @@ def contrast_entropy(z_S: Tensor, z_T: Tensor, tau: float) -> Tensor:
     """
     log_p = scores(z_S, z_T, tau).log_softmax(1)
     return -(log_p.exp() * log_p).nan_to_num(0.0).sum(1) / math.log(z_T.shape[0])
+
+
+def saturation(blocks: Sequence[tuple[float, Tensor, Tensor]], tau: float) -> dict[str, float]:
+    """How flat each anchor's softmax over the real batch is, of blocks (weight, z_S, z_T) weighted as in the sum.
+
+    `critic/entropy` is 0 where one real image has all the weight (tau too small) and 1 where all have the same (too
+    large); `critic/share_peaked` and `critic/share_flat` are the anchors below 0.02 and above 0.98.
+    """
+    entropies = torch.stack([contrast_entropy(z_S.detach(), z_T.detach(), tau) for _, z_S, z_T in blocks]).double()
+    weights = torch.tensor([weight for weight, _, _ in blocks], dtype=torch.float64, device=entropies.device)
+    numbers = torch.stack([entropies, (entropies < PEAKED).double(), (entropies > FLAT).double()]).mean(2) @ weights
+    entropy, peaked, flat = (numbers / weights.sum()).tolist()
+    return {"critic/entropy": entropy, "critic/share_peaked": peaked, "critic/share_flat": flat}
 
 
 def layer_weights(blocks: int, beta: float) -> list[float]:

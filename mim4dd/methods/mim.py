@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mim4dd.records import ImageData
     from mim4dd.seeding import Name
 
+    # Of each block its weight in the sum, z_S [M, D] and z_T [B, D].
+    Blocks = list[tuple[float, Tensor, Tensor]]
 
 # Functions of (z_S, y_S, z_T, y_T, tau), see `mim4dd.contrastive`, which needs torch.
 OWN_CRITICS = ("nce", "nce_raw", "infonce", "supcon", "triplet", "nce_positives", "nce_negatives")
@@ -42,7 +44,8 @@ class Mim:
 
     The term uses the same network, real batch and augmentation as the base, and the features that the base computed,
     where it did. weight 0 is the base alone, bit for bit. In iteration i of I, lambda is the weight times
-    1 - (1 - last_weight) i / (I - 1): all along the same, unless last_weight says otherwise.
+    1 - (1 - last_weight) i / (I - 1): all along the same, unless last_weight says otherwise. For
+    positives see `fewer_positives`: one choice for all blocks, at each update.
     Placebos, which leave out what the term is tested for, whatever its balance:
     direction `base`: the base with its pixel gradient scaled, at each update, to the length that base and term have
     together. Whatever `both` gains over it is due to the term's direction, not to longer steps.
@@ -77,26 +80,24 @@ class Mim:
         help="of the pixels' update; base: as long, but the base's; random: of the term, as long",
     )
     pairs: str = knob(
-        "class",
-        choices=("class", "shuffled"),
-        help="what a positive pair shares; shuffled: labels at random",
-        tacit=True,
+        "class", choices=("class", "shuffled"), tacit=True, help="what positives share; shuffled: labels at random"
     )
-
     last_weight: float = knob(
-        1.0,
-        low=0,
-        high=1,
-        help="share of the weight that is left in the last iteration; it falls linearly",
-        tacit=True,
+        1.0, low=0, high=1, tacit=True, help="share of the weight that is left in the last iteration; it falls linearly"
     )
-
     prior: str = knob(
         "none",
         choices=("none", "added"),
         help="added: the log of each class's share in the data, to the scores of its images",
         tacit=True,
     )
+    positives: str = knob(
+        "all",
+        choices=("all", "drawn", "similar"),
+        help="of a class's real batch, that the term sees; similar: most like its synthetic images",
+        tacit=True,
+    )
+    positives_share: float = knob(0.5, above=0, high=1, tacit=True, help="how many these are, where not all")
 
     def __post_init__(self) -> None:
         if isinstance(self.base, Mim) or self.base.iterations == 0:
@@ -174,7 +175,7 @@ class Mim:
                 heads = heads or self.heads(task, learnable, iteration)
                 blocks = self.embeddings(task, update, heads)
                 at = (*within(iteration, step), task.seed)
-                loss = self.term(task, update, blocks, self.real_labels(update, *at))
+                loss = self.term(task, update, *self.kept(update, blocks, self.real_labels(update, *at), *at))
                 stream: tuple[Name, ...] = ("random direction", *at)
                 update.terms["mim"] = Term(
                     loss, self.weight_at(iteration), self.balance == "gradnorm", self.direction, stream
@@ -199,9 +200,7 @@ class Mim:
             return [[learnable[f"head{block}.{layer}"] for layer in layers] for block in range(blocks)]
         return make_heads(task, self.embedding, self.head_layers, "random heads", iteration)
 
-    def embeddings(
-        self, task: DistillationTask, update: UpdateStep, heads: list[list[Tensor]]
-    ) -> list[tuple[float, Tensor, Tensor]]:
+    def embeddings(self, task: DistillationTask, update: UpdateStep, heads: list[list[Tensor]]) -> Blocks:
         """(weight in the sum, z_S [M, D], z_T [B, D]) of each block; gradients reach z_S and learned heads."""
         from mim4dd.contrastive import layer_weights
         from mim4dd.methods.heads import embed
@@ -236,9 +235,23 @@ class Mim:
         shuffled = torch.randperm(len(update.y_real), generator=torch_generator("shuffled labels", *at))
         return update.y_real[shuffled.to(update.y_real.device)]
 
-    def term(
-        self, task: DistillationTask, update: UpdateStep, blocks: list[tuple[float, Tensor, Tensor]], y_real: Tensor
-    ) -> Tensor:
+    def kept(self, update: UpdateStep, blocks: Blocks, y_real: Tensor, *at: Name) -> tuple[Blocks, Tensor]:
+        """The blocks and the labels of the real images that enter the term; by similarity, that in the last block."""
+        import torch
+
+        from mim4dd.contrastive import fewer_positives
+        from mim4dd.seeding import torch_generator
+
+        if self.positives == "all":
+            return blocks, y_real
+        drawn = None
+        if self.positives == "drawn":
+            drawn = torch.rand(len(y_real), generator=torch_generator("positives", *at)).to(y_real.device)
+        _, z_S, z_T = blocks[-1]
+        rows = fewer_positives(z_S, update.y_synthetic, z_T, y_real, self.positives_share, drawn)
+        return [(weight, z_S, z_T[rows]) for weight, z_S, z_T in blocks], y_real[rows]
+
+    def term(self, task: DistillationTask, update: UpdateStep, blocks: Blocks, y_real: Tensor) -> Tensor:
         """The weighted sum of the critic over the blocks. y_real: the labels of the real batch, [B]."""
         from mim4dd.contrastive import logit_adjusted
 
@@ -249,28 +262,12 @@ class Mim:
             total = total + weight * critic(z_S, update.y_synthetic, z_T, y_real, self.temperature)
         return total
 
-    def probe(self, update: UpdateStep, blocks: list[tuple[float, Tensor, Tensor]]) -> Callable[[], dict[str, float]]:
+    def probe(self, update: UpdateStep, blocks: Blocks) -> Callable[[], dict[str, float]]:
         """The base's own numbers and the critic's."""
+        from mim4dd.contrastive import saturation
+
         base = update.probe
-        return lambda: (base() if base else {}) | self.saturation(blocks)
-
-    def saturation(self, blocks: list[tuple[float, Tensor, Tensor]]) -> dict[str, float]:
-        """How flat each anchor's softmax over the real batch is, blocks weighted as in the sum.
-
-        `critic/entropy` is 0 where one real image has all the weight (tau too small) and 1 where all have the same (too
-        large); `critic/share_peaked` and `critic/share_flat` are the anchors below 0.02 and above 0.98.
-        """
-        import torch
-
-        from mim4dd.contrastive import FLAT, PEAKED, contrast_entropy
-
-        entropies = torch.stack(
-            [contrast_entropy(z_S.detach(), z_T.detach(), self.temperature) for _, z_S, z_T in blocks]
-        ).double()
-        weights = torch.tensor([weight for weight, _, _ in blocks], dtype=torch.float64, device=entropies.device)
-        numbers = torch.stack([entropies, (entropies < PEAKED).double(), (entropies > FLAT).double()]).mean(2) @ weights
-        entropy, peaked, flat = (numbers / weights.sum()).tolist()
-        return {"critic/entropy": entropy, "critic/share_peaked": peaked, "critic/share_flat": flat}
+        return lambda: (base() if base else {}) | saturation(blocks, self.temperature)
 
     def critic_information(
         self, task: DistillationTask, learnable: Learnable, synthetic: Tensor, labels: Tensor, held_out: ImageData

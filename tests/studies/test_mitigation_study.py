@@ -263,6 +263,19 @@ def test_each_falling_weight_has_its_own_sham(words: tuple[str, ...], means: set
     assert all("method.last_weight" not in trials[one.trials[0]] for one in shams)
 
 
+def test_the_sham_of_the_most_similar_positives_has_as_many_drawn() -> None:
+    plan, _ = planned("--quick", "--remedy", "positives=similar,positives_share=0.3", "--remedy", "positives=drawn")
+    trials = {trial.hash: trial.config for trial in plan.trials}
+    arms = {one.arm.key: (one.arm, trials[one.trials[0]]) for one in plan.settings}
+    remedies = [arm for arm, _ in arms.values() if arm.role == "remedy"]
+    assert len(remedies) == 4, "the default term and the one at equal strength, with each of the two"
+    shams = [(arm, config) for arm, config in arms.values() if arm.role == "sham"]
+    assert {arm.control for arm, _ in shams} == {arm.key for arm in remedies if "similar" in arm.key}
+    for arm, config in shams:
+        assert (config["method.positives"], config["method.positives_share"]) == ("drawn", 0.3)
+        assert "similar" not in str(arm.knobs)
+
+
 @pytest.mark.parametrize("remedy", ["weight=0", "direction=base", "pairs=shuffled"])
 def test_what_takes_the_term_away_is_no_remedy(remedy: str) -> None:
     with pytest.raises(InputError, match=f"--remedy {remedy} takes the MI term away"):

@@ -33,11 +33,12 @@ ON_IMBALANCE = (
     *("batch_shares=proportional", "batch_shares=proportional,prior=added"),
     *("expert_sampling=balanced", "last_weight=0"),
 )
-# Under noise, besides cleaning: images drawn as often as their label is likely, and a term that is gone in the end.
-ON_NOISE = ("batch_weights=posterior", "last_weight=0")
+# Under noise, besides cleaning: images drawn as often as their label is likely, a term that sees the half of them that
+# is most like the set, and one that is gone in the end.
+ON_NOISE = ("batch_weights=posterior", "positives=similar", "last_weight=0")
 # With more than one image a class: as many of each as the data's own shares give it.
 SHARED_SET = "ipc_shares=proportional"
-FALLING = "method.last_weight"
+FALLING, CHOSEN = "method.last_weight", "method.positives"
 REMEDY, SHAM_ARM = "remedy", "sham"  # roles of arms
 # What small-loss selection leaves out where how many labels are wrong is not known before the data are.
 SHARE = 0.2
@@ -200,7 +201,7 @@ def _with_remedy(arm: Arm, config: Flat, remedy: Mapping[str, str]) -> Iterator[
     """The arm with a remedy, and its sham if it has one; nothing where the arm lacks a knob, or has its value already.
 
     The sham of a weight that falls has the mean of its weights all along; that of posterior weights has them at random
-    among the images of a class.
+    among the images of a class; that of the positives most like the set has as many drawn.
     Raises: InputError for knobs that take the term away.
     """
     named = {set_knob(key, config): text for key, text in remedy.items()}
@@ -219,6 +220,8 @@ def _with_remedy(arm: Arm, config: Flat, remedy: Mapping[str, str]) -> Iterator[
     if FALLING in own and last < 1:
         shammed |= {FALLING: 1.0, "method.weight": float(changed["method.weight"]) * (1 + last) / 2}
     shammed |= {key: "shuffled" for key in own if key.endswith(".batch_weights") and changed.get(key) == "posterior"}
+    if CHOSEN in own and changed.get(CHOSEN) == "similar":
+        shammed |= {CHOSEN: "drawn"}
     if shammed:
         kept = {key: value for key, value in (with_it.knobs | shammed).items() if (key, value) != (FALLING, 1.0)}
         sham = Arm(f"{SHAM_ARM}:{with_it.key}", arm.method, kept, with_it.key, SHAM_ARM)

@@ -230,8 +230,8 @@ def _table(found: Sequence[Remedied]) -> Table:
         "Differences in balanced test accuracy, paired by seed, with pointwise 95% t intervals; a star marks a gain "
         "or a loss that is decided. Each kind of difference is Holm-corrected over all conditions but clean data, and "
         "over clean data apart. The sham of a weight that falls is its mean all along, that of posterior weights the "
-        "same weights at random among the images of a class; the oracle is the method without the remedy, on the data "
-        "without their wrong labels.",
+        "same weights at random among the images of a class, that of the positives most like the set as many drawn; "
+        "the oracle is the method without the remedy, on the data without their wrong labels.",
     )
 
 

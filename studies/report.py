@@ -26,7 +26,10 @@ from mim4dd_cli.parsing import Parser
 from studies.engine.wording import plural
 from studies.review.gathering import Source
 from studies.review.words import Answer, answers_in
-from studies.review.writing import Review, html, markdown
+from studies.review.writing import TITLE, Review, html, markdown
+
+# An earlier report says what it is within its first characters.
+FIRST = 1_000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,20 +56,33 @@ def write(folders: list[Path], out: Path, answers: Mapping[str, Answer]) -> None
     """
     # A folder may be given twice, by a pattern and by its name.
     once = {path.resolve(): path for path in folders}
+    if missing := [path for path in once.values() if not path.exists()]:
+        raise InputError(f"{missing[0]} does not exist; give the folders of finished studies")
     found = [path for path in once.values() if (path / "study.json").is_file()]
     if not found:
         raise InputError(f"none of {plural(len(folders), 'folder')} holds a study.json, such as {folders[0]}")
     if out.suffix == ".md":
         raise InputError(f"--out {out} is the HTML file; the text stands beside it as {out.name}: give another name")
+    text = out.with_suffix(".md")
+    for file in (out, text):
+        _require_own(file, out)
     require_writable(f"--out {out}", out)
     review = Review.of([Source.read(path) for path in found], answers)
     with storing(out):
         durably(out, encoded(html(review)))
-        durably(out.with_suffix(".md"), encoded(markdown(review, out.parent)))
+        durably(text, encoded(markdown(review, out.parent)))
     statuses = [entry.status for entry in review.entries]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
     print(f"{plural(len(statuses), 'item')} of the review by {plural(len(found), 'study folder')}: {counts}")
-    print(f"report: {out}   text: {out.with_suffix('.md')}")
+    print(f"report: {out}   text: {text}")
+
+
+def _require_own(file: Path, out: Path) -> None:
+    """Raises: InputError for a file that is there and is no earlier report, such as that of --answers."""
+    if file.is_file():
+        with file.open(encoding="utf-8", errors="replace") as there:
+            if TITLE not in there.read(FIRST):
+                raise InputError(f"--out {out} would replace {file}, which is no earlier report; give another name")
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def _split(name: str, contents: Contents, validation_rate: float, split_seed: in
     """
     whole, test, notes = contents.train, contents.test, list(contents.notes)
     if len(whole.classes) < 2:
-        raise DataError(f"{name} must have at least two classes, got {', '.join(whole.classes)}")
+        raise DataError(f"{name} must have at least two classes, got one alone: {', '.join(whole.classes)}")
     require_every_class(whole)
     require_class_capacity(name, len(test), len(whole.classes))
     notes += overlap_notes(whole, test)

@@ -15,7 +15,7 @@ import numpy as np
 
 from mim4dd.capacity import COPIES, FLOAT_BYTES, out_of_memory, require_capacity
 from mim4dd.data.catalogue import DATASETS, Contents, DataSet
-from mim4dd.errors import DataError
+from mim4dd.errors import DataError, MissingDataError
 from mim4dd.files import opened, shown
 from mim4dd.pixels import channels_first, from_levels
 from mim4dd.records import ImageData
@@ -90,7 +90,7 @@ def _read(
     require_capacity(f"{name}: its images in {COPIES} copies as float32", (1 + COPIES * FLOAT_BYTES) * present_bytes)
     # before torchvision is imported, which takes seconds
     if missing and not download:
-        raise DataError(
+        raise MissingDataError(
             f"{name} is not under {shown(root)}: expected {missing[0]} there (and {len(files) - 1} more of its files); "
             "name the folder that holds it with --data-root, or fetch it with --download"
         )

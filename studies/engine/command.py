@@ -13,7 +13,7 @@ from cluster import resolve_address
 from mim4dd.configuration import Configuration
 from mim4dd.data import load
 from mim4dd.durable import finite
-from mim4dd.errors import InputError
+from mim4dd.errors import InputError, MissingDataError
 from mim4dd.records import Splits
 from mim4dd_cli.command import exit_status
 from studies.engine.flags import F
@@ -57,7 +57,7 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
     cluster_address = resolve_address(options.address)
     uri = "" if options.offline else address(options.tracking_uri)
     configuration = configuration_of(study, options)
-    # A dry run too reads the data that need no download, and so refuses what a run would.
+    # Data of one's own are read before planning, as the plan may follow them.
     splits = None if options.dataset in NAMED and options.dataset != HERE else _load_splits(options, configuration)
     if splits is not None:
         options = replace(options, read=Size.of(splits), flags=options.flags.on(splits))
@@ -67,14 +67,19 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
     metadata = study_metadata(study, options, configuration, plan)
     out = options.out or Path.cwd() / "runs" / f"{study.name}-{metadata['hash']}"
     if options.dry_run:
-        earlier_study(out, metadata)
-        if splits is not None:
-            _require_usable_data(plan, splits, options, configuration.flat)
-            if study.examine:
-                study.examine(options, splits)
         from studies.engine.estimate import describe, this_machine, workers_at_once
 
+        earlier_study(out, metadata)
         here = [this_machine()] if cluster_address == "local" else []
+        if here and here[0][0] < options.cpus_per_trial:
+            raise InputError(f"a trial requests {options.cpus_per_trial:g} CPUs, this machine has {here[0][0]:g}")
+        # A dry run reads all data that are here, and so refuses what a run would.
+        if (there := splits or _present(options, configuration)) is not None:
+            _require_usable_data(plan, there, options, configuration.flat)
+            if study.sets:
+                study.sets(options, there)
+        if splits is not None and study.examine:
+            study.examine(options, splits)
         print(describe(plan, options, out, workers_at_once(here, options, study.exclusive)))
         return 0
     from studies.engine.execution import Execution
@@ -101,6 +106,17 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
         journal.close()
 
 
+def _present(options: Options[Any], configuration: Configuration) -> Splits | None:
+    """A named data set if its files are here; None, with a line that says so, where they are still to be fetched."""
+    try:
+        return _load_splits(replace(options, download=False), configuration)
+    except MissingDataError as error:
+        if not options.download and options.data_root is not None:
+            raise
+        print(f"nothing of the data is checked: {error}")
+        return None
+
+
 def _load_splits(options: Options[Any], configuration: Configuration) -> Splits:
     """Load the data set."""
     knobs = {k.partition(".")[2]: v for k, v in configuration.flat.items() if k.startswith("source.")}
@@ -116,9 +132,9 @@ def _load_splits(options: Options[Any], configuration: Configuration) -> Splits:
 
 def _require_usable_data(plan: Plan, splits: Splits, options: Options[Any], flat: dict[str, Any]) -> None:
     """Raises: InputError for data that the plan cannot be run on."""
-    from studies.engine.data_checks import require_conditions, require_images, require_judges
+    from studies.engine.data_checks import require_conditions, require_images, require_networks
 
     if options.tail is None:
         require_images(splits, options.ipc)
-    require_judges(plan.trials, splits)
+    require_networks(plan.trials, splits)
     require_conditions(plan.conditions, splits, options, flat)

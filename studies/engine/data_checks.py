@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from mim4dd.errors import DataError, InputError
+from mim4dd.networks import NETWORKS, Network
 from mim4dd.records import Splits
-from mim4dd.registry import Flat
+from mim4dd.registry import Flat, origin_of, unflatten
 from studies.engine.conditions import Condition
 from studies.engine.judging import JUDGES, judges_of, spec_of
 from studies.engine.options import Options
+from studies.engine.problems import COST
 from studies.engine.trial import Trial
 
 
@@ -51,15 +53,34 @@ def require_images(splits: Splits, ipc: int) -> None:
         )
 
 
-def require_judges(trials: Sequence[Trial], splits: Splits) -> None:
-    """Raises: InputError for a network that cannot take the images, where trials are held against many."""
-    seen = set[object]()
-    for trial in trials:
-        for judge in judges_of(trial.config).values() if JUDGES in trial.config else ():
-            if judge.network in seen:
-                continue
-            seen.add(judge.network)
-            try:
-                judge.network.block_shapes(splits.train.shape)
-            except InputError as error:
-                raise InputError(f"{spec_of(judge.network)} cannot take these images: {error}") from error
+def require_networks(trials: Sequence[Trial], splits: Splits) -> None:
+    """Raises: InputError for a network that cannot take the images, or does not give a score for each class."""
+    configs = {_of_networks(trial.config): trial.config for trial in trials}
+    for config in configs.values():
+        own = unflatten(NETWORKS, config, "network")
+        needed = [own] if origin_of(own) and COST not in config else []  # which is measured on images of other shapes
+        if JUDGES in config:
+            needed += [judge.network for judge in judges_of(config).values()]
+        for network in dict.fromkeys(needed):
+            # The blocks of the network that a set is distilled on enter the MI term; evaluating needs none.
+            _require_network(network, splits, blocks=network == own and bool(config.get("method.weight")))
+
+
+def _of_networks(config: Flat) -> tuple[object, ...]:
+    """What of a trial's configuration `require_networks` reads."""
+    network = tuple(sorted((key, value) for key, value in config.items() if f"{key}.".startswith("network.")))
+    return network, config.get(JUDGES), bool(config.get("method.weight"))
+
+
+def _require_network(network: Network, splits: Splits, *, blocks: bool) -> None:
+    try:
+        if blocks or not origin_of(network):
+            network.block_shapes(splits.train.shape)
+        if origin_of(network):  # ours give as many scores as there are classes
+            import torch
+
+            network.initial(
+                splits.train.shape, len(splits.classes), [torch.Generator().manual_seed(0)], torch.device("cpu")
+            )
+    except InputError as error:
+        raise InputError(f"{spec_of(network)} cannot take these images: {error}") from error

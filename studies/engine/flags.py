@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
+from mim4dd.errors import InputError
 from studies.engine.design import Design
 
 if TYPE_CHECKING:
@@ -58,6 +60,12 @@ class Flags(Protocol):
         Raises: InputError or UnknownNameError.
         """
         return cls()
+
+
+def require_distinct(flag: str, values: Sequence[object]) -> None:
+    """Raises: InputError for a value that a flag is given twice."""
+    if twice := next((value for value in values if values.count(value) > 1), None):
+        raise InputError(f"{flag} names {twice} twice")
 
 
 F = TypeVar("F", bound=Flags, covariant=True)

@@ -96,7 +96,7 @@ def parse_options(description: str, script: str, flags: type[F], arguments: Sequ
         seeds=parse_seeds(parsed.seeds or flags.seeds[parsed.quick]),
         split_seed=parsed.split_seed,
         protocol="quick" if parsed.quick else parsed.protocol or ("digits" if parsed.dataset == "digits" else "paper"),
-        assigned=assignments(parsed.assigned, "--set"),
+        assigned=_assigned(parsed, flags),
         selection=parsed.selection,
         interim=parsed.interim or own.interim,
         tail=parsed.tail,
@@ -221,11 +221,30 @@ def _check(parsed: argparse.Namespace, flags: type[F]) -> None:
         _require_name(parsed.out)
 
 
+def _assigned(parsed: argparse.Namespace, flags: type[F]) -> dict[str, str]:
+    """The knobs that `--set` fixes.
+
+    Raises: InputError for the method, which other flags name, or for a base that `--base` names too.
+    """
+    assigned = assignments(parsed.assigned, "--set")
+    if "method" in assigned:
+        other = f"--base {assigned['method']}" if flags.one_base else f"--method {assigned['method']}"
+        raise InputError(
+            f"--set fixes knobs and method={assigned['method']} is none; give {other}, if the study has it"
+        )
+    if parsed.base and (twice := next((key for key in ("base", "method.base") if key in assigned), None)):
+        raise InputError(
+            f"--base {parsed.base} and --set {twice}={assigned[twice]} both name the base; give one of them"
+        )
+    return assigned
+
+
 def _require_name(out: Path) -> None:
-    """Raises: InputError for a path that no file system here can have, or a file."""
+    """Raises: InputError for a path that no file system here can have, a file, or a path through one."""
     try:
-        if out.exists() and not out.is_dir():
-            raise InputError(f"--out must be a folder, {out} is a file")
+        for path in (out, *out.absolute().parents):
+            if path.exists() and not path.is_dir():
+                raise InputError(f"--out must be a folder, {path} is a file")
     except OSError as error:
         raise InputError(f"--out cannot be used ({error.strerror}): {str(out)[:80]}") from error
 

@@ -32,7 +32,7 @@ from studies.architectures import STUDY
 from studies.engine.answer import Answer
 from studies.engine.arms import EQUAL_STRENGTH, Arm, Factor, Level, Planned, cross
 from studies.engine.command import main
-from studies.engine.data_checks import require_judges
+from studies.engine.data_checks import require_networks
 from studies.engine.durations import trial_seconds
 from studies.engine.failures import FAILED, FAILURES, HEALTHY, UNDECIDED, Group
 from studies.engine.folder import StudyFolder
@@ -107,7 +107,7 @@ def test_networks_of_the_studys_own_kind_keep_its_knobs_and_small_images_are_enl
     assert [level.view for level in factor.levels] == [
         *("convnet:width=8", "mlp", "lenet:upsample=true", "convnet:width=8,norm=batch"),
     ]
-    require_judges(plan.trials, splits())
+    require_networks(plan.trials, splits())
 
 
 def test_old_trials_have_no_new_entries() -> None:
@@ -201,14 +201,20 @@ def test_a_forecast_counts_every_network_and_rate() -> None:
         (["--network", "mpl"], "unknown network 'mpl'; did you mean 'mlp'?"),
         (["--network", "lenet:width=3"], "unknown knob of network lenet 'width'"),
         (["--network", "none", "--network", "mlp"], "--network none is given with others; give it alone"),
-        (["--network", "mlp", "--network", "mlp"], "--network names a network twice"),
+        (["--network", "mlp", "--network", "mlp"], "--network names mlp twice"),
+        (["--network", "mlp", "--network", "mlp:width=128"], "--network names a network twice: mlp, mlp:width=128"),
+        (["--network", "convnet"], "--network convnet is the study's own network, which is always there"),
+        (["--distil-on", "convnet"], "--distil-on convnet is the study's own network"),
+        (["--distil-on", "none", "--elsewhere", "dc"], "--distil-on none has none; give one of them"),
+        (["--elsewhere", "dm", "--elsewhere", "dm"], "--elsewhere names dm twice"),
+        (["--set", "method=dc"], "--set fixes knobs and method=dc is none; give --method dc"),
         (["--network", "none", "--distil-on", "none"], "leave the study's own network alone"),
         (["--elsewhere", "random"], "--distil-on is for a base among the study's methods, got random"),
         (["--method", "dc", "--distil-on", "mlp"], "got dm; --elsewhere may name one of dc"),
         (["--method", "random", "--elsewhere", "dm"], "none: no method of the study distils"),
         (["--rate", "0,1"], "--rate must be learning rates above 0"),
         (["--rate", "fast"], "--rate must be learning rates above 0"),
-        (["--rate", "0.1,0.1"], "--rate names a rate twice"),
+        (["--rate", "0.1,0.1"], "--rate names 0.1 twice"),
         (["--base", "dm"], "--base is for studies of one base"),
     ],
 )

@@ -386,6 +386,8 @@ def test_a_folder_that_has_changed_since_is_refused_by_the_answer_too(blocks: li
         (["--method", "dm", "--method", "dm:iterations=8"], "are the same method with the same knobs"),
         (["--method", "dm:epochs=7", "--method", "random"], "--method is for the method's own knobs"),
         (["--base", "dsa"], "--method mim:base=dsa"),
+        (["--tune", "0"], "--tune must be in [2, "),
+        (["--set", "method=dc"], "give --method dc"),
         (["--set", "itertions=4"], "did you mean"),
         (["--add-study", "{none}"], "there is no study.json"),
         (["--add-study", "{other_study}"], "it holds sensitivity"),

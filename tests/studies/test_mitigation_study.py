@@ -96,6 +96,10 @@ def test_a_case_knows_its_noise_its_sham_and_its_oracle() -> None:
         (["--noise", "symetric:rate=0.4"], "did you mean 'symmetric'"),
         (["--imbalance", "symmetric:rate=0.4"], "is no imbalance"),
         (["--imbalance", "exponential:factor=10", "--remedy", "dropped:by=loss"], "of which --imbalance makes none"),
+        (["--remedy", "dropped:by=confident,share=0.3"], "share is for by=loss"),
+        (["--remedy", "dropped:share=0"], "leaves nothing out; give a share above 0"),
+        (["--remedy", "batch_weights=shuffled"], "is the sham of batch_weights=posterior"),
+        (["--method", "dc", "--method", "dc"], "--method names dc twice"),
         (["--remedy", "last_wait=0"], "did you mean 'last_weight'"),
         (["--remedy", "expert_sampling=balanced"], "changes no method of this study"),
         (["--remedy", "last_weight=2"], "last_weight must be"),
@@ -107,6 +111,27 @@ def test_wrong_flags_are_one_line(words: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         planned(*words)
     assert "\n" not in str(caught.value)
+
+
+def test_a_cleaning_may_be_named_without_knobs() -> None:
+    short, whole = (planned("--quick", "--remedy", text)[0] for text in ("dropped", "dropped:by=loss,share=0.2"))
+    assert [one.text for one in short.conditions] == [one.text for one in whole.conditions]
+
+
+def test_noise_of_a_file_is_cleaned(tmp_path: Path) -> None:
+    """A condition as text has no path: its file is the one that was read."""
+    file = tmp_path / "pairs.csv"
+    matrix = 0.7 * np.eye(10) + 0.3 * np.roll(np.eye(10), 1, axis=1)
+    file.write_text("\n".join(",".join(map(str, row)) for row in matrix))
+    plan, _ = planned("--quick", "--noise", f"matrix:file={file}")
+    noise = plan.conditions[1]
+    assert "pairs.csv@" in noise.text
+    assert str(tmp_path) not in noise.text
+    assert [one.text.removeprefix(noise.text) for one in plan.conditions[2:5]] == [
+        *(f" + dropped:by=loss,share=0.3,sham={sham}" for sham in (False, True)),
+        " + dropped:by=oracle,share=0.2,sham=False",
+    ]
+    assert all(len(one.perturbations) for one in plan.conditions[1:])
 
 
 def test_the_answer_says_what_was_decided(answer: Answer) -> None:

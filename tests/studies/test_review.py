@@ -199,6 +199,20 @@ def test_a_folder_that_is_given_twice_counts_once(tmp_path: Path, capsys: pytest
     assert "is the HTML file; the text stands beside it as review.md" in capsys.readouterr().err
 
 
+def test_only_an_earlier_report_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words, out = tmp_path / "answers.md", tmp_path / "answers.html"
+    words.write_text("# Ours\n\n## S1\n\nYes.\n")
+    asked = [str(RESULTS / "noise-fashion"), "--answers", str(words), "--out"]
+    assert main([*asked, str(out)]) == 2
+    assert f"would replace {words}, which is no earlier report; give another name" in capsys.readouterr().err
+    assert words.read_text().endswith("Yes.\n")
+    assert not out.exists()
+    for _ in range(2):  # the second replaces the first
+        assert main([*asked, str(tmp_path / "review.html")]) == 0
+    assert main([*asked[:1], str(tmp_path / "gone"), *asked[3:], str(out)]) == 2
+    assert f"{tmp_path / 'gone'} does not exist" in capsys.readouterr().err
+
+
 def test_what_the_term_adds_on_other_networks_and_to_memory_are_limits_of_its_own() -> None:
     sources = [source("architectures-digits-quick"), source("cost-digits")]
     found = {one.row[-1]: one for one in limits(sources)}

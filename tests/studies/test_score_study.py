@@ -159,6 +159,7 @@ def test_the_answer_says_what_is_decided_about_the_file(file: Path, inputs: Inpu
         (["--corrupt", "symmetric:rate=0.4"], "--corrupt takes pixel corruptions"),
         (["--which", "4"], "which must be in [0, 0]"),
         (["--base", "dm"], "--base is for studies of one base"),
+        (["--set", "temperature=0.5"], "unknown knob 'temperature'"),
     ],
 )
 def test_wrong_words_are_refused_in_one_line(

@@ -59,7 +59,7 @@ class AblationFlags(Flags):
             help="run a part of the factorial: effects with their aliases, no Shapley values (default: 1/1)",
         )  # fmt: skip
         how.add_argument(
-            "--draws", type=int, default=2, choices=(1, 2),
+            "--draws", type=int, choices=(1, 2),
             help="2 runs the factorial again with other draws of networks and images: the noise floor (default: 2)",
         )  # fmt: skip
         told = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
@@ -81,6 +81,6 @@ class AblationFlags(Flags):
                 raise InputError(f"--factor {key} must be two different levels, LOW,HIGH, got '{text[:80]}'")
         usual = QUICK_PARTS if arguments.quick else tuple(PARTS)
         parts = tuple(part for part in PARTS if part in (named or usual))
-        if FACTORIAL not in parts and (factors or FRACTIONS[arguments.fraction]):
-            raise InputError(f"--factor and --fraction are for the factorial; add --part {FACTORIAL}")
-        return cls(factors, FRACTIONS[arguments.fraction], arguments.draws, parts, arguments.quick)
+        if FACTORIAL not in parts and (factors or FRACTIONS[arguments.fraction] or arguments.draws):
+            raise InputError(f"--factor, --fraction and --draws are for the factorial; add --part {FACTORIAL}")
+        return cls(factors, FRACTIONS[arguments.fraction], arguments.draws or 2, parts, arguments.quick)

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from mim4dd.errors import InputError
 from studies.answers.comparing.flags import ComparisonFlags
-from studies.engine.flags import Flags
+from studies.engine.flags import Flags, require_distinct
 
 NONE, EVERY = "none", "every"
 RATES, QUICK_RATES = (0.003, 0.01, 0.03, 0.1), (0.01, 0.03)
@@ -84,11 +84,16 @@ class ArchitecturesFlags(Flags):
             alone = [text for text in texts if text in words]
             if alone and len(texts) > 1:
                 raise InputError(f"{flag} {alone[0]} is given with others; give it alone")
-            if len(set(texts)) < len(texts):
-                raise InputError(f"{flag} names a network twice")
+            require_distinct(flag, texts)
+        elsewhere = tuple(arguments.elsewhere)
+        if elsewhere and distil_on == (NONE,):
+            raise InputError(
+                "--elsewhere names a base for other networks and --distil-on none has none; give one of them"
+            )
+        require_distinct("--elsewhere", elsewhere)
         usual = QUICK_RATES if arguments.quick else RATES
         rates = usual if arguments.rates is None else _rates(arguments.rates)
-        return cls(methods, networks, distil_on, tuple(arguments.elsewhere), rates, arguments.quick)
+        return cls(methods, networks, distil_on, elsewhere, rates, arguments.quick)
 
 
 def _written(rates: Sequence[float]) -> str:
@@ -108,6 +113,5 @@ def _rates(text: str) -> tuple[float, ...]:
         rates = []
     if not rates or not all(0 < rate < math.inf for rate in rates):
         raise InputError(f"--rate must be learning rates above 0, as 0.001,0.01, or none; got '{text[:80]}'")
-    if len(set(rates)) < len(rates):
-        raise InputError(f"--rate names a rate twice: '{text[:80]}'")
+    require_distinct("--rate", rates)
     return tuple(sorted(rates))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mim4dd.configuration import Configuration
-from mim4dd.errors import InputError
+from mim4dd.errors import InputError, exact
 from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS, ConvNet, Network
 from mim4dd.registry import Flat, component_fields, flatten, name_of, unflatten
@@ -51,7 +51,7 @@ def plan_architectures(options: Options[ArchitecturesFlags], configuration: Conf
     views = [Judge(network, usual).text(usual) for network in judges]
     judged: Flat = {JUDGES: SEPARATOR.join(views)}
     if flags.rates:
-        judged[RATES] = SEPARATOR.join(f"{rate:g}" for rate in flags.rates)
+        judged[RATES] = SEPARATOR.join(map(exact, flags.rates))
     factor = Factor(
         FACTOR,
         tuple(Level(label_of(network, own), view=view) for network, view in zip(judges, views, strict=True)),
@@ -121,7 +121,7 @@ def _judging(options: Options[ArchitecturesFlags], own: Network, flat: Flat) -> 
     if flags.networks == (EVERY,):
         return [_network(name, own, "--network") for name in NETWORKS.names()]
     if flags.networks is not None:
-        return [_network(text, own, "--network") for text in flags.networks]
+        return _networks(flags.networks, own, "--network")
     usual = {"quick": QUICK, "digits": SMALL}.get(options.protocol, WHOLE)
     variants = [] if options.protocol == "quick" else _variants(own, flat, options.read)
     return [*variants, *(_network(text, own, "--network") for text in usual)]
@@ -144,11 +144,24 @@ def _distilling(flags: ArchitecturesFlags, own: Network) -> list[Network]:
     if flags.distil_on == (NONE,):
         return []
     if flags.distil_on is not None:
-        return [_network(text, own, "--distil-on") for text in flags.distil_on]
+        return _networks(flags.distil_on, own, "--distil-on")
     networks = [_network("mlp", own, "--distil-on")]
     if isinstance(own, ConvNet) and not flags.quick:
         networks.append(replace(own, norm="instance" if own.norm == "batch" else "batch"))
     return networks
+
+
+def _networks(texts: Sequence[str], own: Network, flag: str) -> list[Network]:
+    """The networks of a flag.
+
+    Raises: InputError for the study's own, which is always there, and for two texts of one network.
+    """
+    named = {text: _network(text, own, flag) for text in texts}
+    if same := next((text for text, network in named.items() if network == own), None):
+        raise InputError(f"{flag} {same} is the study's own network, which is always there; name another")
+    if len(set(named.values())) < len(named):
+        raise InputError(f"{flag} names a network twice: {', '.join(texts)}")
+    return list(named.values())
 
 
 def _network(text: str, own: Network, flag: str) -> Network:

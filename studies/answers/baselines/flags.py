@@ -66,7 +66,6 @@ class BaselinesFlags(Flags):
         tuning.add_argument(
             "--tune",
             type=int,
-            default=0,
             metavar="N",
             help="each method with knobs to search tries N settings of its own knobs, its defaults among them, and the "
             "best on validation is measured on the other seeds",
@@ -86,10 +85,10 @@ class BaselinesFlags(Flags):
         Raises: InputError.
         """
         methods = ComparisonFlags.parse(arguments)
-        if arguments.tune:
+        if arguments.tune is not None:
             check_value("--tune", Knob(low=2, high=MOST_SETTINGS), arguments.tune)
         elif arguments.choose_on is not None:
             raise InputError("--choose-on is for --tune N, which chooses a setting of each method; give both")
         choose_on = CHOOSE_ON if arguments.choose_on is None else arguments.choose_on
         check_value("--choose-on", Knob(low=1), choose_on)
-        return cls(methods.methods, methods.quick, tuple(arguments.added), arguments.tune, choose_on)
+        return cls(methods.methods, methods.quick, tuple(arguments.added), arguments.tune or 0, choose_on)

@@ -84,7 +84,7 @@ def plan_arms(
     if repeated:
         raise InputError(f"{repeated[0]} is given twice; give one of them")
     for key, text in options.assigned.items():
-        _require_read(options, key, text, planned)
+        require_read(options, key, text, planned)
     settings, trials = cross(planned, factors, options.seeds)
     return planned, Plan((), tuple(with_controls(settings)), trials, factors=tuple(factors))
 
@@ -119,7 +119,7 @@ def arm_of(options: Options[Any], text: str, extra: Extra | None = None, cap: Ex
     return Planned(Arm(spec(name, distinguishing), name, distinguishing, role=role), config)
 
 
-def _require_read(options: Options[Any], key: str, text: str, planned: Sequence[Planned]) -> None:
+def require_read(options: Options[Any], key: str, text: str, planned: Sequence[Planned]) -> None:
     """Require that a value of `--set` is one of its knob, and that an arm has it, whatever the arms' own specs say.
 
     Raises: InputError, UnknownNameError or KnobError.

@@ -13,7 +13,7 @@ from perturbations import PERTURBATIONS
 from perturbations.cues.planting import STAGE, values_count
 from studies.answers.comparing.added_studies import add_study_flag
 from studies.engine.conditions import condition
-from studies.engine.flags import Flags, add_method_flag
+from studies.engine.flags import Flags, add_method_flag, require_distinct
 
 if TYPE_CHECKING:
     from mim4dd.records import Splits
@@ -129,6 +129,7 @@ def _correlations(text: str | None, quick: bool, independent: float) -> tuple[fl
         asked = tuple(float(each) for each in text.split(",")) if text else QUICK if quick else CORRELATIONS
     except ValueError as error:
         raise InputError(f"--correlations must be numbers like 0.5,0.9,1, got '{text}'") from error
+    require_distinct("--correlations", asked)
     return _beyond(asked, independent)
 
 

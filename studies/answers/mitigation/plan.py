@@ -19,14 +19,13 @@ from studies.answers.stress.flags import VARIANTS, SuiteFlags
 from studies.answers.stress.plan import Sweep, plan_stress
 from studies.engine.arms import TERM, Arm, Level, Planned, cross, require_few, spec
 from studies.engine.conditions import Condition, condition
-from studies.engine.flags import Flags, add_method_flag
+from studies.engine.flags import Flags, add_method_flag, require_distinct
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.sizes import NAMED
 
 NOISE = ("symmetric:rate=0.4", "pairflip:rate=0.4")
 LOSS, CONFIDENT, ORACLE = "dropped:by=loss", "dropped:by=confident", "dropped:by=oracle"
-SHAM = ",sham=True"
 # Against imbalance: batches as the data are, also with a critic that is told the shares; experts that see all classes
 # alike; a term that is gone in the end.
 ON_IMBALANCE = (
@@ -112,8 +111,16 @@ class MitigationFlags(Flags):
             (component, *others) = parse_chain([text])
             if others or not isinstance(component, Dropped):
                 raise InputError(f"--remedy takes a cleaning, such as {LOSS},share=0.3; {text} is none")
+            if component.by != "loss" and "share=" in text:
+                raise InputError(f"--remedy {text}: share is for by=loss, the others find out how many they leave out")
+            if component.by == "loss" and component.share == 0:
+                raise InputError(f"--remedy {text} leaves nothing out; give a share above 0")
             if component.sham or component.by == "oracle":
                 raise InputError("--remedy needs no oracle and no sham: both are always among the conditions")
+        require_distinct("--method", arguments.methods)
+        for text in knobs:
+            if "batch_weights=shuffled" in text:
+                raise InputError(f"--remedy {text} is the sham of batch_weights=posterior, beside which it always runs")
         if arguments.imbalance and not arguments.noise and cleanings:
             raise InputError(
                 f"--remedy {cleanings[0]} drops wrong labels, of which --imbalance makes none; add --noise"
@@ -123,7 +130,7 @@ class MitigationFlags(Flags):
             tuple(arguments.imbalance),
             tuple(cleanings),
             tuple(assignments(text.split(","), "--remedy") for text in knobs),
-            tuple(dict.fromkeys(arguments.methods)),
+            tuple(arguments.methods),
             arguments.quick,
         )
 
@@ -138,7 +145,8 @@ def plan_mitigation(options: Options[MitigationFlags], configuration: Configurat
         raise InputError("--remedy ipc_shares changes no set of 1 image per class; give --ipc 2 or more")
     source = options.classes_as or str(configuration.flat["dataset"])
     size = options.read or NAMED.get(str(configuration.flat["dataset"]))
-    chains = tuple(dict.fromkeys(each.text for each in conditions(flags, source, size.classes if size else None)))
+    # Not as text: in that a file has no path.
+    chains = tuple(dict.fromkeys(conditions(flags, source, size.classes if size else None)))
     # A term as strong as its base; the longer step is a control of the term's, not of a remedy's.
     variants = (assignments(VARIANTS[0].split(","), "--variant"),)
     suite = SuiteFlags(conditions=chains, variants=variants, methods=flags.methods, quick=flags.quick)
@@ -258,7 +266,8 @@ def conditions(flags: MitigationFlags, source: str, classes: int | None) -> list
         found.append(noise)
         cleanings = flags.remedies or ([] if flags.knobs else _remedies(noise, flags.quick, source, classes))
         for remedy in cleanings:
-            found += [condition(text, remedy), condition(text, remedy + SHAM)]
+            sham = f"{remedy}{',' if ':' in remedy else ':'}sham=True"
+            found += [condition(text, remedy), condition(text, sham)]
             on_clean.append(condition(remedy))
         found.append(condition(text, ORACLE))
     return [*found, *on_clean]

@@ -10,7 +10,7 @@ from mim4dd.registry import Flat, component_fields, name_of, unflatten
 from mim4dd.resolving import component_of
 from mim4dd.train import RECIPES, Recipe
 from perturbations import parse_corruptions, pixel_corruptions
-from studies.answers.comparing.plan import CAPPED, arm_of
+from studies.answers.comparing.plan import CAPPED, arm_of, require_read
 from studies.answers.score.flags import EVERY, NONE, ScoreFlags
 from studies.engine.arms import CEILING, FLOOR, Arm, Factor, Level, Planned, cross
 from studies.engine.configuring import shared_entries
@@ -54,6 +54,8 @@ def plan_score(options: Options[ScoreFlags], configuration: Configuration) -> Pl
         made = arm_of(options, name, cap=(lambda _: CAPPED) if name == CEILING else None)
         once = options.seeds[:1] if name == CEILING else None
         planned.append(Planned(made.arm, {**made.config, **judged}, once=once))
+    for key, text in options.assigned.items():
+        require_read(options, key, text, [item for item in planned if SET not in item.config])
     factor = Factor(FACTOR, tuple(levels))
     settings, trials = cross(planned, (factor,), options.seeds)
     return Plan((), settings, trials, factors=(factor,), notes=tuple(notes))

@@ -8,7 +8,8 @@ from typing import Self
 
 from mim4dd.configuration import assignments
 from mim4dd.errors import InputError
-from studies.engine.flags import Flags, add_method_flag
+from studies.engine.conditions import Condition
+from studies.engine.flags import Flags, add_method_flag, require_distinct
 
 # Equal strength: with a fixed weight, the term's share of the gradient would depend on the scale of the base's loss.
 # Beside it, the base with steps as long, to tell the effect of the term from that of its length.
@@ -20,13 +21,14 @@ class SuiteFlags(Flags):
     """Which conditions, variants of the method and further methods a stress suite runs.
 
     kinds, severities: registered perturbations and the values of their main knob; empty for the suite's defaults.
-    conditions: further chains of perturbations, as text. variants: knobs of the method that differ from the default.
+    conditions: further chains of perturbations, as text, or read already. variants: knobs of the method that differ
+    from the default.
     methods: specs of methods to run in addition to the base with and without the MI term; `every` for all.
     """
 
     kinds: tuple[str, ...] = ()
     severities: tuple[float, ...] = ()
-    conditions: tuple[str, ...] = ()
+    conditions: tuple[str | Condition, ...] = ()
     variants: tuple[dict[str, str], ...] = ()
     methods: tuple[str, ...] = ()
     grid: bool = False
@@ -79,13 +81,15 @@ class SuiteFlags(Flags):
             severities = tuple(float(text) for text in arguments.severities.split(",")) if arguments.severities else ()
         except ValueError as error:
             raise InputError(f"--severities must be numbers like 0.1,0.3, got '{arguments.severities}'") from error
+        for flag, values in (("--kinds", kinds), ("--severities", severities), ("--method", arguments.methods)):
+            require_distinct(flag, values)
         variants = arguments.variants or VARIANTS
         return cls(
             kinds,
             severities,
             tuple(arguments.conditions),
             tuple(assignments(text.split(","), "--variant") for text in variants if text != "none"),
-            tuple(dict.fromkeys(arguments.methods)),
+            tuple(arguments.methods),
             arguments.grid,
             arguments.quick,
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mim4dd.configuration import Configuration, apply, assign
-from mim4dd.errors import InputError, KnobError
+from mim4dd.errors import InputError, KnobError, exact
 from mim4dd.registry import Flat, check_value, component_fields
 from perturbations import PERTURBATIONS, STAGES, stage_of
 from perturbations.stages import ORDER
@@ -39,10 +39,6 @@ def plan_stress(options: Options[SuiteFlags], configuration: Configuration, swee
     Raises: InputError, UnknownNameError or KnobError for an invalid condition, variant or method.
     """
     flags = options.flags
-    if "method.weight" not in configuration.flat:
-        raise InputError(
-            f"{configuration.flat['method']} has no weight; this suite compares mim on a base with the base"
-        )
     conditions = _conditions(flags, sweep, str(configuration.flat["dataset"]), options.classes_as)
     factors = (training_data(conditions),)
     planned = _planned(options, flags, configuration)
@@ -109,8 +105,8 @@ def _conditions(flags: SuiteFlags, sweep: Sweep, dataset: str, classes_as: str) 
     """The clean control, each kind at each severity, the conditions of `--condition`, and the grid, each once."""
     conditions = [CLEAN]
     for kind, severities in _swept(flags, sweep, classes_as or dataset):
-        conditions += [condition(f"{kind}={severity:g}") for severity in severities]
-    conditions += [condition(text) for text in flags.conditions]
+        conditions += [condition(f"{kind}={exact(severity)}") for severity in severities]
+    conditions += [one if isinstance(one, Condition) else condition(one) for one in flags.conditions]
     if flags.grid:
         for first in sweep.grid:
             for second in sweep.crossed:

@@ -152,6 +152,8 @@ class TailCollapse:
         parts = head_and_tail(result["clean_counts"])
         if parts is None:
             return None
+        if any(np.isnan(recall[part]).all() for part in parts):
+            return None  # no validation image of any of these classes
         head, tail = (float(np.nanmean(recall[part])) for part in parts)
         if head == 0:
             return Finding(FAILED, 0.0, self.fraction, "the head's recall is 0 already")

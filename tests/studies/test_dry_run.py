@@ -1,0 +1,157 @@
+"""A dry run refuses what a run would: data that are here, sets, networks of plug-ins."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mim4dd.errors import InputError
+from mim4dd.networks import NETWORKS
+from studies.architectures import STUDY as ARCHITECTURES
+from studies.dataset_bias import STUDY as BIAS
+from studies.engine.command import main
+from studies.engine.data_checks import require_networks
+from studies.engine.study import Study
+from studies.noisy_labels import STUDY as NOISE
+from studies.score import STUDY as SCORE
+
+MODULE = """
+from dataclasses import dataclass
+
+from torch import nn
+
+from mim4dd.networks import NETWORKS, ModuleNetwork
+from mim4dd.registry import knob
+
+
+@NETWORKS.add("{name}")
+@dataclass(frozen=True, kw_only=True)
+class Net(ModuleNetwork):
+    \"\"\"One layer, without blocks.\"\"\"
+
+    scores: int = knob(0, low=0, high=100, help="other than a class each")
+
+    def module(self, shape, classes):
+        return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], self.scores or classes))
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    name = f"judge_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(MODULE.format(name=name))
+    monkeypatch.chdir(tmp_path)
+    yield name
+    sys.modules.pop(name, None)
+
+
+def refused(study: Study, words: list[str], capsys: pytest.CaptureFixture[str]) -> str:  # type: ignore[type-arg]
+    assert main(study, [*words, "--offline", "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    return said
+
+
+def mnist(root: Path, images: int = 400) -> None:
+    """MNIST's files, with a few images."""
+    folder = root / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part in ("train", "t10k"):
+        labels = np.arange(images) % 10
+        pixels = rng.integers(0, 256, (images, 28, 28), dtype=np.uint8)
+        sizes = b"".join(n.to_bytes(4, "big") for n in (0x803, images, 28, 28))
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(sizes + pixels.tobytes())
+        sizes = b"".join(n.to_bytes(4, "big") for n in (0x801, images))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(sizes + labels.astype(np.uint8).tobytes())
+
+
+def test_named_data_that_are_here_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mnist(tmp_path)
+    words = ["--quick", "--dataset", "mnist", "--data-root", str(tmp_path)]
+    assert main(NOISE, [*words, "--offline", "--dry-run"]) == 0
+    assert "nothing of the data is checked" not in capsys.readouterr().out
+    assert "--ipc must be at most the training images" in refused(NOISE, [*words, "--ipc", "100"], capsys)
+    assert "grey" in refused(BIAS, [*words, "--cue", "grey"], capsys)
+    (tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").write_bytes(b"torn")
+    assert "mnist" in refused(NOISE, words, capsys)
+
+
+def test_named_data_that_are_to_be_fetched_are_told_and_a_folder_without_them_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MIM4DD_DATA", raising=False)
+    words = ["--quick", "--dataset", "mnist"]
+    for more in ([], ["--download"], ["--download", "--data-root", str(tmp_path)]):
+        assert main(NOISE, [*words, *more, "--offline", "--dry-run"]) == 0
+        assert "nothing of the data is checked: mnist is not under" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+    assert "mnist is not under" in refused(NOISE, [*words, "--data-root", str(tmp_path)], capsys)
+
+
+def test_sets_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = np.arange(10)
+    for name, images in (
+        ("small", np.zeros((10, 4, 4), np.float32)),
+        ("nan", np.full((10, 8, 8), np.nan, np.float32)),
+        ("good", np.zeros((10, 8, 8), np.float32)),
+    ):
+        np.savez(tmp_path / f"{name}.npz", images=images, labels=labels)
+    assert main(SCORE, [str(tmp_path / "good.npz"), "--quick", "--offline", "--dry-run"]) == 0
+    capsys.readouterr()
+    assert "small.npz" in refused(SCORE, [str(tmp_path / "small.npz"), "--quick"], capsys)
+    assert "nan.npz" in refused(SCORE, [str(tmp_path / "nan.npz"), "--quick"], capsys)
+    assert "standard" in refused(SCORE, [str(tmp_path / "good.npz"), "--quick", "--standard", "odd"], capsys)
+
+
+def test_a_network_without_blocks_may_judge_and_one_with_other_scores_may_not(
+    plugin: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--quick", "--method", "dm", "--distil-on", "none", "--import", f"{plugin}.py", "--network"]
+    assert main(ARCHITECTURES, [*words, plugin, "--offline", "--dry-run"]) == 0
+    capsys.readouterr()
+    assert "must give 10 class scores, got 3" in refused(ARCHITECTURES, [*words, f"{plugin}:scores=3"], capsys)
+    own = ["--quick", "--import", f"{plugin}.py", "--set", f"network={plugin}"]
+    assert "must name `blocks`" in refused(NOISE, own, capsys), "the term's heads follow the blocks"
+
+
+def test_the_check_of_networks_reads_each_once(plugin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mim4dd.data import load
+    from mim4dd.plugins import load_plugins
+    from mim4dd.registry import flatten
+    from studies.engine.trial import Trial
+
+    load_plugins([f"{plugin}.py"])
+    network = NETWORKS.build(plugin)
+    calls: list[object] = []
+    monkeypatch.setattr(type(network), "initial", lambda self, *_: calls.append(self))
+    trials = [Trial.of({**flatten(network, "network"), "seed": seed}) for seed in range(5)]
+    require_networks(trials, load("digits"))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("out", ["file/out", "file"])
+def test_an_out_below_a_file_is_refused(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Callable[[Callable[[], object]], str]
+) -> None:
+    from studies.engine.options import parse_options
+
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    told = refusal(lambda: parse_options("", NOISE.script, NOISE.flags, ["--out", out]))
+    assert told.startswith("--out must be a folder, ")
+    assert told.endswith("file is a file")
+
+
+def test_a_file_of_another_kind_is_no_plug_in(tmp_path: Path) -> None:
+    from mim4dd.plugins import load_plugins
+
+    (tmp_path / "set.npz").touch()
+    with pytest.raises(InputError, match=r"set\.npz must be a file of Python, FILE\.py, or a module's name"):
+        load_plugins([str(tmp_path / "set.npz")])

@@ -85,19 +85,21 @@ def _with_term(
 
     A head of W weights (F D; mlp: F D + D D) takes (R + M) W forward and M W towards the maps; a learned one (R + M) W
     towards its weights and, between its two layers, R D D on the real side too. Scores take M R D forward, M R D
-    towards the synthetic embeddings and, with a learned head, M R D towards the real ones; D = F_k without a head.
+    towards the synthetic embeddings and, with a learned head, M R D towards the real ones, R those that `positives`
+    leaves; D = F_k without a head.
     What a critic does with its M R scores is no product and not counted: exponentials, and for `triplet` one for each
     of M B (R - B) triplets, computed again in the backward pass.
     """
     real, synthetic, width = classes * real_images_a_batch(term), classes * ipc, term.embedding
     learned = bool(width) and term.head != "random"
+    scored = real if term.positives == "all" else classes * math.ceil(term.positives_share * real / classes)
     heads = critic = 0
     for numbers in blocks if term.layers == "all" else blocks[-1:]:
         if width:
             inner = (term.head_layers - 1) * width**2
             weights = numbers * width + inner
             heads += (real + 2 * synthetic) * weights + ((real + synthetic) * weights + real * inner) * learned
-        critic += (3 if learned else 2) * synthetic * real * (width or numbers)
+        critic += (3 if learned else 2) * synthetic * scored * (width or numbers)
     # Heads of all blocks are drawn, whichever blocks enter the sum.
     drawn = 0 if learned else sum(blocks) * width
     return replace(

@@ -194,7 +194,8 @@ def fewer_positives(z_S: Tensor, y_S: Tensor, z_T: Tensor, y_T: Tensor, share: f
     _, counts = y_T[ranked].unique_consecutive(return_counts=True)
     starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
     place = torch.arange(len(ranked), device=ranked.device) - starts
-    kept = (share * counts.double()).ceil().repeat_interleave(counts)
+    # As 0.07 * 100 is a little above 7.
+    kept = (share * counts.double() - 1e-9).ceil().repeat_interleave(counts)
     return ranked[place < kept].sort().values
 
 

@@ -21,10 +21,6 @@ class DataError(InputError):
     """A data set is missing, corrupt, or unsuitable for the requested use."""
 
 
-class MissingDataError(DataError):
-    """The files of a named data set are not where they are looked for; they can be fetched."""
-
-
 class StorageError(RuntimeError):
     """A result cannot be written: the disk is full, read-only, or gone. The same command works once it is repaired."""
 

@@ -75,10 +75,6 @@ def load_plugins(given: Iterable[str] = ()) -> Plugins:
 
     Raises: InputError for one that does not exist, cannot be imported, registers nothing, or takes a name.
     """
-    given = list(given)
-    for text in given:
-        if not text.endswith(".py") and Path(text).is_file():
-            raise InputError(f"plug-in {shown(Path(text))} must be a file of Python, FILE.py, or a module's name")
     offered: Iterable[EntryPoint] = entry_points(group=GROUP)
     found = [_of_module(point.value.partition(":")[0], f"{point.name} ({point.value})") for point in offered]
     found += [_of_file(Path(text)) if text.endswith(".py") else _of_module(text, text) for text in given]

@@ -45,7 +45,8 @@ def of_module(module: str, given: str) -> tuple[Source, Path]:
     try:
         spec = find_spec(module)
     except (ImportError, ValueError, AttributeError) as error:
-        raise InputError(f"plug-in {given}: {' '.join(str(error).split())}") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"plug-in {given}: {reason}; a file is named as FILE.py") from error
     if spec is None:
         raise InputError(f"plug-in {given}: Python finds no module {module}; a file is named as FILE.py")
     if spec.origin is None or not spec.origin.endswith(".py"):

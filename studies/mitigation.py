@@ -12,7 +12,7 @@ those that confident learning finds (cleanlab). Each remedy stands beside an ora
 labels, and its sham, which leaves out as many at random; and on clean data, where it can only cost. The base alone, the
 base with the MI term and full data meet the same cleaned data, seed by seed. Knobs of a method are remedies too,
 against rare classes above all: batches as the data are, experts that see all classes alike, a critic that knows the
-classes' shares, a term that fades.
+classes' shares, a term that fades, or one that sees only the positives that are most like the set.
 """
 
 from __future__ import annotations

@@ -42,6 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     def report() -> int:
         asked = parser.parse_args(arguments)
+        if asked.answers and asked.answers.resolve() == asked.out.with_suffix(".md").resolve():
+            raise InputError(
+                f"--out {asked.out} would replace {asked.answers}, the answers in words; give another name"
+            )
         write(asked.folders, asked.out, answers_in(asked.answers) if asked.answers else {})
         return 0
 
@@ -81,8 +85,9 @@ def _require_own(file: Path, out: Path) -> None:
     """Raises: InputError for a file that is there and is no earlier report, such as that of --answers."""
     if file.is_file():
         with file.open(encoding="utf-8", errors="replace") as there:
-            if TITLE not in there.read(FIRST):
-                raise InputError(f"--out {out} would replace {file}, which is no earlier report; give another name")
+            start = there.read(FIRST)
+        if not start.startswith(f"# {TITLE}\n") and f"<title>{TITLE}" not in start:
+            raise InputError(f"--out {out} would replace {file}, which is no earlier report; give another name")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from mim4dd.data.cuts import cut
 from mim4dd.data.digits import Digits
 from mim4dd.data.folder import Folder
 from mim4dd.data.huggingface import HuggingFace
-from mim4dd.data.loading import load, located, require_used, source_digest
+from mim4dd.data.loading import load, located, require_files, require_used, source_digest
 from mim4dd.data.npz import Npz
 from mim4dd.data.published import CIFAR10, CIFAR100, MNIST, SVHN, FashionMNIST
 from mim4dd.data.standard import channel_statistics, fit_standard
@@ -31,6 +31,7 @@ __all__ = [
     "fit_standard",
     "load",
     "located",
+    "require_files",
     "require_used",
     "source_digest",
     "standardise",

@@ -52,6 +52,12 @@ class DataSet(Protocol):
         """
         ...
 
+    def require_files(self, where: Path) -> None:
+        """Require that the files of a named set are there, without reading them; nothing for other sets.
+
+        Raises: DataError.
+        """
+
     def content_digest(self, where: Path) -> str:
         """16 hex digits of the bytes that `read` would read; '' for a set that its name alone identifies.
 

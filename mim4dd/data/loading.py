@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,16 +69,33 @@ def load(
     require_used(spec, data_root=data_root, download=download, classes_as=classes_as)
     kind, where, name = _parse(spec, data_root)
     dataset = DATASETS.build(kind, knobs)
+    with _telling_root(dataset, data_root), within_capacity(name):
+        contents = dataset.read(where, download=download)
+    with within_capacity(name):
+        contents = _as_asked(contents, dataset.size, classes_as)
+        return _split(name, contents, dataset.validation_rate, split_seed)
+
+
+def require_files(spec: str, data_root: Path | str | None) -> None:
+    """Require that the files of a named data set are in its data root, without reading them.
+
+    Raises: UnknownNameError for a name that does not exist; DataError when they are not there.
+    """
+    kind, where, _ = _parse(spec, data_root)
+    dataset = DATASETS.build(kind)
+    with _telling_root(dataset, data_root):
+        dataset.require_files(where)
+
+
+@contextmanager
+def _telling_root(dataset: DataSet, data_root: Path | str | None) -> Iterator[None]:
+    """A DataError says where the data root came from, if not from an argument."""
     try:
-        with within_capacity(name):
-            contents = dataset.read(where, download=download)
+        yield
     except DataError as error:
         if dataset.in_root and not data_root and ROOT in os.environ:
             raise DataError(f"{error} (the data root is {ROOT}'s)") from error
         raise
-    with within_capacity(name):
-        contents = _as_asked(contents, dataset.size, classes_as)
-        return _split(name, contents, dataset.validation_rate, split_seed)
 
 
 def _as_asked(contents: Contents, size: int, classes_as: str) -> Contents:
@@ -96,7 +114,7 @@ def _split(name: str, contents: Contents, validation_rate: float, split_seed: in
     """
     whole, test, notes = contents.train, contents.test, list(contents.notes)
     if len(whole.classes) < 2:
-        raise DataError(f"{name} must have at least two classes, got one alone: {', '.join(whole.classes)}")
+        raise DataError(f"{name} must have at least two classes, got {len(whole.classes)}")
     require_every_class(whole)
     require_class_capacity(name, len(test), len(whole.classes))
     notes += overlap_notes(whole, test)

@@ -97,7 +97,7 @@ class Mim:
         help="of a class's real batch, that the term sees; similar: most like its synthetic images",
         tacit=True,
     )
-    positives_share: float = knob(0.5, above=0, high=1, tacit=True, help="how many these are, where not all")
+    positives_share: float = knob(0.5, above=0, high=1, tacit=True, help="of the class's real batch, where not all")
 
     def __post_init__(self) -> None:
         if isinstance(self.base, Mim) or self.base.iterations == 0:
@@ -173,9 +173,10 @@ class Mim:
             if self.weight:
                 # Once an iteration: random heads are those of its network, learned ones change in place.
                 heads = heads or self.heads(task, learnable, iteration)
-                blocks = self.embeddings(task, update, heads)
                 at = (*within(iteration, step), task.seed)
-                loss = self.term(task, update, *self.kept(update, blocks, self.real_labels(update, *at), *at))
+                blocks = self.embeddings(task, update, heads)
+                blocks, y_real = self.kept(update, blocks, self.real_labels(update, *at), *at)
+                loss = self.term(task, update, blocks, y_real)
                 stream: tuple[Name, ...] = ("random direction", *at)
                 update.terms["mim"] = Term(
                     loss, self.weight_at(iteration), self.balance == "gradnorm", self.direction, stream

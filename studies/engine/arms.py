@@ -200,13 +200,6 @@ class Factor:
     levels: tuple[Level, ...]
     curves: tuple[Curve, ...] = ()
 
-    def __post_init__(self) -> None:
-        labels = [level.label for level in self.levels]
-        if twice := next((label for label in labels if labels.count(label) > 1), None):
-            raise InputError(
-                f"two levels of {self.name} are called {twice}: values must differ in their six first digits"
-            )
-
     @property
     def reference(self) -> Level:
         return self.levels[0]

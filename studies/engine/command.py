@@ -11,9 +11,9 @@ from typing import Any
 
 from cluster import resolve_address
 from mim4dd.configuration import Configuration
-from mim4dd.data import load
+from mim4dd.data import load, require_files
 from mim4dd.durable import finite
-from mim4dd.errors import InputError, MissingDataError
+from mim4dd.errors import DataError, InputError
 from mim4dd.records import Splits
 from mim4dd_cli.command import exit_status
 from studies.engine.flags import F
@@ -73,13 +73,15 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
         here = [this_machine()] if cluster_address == "local" else []
         if here and here[0][0] < options.cpus_per_trial:
             raise InputError(f"a trial requests {options.cpus_per_trial:g} CPUs, this machine has {here[0][0]:g}")
-        # A dry run reads all data that are here, and so refuses what a run would.
-        if (there := splits or _present(options, configuration)) is not None:
-            _require_usable_data(plan, there, options, configuration.flat)
+        # Of data that are read it refuses what a run would, of others what can be known without reading them.
+        if splits is None:
+            _require_named(plan, options)
+        else:
+            _require_usable_data(plan, splits, options, configuration.flat)
             if study.sets:
-                study.sets(options, there)
-        if splits is not None and study.examine:
-            study.examine(options, splits)
+                study.sets(options, splits)
+            if study.examine:
+                study.examine(options, splits)
         print(describe(plan, options, out, workers_at_once(here, options, study.exclusive)))
         return 0
     from studies.engine.execution import Execution
@@ -106,15 +108,17 @@ def run(study: Study[F], options: Options[F], began: float) -> int:
         journal.close()
 
 
-def _present(options: Options[Any], configuration: Configuration) -> Splits | None:
-    """A named data set if its files are here; None, with a line that says so, where they are still to be fetched."""
+def _require_named(plan: Plan, options: Options[Any]) -> None:
+    """Raises: InputError for a named data set that is not in the folder that is given, or that its size rules out."""
+    from studies.engine.data_checks import require_size
+
     try:
-        return _load_splits(replace(options, download=False), configuration)
-    except MissingDataError as error:
+        require_files(options.dataset, options.data_root)
+    except DataError as error:
         if not options.download and options.data_root is not None:
             raise
-        print(f"nothing of the data is checked: {error}")
-        return None
+        print(error)
+    require_size(plan.conditions, options, NAMED[options.dataset])
 
 
 def _load_splits(options: Options[Any], configuration: Configuration) -> Splits:

@@ -145,6 +145,7 @@ def _names_of(perturbation: Perturbation) -> tuple[str, str, float | None]:
     """(label, family, severity) of one perturbation, from its name and the knobs that are not at their defaults."""
     knob = severity_knob(perturbation)
     name = name_of(perturbation)
+    names = [item.name for item in component_fields(perturbation)]
     family_words = [name]
     severity_word = ""
     for item in component_fields(perturbation):
@@ -153,6 +154,8 @@ def _names_of(perturbation: Perturbation) -> tuple[str, str, float | None]:
             severity_word = f" {value:g}"
         elif item.name == "labels":
             family_words.append(str(value))
+        elif item.name == "file" and knob == "" and "labels" not in names:
+            family_words.append(str(value).rpartition("@")[0].rpartition(".")[0])
         elif item.name not in ("file", "classes_as") and value != default_of(item):
             family_words.append(item.name.replace("_", " ") if value is True else f"{item.name} {value}")
     family = " ".join(family_words)

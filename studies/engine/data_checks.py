@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from mim4dd.errors import DataError, InputError
 from mim4dd.networks import NETWORKS, Network
-from mim4dd.records import Splits
+from mim4dd.records import ImageData, Splits
 from mim4dd.registry import Flat, origin_of, unflatten
 from studies.engine.conditions import Condition
 from studies.engine.judging import JUDGES, judges_of, spec_of
 from studies.engine.options import Options
 from studies.engine.problems import COST
+from studies.engine.sizes import Size
 from studies.engine.trial import Trial
 
 
@@ -53,17 +56,43 @@ def require_images(splits: Splits, ipc: int) -> None:
         )
 
 
+def require_size(conditions: Sequence[Condition], options: Options[Any], size: Size) -> None:
+    """What can be known of a named data set without reading it.
+
+    Raises: InputError for more synthetic images per class than it has on average, or a cue that its images cannot show.
+    """
+    if options.tail is None and options.ipc * size.classes > size.images:
+        raise DataError(
+            f"--ipc must be at most the training images of the smallest class: {options.dataset} has "
+            f"{size.images // size.classes} of a class on average, got {options.ipc}"
+        )
+    labels = np.arange(2 * size.classes) % size.classes
+    blank = ImageData(
+        images=np.zeros((len(labels), *size.shape), np.float32),
+        labels=labels,
+        index=np.arange(len(labels)),
+        classes=tuple(map(str, range(size.classes))),
+        source=f"{options.dataset}/train",
+    )
+    for condition in conditions:
+        if condition.cue is not None:
+            condition.cue(blank, seed=0)
+
+
 def require_networks(trials: Sequence[Trial], splits: Splits) -> None:
     """Raises: InputError for a network that cannot take the images, or does not give a score for each class."""
     configs = {_of_networks(trial.config): trial.config for trial in trials}
+    needed = dict[tuple[Network, bool], None]()
     for config in configs.values():
         own = unflatten(NETWORKS, config, "network")
-        needed = [own] if origin_of(own) and COST not in config else []  # which is measured on images of other shapes
+        # The blocks of the network that a set is distilled on enter the MI term; evaluating needs none. Costs are
+        # measured on images of other shapes too.
+        if origin_of(own) and COST not in config:
+            needed[own, bool(config.get("method.weight"))] = None
         if JUDGES in config:
-            needed += [judge.network for judge in judges_of(config).values()]
-        for network in dict.fromkeys(needed):
-            # The blocks of the network that a set is distilled on enter the MI term; evaluating needs none.
-            _require_network(network, splits, blocks=network == own and bool(config.get("method.weight")))
+            needed |= {(judge.network, False): None for judge in judges_of(config).values()}
+    for network, blocks in needed:
+        _require_network(network, splits, blocks=blocks)
 
 
 def _of_networks(config: Flat) -> tuple[object, ...]:
@@ -73,14 +102,19 @@ def _of_networks(config: Flat) -> tuple[object, ...]:
 
 
 def _require_network(network: Network, splits: Splits, *, blocks: bool) -> None:
+    name, shape = spec_of(network, identity=False), splits.train.shape
     try:
         if blocks or not origin_of(network):
-            network.block_shapes(splits.train.shape)
+            network.block_shapes(shape)
         if origin_of(network):  # ours give as many scores as there are classes
             import torch
 
-            network.initial(
-                splits.train.shape, len(splits.classes), [torch.Generator().manual_seed(0)], torch.device("cpu")
-            )
+            draws = [torch.Generator().manual_seed(0)]
+            network.initial(shape, len(splits.classes), draws, torch.device("cpu"))
     except InputError as error:
-        raise InputError(f"{spec_of(network)} cannot take these images: {error}") from error
+        raise InputError(f"{name} cannot be used with these data: {error}") from error
+    except Exception as error:
+        if not origin_of(network):
+            raise
+        reason = " ".join(str(error).split()) or "no message"
+        raise InputError(f"{name} cannot be used with these data: {type(error).__name__}: {reason}") from error

@@ -64,7 +64,8 @@ class Flags(Protocol):
 
 def require_distinct(flag: str, values: Sequence[object]) -> None:
     """Raises: InputError for a value that a flag is given twice."""
-    if twice := next((value for value in values if values.count(value) > 1), None):
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
         raise InputError(f"{flag} names {twice} twice")
 
 

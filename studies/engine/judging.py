@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mim4dd.errors import exact
 from mim4dd.networks import NETWORKS, Network
 from mim4dd.networks.precision import multiplying
 from mim4dd.registry import PLUGIN, component_fields, default_of, name_of, origin_of, unflatten
@@ -242,7 +243,7 @@ class Judging:
         tuned = self.tuned[view][split]
         if split == "validation":
             tried = self.tried[view]
-            tuned = {"lr": _best(tried), "tried": {f"{rate:g}": tried[rate] for rate in sorted(tried)}, **tuned}
+            tuned = {"lr": _best(tried), "tried": {exact(rate): tried[rate] for rate in sorted(tried)}, **tuned}
         return {**scores, TUNED: tuned}
 
 

@@ -227,11 +227,9 @@ def _assigned(parsed: argparse.Namespace, flags: type[F]) -> dict[str, str]:
     Raises: InputError for the method, which other flags name, or for a base that `--base` names too.
     """
     assigned = assignments(parsed.assigned, "--set")
-    if "method" in assigned:
-        other = f"--base {assigned['method']}" if flags.one_base else f"--method {assigned['method']}"
-        raise InputError(
-            f"--set fixes knobs and method={assigned['method']} is none; give {other}, if the study has it"
-        )
+    if method := assigned.get("method"):
+        how = f"--base {method}" if flags.one_base else f"--method {method} where the study has it"
+        raise InputError(f"--set method={method}: the method is no knob; give {how}")
     if parsed.base and (twice := next((key for key in ("base", "method.base") if key in assigned), None)):
         raise InputError(
             f"--base {parsed.base} and --set {twice}={assigned[twice]} both name the base; give one of them"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mim4dd.errors import InputError
 from mim4dd.methods import METHODS
 from mim4dd.registry import name_of, unflatten
 from studies.engine.arms import Factor, Setting
@@ -37,6 +38,7 @@ class Plan:
     included. notes: lines to print when the study starts, such as perturbations that were left out.
     second_stage: the whole plan by the rows of these trials, None while some are missing; a plan without it is whole.
     growth: the most trials that the second stage adds. size: of the data, once they are read; forecasts follow it.
+    Raises: InputError for two levels of one name.
     """
 
     space: Space
@@ -48,6 +50,14 @@ class Plan:
     second_stage: Callable[[Mapping[str, Row]], Plan | None] | None = None
     growth: int = 0
     size: Size | None = None
+
+    def __post_init__(self) -> None:
+        for factor in self.factors:
+            labels = [level.label for level in factor.levels]
+            if twice := next((label for label in labels if labels.count(label) > 1), None):
+                raise InputError(
+                    f"two levels of {factor.name} have one name, {twice}: leave one out, or give values further apart"
+                )
 
     def grown(self, rows: Mapping[str, Row]) -> Plan:
         """The whole plan, or this one while rows are missing that decide what else runs."""

@@ -29,8 +29,9 @@ def measured(folder: Path, claim: str) -> tuple[float, float]:
     lines = gzip.open(path, "rt") if path.exists() else (folder / "claims.jsonl").open()
     with lines:
         records: dict[str, dict[str, Any]] = {record["id"]: record for record in map(json.loads, lines)}
-    if (record := records.get(claim)) is None or record["kind"] != "contrast" or record["low"] is None:
-        raise SystemExit(f"{folder} has no contrast {claim} with an interval")
+    record = records.get(claim)
+    if record is None or record["kind"] != "contrast" or record["low"] is None or record["unit"] != "points":
+        raise SystemExit(f"{folder} has no contrast {claim} in points with an interval")
     half, n = (record["high"] - record["low"]) / 2, record["n"]
     return record["estimate"], float(half * np.sqrt(n) / stats.t.isf(0.025, n - 1))
 

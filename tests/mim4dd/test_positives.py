@@ -34,13 +34,18 @@ def test_of_each_class_a_share_stays_rounded_up_those_of_the_largest_numbers() -
     assert fewer_positives(*z, 1.0, order).tolist() == list(range(8))
 
 
+@pytest.mark.parametrize(("share", "images", "kept"), [(0.07, 100, 7), (0.14, 50, 7), (0.28, 25, 7), (0.55, 100, 55)])
+def test_a_share_that_makes_a_whole_number_is_not_rounded_up(share: float, images: int, kept: int) -> None:
+    z = torch.zeros(1, 1), torch.zeros(1).long(), torch.zeros(images, 1), torch.zeros(images).long()
+    assert len(fewer_positives(*z, share, torch.arange(images).float())) == kept
+
+
 def test_by_similarity_those_stay_that_are_most_like_the_anchors_of_their_class() -> None:
     angle = torch.tensor([0.0, 1.6, 1.0, 1.5, 0.1, 0.7, 2.0, 0.2])
     z_T = torch.stack([angle.cos(), angle.sin()], 1).requires_grad_()
     z_S = torch.tensor([[1.0, 0.0], [0.0, 1.0]], requires_grad=True)  # class 2 has no anchor: its image stays
     rows = fewer_positives(z_S, torch.tensor([0, 1]), z_T, LABELS, 0.5, None)
     assert rows.tolist() == [0, 1, 3, 4, 5]
-    assert not rows.requires_grad
     twice = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [-1.0, 0.0]])
     labels = torch.tensor([0, 1, 0, 0])
     assert fewer_positives(twice, labels, z_T, LABELS, 0.5, None).tolist() == [1, 2, 3, 5, 6], "the mean over anchors"

@@ -207,7 +207,7 @@ def test_a_forecast_counts_every_network_and_rate() -> None:
         (["--distil-on", "convnet"], "--distil-on convnet is the study's own network"),
         (["--distil-on", "none", "--elsewhere", "dc"], "--distil-on none has none; give one of them"),
         (["--elsewhere", "dm", "--elsewhere", "dm"], "--elsewhere names dm twice"),
-        (["--set", "method=dc"], "--set fixes knobs and method=dc is none; give --method dc"),
+        (["--set", "method=dc"], "--set method=dc: the method is no knob; give --method dc where the study has it"),
         (["--network", "none", "--distil-on", "none"], "leave the study's own network alone"),
         (["--elsewhere", "random"], "--distil-on is for a base among the study's methods, got random"),
         (["--method", "dc", "--distil-on", "mlp"], "got dm; --elsewhere may name one of dc"),
@@ -230,7 +230,10 @@ def test_a_network_that_cannot_take_the_images_ends_in_one_line_before_anything_
     words = [*FEW, "--network", "vit:patch=3", "--offline", "--out", str(tmp_path / "out")]
     assert main(STUDY, words) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
-    assert line == "error: vit:patch=3 cannot take these images: vit.patch must divide the image's sides, got 3 for 8x8"
+    assert (
+        line
+        == "error: vit:patch=3 cannot be used with these data: vit.patch must divide the image's sides, got 3 for 8x8"
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -36,6 +36,8 @@ class Net(ModuleNetwork):
     scores: int = knob(0, low=0, high=100, help="other than a class each")
 
     def module(self, shape, classes):
+        if self.scores == 1:
+            raise ZeroDivisionError("of mine")
         return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], self.scores or classes))
 """
 
@@ -57,29 +59,19 @@ def refused(study: Study, words: list[str], capsys: pytest.CaptureFixture[str]) 
     return said
 
 
-def mnist(root: Path, images: int = 400) -> None:
-    """MNIST's files, with a few images."""
-    folder = root / "MNIST" / "raw"
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for part in ("train", "t10k"):
-        labels = np.arange(images) % 10
-        pixels = rng.integers(0, 256, (images, 28, 28), dtype=np.uint8)
-        sizes = b"".join(n.to_bytes(4, "big") for n in (0x803, images, 28, 28))
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(sizes + pixels.tobytes())
-        sizes = b"".join(n.to_bytes(4, "big") for n in (0x801, images))
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(sizes + labels.astype(np.uint8).tobytes())
-
-
-def test_named_data_that_are_here_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    mnist(tmp_path)
+def test_of_named_data_it_refuses_what_can_be_known_without_reading_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [f"MNIST/raw/{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
     words = ["--quick", "--dataset", "mnist", "--data-root", str(tmp_path)]
     assert main(NOISE, [*words, "--offline", "--dry-run"]) == 0
-    assert "nothing of the data is checked" not in capsys.readouterr().out
-    assert "--ipc must be at most the training images" in refused(NOISE, [*words, "--ipc", "100"], capsys)
+    assert "is not under" not in capsys.readouterr().out
+    assert "mnist has 5400 of a class on average, got 6000" in refused(NOISE, [*words, "--ipc", "6000"], capsys)
     assert "grey" in refused(BIAS, [*words, "--cue", "grey"], capsys)
-    (tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").write_bytes(b"torn")
-    assert "mnist" in refused(NOISE, words, capsys)
+    assert main(BIAS, [*words, "--cue", "colour", "--offline", "--dry-run"]) == 0
 
 
 def test_named_data_that_are_to_be_fetched_are_told_and_a_folder_without_them_is_refused(
@@ -90,7 +82,7 @@ def test_named_data_that_are_to_be_fetched_are_told_and_a_folder_without_them_is
     words = ["--quick", "--dataset", "mnist"]
     for more in ([], ["--download"], ["--download", "--data-root", str(tmp_path)]):
         assert main(NOISE, [*words, *more, "--offline", "--dry-run"]) == 0
-        assert "nothing of the data is checked: mnist is not under" in capsys.readouterr().out
+        assert "mnist is not under" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
     assert "mnist is not under" in refused(NOISE, [*words, "--data-root", str(tmp_path)], capsys)
 
@@ -117,6 +109,9 @@ def test_a_network_without_blocks_may_judge_and_one_with_other_scores_may_not(
     assert main(ARCHITECTURES, [*words, plugin, "--offline", "--dry-run"]) == 0
     capsys.readouterr()
     assert "must give 10 class scores, got 3" in refused(ARCHITECTURES, [*words, f"{plugin}:scores=3"], capsys)
+    told = refused(ARCHITECTURES, [*words, f"{plugin}:scores=1"], capsys)
+    assert f"{plugin}:scores=1 cannot be used with these data: " in told
+    assert "of mine" in told
     own = ["--quick", "--import", f"{plugin}.py", "--set", f"network={plugin}"]
     assert "must name `blocks`" in refused(NOISE, own, capsys), "the term's heads follow the blocks"
 
@@ -153,5 +148,5 @@ def test_a_file_of_another_kind_is_no_plug_in(tmp_path: Path) -> None:
     from mim4dd.plugins import load_plugins
 
     (tmp_path / "set.npz").touch()
-    with pytest.raises(InputError, match=r"set\.npz must be a file of Python, FILE\.py, or a module's name"):
+    with pytest.raises(InputError, match=r"; a file is named as FILE\.py"):
         load_plugins([str(tmp_path / "set.npz")])

@@ -100,6 +100,8 @@ def test_a_case_knows_its_noise_its_sham_and_its_oracle() -> None:
         (["--remedy", "dropped:share=0"], "leaves nothing out; give a share above 0"),
         (["--remedy", "batch_weights=shuffled"], "is the sham of batch_weights=posterior"),
         (["--method", "dc", "--method", "dc"], "--method names dc twice"),
+        (["--remedy", "positives_share=0.3"], "is below 1 and with positives=similar or positives=drawn"),
+        (["--remedy", "positives=similar,positives_share=1"], "is below 1 and with positives=similar"),
         (["--remedy", "last_wait=0"], "did you mean 'last_weight'"),
         (["--remedy", "expert_sampling=balanced"], "changes no method of this study"),
         (["--remedy", "last_weight=2"], "last_weight must be"),

@@ -53,8 +53,8 @@ def test_a_cleaning_costs_its_own_time_beside_distilling() -> None:
     assert one.decision == "gain"
     told = " ".join(map(str, found.sentences))
     remedy = "dropping the 40% of images with the largest loss"
-    assert f"At symmetric 0.4, the time to a set with {remedy} over that without is longer for DM 2.49 times [" in told
-    assert f"On clean data, the time to a set with {remedy} over that without is longer for DM" in told
+    assert f"With {remedy}, a set takes longer for DM at symmetric 0.4 (2.49 times [2.47, 2.50] the time), DM +" in told
+    assert "DM on clean data (2.49 times" in told
     assert "longer" not in " ".join(map(str, found.plain))
 
 
@@ -67,6 +67,17 @@ def test_what_a_knob_needs_beforehand_is_part_of_its_time() -> None:
     (table,) = (table for table in found.tables if table.name == "remedy_time")
     first = dict(zip(table.columns, table.rows[0], strict=True))
     assert str(first["with over without"]) == "2.98 times [2.96, 3.00]*"
+    assert str(first["without"]) == "2.02 s [2.00, 2.04]", "without the time of the data, which rows of before lack"
+    table = next(one for one in answer("--remedy", "batch_weights=posterior").tables if one.name == "remedy_time")
+    assert {str(one["decision"]) for one in (dict(zip(table.columns, row, strict=True)) for row in table.rows)} == {
+        "larger by more than 5%"
+    }
+
+
+def test_a_remedy_that_takes_as_long_is_told_by_counts() -> None:
+    found = answer("--remedy", "positives=similar")
+    told = [str(one) for one in found.sentences if str(one).startswith("With positives=similar")]
+    assert told == ["With positives=similar, the time to a set differs by no more than 5% in 4 of 4 cases."]
 
 
 def test_rows_without_times_of_their_data_say_nothing_of_a_cleanings() -> None:

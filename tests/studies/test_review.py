@@ -201,10 +201,14 @@ def test_a_folder_that_is_given_twice_counts_once(tmp_path: Path, capsys: pytest
 
 def test_only_an_earlier_report_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words, out = tmp_path / "answers.md", tmp_path / "answers.html"
-    words.write_text("# Ours\n\n## S1\n\nYes.\n")
+    words.write_text("# MIM4DD under review\n\n## S1\n\nYes.\n")
     asked = [str(RESULTS / "noise-fashion"), "--answers", str(words), "--out"]
     assert main([*asked, str(out)]) == 2
-    assert f"would replace {words}, which is no earlier report; give another name" in capsys.readouterr().err
+    assert f"would replace {words}, the answers in words; give another name" in capsys.readouterr().err
+    page = tmp_path / "links.html"
+    page.write_text("<title>Links</title> to MIM4DD under review")
+    assert main([*asked, str(page)]) == 2
+    assert f"would replace {page}, which is no earlier report; give another name" in capsys.readouterr().err
     assert words.read_text().endswith("Yes.\n")
     assert not out.exists()
     for _ in range(2):  # the second replaces the first

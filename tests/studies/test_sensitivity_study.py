@@ -125,7 +125,7 @@ def test_another_study_is_refused_in_the_same_folder(finished: Path) -> None:
         (["--out", "/proc/nix"], "cannot be written"),
         (["--protocol", "papers"], "did you mean 'paper'"),
         (["--address", "nowhere"], "HOST:PORT"),
-        (["--set", "method=dm"], "--set fixes knobs and method=dm is none; give --base dm"),
+        (["--set", "method=dm"], "the method is no knob; give --base dm"),
         (["--set", "weight=0"], "leave the weight free"),
         (["--set", "source=npz"], "--dataset"),
     ],

@@ -25,7 +25,8 @@ class AblationFlags(Flags):
     """Which factors vary, besides the term, and what is run.
 
     factors: the low and the high level of knobs, as text, by their names; halvings: 0 for the complete design, 1 for
-    half of it, and so on; draws: how often the factorial is run, each time with other draws of the distillation.
+    half of it, and so on; draws: how often the factorial is run, each time with other draws of the distillation;
+    critics_asked: whether their part was named.
     """
 
     factors: dict[str, str]
@@ -33,6 +34,7 @@ class AblationFlags(Flags):
     draws: int = 2
     parts: tuple[str, ...] = tuple(PARTS)
     quick: bool = False
+    critics_asked: bool = False
 
     seeds: ClassVar[tuple[str, str]] = ("0-19", "0-4")
 
@@ -83,4 +85,5 @@ class AblationFlags(Flags):
         parts = tuple(part for part in PARTS if part in (named or usual))
         if FACTORIAL not in parts and (factors or FRACTIONS[arguments.fraction] or arguments.draws):
             raise InputError(f"--factor, --fraction and --draws are for the factorial; add --part {FACTORIAL}")
-        return cls(factors, FRACTIONS[arguments.fraction], arguments.draws or 2, parts, arguments.quick)
+        critics_asked = CRITICS in (named or ())
+        return cls(factors, FRACTIONS[arguments.fraction], arguments.draws or 2, parts, arguments.quick, critics_asked)

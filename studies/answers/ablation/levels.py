@@ -85,6 +85,8 @@ def _require_factor(key: str, configuration: Configuration) -> None:
         raise InputError(f"{key} belongs to the data, which all trials share; choose it with --set {key}=VALUE")
     if any(other.startswith(f"{key}.") for other in configuration.knobs):
         raise InputError(f"{key} is a component, which --factor cannot vary; choose one with --set {key}=NAME")
+    if key == "method.positives_share" and configuration.flat.get("method.positives", "all") == "all":
+        raise InputError(f"{key} is read where not all positives are; give --set positives=similar too")
     if key not in configuration.knobs:
         raise InputError(f"{key} is not part of every configuration and cannot be a factor")
 

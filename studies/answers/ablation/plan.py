@@ -42,10 +42,10 @@ def plan_ablation(options: Options[AblationFlags], configuration: Configuration)
     flags, parts = options.flags, options.flags.parts
     strong = _with_term(configuration)
     factors, flat, notes = components(strong, flags.factors, quick=flags.quick)
+    if flags.critics_asked and not any(factor.name in OF_CRITICS for factor in factors):
+        raise InputError(f"--part {CRITICS} varies critic, head and layers, and --set fixes all three; leave one free")
     if FACTORIAL not in parts:
         factors = tuple(factor for factor in factors if CRITICS in parts and factor.name in OF_CRITICS)
-    if parts == (CRITICS,) and not factors:
-        raise InputError(f"--part {CRITICS} varies critic, head and layers, and --set fixes all three; leave one free")
     require_few(2 ** (len(factors) + 1) * flags.draws * len(options.seeds))
     draws = repeated(flags.draws) if FACTORIAL in parts else ()
     every = (*(further(factors) if CRITICS in parts else factors), *draws)

@@ -37,7 +37,7 @@ ON_IMBALANCE = (
 ON_NOISE = ("batch_weights=posterior", "positives=similar", "last_weight=0")
 # With more than one image a class: as many of each as the data's own shares give it.
 SHARED_SET = "ipc_shares=proportional"
-FALLING, CHOSEN = "method.last_weight", "method.positives"
+FALLING, CHOSEN, SHARE_SEEN = "method.last_weight", "method.positives", "method.positives_share"
 REMEDY, SHAM_ARM = "remedy", "sham"  # roles of arms
 # What small-loss selection leaves out where how many labels are wrong is not known before the data are.
 SHARE = 0.2
@@ -216,6 +216,8 @@ def _with_remedy(arm: Arm, config: Flat, remedy: Mapping[str, str]) -> Iterator[
     own = {key: text for key, text in named.items() if key and _read_by(arm, key)}
     if len(own) < len(named) or (changed := apply(config, own)) == config:
         return
+    if SHARE_SEEN in own and (changed.get(CHOSEN, "all") == "all" or changed.get(SHARE_SEEN) == 1):
+        raise InputError("--remedy positives_share is below 1 and with positives=similar or positives=drawn")
     # A tacit knob at its default is in no configuration.
     values = {key: changed.get(key, text) for key, text in own.items()}
     with_it = Arm(f"{REMEDY}:{spec(arm.method, arm.knobs | values)}", arm.method, arm.knobs | values, arm.key, REMEDY)

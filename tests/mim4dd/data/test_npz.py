@@ -111,7 +111,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"train_labels": relabelled(1e300)}, r"whole numbers from 0 up, got 1e\+300"),
     ({"train_labels": relabelled(1e9)}, "every class needs a training image, got label 1000000000"),
     ({"train_labels": relabelled(6)}, "every class needs a training image, got none of 4, 5"),
-    ({"train_labels": LABELS * 0}, "at least two classes, got 0"),
+    ({"train_labels": LABELS * 0}, "at least two classes, got 1"),
     ({"class_names": np.array(["a", "b"])}, r"labels must be in \[0, 1\], as there are 2 class_names, got 3"),
     ({"class_names": np.array(["a", "b", "c", "d", "e"])}, "every class needs a training image, got none of e"),
     ({"class_names": np.array(["a", "b", "c", "c"])}, "class_names must be different strings"),

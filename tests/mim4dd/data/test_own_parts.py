@@ -108,7 +108,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"train": TRAIN, "validation": (VALIDATION[0][:, :4], VALIDATION[1])},
         "validation must be like train, [1, 6, 5] as [channels, H, W], got [1, 4, 5]",
     ),
-    "one class": ({"train": (TRAIN[0], TRAIN[1] * 0)}, "arrays must have at least two classes, got 0"),
+    "one class": ({"train": (TRAIN[0], TRAIN[1] * 0)}, "arrays must have at least two classes, got 1"),
     "a class without images": (
         {"train": replace(NAMED, labels=NAMED.labels // 2), "test": TEST, "validation": NAMED},
         "arrays: every class needs a training image, got none of c, d",

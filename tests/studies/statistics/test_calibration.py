@@ -71,7 +71,7 @@ def test_a_planned_number_of_sets_has_the_power_of_a_t_test() -> None:
 def test_a_claims_spread_is_that_of_its_pairs(tmp_path: Path) -> None:
     pairs = generator().normal(0.01, 0.02, 12)
     half = stats.t.isf(0.025, 11) * pairs.std(ddof=1) / np.sqrt(12)
-    claim = {"id": "gain/a", "kind": "contrast", "estimate": pairs.mean(), "n": 12}
+    claim = {"id": "gain/a", "kind": "contrast", "unit": "points", "estimate": pairs.mean(), "n": 12}
     claim |= {"low": pairs.mean() - half, "high": pairs.mean() + half}
     (tmp_path / "claims.jsonl").write_text(json.dumps(claim) + "\n")
     assert of_claim(tmp_path, "gain/a") == pytest.approx((pairs.mean(), pairs.std(ddof=1)))

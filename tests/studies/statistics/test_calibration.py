@@ -75,7 +75,7 @@ def test_a_claims_spread_is_that_of_its_pairs(tmp_path: Path) -> None:
     claim |= {"low": pairs.mean() - half, "high": pairs.mean() + half}
     (tmp_path / "claims.jsonl").write_text(json.dumps(claim) + "\n")
     assert of_claim(tmp_path, "gain/a") == pytest.approx((pairs.mean(), pairs.std(ddof=1)))
-    with pytest.raises(SystemExit, match="has no contrast gain/b with an interval"):
+    with pytest.raises(SystemExit, match="has no contrast gain/b in points with an interval"):
         of_claim(tmp_path, "gain/b")
 
 

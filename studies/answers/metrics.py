@@ -96,11 +96,6 @@ def _cost(key: str, unit: str) -> Metric:
     return Metric(lambda row: _logged(row.costs, key), unit, "times", RATIO_MARGIN)
 
 
-def _spent(*keys: str) -> Metric:
-    """The seconds of any trial, on a log scale."""
-    return Metric(lambda row: _logged(row.measured, *keys), "log seconds", "times", RATIO_MARGIN)
-
-
 def _iterations(row: Row) -> tuple[float, ...]:
     """The logarithm of the iterations of a row's method, or of the base that it wraps."""
     found = row.config.get("method.iterations", row.config.get("method.base.iterations"))
@@ -150,7 +145,7 @@ METRICS: dict[str, Metric] = {
     "stored": _cost("stored_bytes", "log bytes"),
     "iterations": Metric(_iterations, "times", "times", RATIO_MARGIN),
     # What any trial took to distil, its preparations included, in whichever process these were made.
-    "spent": _spent("distil_seconds", "prepared_seconds"),
-    # And what making its training data took, such as a cleaning, in whichever process.
-    "spent_with_data": _spent("distil_seconds", "prepared_seconds", "perturbed_seconds"),
+    "spent": Metric(
+        lambda row: _logged(row.measured, "distil_seconds", "prepared_seconds"), "log seconds", "times", RATIO_MARGIN
+    ),
 }

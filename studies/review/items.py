@@ -132,7 +132,9 @@ ITEMS = (
         "Ways to mitigate the limits.",
         (
             Evidence("mitigation", ("remedy/*", "over-sham/*", "short-of-oracle/*", "cost/*/dropped*"), "methods"),
-            Evidence("mitigation", ("remedied/*", "remedied-over-sham/*", "remedied-short-of-oracle/*")),
+            Evidence(
+                "mitigation", ("remedied/*", "remedied-over-sham/*", "remedied-short-of-oracle/*", "beforehand/*")
+            ),
             Evidence("dataset_bias", ("reweighted/*", "reweighted-gap/*")),
         ),
     ),

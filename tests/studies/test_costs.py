@@ -53,7 +53,6 @@ def test_a_row_holds_its_finite_costs_and_an_ordinary_one_none() -> None:
         ("peak", {"peak_bytes": 2.0**30}),
         ("stored", {"stored_bytes": 3136.0}),
         ("spent", {"distil_seconds": 30.0, "prepared_seconds": 12.0}),
-        ("spent_with_data", {"distil_seconds": 30.0, "prepared_seconds": 12.0, "perturbed_seconds": 5.0}),
     ],
 )
 def test_a_cost_is_a_logarithm_and_none_where_it_is_missing_or_not_above_0(metric: str, costs: dict[str, Any]) -> None:

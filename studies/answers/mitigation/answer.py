@@ -10,8 +10,8 @@ import numpy as np
 from perturbations import STAGES, Dropped
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.mitigation.plan import cleaning_of
-from studies.answers.mitigation.remedied import HELPS, remedied_part, remedied_times, without_remedies
-from studies.answers.mitigation.times import Timed, time_part
+from studies.answers.mitigation.remedied import HELPS, remedied_part, remedies_needed, without_remedies
+from studies.answers.mitigation.times import Needed, beforehand_part
 from studies.answers.parts.matrix import matrices
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
 from studies.answers.parts.response import Response
@@ -106,7 +106,8 @@ def write_answer(folder: StudyFolder) -> Answer:
             start = f"On clean data, {case.remedy} is "
             sentences.append(_told(results, start, case.cleaned.label, on_clean))
     matrix, knobs = matrices(response, response.arms), remedied_part(ledger, folder, METRIC)
-    times = time_part(ledger, Results(folder), [*_cleaning_times(results, found), *remedied_times(folder)])
+    needed = [*_cleanings_needed(results, found), *remedies_needed(folder)]
+    times = beforehand_part(ledger, Results(folder), needed)
     return ledger.compose(
         Part(
             [*sentences, *knobs.sentences, *times.sentences, *response.gains(), losses(Results(folder))],
@@ -125,11 +126,11 @@ def write_answer(folder: StudyFolder) -> Answer:
     )
 
 
-def _cleaning_times(results: Results, found: Sequence[Case]) -> list[Timed]:
-    """Each method after a cleaning, and without it, wherever both run."""
+def _cleanings_needed(results: Results, found: Sequence[Case]) -> list[Needed]:
+    """Each cleaning and the data before it, by any method that ran on both."""
     pairs = [(case, arm) for case in found for arm in results.arms.values() if not arm.anchor]
     return [
-        Timed(case.noise.label, case.remedy, arm.name, cell, other)
+        Needed(case.noise.label, case.remedy, cell, other)
         for case, arm in pairs
         if results.setting(cell := Cell(arm.key, (case.cleaned.label,)))
         and results.setting(other := Cell(arm.key, (case.noise.label,)))

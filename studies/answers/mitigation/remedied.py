@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.mitigation.plan import REMEDY, SHAM_ARM, cleaning_of
-from studies.answers.mitigation.times import Timed
+from studies.answers.mitigation.times import Needed
 from studies.answers.parts.heat_maps import HeatCell, difference_cell
 from studies.answers.parts.matrix import MARKED, grid_drawing
 from studies.answers.parts.plain import too_few
@@ -116,13 +116,13 @@ def remedied_part(ledger: Ledger, folder: StudyFolder, metric: str) -> Part:
     return Part(sentences, [_table(found)], [_figure(results, found)], notes=[NOTE], plain=_plain(results, found))
 
 
-def remedied_times(folder: StudyFolder) -> list[Timed]:
+def remedies_needed(folder: StudyFolder) -> list[Needed]:
     """Each method with a remedy's knobs, and without them, wherever both run."""
     results = Results(folder)
     arms = [(arm, results.arms[arm.control]) for arm in results.arms.values() if arm.role == REMEDY]
     pairs = [(arm, plain, levels) for levels in results.levels for arm, plain in arms]
     return [
-        Timed(" · ".join(levels), _knobs(arm, plain), plain.name, cell, Cell(plain.key, levels))
+        Needed(" · ".join(levels), _knobs(arm, plain), cell, Cell(plain.key, levels))
         for arm, plain, levels in pairs
         if results.setting(cell := Cell(arm.key, levels))
     ]

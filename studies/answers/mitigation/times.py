@@ -1,99 +1,89 @@
-"""What a remedy costs in time: distilling with it over distilling without it, what it needs beforehand included."""
+"""What a remedy needs beforehand, in seconds: the cleaning of the data, or what a method with it prepares."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from studies.answers.ledger import Ledger, Part, Ruling
+import numpy as np
+
+from studies.answers.ledger import Ledger, Part
 from studies.answers.parts.wording import at, listed
 from studies.answers.results import Cell, Results, slug
 from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Quantity, Sentence, Table
-from studies.engine.statistics.contrasts import Decision
-from studies.engine.wording import plural
+from studies.engine.statistics import Interval
 
-WITH_DATA, WITHOUT_DATA = "spent_with_data", "spent"
-TAKES = {Decision.GAIN: "takes longer for", Decision.LOSS: "takes less time for"}
-OPEN = {Decision.NEGLIGIBLE: "differs by no more than 5%", Decision.UNDECIDED: "is undecided"}
+UNIT = "s"
 NOTE = (
-    "The time to a set includes what a method prepares and making its data, so a cleaning with its classifier, as if "
-    "each set had to make its own: a study makes both once for each condition and seed. Rows of before lack the time "
-    "of their data; a ratio leaves it out where both sides have the same data. Times were taken while other trials ran "
-    "on the machine, and as ratios they belong to these data and this protocol."
+    "Seconds beforehand were measured while other trials ran, in a process that may first have had to import what it "
+    "needs, so a median says more than a mean. They say nothing of the iterations: those that a knob makes slower are "
+    "timed, in turns on a quiet machine, by `python studies/cost.py --method METHOD --method METHOD:KNOB=VALUE`."
 )
 
 
 @dataclass(frozen=True)
-class Timed:
-    """A method with a remedy and without it. where: the data in words; remedy, method: their names."""
+class Needed:
+    """What a remedy needs once for each condition and seed. where: the data in words; with_it, without: cells whose
+    rows say what making their data took and what their methods prepared.
+    """
 
     where: str
     remedy: str
-    method: str
     with_it: Cell
     without: Cell
 
-    def metric(self, results: Results) -> str:
-        """The time that rows of both sides have; "" for none, also where their data differ and their times lack."""
-        same = self.with_it.levels == self.without.levels
-        for metric in (WITH_DATA, *([WITHOUT_DATA] if same else [])):
-            if all(results.mean(cell, metric).n for cell in (self.with_it, self.without)):
-                return metric
-        return ""
+    def seconds(self, results: Results) -> list[float]:
+        """With the remedy less without it, of each seed that has both."""
+        cleans = self.with_it.levels != self.without.levels
+        key = "perturbed_seconds" if cleans else "prepared_seconds"
+        found = []
+        for seed in range(len(results.seeds)):
+            rows = [results.row(cell, seed) for cell in (self.with_it, self.without)]
+            spent = [row.measured[key] for row in rows if row is not None and key in row.measured]
+            # Experts that are prepared either way differ by chance.
+            if len(spent) == len(rows) and (cleans or not spent[1]):
+                found.append(spent[0] - spent[1])
+        return found
 
 
-def time_part(ledger: Ledger, results: Results, pairs: Sequence[Timed]) -> Part:
-    """The time of each method with a remedy over that without it, as one family; empty where no row has times."""
-    timed = [(one, metric) for one in pairs if (metric := one.metric(results))]
-    if not timed:
+def beforehand_part(ledger: Ledger, results: Results, needed: Iterable[Needed]) -> Part:
+    """The median seconds of each remedy on each kind of data; empty where none needs any, or no row says so."""
+    found: dict[tuple[str, str], tuple[Needed, list[float]]] = {}
+    for one in needed:  # methods share what is made of the data: the first with times says it
+        seconds = one.seconds(results)
+        if (one.remedy, one.where) not in found and seconds and np.median(seconds) > 0:
+            found[one.remedy, one.where] = one, seconds
+    if not found:
         return Part()
-    contrasts = [
-        results.contrast(
-            slug("time", one.with_it.arm, *one.with_it.levels),
-            f"the time of {one.method}, {one.where}, with {one.remedy} over that without",
-            (1.0, one.with_it),
-            (-1.0, one.without),
-            metric=metric,
+    claims = [
+        ledger.estimate(
+            slug("beforehand", one.remedy, one.where),
+            f"median seconds that {one.remedy} needs beforehand, {one.where}",
+            float(np.median(seconds)),
+            None,
+            None,
+            len(seconds),
+            UNIT,
         )
-        for one, metric in timed
+        for one, seconds in found.values()
     ]
-    rulings = ledger.family("the time of a method with a remedy over itself without", contrasts)
-    found = [(one, ruling) for (one, _), ruling in zip(timed, rulings, strict=True)]
-    remedies = dict.fromkeys(one.remedy for one, _ in found)
-    sentences = [_told(remedy, [(one, ruling) for one, ruling in found if one.remedy == remedy]) for remedy in remedies]
+    quantities = [_median(seconds) for _, seconds in found.values()]
+    told = [
+        f"{one.remedy} {at(one.where)} {quantity}"
+        for (one, _), quantity in zip(found.values(), quantities, strict=True)
+    ]
     rows: list[dict[str, Entry]] = [
-        {
-            "data": one.where,
-            "remedy": one.remedy,
-            "method": one.method,
-            "without": Quantity.of(results.mean(one.without, metric), "log seconds"),
-            "with": Quantity.of(results.mean(one.with_it, metric), "log seconds"),
-            "with over without": ruling.starred,
-            "decision": ruling.word,
-            "pairs": ruling.interval.n,
-        }
-        for (one, metric), ruling in zip(timed, rulings, strict=True)
+        {"remedy": one.remedy, "data": one.where, "seconds beforehand": quantity, "sets": len(seconds)}
+        for (one, seconds), quantity in zip(found.values(), quantities, strict=True)
     ]
+    text = f"Once for each kind of data and seed, before any trial, these take a median time: {listed(told)}."
     caption = (
-        "Time to a set, its geometric mean, and the ratio within pairs of one seed with its pointwise 95% t interval; "
-        "a star marks a ratio that is decided, Holm-corrected over the column."
+        "Median over the seeds of the seconds that making the data, or what a method prepares, takes more with it."
     )
-    return Part(sentences, [Table.of("remedy_time", "What each remedy takes", rows, caption)], notes=[NOTE])
+    table = Table.of("beforehand", "What each remedy needs beforehand", rows, caption)
+    return Part([Sentence(text, tuple(claims))], [table], notes=[NOTE])
 
 
-def _told(remedy: str, found: Sequence[tuple[Timed, Ruling]]) -> Sentence:
-    """`With last_weight=0, a set takes longer for DM at ... (1.2 times [...] the time); the time to a set is ...`"""
-    parts = []
-    for decision, start in TAKES.items():
-        decided = [
-            f"{one.method} {at(one.where)} ({ruling.points} the time)"
-            for one, ruling in found
-            if ruling.decision is decision
-        ]
-        parts += [f"a set {start} {listed(decided)}"] if decided else []
-    others = Counter(ruling.decision for _, ruling in found if ruling.decision in OPEN)
-    cases = plural(len(found), "case")
-    parts += [f"the time to a set {OPEN[decision]} in {count} of {cases}" for decision, count in others.items()]
-    return Sentence(f"With {remedy}, {'; '.join(parts)}.", tuple(ruling.claim for _, ruling in found))
+def _median(seconds: Sequence[float]) -> Quantity:
+    return Quantity.of(Interval(float(np.median(seconds)), None, None, len(seconds)), UNIT)

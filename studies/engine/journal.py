@@ -119,7 +119,8 @@ class Journal:
 
     def _repair(self) -> dict[str, Row]:
         """Read the rows, after truncating a last line that a crash left unfinished; packed ones are unpacked."""
-        unpack(self.out / "rows.jsonl")
+        for name in ("rows.jsonl", "settings.jsonl"):
+            unpack(self.out / name)
         if cut_unfinished(self.out / "rows.jsonl"):
             self.notes.append("rows.jsonl ended in an unfinished line, which was removed; its trial will run again")
         return read_rows(self.out)

@@ -30,7 +30,7 @@ LONG = set(FOLDERS) - QUICK
 def copied(name: str, to: Path, *left_out: str) -> Path:
     """A copy of a folder of docs/results with its records unpacked, as a study leaves them."""
     shutil.copytree(RESULTS / name, to, ignore=shutil.ignore_patterns(*left_out))
-    for record in ("rows.jsonl", "claims.jsonl"):
+    for record in ("rows.jsonl", "settings.jsonl", "claims.jsonl"):
         unpack(to / record)
     return to
 

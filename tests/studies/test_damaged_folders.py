@@ -17,6 +17,7 @@ from mim4dd.errors import InputError
 from studies.answers.__main__ import main as answer
 from studies.engine import reading
 from studies.engine import rows as rows_module
+from studies.engine.folder import read_settings
 from studies.engine.journal import Journal
 from studies.engine.reading import contents, unpack
 from studies.engine.rows import read_rows
@@ -124,7 +125,7 @@ def packed(out: Path, name: str) -> Path:
 @pytest.mark.slow
 def test_packed_records_are_read_as_they_were(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows, claims = read_rows(out), (out / "claims.jsonl").read_bytes()
-    there = packed(out, "rows.jsonl")
+    there, _ = packed(out, "rows.jsonl"), packed(out, "settings.jsonl")
     packed(out, "claims.jsonl")
     assert list(read_rows(out)) == list(rows)
     assert contents(out / "claims.jsonl") == claims
@@ -139,11 +140,13 @@ def test_packed_records_are_read_as_they_were(out: Path, capsys: pytest.CaptureF
 
 def test_a_study_that_goes_on_unpacks_its_rows(out: Path) -> None:
     before = (out / "rows.jsonl").read_bytes()
-    there = packed(out, "rows.jsonl")
+    settings, there = packed(out, "settings.jsonl"), packed(out, "rows.jsonl")
     journal = Journal(out, json.loads((out / "study.json").read_text()))
     journal.close()
     assert (out / "rows.jsonl").read_bytes() == before
     assert not there.exists()
+    assert not settings.exists()
+    assert read_settings(out, json.loads((out / "study.json").read_text()))
     there.write_bytes(b"of another time")
     Journal(out, json.loads((out / "study.json").read_text())).close()
     assert (out / "rows.jsonl").read_bytes() == before, "what is there wins"

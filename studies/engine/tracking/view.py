@@ -85,7 +85,8 @@ class View:
         text = describe.parent(self.folder, self.experiment, describe.answer(self.folder))
         note = RunTag("mlflow.note.content", text)
         self.client.log_batch(self.parent, metrics, tags=[note])
-        for name in ("answer.md", "report.html", "study.json", "settings.jsonl", "rows.jsonl", "rows.jsonl.gz"):
+        packed = (f"{name}.jsonl{end}" for name in ("settings", "rows") for end in ("", ".gz"))
+        for name in ("answer.md", "report.html", "study.json", *packed):
             if (out / name).is_file():
                 self.client.log_artifact(self.parent, str(out / name))
         for name in ("figures", "tables"):

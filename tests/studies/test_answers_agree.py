@@ -145,6 +145,6 @@ def test_rewriting_an_answer_changes_nothing(tmp_path: Path) -> None:
         "answer.md",
         "claims.jsonl",
         "summary.json",
-        *(f"tables/{p.name}" for p in (out / "tables").iterdir()),
+        *(f"tables/{p.name}" for p in (RESULTS / "noise-fashion" / "tables").iterdir()),
     ):
         assert (out / file).read_bytes() == contents(RESULTS / "noise-fashion" / file), file

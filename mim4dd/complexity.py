@@ -92,7 +92,7 @@ def _with_term(
     """
     real, synthetic, width = classes * real_images_a_batch(term), classes * ipc, term.embedding
     learned = bool(width) and term.head != "random"
-    scored = real if term.positives == "all" else classes * math.ceil(term.positives_share * real / classes)
+    scored = real if term.positives == "all" else classes * math.ceil(term.positives_share * real / classes - 1e-9)
     heads = critic = 0
     for numbers in blocks if term.layers == "all" else blocks[-1:]:
         if width:

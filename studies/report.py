@@ -25,6 +25,7 @@ from mim4dd_cli.output import require_writable, storing
 from mim4dd_cli.parsing import Parser
 from studies.engine.wording import plural
 from studies.review.gathering import Source
+from studies.review.items import STUDIES
 from studies.review.words import Answer, answers_in
 from studies.review.writing import TITLE, Review, html, markdown
 
@@ -65,20 +66,31 @@ def write(folders: list[Path], out: Path, answers: Mapping[str, Answer]) -> None
     found = [path for path in once.values() if (path / "study.json").is_file()]
     if not found:
         raise InputError(f"none of {plural(len(folders), 'folder')} holds a study.json, such as {folders[0]}")
+    sources = [source for source in map(Source.read, found) if _is_asked(source)]
+    if not sources:
+        raise InputError(f"no item of the review asks for these studies, such as {found[0]}")
     if out.suffix == ".md":
         raise InputError(f"--out {out} is the HTML file; the text stands beside it as {out.name}: give another name")
     text = out.with_suffix(".md")
     for file in (out, text):
         _require_own(file, out)
     require_writable(f"--out {out}", out)
-    review = Review.of([Source.read(path) for path in found], answers)
+    review = Review.of(sources, answers)
     with storing(out):
         durably(out, encoded(html(review)))
         durably(text, encoded(markdown(review, out.parent)))
     statuses = [entry.status for entry in review.entries]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
-    print(f"{plural(len(statuses), 'item')} of the review by {plural(len(found), 'study folder')}: {counts}")
+    print(f"{plural(len(statuses), 'item')} of the review by {plural(len(sources), 'study folder')}: {counts}")
     print(f"report: {out}   text: {text}")
+
+
+def _is_asked(source: Source) -> bool:
+    """Whether an item asks for this study, which it does not for one's own; a line on stderr says that one is left."""
+    if source.study["study"] in STUDIES:
+        return True
+    print(f"{source.path} holds {source.study['study']}, which no item asks for: passed over", file=sys.stderr)
+    return False
 
 
 def _require_own(file: Path, out: Path) -> None:

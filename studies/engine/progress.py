@@ -30,7 +30,8 @@ class Progress:
         exclusive: whether a trial needs a node without others.
         """
         self.plan, self.rows, self.remaining, self.exclusive = plan, rows, remaining, exclusive
-        self.total = len(plan.trials) + suggested
+        self.suggested, self.total = suggested, len(plan.trials) + suggested
+        self.planned = {trial.hash for trial in plan.trials}
         # Of settings that share a trial, the first names it.
         self.setting_of_trial = {h: setting for setting in reversed(plan.settings) for h in setting.trials}
         self.best, self.best_name = -1.0, ""
@@ -40,7 +41,8 @@ class Progress:
     def add(self, row: Row) -> None:
         """Print the line of a trial that has just become a row."""
         self.remaining.add(row)
-        done = len(self.rows)
+        # OUT may hold rows of other plans, which are part of neither number.
+        done = len(self.rows) - max(0, len(self.rows.keys() - self.planned) - self.suggested)
         score = row.status if math.isnan(row.validation_mean) else f"{row.validation_mean:.1%}"
         if row.status == "error":
             score += f" ({row.reason[:120]})"

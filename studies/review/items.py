@@ -246,3 +246,5 @@ ITEMS = (
         "the same number of settings to try, and judges its best on other seeds.",
     ),
 )
+
+STUDIES = frozenset(evidence.study for item in ITEMS for evidence in item.evidence)

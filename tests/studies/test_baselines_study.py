@@ -382,7 +382,7 @@ def test_a_folder_that_has_changed_since_is_refused_by_the_answer_too(blocks: li
     ("words", "message"),
     [
         (["--method", "dn"], "did you mean"),
-        (["--method", "dm", "--method", "dm"], "names a method twice"),
+        (["--method", "dm", "--method", "dm"], "--method names dm twice"),
         (["--method", "dm", "--method", "dm:iterations=8"], "are the same method with the same knobs"),
         (["--method", "dm:epochs=7", "--method", "random"], "--method is for the method's own knobs"),
         (["--base", "dsa"], "--method mim:base=dsa"),

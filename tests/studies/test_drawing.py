@@ -80,12 +80,16 @@ def test_a_base_alone_is_hollow_and_the_term_on_it_filled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.01, "+1.0"), (-0.005, "-0.5"), (0.0, "0"), (-1e-12, "0"), (0.0025, "+0.25"), (0.2, "+20.0")]
+    ("reach", "value", "text"),
+    [
+        *((0.001, 0.004, "+0.4"), (0.001, -0.004, "-0.4"), (0.001, 0.0, "0"), (0.001, -1e-12, "0")),
+        *((0.03, 0.01, "+1"), (0.03, -0.02, "-2"), (0.9, 0.2, "+20"), (1.2, 1.0, "+100")),
+    ],
 )
 @pytest.mark.parametrize("which", ["x", "y"])
-def test_differences_stand_in_points_on_their_axes(value: float, text: str, which: str) -> None:
+def test_differences_stand_in_points_on_their_axes(reach: float, value: float, text: str, which: str) -> None:
     axes = Drawing().subplots()
-    axes.plot([0.0, 0.001], [0.0, 0.001])
+    axes.plot([0.0, reach], [0.0, reach])
     points_axis(axes, "x" if which == "x" else "y")
     axis, (low, high) = (axes.xaxis, axes.get_xlim()) if which == "x" else (axes.yaxis, axes.get_ylim())
     assert axis.get_major_formatter()(value) == text
@@ -222,7 +226,7 @@ def test_gains_along_a_curve_stand_in_points_and_decided_ones_have_a_star() -> N
     figure = next(one for one in answer_of("noise-digits-bases").figures if one.name == "degradation")
     top, bottom = drawn(figure).axes
     assert bottom.get_ylabel() == "gain over the base (points)"
-    assert bottom.yaxis.get_major_formatter()(0.01) == "+1.0"
+    assert bottom.yaxis.get_major_formatter()(0.01) == "+1"
     assert top.yaxis.get_major_formatter()(0.5) == "50%"
     assert sum(one.get_text() == "★" for one in bottom.texts) == 3
 

@@ -257,6 +257,19 @@ def test_folders_without_an_answer_or_a_study(tmp_path: Path, capsys: pytest.Cap
     assert "has no answer yet" in capsys.readouterr().err
 
 
+def test_ones_own_study_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own, out = tmp_path / "own", tmp_path / "review.html"
+    copied("noise-fashion", own)
+    study = json.loads((own / "study.json").read_text())
+    (own / "study.json").write_text(json.dumps({**study, "study": "seasons"}))
+    assert main([str(own), str(RESULTS / "noise-fashion"), "--out", str(out)]) == 0
+    told = capsys.readouterr()
+    assert told.err == f"{own} holds seasons, which no item asks for: passed over\n"
+    assert "by 1 study folder:" in told.out
+    assert main([str(own), "--out", str(out)]) == 2
+    assert "no item of the review asks for these studies" in capsys.readouterr().err
+
+
 def test_a_report_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     assert main([str(RESULTS / "noise-fashion"), "--out", str(tmp_path / "file" / "review.html")]) == 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from mim4dd.errors import InputError
-from studies.engine.flags import Flags, add_method_flag
+from studies.engine.flags import Flags, add_method_flag, require_distinct
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,5 @@ class ComparisonFlags(Flags):
 
         Raises: InputError.
         """
-        if len(set(arguments.methods)) < len(arguments.methods):
-            raise InputError("--method names a method twice with the same knobs")
+        require_distinct("--method", arguments.methods)
         return cls(tuple(arguments.methods), arguments.quick)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from mim4dd.errors import InputError
-from studies.engine.flags import Flags, add_method_flag
+from studies.engine.flags import Flags, add_method_flag, require_distinct
 
 OWN, PUBLISHED, GROWTH, WORTH = "own", "published", "growth", "worth"
 PARTS = {
@@ -52,7 +52,6 @@ class CostFlags(Flags):
         Raises: InputError.
         """
         methods, named = tuple(arguments.methods), arguments.parts
-        if len(set(methods)) < len(methods):
-            raise InputError("--method names a method twice with the same knobs")
+        require_distinct("--method", methods)
         usual = QUICK_PARTS if arguments.quick else tuple(PARTS)
         return cls(methods, tuple(part for part in PARTS if part in (named or usual)), arguments.quick)

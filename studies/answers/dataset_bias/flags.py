@@ -99,8 +99,7 @@ class BiasFlags(Flags):
         Raises: InputError or UnknownNameError.
         """
         cue, methods = arguments.cue or "colour", tuple(arguments.methods)
-        if len(set(methods)) < len(methods):
-            raise InputError("--method names a method twice with the same knobs")
+        require_distinct("--method", methods)
         rest = (methods, tuple(arguments.added), arguments.quick)
         if cue == NONE:
             for flag, given in (("--correlations", arguments.correlations), ("--independent", arguments.independent)):

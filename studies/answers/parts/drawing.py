@@ -113,9 +113,7 @@ def percents(axis: Axis, decimals: int = 0) -> FuncFormatter:
     """Fractions of 1 as percent, with so many decimals or as many as the axis' ticks need to be told as they are."""
 
     def percent(value: float, _: int | None) -> str:
-        ticks = 100 * np.asarray(axis.get_majorticklocs())
-        needed = next((k for k in range(decimals, 3) if np.allclose(ticks, ticks.round(k), atol=1e-6)), 3)
-        return f"{100 * value:.{needed}f}%"
+        return f"{100 * value:.{_decimals(axis, decimals)}f}%"
 
     return FuncFormatter(percent)
 
@@ -131,18 +129,25 @@ def points_axis(axes: Axes, which: Literal["x", "y"] = "y") -> None:
     """Differences of fractions as points, `+1.0`. Both sides show the margin: a narrower axis exaggerates noise."""
     axis, limit = (axes.xaxis, axes.set_xlim) if which == "x" else (axes.yaxis, axes.set_ylim)
     axis.set_major_locator(MaxNLocator(6, steps=ROUND))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
+    axis.set_major_formatter(_signs(axis))
     low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
     limit(min(low, -1.2 * MARGIN), max(high, 1.2 * MARGIN))
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _signed(value: float) -> str:
-    """`+1.0`, `-0.5`, `0`; a second decimal where ticks lie closer than a tenth of a point."""
-    points = round(100 * value, 6)
-    if points == 0:
-        return "0"
-    return f"{points:+.1f}" if round(points, 1) == points else f"{points:+.2f}"
+def _signs(axis: Axis) -> FuncFormatter:
+    """Fractions of 1 as points, `+1.0`, `-0.5`, `0`, with as many decimals as the axis' ticks need to be told apart."""
+
+    def signed(value: float, _: int | None) -> str:
+        return f"{100 * value:+.{_decimals(axis)}f}" if round(100 * value, 6) else "0"
+
+    return FuncFormatter(signed)
+
+
+def _decimals(axis: Axis, fewest: int = 0) -> int:
+    """How many decimals tell the ticks of an axis of fractions as they are, in percent; at most 3."""
+    ticks = 100 * np.asarray(axis.get_majorticklocs())
+    return next((k for k in range(fewest, 3) if np.allclose(ticks, ticks.round(k), atol=1e-6)), 3)
 
 
 def curve_axis(axes: Axes, curve: Curve, x: Array) -> None:
@@ -277,7 +282,6 @@ def colour_bar(drawing: Drawing, mesh: ScalarMappable, axes: Sequence[Axes], lab
     """Add a colour bar beside these panels, in percent, or for differences in points."""
     with fonts():
         bar = drawing.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02)
-        scale = FuncFormatter(lambda value, _: _signed(value)) if points else percents(bar.ax.yaxis)
-        bar.ax.yaxis.set_major_formatter(scale)
+        bar.ax.yaxis.set_major_formatter(_signs(bar.ax.yaxis) if points else percents(bar.ax.yaxis))
         bar.set_label(label)
     bar.outline.set_visible(False)

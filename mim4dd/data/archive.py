@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -16,20 +16,17 @@ from mim4dd.capacity import require_capacity
 from mim4dd.errors import DataError
 from mim4dd.files import opened, shown
 from mim4dd.pixels import Array
-from mim4dd.registry import unknown
 
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
-def plain_arrays(
-    path: Path, known: Collection[str] | None, check: Callable[[dict[str, Array]], None]
-) -> dict[str, Array]:
-    """Read every array of the archive, whose keys must all be known where `known` says which.
+def plain_arrays(path: Path, check: Callable[[dict[str, Array]], None]) -> dict[str, Array]:
+    """Read every array of the archive.
 
     check: called before any array is read, with arrays of the same shapes and dtypes that take no memory.
-    Raises: DataError when the file is missing, damaged or no numpy archive, holds another key or Python objects, or
-    would not fit in memory.
+    Raises: DataError when the file is missing, damaged or no numpy archive, holds Python objects, or would not fit in
+    memory, and whatever `check` raises.
     """
     name = shown(path)
     # opened here, since np.load leaves a damaged file open
@@ -43,9 +40,6 @@ def plain_arrays(
             reason = " ".join(str(error).split())
             raise DataError(f"{name} cannot be read as a numpy archive, it may be truncated: {reason}") from error
         with archive, members:
-            for key in archive.files:
-                if known is not None and key not in known:
-                    raise DataError(f"{name}: {unknown('key', shown(key), known)}")
             headers = {key: _header(name, members, key) for key in archive.files}
             unpacked = sum(prod(shape) * dtype.itemsize for shape, dtype in headers.values())
             require_capacity(f"{name}, unpacked,", unpacked)

@@ -17,10 +17,11 @@ from mim4dd.errors import DataError
 from mim4dd.files import opened, require_printable, shown
 from mim4dd.pixels import Array, as_classes, as_pixels, as_positions, as_whole, channels_first
 from mim4dd.records import ImageData, Integers
+from mim4dd.registry import unknown
 
 TRAIN = ("train_images", "train_labels")
 TEST = ("test_images", "test_labels")
-OPTIONAL = ("class_names", "train_index", "source")
+KNOWN = (*TRAIN, *TEST, "class_names", "train_index", "source")
 
 
 @DATASETS.add("npz")
@@ -43,10 +44,10 @@ class Npz(DataSet):
         path = shown(where)
 
         def check(headers: dict[str, Array]) -> None:
-            _check_present(path, headers)
+            _check_keys(path, headers)
             _check_shapes(path, headers, self.size)
 
-        arrays = plain_arrays(where, TRAIN + TEST + OPTIONAL, check)
+        arrays = plain_arrays(where, check)
         images, labels = _labelled(path, arrays, TRAIN)
         test = _labelled(path, arrays, TEST) if TEST[0] in arrays else None
         every = labels if test is None else np.concatenate([labels, test[1]])
@@ -62,11 +63,15 @@ class Npz(DataSet):
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def _check_present(path: str, arrays: dict[str, Array]) -> None:
+def _check_keys(path: str, arrays: dict[str, Array]) -> None:
+    """Raises: DataError for a file that lacks an array or holds one that is not known."""
     needed = TRAIN + (TEST if set(TEST) & set(arrays) else ())
     lacking = [key for key in needed if key not in arrays]
     if lacking:
-        raise DataError(f"{path} lacks {' and '.join(lacking)}; found: {', '.join(sorted(arrays)) or 'nothing'}")
+        found = ", ".join(map(shown, sorted(arrays))) or "nothing"
+        raise DataError(f"{path} lacks {' and '.join(lacking)}; found: {found}")
+    if other := next((key for key in arrays if key not in KNOWN), None):
+        raise DataError(f"{path}: {unknown('key', shown(other), KNOWN)}")
 
 
 def _check_shapes(path: str, arrays: dict[str, Array], size: int) -> None:

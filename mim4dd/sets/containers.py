@@ -60,7 +60,7 @@ def tensors_and_texts(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
 
 
 def _npz(path: Path) -> dict[str, Array]:
-    return plain_arrays(path, None, lambda headers: None)
+    return plain_arrays(path, lambda headers: None)
 
 
 def _torch(path: Path) -> Any:

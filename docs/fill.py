@@ -1,4 +1,5 @@
-"""Fills README.md and docs/studies.md, findings.md, cost.md, glossary.md and answers.md from docs/source/: `make docs`.
+"""Fills README.md and docs/studies.md, findings.md, cost.md, glossary.md, answers.md and results/fidelity.md from
+docs/source/: `make docs`.
 
 A source is Markdown with `{{ claim("FOLDER", "ID") }}` where a number belongs, so nobody writes one by hand;
 the numbers are the claims of docs/results, and the glossary is that of the reports.
@@ -15,6 +16,7 @@ the numbers are the claims of docs/results, and the glossary is that of the repo
     {{ lines("FOLDER") }}                           how many trials the folder has
     {{ sets("FOLDER") }}                            how many synthetic sets each of its cells has, in words up to twelve
     {{ short("FOLDER") }}                           its answer in short, as a quotation
+    {{ cells() }}                                   rows of the `fidelity-*` folders' tables
 
 A decision's words are those of `studies/engine/quoting.py`: a text that `says` or `every` passes has words of that one
 decision alone.
@@ -26,6 +28,7 @@ Paragraphs and list items are wrapped anew after filling, so a source may break 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import re
 import sys
@@ -48,6 +51,7 @@ DOCUMENTS = {
     SOURCES / "cost.md": DOCS / "cost.md",
     SOURCES / "glossary.md": DOCS / "glossary.md",
     SOURCES / "answers.md": DOCS / "answers.md",
+    SOURCES / "fidelity.md": RESULTS / "fidelity.md",
 }
 WIDTH = 130
 
@@ -151,6 +155,59 @@ def short(folder: str) -> str:
     return f"> {text}"
 
 
+# Data sets as a table names them, in its order.
+NAMED = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "npz:cifar10_20k": "CIFAR-10, 20,000 images"}
+SHORTER = (
+    ("augmentation: color crop cutout flip scale rotate for each batch", "DSA's"),
+    ("augmentation: crop scale rotate for each image", "DC's"),
+    ("augmentation: none", "no augmentation"),
+)
+
+
+def cells() -> str:
+    """The lines of a table: every method of every `fidelity-*` folder, ordered by data, images per class and name."""
+    found = []
+    for folder in RESULTS.glob("fidelity-*"):
+        study = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+        with (folder / "tables" / "fidelity.csv").open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                found.append((list(NAMED).index(study["dataset"]), study["configuration"]["ipc"], folder.name, row))
+    return "\n".join(_cell(*one) for one in sorted(found, key=lambda one: (*one[:2], one[3]["method"], one[2])))
+
+
+def _cell(data: int, ipc: int, folder: str, row: dict[str, str]) -> str:
+    name, _, knobs = row["method"].partition(" (")
+    strength = next((one for one in ("equal strength", "default", "ρ=0.1") if one in knobs), "")
+    published, difference = row.get("published (%) mean"), row.get("difference (points) mean")
+    low, high = row.get("ours (%) low"), row.get("ours (%) high")
+    evaluation = row["evaluation"]
+    for long, brief in SHORTER:
+        evaluation = evaluation.replace(long, brief)
+    times = [_clock(row[f"{stage}, a set (seconds) mean"]) for stage in ("distilling", "evaluating")]
+    once = row.get("preparing, once (seconds) mean")
+    entries = [
+        list(NAMED.values())[data],
+        str(ipc),
+        f"{name} ({strength})" if strength else name,
+        f"{float(published):.1f}{'*' if row['published, from memory'] else ''}" if published else "–",
+        f"{float(row['ours (%) mean']):.1f}",
+        f"[{float(low):.1f}, {float(high):.1f}]" if low and high else "– (n = 1)",
+        f"{float(difference):+.1f}" if difference else "–",
+        row["sets × networks"].partition(" of ")[0],
+        row["schedule (published)"],
+        evaluation,
+        " + ".join(times) + (f" + {_clock(once)} once" if once else ""),
+        row["peak MiB"],
+        f"[{folder.removeprefix('fidelity-')}]({folder}/answer.md)",
+    ]
+    return f"| {' | '.join(entries)} |"
+
+
+def _clock(seconds: str) -> str:
+    minutes, rest = divmod(round(float(seconds or 0)), 60)
+    return f"{minutes}:{rest:02d}"
+
+
 def wrapped(text: str) -> str:
     """Markdown with paragraphs and list items wrapped; code, tables, headings and pictures are unchanged.
 
@@ -200,9 +257,8 @@ def filled(source: Path) -> str:
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
     environment.filters |= FILTERS
     text = source.read_text(encoding="utf-8")
-    return wrapped(
-        environment.from_string(text).render(lines=lines, sets=sets, short=short, glossary=GLOSSARY, **FUNCTIONS)
-    )
+    own = {"lines": lines, "sets": sets, "short": short, "cells": cells, "glossary": GLOSSARY}
+    return wrapped(environment.from_string(text).render(**own, **FUNCTIONS))
 
 
 def main(arguments: list[str] | None = None) -> int:

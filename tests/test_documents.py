@@ -13,7 +13,7 @@ import pytest
 from studies.engine.glossary import GLOSSARY
 
 HOUSE = Path(__file__).resolve().parent.parent
-SOURCES = ("README.md", "studies.md", "findings.md", "cost.md", "answers.md")
+SOURCES = ("README.md", "studies.md", "findings.md", "cost.md", "answers.md", "fidelity.md")
 SUITES = (
     "noise-digits",
     "noise-digits-bases",

@@ -43,7 +43,7 @@ test-slow: .venv/installed ## the slow tests, without the long ones: two process
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow and not long and not ray" -n 2 --dist loadfile $(ARGS)
 	$(BIN)/python -m pytest -m "slow and not long and ray" $(ARGS)
 
-test-long: .venv/installed ## what no change waits for: all faults, hostile inputs, VGG-11, coverage by simulation
+test-long: .venv/installed ## what no change waits for: the other faults, hostile inputs, VGG-11, coverage by simulation
 	$(BIN)/python -m pytest -m long $(ARGS)
 
 check: .venv/installed ## ruff and mypy

@@ -2,7 +2,7 @@
 
     python studies/score.py run/                                        # a set of `mim4dd distill`, on digits
     python studies/score.py res_DC_CIFAR10_ConvNet_10ipc.pt --dataset cifar10 --data-root DATA_ROOT
-    python studies/score.py images_best.pt --dataset cifar10 --standard zca --network every --address auto
+    python studies/score.py images_best.pt --dataset cifar10 --standard zca-pixels --network every --address auto
     python studies/score.py mine.npz theirs.pt --dataset npz:data.npz --quick
 
 Sets from anywhere (.pt, .npz, .safetensors; the layouts of DC, DSA, DM, MTT, DC-BENCH and DD-Ranking) beside random

@@ -178,8 +178,9 @@ def cells() -> str:
 def _cell(data: int, ipc: int, folder: str, row: dict[str, str]) -> str:
     name, _, knobs = row["method"].partition(" (")
     strength = next((one for one in ("equal strength", "default", "ρ=0.1") if one in knobs), "")
-    published, difference = row.get("published (%) mean"), row.get("difference (points) mean")
-    low, high = row.get("ours (%) low"), row.get("ours (%) high")
+    published, mean = row.get("published (%) mean"), f"test accuracy of {row['method']}"
+    ours = next(one for one in claims(folder).values() if one["what"] == mean)
+    difference = claims(folder).get(ours["id"].replace("mean/test/", "published/"))
     evaluation = row["evaluation"]
     for long, brief in SHORTER:
         evaluation = evaluation.replace(long, brief)
@@ -190,9 +191,9 @@ def _cell(data: int, ipc: int, folder: str, row: dict[str, str]) -> str:
         str(ipc),
         f"{name} ({strength})" if strength else name,
         f"{float(published):.1f}{'*' if row['published, from memory'] else ''}" if published else "–",
-        f"{float(row['ours (%) mean']):.1f}",
-        f"[{float(low):.1f}, {float(high):.1f}]" if low and high else "– (n = 1)",
-        f"{float(difference):+.1f}" if difference else "–",
+        printed(ours, unit=True, interval=False).removesuffix("%"),
+        "– (n = 1)" if ours["low"] is None else f"[{end(ours, 'low')}, {end(ours, 'high')}]".replace("%", ""),
+        printed(difference, interval=False) if difference else "–",
         row["sets × networks"].partition(" of ")[0],
         row["schedule (published)"],
         evaluation,

@@ -220,6 +220,16 @@ def test_rows_with_few_pairs_decide_nothing(fill: ModuleType) -> None:
         assert {one["decision"] for one in few} <= {"undecided"}, path
 
 
+def test_every_fidelity_folder_has_its_rows(fill: ModuleType) -> None:
+    rows = fill.cells().splitlines()
+    for path in fill.RESULTS.glob("fidelity-*"):
+        means = [one for id, one in fill.claims(path.name).items() if id.startswith("mean/test/")]
+        told = [row for row in rows if row.endswith(f"]({path.name}/answer.md) |")]
+        assert sorted(row.split(" | ")[4] + "%" for row in told) == sorted(
+            fill.printed(one, unit=True, interval=False) for one in means
+        ), path.name
+
+
 def test_rows_of_the_fidelity_table(fill: ModuleType) -> None:
     rows = [one for path in fill.RESULTS.glob("fidelity-*") for one in fill.claims(path.name).values()]
     decided = [one["id"] for one in rows if one["kind"] == "contrast" and fill.decided(one)]

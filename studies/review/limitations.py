@@ -70,7 +70,7 @@ def limits(sources: Sequence[Source]) -> list[Limit]:
             found += list(_stressed(source))
         elif source.study["study"] == "dataset_bias":
             found += list(_pulled(source))
-        elif source.study["study"] == "baselines":
+        elif source.study["study"] in ("baselines", "fidelity"):
             losses = (one for one in _starting("gain/", source) if one["decision"] == "loss")
             per_class = images(int(source.study["configuration"]["ipc"]))
             found += [Limit(source, f"{one['what']}, {per_class}", None, one) for one in losses]

@@ -159,6 +159,20 @@ def test_ours_is_judged_against_the_published_number(accuracies: list[float], wo
     assert far == (abs(100 * np.mean(accuracies) - 91.7) > CLOSE)
 
 
+@pytest.mark.parametrize(("sets", "told"), [(5, "DC + MIM4DD (default) falls below DC by 2.0 points ["), (4, "")])
+def test_in_short_it_says_what_the_term_does_where_that_can_be_decided(sets: int, told: str, tmp_path: Path) -> None:
+    plan = planned("--dataset", "mnist", "--method", "dc", "--method", "mim:base=dc", "--seeds", f"0-{sets - 1}")
+    rows = {}
+    for trial in plan.trials:
+        accuracy = 0.917 + 0.002 * (int(trial.config["seed"]) % 3)
+        lower = 0.02 + 0.001 * (int(trial.config["seed"]) % 2) if trial.config["method"] == "mim" else 0.0
+        rows[trial.hash] = made_row(trial.hash, trial.config, [accuracy - lower] * 2)
+    answer = write_answer(made_folder(tmp_path, plan.settings, rows, range(sets), dataset="mnist"))
+    short = [str(sentence) for sentence in answer.plain]
+    assert any(sentence.startswith("DC + MIM4DD") for sentence in short) == bool(told)
+    assert told in short[-1]
+
+
 def test_schedule_of_trajectories_names_what_no_knob_says() -> None:
     grey = flatten(REGISTERED.build("mtt"), "method") | {"dataset": "mnist", "ipc": 1}
     assert schedule(grey) == ["rate of the recipe (the learned one)", "CIFAR-10's settings"]

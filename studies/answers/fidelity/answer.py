@@ -73,7 +73,11 @@ def write_answer(folder: StudyFolder) -> Answer:
     means = {f"{ledger.results.arms[arm].name}/test_accuracy": _mean(comparison, arm).mean for arm in arms}
     return ledger.compose(
         Part([_sentence(comparison, arm) for arm in arms], [_table(comparison)], [_curves(ledger.results)]),
-        Part(notes=[*_notes(comparison), more_seeds(ledger)], summary=means, plain=plain(ledger, comparison.gaps)),
+        Part(
+            notes=[*_notes(comparison), more_seeds(ledger)],
+            summary=means,
+            plain=plain(ledger, comparison.gaps, comparison.gains),
+        ),
     )
 
 

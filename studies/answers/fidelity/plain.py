@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from studies.answers.ledger import Ledger, Ruling
-from studies.answers.parts.plain import named, too_few
+from studies.answers.parts.plain import compared, named, too_few
 from studies.engine.answer import Sentence
 from studies.engine.statistics.contrasts import Decision
 from studies.engine.wording import plural
@@ -18,8 +18,15 @@ REACHED = {
 }
 
 
-def plain(ledger: Ledger, gaps: Mapping[str, Ruling]) -> list[Sentence | None]:
-    """How many methods reach their published accuracy. gaps: ours less published, by arm."""
+def plain(ledger: Ledger, gaps: Mapping[str, Ruling], gains: Mapping[str, Ruling]) -> list[Sentence | None]:
+    """How many methods reach their published accuracy, and what the term does to each base.
+
+    gaps: ours less published, gains: with the term less its base; both by arm.
+    """
+    return [*_reached(ledger, gaps), *_gained(ledger, gains)]
+
+
+def _reached(ledger: Ledger, gaps: Mapping[str, Ruling]) -> list[Sentence | None]:
     if not gaps:
         methods = plural(len(ledger.results.arms), "method")
         return [Sentence(f"No published accuracy is known for the {methods} run on {_dataset(ledger)}.")]
@@ -32,6 +39,15 @@ def plain(ledger: Ledger, gaps: Mapping[str, Ruling]) -> list[Sentence | None]:
     if why := too_few(list(gaps.values())):
         sentences.append(Sentence(why))
     return sentences
+
+
+def _gained(ledger: Ledger, gains: Mapping[str, Ruling]) -> list[Sentence | None]:
+    """What the term does to each base, where a gain has the pairs that a decision needs."""
+    arms, enough = ledger.results.arms, {arm: gain for arm, gain in gains.items() if not too_few([gain])}
+    if not enough:
+        return []
+    told = [f"{arms[arm].name} {compared(gain, arms[arms[arm].control].name)}" for arm, gain in enough.items()]
+    return [Sentence(f"{'; '.join(told)}.", tuple(gain.claim for gain in enough.values()))]
 
 
 def _dataset(ledger: Ledger) -> str:

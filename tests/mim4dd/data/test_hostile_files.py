@@ -248,7 +248,9 @@ def test_an_orientation_that_stands_behind_the_pixels(pets: Path, refusal: Refus
 
 def test_an_archive_whose_key_has_several_lines(tmp_path: Path, refusal: Refusal) -> None:
     np.savez(tmp_path / "toy.npz", **{"train\nimages": np.zeros(3)})
-    assert r"lacks train_images and train_labels; found: train\nimages" in refusal(lambda: load(f"npz:{tmp_path}/toy.npz"))
+    assert r"lacks train_images and train_labels; found: train\nimages" in refusal(
+        lambda: load(f"npz:{tmp_path}/toy.npz")
+    )
 
 
 @pytest.mark.parametrize("entry", [{"class_names": np.array(["a", "b\n"])}, {"source": np.array("toy\nset")}])

@@ -6,7 +6,6 @@ import argparse
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from mim4dd.errors import InputError
 from studies.engine.flags import Flags, add_method_flag, require_distinct
 
 

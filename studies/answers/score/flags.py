@@ -75,8 +75,8 @@ class ScoreFlags(Flags):
         how.add_argument(
             "--standard",
             default="",
-            help="how its images were normalised: levels, pixels, published, channels, zca, zca-published, zca-pixels or "
-            "MEAN/STD (default: found and said)",
+            help="how its images were normalised: levels, pixels, published, channels, zca, zca-published, zca-pixels "
+            "or MEAN/STD (default: found and said)",
         )
         how.add_argument("--which", type=int, help="of several sets in one file, counted from 0 (default: the last)")
         judges = parser.add_argument_group("what it is held against besides the network and recipe of --set")

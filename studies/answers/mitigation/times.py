@@ -77,7 +77,7 @@ def beforehand_part(ledger: Ledger, results: Results, needed: Iterable[Needed]) 
         {"remedy": one.remedy, "data": one.where, "seconds beforehand": quantity, "sets": len(seconds)}
         for (one, seconds), quantity in zip(found.values(), quantities, strict=True)
     ]
-    text = f"Once for each kind of data and seed, before the trials that need it, these take a median time: {listed(told)}."
+    text = f"Once for each kind of data and seed, before trials that need it, these take a median time: {listed(told)}."
     caption = (
         "Median over the seeds of the seconds that making the data, or what a method prepares, takes more with it."
     )

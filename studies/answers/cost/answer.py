@@ -62,7 +62,7 @@ def write_answer(folder: StudyFolder) -> Answer:
     notes = [*machine_notes(results), *growth.notes, *bought.notes]
     return ledger.compose(
         Part(sentences, tables, figures, notes, files={FILE: speeds.json()} if speeds is not None else None),
-        Part(plain=plain(ledger, rulings["overhead"], equal_cost)),
+        Part(plain=[*plain(ledger, rulings["overhead"], equal_cost), *growth.plain]),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from studies.answers.cost.cells import BUDGET, IMAGES
 from studies.answers.cost.counts import cost_of
 from studies.answers.cost.overhead import weighed_seeds
@@ -11,7 +13,15 @@ from studies.answers.parts.wording import listed
 from studies.answers.results import Cell, Results
 from studies.engine.answer import Quantity, Sentence
 from studies.engine.statistics.contrasts import Decision
+from studies.engine.wording import plural
 
+# What a cost does from one end of an axis to the other, by decision.
+GROWS = {
+    Decision.GAIN: "grows",
+    Decision.LOSS: "falls",
+    Decision.NEGLIGIBLE: "does not change beyond 5%",
+    Decision.UNDECIDED: "is undecided",
+}
 TIME, MEMORY, EXPERTS = "time of an iteration", "peak memory of an iteration", "time of the preparation"
 
 
@@ -52,6 +62,7 @@ def growing(ledger: Ledger) -> Part:
             "its rule says. The predicted growth is that of the operations alone: where launching them takes longer "
             "than computing them, time grows more slowly."
         ],
+        plain=[_short(time)],
     )
 
 
@@ -68,6 +79,26 @@ def axes(results: Results) -> list[Along]:
 
 def _planned(results: Results, arm: str, along: list[Along]) -> bool:
     return any(results.setting(Cell(arm, levels)) for _, points in along for _, levels in points)
+
+
+def _short(cases: list[Grown]) -> Sentence | None:
+    """With what an iteration's time grows for every method, and how many decide what of the other axes."""
+    if not cases:
+        return None
+    every, others = list[str](), list[str]()
+    for curve in dict.fromkeys(case.curve for case in cases):
+        counts = Counter(case.ruling.decision for case in cases if case.curve == curve)
+        if list(counts) == [Decision.GAIN]:
+            every.append(curve.axis)
+        else:
+            told = [f"{word} for {counts[decision]}" for decision, word in GROWS.items() if counts[decision]]
+            others.append(f"with {curve.axis} it {listed(told)} of {plural(counts.total(), 'method')}")
+    grows = [f"the {TIME} grows with {listed(every)} for every method"] if every else []
+    told_of = "; ".join([*grows, *others]) if grows else f"of the {TIME}: {'; '.join(others)}"
+    return Sentence(
+        f"From the smallest to the largest value that was measured, {told_of}.",
+        tuple(case.ruling.claim for case in cases),
+    )
 
 
 def _sentences(ledger: Ledger, cases: list[Grown], what: str) -> list[Sentence]:

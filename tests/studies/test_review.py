@@ -99,7 +99,7 @@ def test_counts_are_those_of_the_claims(review: Review) -> None:
 def test_a_claim_is_spelt_with_its_interval_its_n_and_its_decision() -> None:
     claims = source("noise-digits").claims
     assert spelt(claims["gain/mim:base=dm/clean"]) == (
-        "DM + MIM4DD (default) less DM, clean: +0.3 points [-0.1, +0.6] (n = 5; undecided)"
+        "DM + MIM4DD (default) less DM, clean: +0.2 points [-0.1, +0.6] (n = 5; undecided)"
     )
 
 

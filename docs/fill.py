@@ -16,6 +16,7 @@ the numbers are the claims of docs/results, and the glossary is that of the repo
     {{ lines("FOLDER") }}                           how many trials the folder has
     {{ sets("FOLDER") }}                            how many synthetic sets each of its cells has, in words up to twelve
     {{ short("FOLDER") }}                           its answer in short, as a quotation
+    {{ older() }}                                   folders of earlier results versions
     {{ cells() }}                                   rows of the `fidelity-*` folders' tables
 
 A decision's words are those of `studies/engine/quoting.py`: a text that `says` or `every` passes has words of that one
@@ -38,6 +39,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mim4dd.protocol import RESULTS_VERSION
 from studies.engine.quoting import Claim, decided, end, fine, p_value, printed, says, word
 from studies.engine.reading import contents
 from studies.review.gathering import in_short
@@ -145,6 +147,16 @@ def sets(folder: str) -> str:
     names = "one two three four five six seven eight nine ten eleven twelve".split()
     count = len(json.loads((RESULTS / folder / "study.json").read_text(encoding="utf-8"))["seeds"])
     return names[count - 1] if count <= len(names) else str(count)
+
+
+def older() -> str:
+    """The folders whose rows are of an earlier results version, with it."""
+    found = dict[str, list[str]]()
+    for path in sorted(RESULTS.glob("*/study.json")):
+        version = json.loads(path.read_text(encoding="utf-8"))["rules"]
+        if version != RESULTS_VERSION:
+            found.setdefault(version, []).append(f"`{path.parent.name}`")
+    return "; ".join(f"of version {version}: {', '.join(names)}" for version, names in sorted(found.items()))
 
 
 def short(folder: str) -> str:
@@ -258,7 +270,7 @@ def filled(source: Path) -> str:
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
     environment.filters |= FILTERS
     text = source.read_text(encoding="utf-8")
-    own = {"lines": lines, "sets": sets, "short": short, "cells": cells, "glossary": GLOSSARY}
+    own = {"lines": lines, "sets": sets, "short": short, "cells": cells, "older": older, "glossary": GLOSSARY}
     return wrapped(environment.from_string(text).render(**own, **FUNCTIONS))
 
 

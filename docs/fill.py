@@ -189,7 +189,7 @@ def cells() -> str:
 
 def _cell(data: int, ipc: int, folder: str, row: dict[str, str]) -> str:
     name, _, knobs = row["method"].partition(" (")
-    strength = next((one for one in ("equal strength", "default", "ρ=0.1") if one in knobs), "")
+    strength = "".join(re.findall(r"equal strength|default|ρ=[\d.]+", knobs))
     published, mean = row.get("published (%) mean"), f"test accuracy of {row['method']}"
     ours = next(one for one in claims(folder).values() if one["what"] == mean)
     difference = claims(folder).get(ours["id"].replace("mean/test/", "published/"))

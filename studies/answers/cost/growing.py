@@ -94,7 +94,7 @@ def _short(cases: list[Grown]) -> Sentence | None:
             told = [f"{word} for {counts[decision]}" for decision, word in GROWS.items() if counts[decision]]
             others.append(f"with {curve.axis} it {listed(told)} of {plural(counts.total(), 'method')}")
     grows = [f"the {TIME} grows with {listed(every)} for every method"] if every else []
-    told_of = "; ".join([*grows, *others]) if grows else f"of the {TIME}: {'; '.join(others)}"
+    told_of = "; ".join([*grows, *others]) if grows else f"as to the {TIME}, {'; '.join(others)}"
     return Sentence(
         f"From the smallest to the largest value that was measured, {told_of}.",
         tuple(case.ruling.claim for case in cases),

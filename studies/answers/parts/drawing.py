@@ -126,7 +126,7 @@ def percent_axis(axes: Axes, decimals: int = 0) -> None:
 
 
 def points_axis(axes: Axes, which: Literal["x", "y"] = "y") -> None:
-    """Differences of fractions as points, `+1.0`. Both sides show the margin: a narrower axis exaggerates noise."""
+    """Differences of fractions as points. Both sides show the margin: a narrower axis exaggerates noise."""
     axis, limit = (axes.xaxis, axes.set_xlim) if which == "x" else (axes.yaxis, axes.set_ylim)
     axis.set_major_locator(MaxNLocator(6, steps=ROUND))
     axis.set_major_formatter(_signs(axis))

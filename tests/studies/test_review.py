@@ -238,7 +238,8 @@ def test_whose_a_planted_cues_pull_is() -> None:
 
 
 def test_several_results_versions_are_told() -> None:
-    one, other = source("noise-fashion"), source("ablation-digits-dc")
+    other = source("ablation-digits-dc")
+    one = replace(source("noise-fashion"), study={**source("noise-fashion").study, "rules": "1"})
     assert Review.of([one], {}).preface == []
     (told,) = Review.of([one, other], {}).preface
     assert told.startswith("The runs are of results versions 1, 3; no contrast is over two of them")

@@ -55,7 +55,7 @@ def tracked(study: Study, uri: str, said: list[str] | None = None) -> Tracker:
     return Tracker(uri, study.path, say=said.append if said is not None else pytest.fail)
 
 
-def until(true: Callable[[], object], seconds: float = 60) -> None:
+def until(true: Callable[[], object], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

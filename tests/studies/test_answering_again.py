@@ -86,7 +86,7 @@ def test_what_was_deleted_is_written_again_to_the_byte_without_what_ran_the_tria
 
 @pytest.mark.slow
 def test_without_the_trials_pictures_the_figures_that_are_there_stay_and_say_so(copy: Callable[..., Path]) -> None:
-    out = copy("noise-fashion")
+    out = copy("noise-digits-h100")
     old = {name: (out / "figures" / name).read_bytes() for name in ("images.png", "examples.png")}
     assert main([str(out)]) == 0
     answer = (out / "answer.md").read_text()

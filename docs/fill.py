@@ -11,6 +11,7 @@ the numbers are the claims of docs/results, and the glossary is that of the repo
     {{ claim(...) | fine }}    to two digits, without a sign; | low, | high: an end of its interval alone
     {{ claim(...) | word }}    the decision; | says("the term gains"): the text, if it is what was decided
     {{ every("FOLDER", "gain/*", "undecided") }}    the text, if every claim that the pattern meets was decided so
+    {{ each(("FOLDER", "OTHER"), "gain/*", "undecided") }}     the same of several folders
     {{ number("FOLDER", "gain/*") }}                how many claims it meets
     {{ published("mnist", 1, "dc") }}               a published accuracy, with * where it is from memory
     {{ lines("FOLDER") }}                           how many trials the folder has
@@ -34,6 +35,7 @@ import json
 import re
 import sys
 import textwrap
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -42,6 +44,7 @@ from typing import Any
 from mim4dd.protocol import RESULTS_VERSION
 from studies.engine.quoting import Claim, decided, end, fine, p_value, printed, says, word
 from studies.engine.reading import contents
+from studies.engine.wording import clock
 from studies.review.gathering import in_short
 
 DOCS = Path(__file__).parent
@@ -108,6 +111,16 @@ def every(folder: str, pattern: str, text: str) -> str:
     return text
 
 
+def each(folders: Sequence[str], pattern: str, text: str) -> str:
+    """The text, if its words express the decision of every such claim of every folder.
+
+    Raises: as `every`.
+    """
+    for folder in folders:
+        every(folder, pattern, text)
+    return text
+
+
 def number(folder: str, pattern: str, decision: str = "*") -> int:
     """How many claims match the pattern; decision: count only those with it."""
     return sum(fnmatchcase(str(record.get("decision")), decision) for record in matching(folder, pattern))
@@ -134,7 +147,7 @@ FILTERS = {
     "high": lambda record: end(record, "high"),
     "says": says,
 }
-FUNCTIONS = {"claim": claim, "every": every, "number": number, "published": published}
+FUNCTIONS = {"claim": claim, "every": every, "each": each, "number": number, "published": published}
 
 
 def lines(folder: str) -> int:
@@ -196,7 +209,7 @@ def _cell(data: int, ipc: int, folder: str, row: dict[str, str]) -> str:
     evaluation = row["evaluation"]
     for long, brief in SHORTER:
         evaluation = evaluation.replace(long, brief)
-    times = [_clock(row[f"{stage}, a set (seconds) mean"]) for stage in ("distilling", "evaluating")]
+    times = [clock(float(row[f"{stage}, a set (seconds) mean"] or 0)) for stage in ("distilling", "evaluating")]
     once = row.get("preparing, once (seconds) mean")
     entries = [
         list(NAMED.values())[data],
@@ -209,16 +222,11 @@ def _cell(data: int, ipc: int, folder: str, row: dict[str, str]) -> str:
         row["sets × networks"].partition(" of ")[0],
         row["schedule (published)"],
         evaluation,
-        " + ".join(times) + (f" + {_clock(once)} once" if once else ""),
+        " + ".join(times) + (f" + {clock(float(once))} once" if once else ""),
         row["peak MiB"],
         f"[{folder.removeprefix('fidelity-')}]({folder}/answer.md)",
     ]
     return f"| {' | '.join(entries)} |"
-
-
-def _clock(seconds: str) -> str:
-    minutes, rest = divmod(round(float(seconds or 0)), 60)
-    return f"{minutes}:{rest:02d}"
 
 
 def wrapped(text: str) -> str:

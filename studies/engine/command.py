@@ -136,9 +136,10 @@ def _load_splits(options: Options[Any], configuration: Configuration) -> Splits:
 
 def _require_usable_data(plan: Plan, splits: Splits, options: Options[Any], flat: dict[str, Any]) -> None:
     """Raises: InputError for data that the plan cannot be run on."""
-    from studies.engine.data_checks import require_conditions, require_images, require_networks
+    from studies.engine.data_checks import require_bases, require_conditions, require_images, require_networks
 
     if options.tail is None:
         require_images(splits, options.ipc)
     require_networks(plan.trials, splits)
+    require_bases(plan.trials, splits)
     require_conditions(plan.conditions, splits, options, flat)

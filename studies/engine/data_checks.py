@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from mim4dd.errors import DataError, InputError
+from mim4dd.methods.catalogue import METHODS, Method, standard_of
 from mim4dd.networks import NETWORKS, Network
 from mim4dd.records import ImageData, Splits
-from mim4dd.registry import Flat, origin_of, unflatten
+from mim4dd.registry import Flat, name_of, origin_of, unflatten
 from studies.engine.conditions import Condition
 from studies.engine.judging import JUDGES, judges_of, spec_of
 from studies.engine.options import Options
@@ -93,6 +94,40 @@ def require_networks(trials: Sequence[Trial], splits: Splits) -> None:
             needed |= {(judge.network, False): None for judge in judges_of(config).values()}
     for network, blocks in needed:
         _require_network(network, splits, blocks=blocks)
+
+
+def require_bases(trials: Sequence[Trial], splits: Splits) -> None:
+    """Ask each plug-in's method that is under the MI term for its first update, on two images a class.
+
+    Raises: InputError for one that the term refuses. What else it raises may be due to this machine, which need not be
+    one that runs trials: there it becomes a row's reason.
+    """
+    asked = set[str]()
+    for config in (trial.config for trial in trials if trial.config.get("method.weight") and COST not in trial.config):
+        method = unflatten(METHODS, config, "method")
+        base = getattr(method, "base", None)
+        if base is None or not origin_of(base) or method.preparation or name_of(base) in asked:
+            continue
+        asked.add(name_of(base))
+        try:
+            _first_update(method, unflatten(NETWORKS, config, "network"), splits)
+        except InputError:
+            raise
+        except Exception:  # noqa: BLE001
+            continue
+
+
+def _first_update(method: Method, network: Network, splits: Splits) -> None:
+    import torch
+
+    from mim4dd.methods.task import DistillationTask
+
+    labels, classes = splits.train.labels, range(len(splits.classes))
+    few = splits.train.take(np.concatenate([np.flatnonzero(labels == label)[:2] for label in classes]))
+    task = DistillationTask(few, network, 1, 0, torch.device("cpu"), "cap", standard=standard_of(method))
+    pixels, y = method.initial(task)
+    learnable = {"pixels": pixels.clone().requires_grad_(), **method.learnable(task)}
+    next(iter(method.update_steps(task, learnable, y, 0)))
 
 
 def _of_networks(config: Flat) -> tuple[object, ...]:

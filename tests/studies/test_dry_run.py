@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mim4dd.errors import InputError
+from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from studies.architectures import STUDY as ARCHITECTURES
 from studies.dataset_bias import STUDY as BIAS
@@ -39,6 +40,20 @@ class Net(ModuleNetwork):
         if self.scores == 1:
             raise ZeroDivisionError("of mine")
         return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], self.scores or classes))
+"""
+
+BASE = """
+from dataclasses import dataclass
+
+from mim4dd.methods import DM, METHODS
+
+
+@METHODS.add("{name}")
+@dataclass(frozen=True, kw_only=True)
+class Base(DM):
+    def update_steps(self, task, learnable, labels, iteration, features=False):
+        {body}
+        yield from super().update_steps(task, learnable, labels, iteration, features)
 """
 
 
@@ -114,6 +129,21 @@ def test_a_network_without_blocks_may_judge_and_one_with_other_scores_may_not(
     assert "of mine" in told
     own = ["--quick", "--import", f"{plugin}.py", "--set", f"network={plugin}"]
     assert "must name `blocks`" in refused(NOISE, own, capsys), "the term's heads follow the blocks"
+
+
+@pytest.mark.parametrize("fault", ["none", "features", "torch"])
+def test_a_base_without_features_is_refused_before_any_trial(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"plug_base_{fault}.py"
+    body = {"none": "", "features": "features = False", "torch": "raise RuntimeError('no kernel')"}[fault]
+    path.write_text(BASE.format(name=path.stem, body=body), encoding="utf-8")
+    monkeypatch.setattr(METHODS, "_classes", dict(METHODS._classes))
+    words = ["--quick", "--import", str(path), "--base", path.stem]
+    if fault == "features":
+        assert f"{path.stem} gives the MI term no features" in refused(NOISE, words, capsys)
+    else:  # what only this machine may lack is for the trials to tell
+        assert main(NOISE, [*words, "--offline", "--dry-run"]) == 0
 
 
 def test_the_check_of_networks_reads_each_once(plugin: str, monkeypatch: pytest.MonkeyPatch) -> None:

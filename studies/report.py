@@ -43,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     def report() -> int:
         asked = parser.parse_args(arguments)
+        if not asked.out.name.strip("."):
+            raise InputError(f"--out must name the HTML file, such as review.html, got {asked.out}")
         if asked.answers and asked.answers.resolve() == asked.out.with_suffix(".md").resolve():
             raise InputError(
                 f"--out {asked.out} would replace {asked.answers}, the answers in words; give another name"

@@ -224,6 +224,7 @@ class ClaimRecord(TypedDict):
     n: int
     decision: Literal["", "gain", "loss", "negligible", "undecided"]
     size: str
+    margin: float | None
     terms: list[tuple[float, str, list[str]]]
     trials: list[str]
 

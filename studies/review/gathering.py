@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mim4dd.errors import InputError
-from studies.engine.folder import read_study
+from studies.engine.folder import StudyFolder
 from studies.engine.quoting import Claim, printed, word
 from studies.engine.reading import checked, contents, parsed, reason
 from studies.engine.shapes import ClaimRecord
@@ -45,7 +45,7 @@ class Source:
 
         Raises: InputError for a folder without an answer, or whose claims rest on trials that have no row.
         """
-        study = read_study(path)
+        folder = StudyFolder.read(path, unfinished=True)
         file = path / "claims.jsonl"
         if not file.is_file() and not contents(file):
             raise InputError(f"{path} has no answer yet; write it with: python -m studies.answers {path}")
@@ -54,17 +54,21 @@ class Source:
             checked(records, list[ClaimRecord])
             if unknown := next((record for record in records if record["unit"] not in UNITS), None):
                 raise ValueError(f"{unknown['id']} is in {unknown['unit']!r}, which is no unit")
-            claims = {record["id"]: record for record in records}
-            trials = {trial for record in records for trial in record["trials"]}
-            rows = {parsed(line)["trial"] for line in contents(path / "rows.jsonl").splitlines()}
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"the claims of {path} cannot be read ({reason(error)})") from error
-        if missing := sorted(trials - rows):
-            raise InputError(
-                f"{path}: {plural(len(missing), 'trial')} of its claims have no row, such as {missing[0]}; write its "
-                f"answer again with: python -m studies.answers {path}"
-            )
-        return Source(path, study, claims, in_short(path / "answer.md"))
+        _require_rows(folder, {trial for record in records for trial in record["trials"]}, path)
+        return Source(path, folder.study, {record["id"]: record for record in records}, in_short(path / "answer.md"))
+
+
+def _require_rows(folder: StudyFolder, trials: set[str], path: Path) -> None:
+    """Raises: InputError for claims that rest on trials without a row: not run yet, or no longer there."""
+    missing = sorted(trials - folder.rows.keys())
+    if not missing:
+        return
+    way = f"write its answer again with: python -m studies.answers {path}"
+    if folder.planned.keys() >= set(missing):
+        way = f"it is not finished: leave it out, or continue it with: {folder.study['command']}"
+    raise InputError(f"{path}: {plural(len(missing), 'trial')} of its claims have no row, such as {missing[0]}; {way}")
 
 
 def in_short(file: Path) -> str:

@@ -171,12 +171,22 @@ def test_claims_whose_trials_have_no_row_are_refused(tmp_path: Path, capsys: pyt
     with pytest.raises(InputError, match=f"1 trial of its claims have no row, such as {gone}"):
         Source.read(out)
     assert main([str(out), "--out", str(tmp_path / "review.html")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "it is not finished: leave it out, or continue it with: python studies/noisy_labels.py" in told
+    (out / "rows.jsonl").write_text("".join(rows)[:-2])  # a last line that a killed driver left
+    assert main([str(out), "--out", str(tmp_path / "review.html")]) == 2
+    assert "it is not finished" in capsys.readouterr().err
+    (out / "rows.jsonl").write_text("".join(rows))
+    claims = (out / "claims.jsonl").read_text()
+    (out / "claims.jsonl").write_text(claims.replace(gone, "0" * len(gone)))
+    with pytest.raises(InputError, match="write its answer again with"):
+        Source.read(out)
     assert not (tmp_path / "review.html").exists()
 
 
 @pytest.mark.parametrize(
-    "changes", [{"estimate": "x"}, {"unit": "parsecs"}, {"decision": "maybe"}, {"decision": None}, {"trials": "all"}]
+    "changes", [{"estimate": "x"}, {"unit": "parsecs"}, {"decision": "maybe"}, {"decision": None}, {"trials": "all"}, {"margin": "x"}]
 )
 def test_damaged_claims_are_one_line(
     changes: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -197,6 +207,8 @@ def test_a_folder_that_is_given_twice_counts_once(tmp_path: Path, capsys: pytest
     assert "by 1 study folder" in capsys.readouterr().out
     assert main([str(folder), "--out", str(tmp_path / "review.md")]) == 2
     assert "is the HTML file; the text stands beside it as review.md" in capsys.readouterr().err
+    assert main([str(folder), "--out", "."]) == 2
+    assert "--out must name the HTML file" in capsys.readouterr().err
 
 
 def test_only_an_earlier_report_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

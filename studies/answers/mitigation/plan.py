@@ -254,8 +254,8 @@ def conditions(flags: MitigationFlags, source: str, classes: int | None) -> list
     found, on_clean = [], []
     usual = () if flags.imbalance else NOISE[:1] if flags.quick else NOISE
     for text in flags.imbalance:
-        if "imbalance" not in (imbalanced := condition(text)).stages or imbalanced.noisy:
-            raise InputError(f"--imbalance {text} is no imbalance; give one such as exponential:factor=10")
+        if set((imbalanced := condition(text)).stages) != {"imbalance"}:
+            raise InputError(f"--imbalance {text} is not imbalance alone; give one such as exponential:factor=10")
         found.append(imbalanced)
     for text in flags.noise or usual:
         noise = condition(text)

@@ -16,7 +16,8 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from mim4dd.errors import StorageError
-from studies.engine.trial import Outcome, Trial, error_outcome
+from studies.engine.design import BY_SEED, by_seed
+from studies.engine.trial import Outcome, Trial, error_outcome, validation_mean
 
 RETRIES = 3
 # Units in one run of Tune, which goes through all its trials at every step (decision 6).
@@ -158,12 +159,22 @@ class Collector(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        for outcome in result.pop("outcomes", ()):
+        outcomes: Sequence[Outcome] = result.pop("outcomes", ())
+        if outcomes and self.feed is None:  # pairs: Tune flattens nested dictionaries
+            result[BY_SEED] = [
+                (str(one.trial.config["seed"]), by_seed(validation_mean(one.result))) for one in outcomes
+            ]
+        for outcome in outcomes:
             retries = trial.num_failures
             if self.feed is not None:
                 retries = self.feed.losses[self.feed.running.pop(trial.trial_id)]
                 self.feed.seconds.append(outcome.measured["seconds"] - outcome.measured.get("waited_seconds", 0.0))
             self._sink(outcome, retries)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """In a search, a scheduler may have stopped a setting, whose trainable then told the monitor of no end."""
+        if self.feed is None:
+            self._forget(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         lost_trials, reason = self._forget(trial)

@@ -12,10 +12,10 @@ from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
 from cluster import ClusterLost
-from studies.engine.design import BY_SEED, by_seed, search_sampler
+from studies.engine.design import BY_SEED, search_sampler
 from studies.engine.runs import Work
 from studies.engine.space import Suggest
-from studies.engine.trial import Inputs, Outcome, Trial, validation_mean
+from studies.engine.trial import Inputs, Trial
 from studies.engine.tuning.cache import start_cache
 from studies.engine.tuning.context import METRIC, ExecutionContext, Resources
 from studies.engine.tuning.feeding import RETRIES, Collector, Feed, Feeder, InterruptedFit, NoRoom, Sink, Told
@@ -93,10 +93,8 @@ class Suggestions(OptunaSearch):
     """Optuna's suggestions; tells Optuna the accuracy of each seed of a setting beside their mean."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        outcomes: Sequence[Outcome] = (result or {}).get("outcomes", ())
-        if outcomes and trial_id not in self._completed_trials:
-            accuracies = {str(one.trial.config["seed"]): by_seed(validation_mean(one.result)) for one in outcomes}
-            self._ot_trials[trial_id].set_user_attr(BY_SEED, accuracies)
+        if result and BY_SEED in result and trial_id not in self._completed_trials:
+            self._ot_trials[trial_id].set_user_attr(BY_SEED, dict(result[BY_SEED]))
         super().on_trial_complete(trial_id, result, error)
 
 

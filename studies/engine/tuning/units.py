@@ -46,6 +46,7 @@ def search_unit(config: dict[str, Any], search: Search, context: ExecutionContex
     """The trainable of a search: a setting's seeds together, rung by rung, so that a scheduler can stop the setting."""
     trials, began = search.unknown(config), time.time()
     known = [search.known[trial.hash] for trial in search.trials(config) if trial.hash in search.known]
+    outcomes: list[Outcome] = []
     session = WorkerSession(trials, context, this_worker())
     try:
         inputs, device = shared_inputs(context, session), context.resources.device
@@ -57,12 +58,11 @@ def search_unit(config: dict[str, Any], search: Search, context: ExecutionContex
                     run.advance(run.stops[index], session)
                 rung = round(100 * RUNGS[index])
                 tune.report({METRIC: mean([*known, *(run.interim for run in runs)]), "rung": rung})
-            outcomes = []
             for run in runs:
                 run.advance(run.stops[-1], session)
                 outcomes.append(run.finish(session))
     except Exception as error:  # noqa: BLE001 - as above
-        outcomes = [failed(trial, error, began) for trial in trials]
+        outcomes += [failed(trial, error, began) for trial in trials[len(outcomes) :]]
     session.end()
     tune.report({METRIC: mean([*known, *map(metric, outcomes)]), "rung": 100, "outcomes": outcomes})
 

@@ -22,7 +22,7 @@ HELD = sorted(path.stem for path in GOLDEN.glob("*.json"))
 # A folder of each kind of study and of each form of answer stays among the fast tests; all are met by the slow ones.
 QUICK = {
     *("noise-fashion", "imbalance-fashion", "sensitivity-digits", "updates-digits", "mtt-rate-mnist"),
-    *("fidelity-mnist-short", "fidelity-fashion-mim"),
+    *("fidelity-mnist-term", "fidelity-fashion-mim"),
 }
 LONG = set(FOLDERS) - QUICK
 

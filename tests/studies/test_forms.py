@@ -154,7 +154,7 @@ def claim(id: str) -> Claim:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> StudyFolder:
-    return replace(folder_of("fidelity-mnist-short"), path=tmp_path)
+    return replace(folder_of("fidelity-mnist-term"), path=tmp_path)
 
 
 def drawn(name: str) -> Figure:
@@ -250,7 +250,7 @@ def test_a_vector_figure_is_the_same_each_time_and_keeps_its_text(folder: StudyF
     assert sorted(path.name for path in (first / "figures").iterdir()) == ["one.png", "one.svg"]
 
 
-@pytest.mark.parametrize("name", ["fidelity-mnist-short", "noise-digits", "baselines-digits"])
+@pytest.mark.parametrize("name", ["fidelity-mnist-term", "noise-digits", "baselines-digits"])
 def test_no_form_says_one_or_more_of_a_thing_in_brackets(name: str) -> None:
     told = dict(facts(folder_of(name)))
     assert told["machine"].startswith("1 node, ")
@@ -295,7 +295,7 @@ def too_wide(page: str, width: int, folder: Path) -> str:
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=pytest.mark.slow) for name in ("noise-digits", "noise-digits-bases", "baselines-digits")]
-    + ["fidelity-mnist-short"],
+    + ["fidelity-mnist-term"],
 )
 def test_no_table_is_cut_in_a_window_or_on_paper(name: str, tmp_path: Path) -> None:
     for part in ("figures", "tables"):

@@ -186,7 +186,15 @@ def test_claims_whose_trials_have_no_row_are_refused(tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.parametrize(
-    "changes", [{"estimate": "x"}, {"unit": "parsecs"}, {"decision": "maybe"}, {"decision": None}, {"trials": "all"}, {"margin": "x"}]
+    "changes",
+    [
+        {"estimate": "x"},
+        {"unit": "parsecs"},
+        {"decision": "maybe"},
+        {"decision": None},
+        {"trials": "all"},
+        {"margin": "x"},
+    ],
 )
 def test_damaged_claims_are_one_line(
     changes: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -67,9 +67,7 @@ def test_curves_are_those_that_the_methods_log() -> None:
     lines = [chart["metricKey"] for chart in view("baselines-digits")["compareRunCharts"] if chart["type"] == "LINE"]
     assert {"loss/dc", "loss/dsa", "loss/mtt", "loss/dm", "loss/mim", "gradient_norm/dc"} <= set(lines)
     assert not {"loss/random", "loss/full", "loss/herding"} & set(lines)
-    lines = [
-        chart["metricKey"] for chart in view("fidelity-mnist-term")["compareRunCharts"] if chart["type"] == "LINE"
-    ]
+    lines = [chart["metricKey"] for chart in view("fidelity-mnist-term")["compareRunCharts"] if chart["type"] == "LINE"]
     assert [name for name in lines if name.startswith("loss")] == ["loss/dm", "loss/dsa", "loss/mim"]
 
 

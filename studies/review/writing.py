@@ -38,8 +38,9 @@ STATUSES = (
 LIMITS = (
     "Under noise or imbalance alone: the level that costs the base most, what it loses there against clean data, and "
     "the change of the term's gain. A limit is the term's own where that change is a decided loss and what the base "
-    "loses is decided to be none; shared where the base loses and the change is negligible. Losses of the term on "
-    "clean data, on other networks or of its gain there, and the time and the memory that it adds are its own. Of a "
+    "loses is decided to be none; shared where the base loses and the change is negligible. Losses of the term in "
+    "comparisons of methods, near published accuracies, on other networks or of its gain there, and the time and the "
+    "memory that it adds are its own; what single settings of its knobs lose stands under their items. Of a "
     "planted cue: the correlation at which the base amplifies it most, by its gap less that of random images, and "
     "what the term adds to the gap. Each decision is that of its study: one of more conditions corrects for more of "
     "them."

@@ -94,7 +94,8 @@ def test_a_case_knows_its_noise_its_sham_and_its_oracle() -> None:
         (["--remedy", "dropped:by=lost"], "by must be one of"),
         (["--noise", "jpeg:severity=3"], "leaves all labels right"),
         (["--noise", "symetric:rate=0.4"], "did you mean 'symmetric'"),
-        (["--imbalance", "symmetric:rate=0.4"], "is no imbalance"),
+        (["--imbalance", "symmetric:rate=0.4"], "is not imbalance alone"),
+        (["--imbalance", "exponential:factor=10+dropped:by=loss,share=0.3"], "is not imbalance alone"),
         (["--imbalance", "exponential:factor=10", "--remedy", "dropped:by=loss"], "of which --imbalance makes none"),
         (["--remedy", "dropped:by=confident,share=0.3"], "share is for by=loss"),
         (["--remedy", "dropped:share=0"], "leaves nothing out; give a share above 0"),
@@ -113,6 +114,21 @@ def test_wrong_flags_are_one_line(words: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         planned(*words)
     assert "\n" not in str(caught.value)
+
+
+def test_confident_learning_is_refused_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studies.answers.mitigation.plan.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="--remedy dropped:by=confident needs cleanlab"):
+        planned("--remedy", "dropped:by=confident")
+    assert "confident" not in str(planned()[0].conditions)
+
+
+def test_shares_that_differ_print_apart() -> None:
+    plan, _ = planned("--quick", "--remedy", "dropped:share=0.12", "--remedy", "dropped:share=0.125")
+    assert {case.remedy for case in cases(plan.conditions)} == {
+        "dropping the 12% of images with the largest loss",
+        "dropping the 12.5% of images with the largest loss",
+    }
 
 
 def test_a_cleaning_may_be_named_without_knobs() -> None:

@@ -84,7 +84,7 @@ def _effects(ledger: Ledger, gains: Sequence[Ruling]) -> str:
         ]
         sizes = [f"{name} ({gain.points})" for name, (gain, _) in zip(names, decided, strict=True)]
         if decided and len(gains) > NAMED and decision in (Decision.NEGLIGIBLE, Decision.UNDECIDED):
-            parts.append(f"{word} its base in {plural(len(decided), 'other case')}")
+            parts.append(f"{word} its base in {plural(len(decided), 'other case' if parts else 'case')}")
         elif decided:
             parts.append(f"{word} {listed(sizes)}")
     return "; it ".join(parts)
@@ -96,7 +96,7 @@ def _over_random(ledger: Ledger, rulings: Sequence[Ruling]) -> Sentence | None:
         return None
     names = [ledger.results.arms[ruling.contrast.terms[0][1].arm].name for ruling in rulings]
     claims = tuple(ruling.claim for ruling in rulings)
-    if all(ruling.decision is Decision.GAIN for ruling in rulings):
+    if len(rulings) > 1 and all(ruling.decision is Decision.GAIN for ruling in rulings):
         return Sentence(f"All {plural(len(rulings), 'method')} are better than random real images.", claims)
     parts = named(rulings, names, FLOORS)
     return Sentence(f"Of {plural(len(rulings), 'method')}, {'; '.join(parts)}.", claims)

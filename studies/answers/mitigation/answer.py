@@ -41,7 +41,7 @@ class Case:
     def remedy(self) -> str:
         """The remedy in words."""
         if self.cleaning.by == "loss":
-            return f"dropping the {self.cleaning.share:.0%} of images with the largest loss"
+            return f"dropping the {100 * self.cleaning.share:.3g}% of images with the largest loss"
         return "dropping what confident learning suspects"
 
 

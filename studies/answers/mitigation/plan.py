@@ -268,11 +268,19 @@ def conditions(flags: MitigationFlags, source: str, classes: int | None) -> list
         found.append(noise)
         cleanings = flags.remedies or ([] if flags.knobs else _remedies(noise, flags.quick, source, classes))
         for remedy in cleanings:
+            _require_cleanlab(remedy)
             sham = f"{remedy}{',' if ':' in remedy else ':'}sham=True"
             found += [condition(text, remedy), condition(text, sham)]
             on_clean.append(condition(remedy))
         found.append(condition(text, ORACLE))
     return [*found, *on_clean]
+
+
+def _require_cleanlab(remedy: str) -> None:
+    """Raises: InputError for confident learning where it is not installed: each of its trials would fail."""
+    cleaning = cleaning_of(condition(remedy))
+    if cleaning is not None and cleaning.by == "confident" and find_spec("cleanlab") is None:
+        raise InputError(f"--remedy {remedy} needs cleanlab: pip install 'mim4dd[cleaning]'")
 
 
 def _remedies(noise: Condition, quick: bool, source: str, classes: int | None) -> list[str]:

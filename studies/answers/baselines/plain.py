@@ -74,7 +74,8 @@ def _terms(ledger: Ledger, gains: Sequence[Ruling], step: Sequence[Controlled]) 
 
 def _effects(ledger: Ledger, gains: Sequence[Ruling]) -> str:
     """What the term does to its bases, by decision. gains: of arms with the term over their controls."""
-    arms, parts = ledger.results.arms, []
+    parts: list[str] = []
+    arms = ledger.results.arms
     bases = [arms[arms[gain.contrast.terms[0][1].arm].control].name for gain in gains]
     distinct = len(set(bases)) == len(bases)
     for decision, word in TERM.items():

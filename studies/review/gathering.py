@@ -52,12 +52,19 @@ class Source:
         try:
             records = [parsed(line) for line in contents(file).splitlines()]
             checked(records, list[ClaimRecord])
+            if lone := next((each for each in records if _of_a_gain(each) and len(each["terms"]) < 2), None):
+                raise ValueError(f"{lone['id']} has {plural(len(lone['terms']), 'term')}")
             if unknown := next((record for record in records if record["unit"] not in UNITS), None):
                 raise ValueError(f"{unknown['id']} is in {unknown['unit']!r}, which is no unit")
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"the claims of {path} cannot be read ({reason(error)})") from error
         _require_rows(folder, {trial for record in records for trial in record["trials"]}, path)
         return Source(path, folder.study, {record["id"]: record for record in records}, in_short(path / "answer.md"))
+
+
+def _of_a_gain(record: Claim) -> bool:
+    """Whether it is a contrast of a term and its base, see `studies.review.limitations`."""
+    return str(record["id"]).startswith(("change/", "term-gap/"))
 
 
 def _require_rows(folder: StudyFolder, trials: set[str], path: Path) -> None:

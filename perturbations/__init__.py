@@ -13,7 +13,7 @@ from perturbations.catalogue import (
     stage_of,
     text_of,
 )
-from perturbations.cleaning import Dropped
+from perturbations.cleaning import NEEDS_CLEANLAB, Dropped
 from perturbations.corruption import (
     Brightness,
     Contrast,
@@ -40,6 +40,7 @@ from perturbations.labels import (
 from perturbations.stages import STAGES, Stage
 
 __all__ = [
+    "NEEDS_CLEANLAB",
     "PERTURBATIONS",
     "STAGES",
     "AsymmetricNoise",

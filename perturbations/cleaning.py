@@ -17,6 +17,7 @@ from perturbations.catalogue import PERTURBATIONS, Perturbed
 from perturbations.draws import check_classes, ranks, uniforms
 
 RULES = ("loss", "confident", "oracle")
+NEEDS_CLEANLAB = "dropped:by=confident needs cleanlab: pip install 'mim4dd[cleaning]'"
 
 Mask = npt.NDArray[np.bool_]
 
@@ -98,7 +99,7 @@ def confident(labels: Integers, probabilities: npt.NDArray[np.float64]) -> Mask:
     try:
         from cleanlab.filter import find_label_issues
     except ImportError as error:
-        raise InputError("dropped:by=confident needs cleanlab: pip install 'mim4dd[cleaning]'") from error
+        raise InputError(NEEDS_CLEANLAB) from error
     present = np.unique(labels)  # a tail may have lost a class
     among = np.nan_to_num(probabilities[:, present])
     among = among / among.sum(1, keepdims=True).clip(1e-12)

@@ -11,7 +11,7 @@ from mim4dd.errors import DataError, InputError
 from mim4dd.methods.catalogue import METHODS, Method, standard_of
 from mim4dd.networks import NETWORKS, Network
 from mim4dd.records import ImageData, Splits
-from mim4dd.registry import Flat, name_of, origin_of, unflatten
+from mim4dd.registry import Flat, origin_of, unflatten
 from studies.engine.conditions import Condition
 from studies.engine.judging import JUDGES, judges_of, spec_of
 from studies.engine.options import Options
@@ -102,19 +102,20 @@ def require_bases(trials: Sequence[Trial], splits: Splits) -> None:
     Raises: InputError for one that the term refuses. What else it raises may be due to this machine, which need not be
     one that runs trials: there it becomes a row's reason.
     """
-    asked = set[str]()
-    for config in (trial.config for trial in trials if trial.config.get("method.weight") and COST not in trial.config):
+    configs = {
+        trial.config["method.base"]: trial.config
+        for trial in trials
+        if "method.base.plugin" in trial.config and trial.config["method.weight"] and COST not in trial.config
+    }
+    for config in configs.values():
         method = unflatten(METHODS, config, "method")
-        base = getattr(method, "base", None)
-        if base is None or not origin_of(base) or method.preparation or name_of(base) in asked:
-            continue
-        asked.add(name_of(base))
-        try:
-            _first_update(method, unflatten(NETWORKS, config, "network"), splits)
-        except InputError:
-            raise
-        except Exception:  # noqa: BLE001
-            continue
+        if method.preparation is None:
+            try:
+                _first_update(method, unflatten(NETWORKS, config, "network"), splits)
+            except InputError:
+                raise
+            except Exception:  # noqa: BLE001
+                pass
 
 
 def _first_update(method: Method, network: Network, splits: Splits) -> None:

@@ -83,9 +83,6 @@ FORMS: dict[tuple[str, str], Callable[[Row], Any]] = {
 ACROSS = {"beats"}
 # What sentences no longer say: forecasts at power .5, p of families that the rule makes otherwise, the level.
 GONE = re.compile(r"about [\d,]+ (?:pairs|seeds|settings)|p = [\d.e-]+ after Holm|at level 0.05")
-DETECTORS_OF_GROUPS = {"below_random", "no_gain", "memorised_noise", "unstable"}
-# A mode of two sides that is two modes now, of which a trial can fail by one.
-TERM = {"term_dominates (dominant)": "term_dominant", "term_dominates (idle)": "term_idle"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -94,8 +91,6 @@ def test_every_cell_of_every_table_is_what_it_was(name: str) -> None:
     assert set(tables) == set(golden)
     for key, old in golden.items():
         table, renamed = tables[key], dict[str, str]()
-        if key == "failures":
-            continue  # what fails follows from the map below
         assert len(table.rows) == len(old["rows"]), key
         for at, column in enumerate(old["columns"]):
             for before, row in zip(old["rows"], table.rows, strict=True):
@@ -125,10 +120,10 @@ def plain(cell: Any) -> Any:
 @pytest.mark.parametrize("name", NAMES)
 def test_p_values_are_what_they_were_where_five_pairs_can_decide(name: str) -> None:
     golden, tables = golden_of(name)["tables"], {table.name: table for table in answer_of(name).tables}
-    for key, column in (("degradation", "p of the gain (Holm)"), ("gains", "p (Holm)"), ("random", "p (Holm)")):
+    for key in ("gains", "random"):
         if key not in golden:
             continue
-        place, at = tables[key].columns.index(column), golden[key]["columns"].index(column)
+        place, at = tables[key].columns.index("p (Holm)"), golden[key]["columns"].index("p (Holm)")
         for before, row in zip(golden[key]["rows"], tables[key].rows, strict=True):
             expected = before[at] if len(folder_of(name).seeds) >= FEWEST_PAIRS else None
             assert plain(row[place]) == plain(expected)
@@ -142,30 +137,6 @@ def test_numbers_of_the_sentences_still_stand_in_the_answer(name: str) -> None:
     now = set(numbers(told))
     for sentence in golden_of(name)["sentences"]:
         assert {one for one in numbers(GONE.sub("", sentence)) if "." in one} - now == set(), sentence
-
-
-@pytest.mark.parametrize("name", [one for one in NAMES if "failure_map" in golden_of(str(one.values[0]))])
-def test_the_failure_map_of_single_trials_is_what_it_was(name: str) -> None:
-    from studies.answers.ledger import Ledger
-    from studies.answers.parts.failures import occurrences
-    from studies.answers.results import Results
-
-    folder = folder_of(name)
-    seen = occurrences(Ledger(Results(folder)), {})
-    now = [[one.name, " · ".join(one.cell.levels), one.count, one.of, one.undecided] for one in seen]
-    golden = [one for one in golden_of(name)["failure_map"] if one[0] not in DETECTORS_OF_GROUPS]
-    assert sorted(now) == sorted([mode, *rest] for mode, _, *rest in by_todays_names(golden))
-
-
-def by_todays_names(failure_map: list[list[Any]]) -> list[list[Any]]:
-    """A failure map of old (mode, arm, level, failed, of, undecided) by today's names."""
-    kept = [one for one in failure_map if not one[0].startswith("term_dominates")]
-    cells: dict[tuple[str, str, int], dict[str, int]] = {}
-    for mode, arm, level, failed, of, _ in (one for one in failure_map if one[0].startswith("term_dominates")):
-        counts = cells.setdefault((arm, level, of), dict.fromkeys(TERM.values(), 0))
-        counts |= {TERM[mode]: failed} if mode in TERM else {}
-    divided = [(cell, mode, failed) for cell, counts in cells.items() for mode, failed in counts.items()]
-    return kept + [[mode, arm, level, failed, of, False] for (arm, level, of), mode, failed in divided]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -194,6 +194,7 @@ def test_claims_whose_trials_have_no_row_are_refused(tmp_path: Path, capsys: pyt
         {"decision": None},
         {"trials": "all"},
         {"margin": "x"},
+        {"id": "change/one/level", "terms": []},
     ],
 )
 def test_damaged_claims_are_one_line(

@@ -13,7 +13,7 @@ from mim4dd.errors import InputError
 from mim4dd.methods import METHODS
 from mim4dd.registry import Flat, knobs, unknown
 from mim4dd.resolving import matching
-from perturbations import STAGES, Dropped, expected_share, parse_chain, stage_of
+from perturbations import NEEDS_CLEANLAB, STAGES, Dropped, expected_share, parse_chain, stage_of
 from studies.answers.comparing.plan import set_knob
 from studies.answers.stress.flags import VARIANTS, SuiteFlags
 from studies.answers.stress.plan import Sweep, plan_stress
@@ -280,7 +280,7 @@ def _require_cleanlab(remedy: str) -> None:
     """Raises: InputError for confident learning where it is not installed: each of its trials would fail."""
     cleaning = cleaning_of(condition(remedy))
     if cleaning is not None and cleaning.by == "confident" and find_spec("cleanlab") is None:
-        raise InputError(f"--remedy {remedy} needs cleanlab: pip install 'mim4dd[cleaning]'")
+        raise InputError(f"--remedy {NEEDS_CLEANLAB}")
 
 
 def _remedies(noise: Condition, quick: bool, source: str, classes: int | None) -> list[str]:

@@ -315,7 +315,7 @@ def test_figures_that_items_name_are_drawn_by_their_studies() -> None:
     drawn: dict[str, set[str]] = {}
     for path in RESULTS.glob("*/study.json"):
         study = json.loads(path.read_text(encoding="utf-8"))["study"]
-        drawn.setdefault(study, set()).update(file.stem for file in (path.parent / "figures").iterdir())
+        drawn.setdefault(study, set()).update(file.stem for file in path.parent.glob("figures/*"))
     named = {(one.study, one.figure) for item in ITEMS for one in item.evidence if one.figure}
     assert named
     assert not [(study, figure) for study, figure in named if figure not in drawn[study]]

@@ -23,7 +23,8 @@ from pathlib import Path
 if __name__ == "__main__":  # this checkout's packages come before others of their names
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from studies.answers.mitigation.plan import MitigationFlags, plan_mitigation
+from studies.answers.mitigation.flags import MitigationFlags
+from studies.answers.mitigation.plan import plan_mitigation
 from studies.engine.command import main
 from studies.engine.configuring import term_on_base
 from studies.engine.study import Study, written_by

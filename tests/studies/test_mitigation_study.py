@@ -11,7 +11,8 @@ from made_rows import factors_of, made_folder, made_row
 
 from mim4dd.errors import InputError
 from studies.answers.mitigation.answer import cases, write_answer
-from studies.answers.mitigation.plan import MitigationFlags, cleaning_of
+from studies.answers.mitigation.cleanings import cleaning_of
+from studies.answers.mitigation.flags import MitigationFlags
 from studies.engine.answer import Answer
 from studies.engine.conditions import CLEAN
 from studies.engine.folder import StudyFolder
@@ -74,6 +75,27 @@ def test_each_noise_meets_each_remedy_its_sham_and_the_oracle_and_clean_data_the
     assert len(whole.conditions) == 1 + 2 * (1 + 2 * 2 + 1) + 2, "two noises, two remedies, on clean data as well"
 
 
+@pytest.mark.parametrize(
+    ("noise", "share"),
+    [
+        ("exponential:factor=10+symmetric:rate=0.4", 0.4),
+        # 80% are left by the first, of which the second leaves 70%.
+        ("symmetric:rate=0.2+pairflip:rate=0.3", 0.44),
+    ],
+)
+def test_as_many_are_dropped_as_chained_noises_make_wrong(noise: str, share: float) -> None:
+    plan, _ = planned("--noise", noise, "--quick")
+    cleanings = filter(None, map(cleaning_of, plan.conditions))
+    assert {one.share for one in cleanings if one.by == "loss"} == {share}
+
+
+def test_a_remedy_s_short_name_is_a_knob_of_the_method_and_not_of_the_recipe() -> None:
+    plan, _ = planned("--quick", "--remedy", "lr=3")
+    remedied = {trial.config["method.base.lr"] for trial in plan.trials if trial.config["method"] == "mim"}
+    assert remedied == {1.0, 3.0}
+    assert {trial.config["evaluation.lr"] for trial in plan.trials} == {0.01}
+
+
 def test_a_case_knows_its_noise_its_sham_and_its_oracle() -> None:
     plan, _ = planned("--quick")
     noisy, clean = cases(plan.conditions)
@@ -104,6 +126,7 @@ def test_a_case_knows_its_noise_its_sham_and_its_oracle() -> None:
         (["--remedy", "positives_share=0.3"], "is below 1 and with positives=similar or positives=drawn"),
         (["--remedy", "positives=similar,positives_share=1"], "is below 1 and with positives=similar"),
         (["--remedy", "last_wait=0"], "did you mean 'last_weight'"),
+        (["--remedy", "evaluation.lr=0.5"], "takes knobs of a method, and evaluation.lr is none; set it for all"),
         (["--remedy", "expert_sampling=balanced"], "changes no method of this study"),
         (["--remedy", "last_weight=2"], "last_weight must be"),
         (["--remedy", "batch_shares=equal"], "changes no method of this study"),
@@ -117,7 +140,7 @@ def test_wrong_flags_are_one_line(words: list[str], message: str) -> None:
 
 
 def test_confident_learning_is_refused_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.answers.mitigation.plan.find_spec", lambda name: None)
+    monkeypatch.setattr("studies.answers.mitigation.cleanings.find_spec", lambda name: None)
     with pytest.raises(InputError, match="--remedy dropped:by=confident needs cleanlab"):
         planned("--remedy", "dropped:by=confident")
     assert "confident" not in str(planned()[0].conditions)

@@ -8,7 +8,7 @@ import pytest
 from made_rows import costed, factors_of, made_folder, made_row
 
 from studies.answers.mitigation.answer import write_answer
-from studies.answers.mitigation.plan import MitigationFlags
+from studies.answers.mitigation.flags import MitigationFlags
 from studies.engine.answer import Answer, Claim
 from studies.engine.metadata import configuration_of
 from studies.engine.options import parse_options

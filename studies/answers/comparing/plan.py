@@ -155,12 +155,14 @@ def shared_configuration(options: Options[Any]) -> Configuration:
     return configured(options, {"method": "random"}, shared)
 
 
-def set_knob(key: str, config: Flat) -> str | None:
+def set_knob(key: str, config: Flat, part: str = "") -> str | None:
     """The knob of a configuration that a key of `--set` names, or None; `base.lr` is the `lr` of a bare base.
+
+    part: the start of the knobs that may be meant, as `method.`; "" for all.
 
     Raises: UnknownNameError for an ambiguous key: one method's rate must not be another's recipe.
     """
     bare_base = config["method"] != "mim" and key.startswith(("base.", "method.base."))
     name = key.replace("base.", "", 1) if bare_base else key
-    names = settable(config)
+    names = [one for one in settable(config) if one.startswith(part)]
     return resolve(name, names) if matching(name, names) else None

@@ -9,7 +9,7 @@ import numpy as np
 
 from perturbations import STAGES, Dropped
 from studies.answers.ledger import Ledger, Part, Ruling
-from studies.answers.mitigation.plan import cleaning_of
+from studies.answers.mitigation.cleanings import cleaning_of
 from studies.answers.mitigation.remedied import HELPS, remedied_part, remedies_needed, without_remedies
 from studies.answers.mitigation.times import Needed, beforehand_part
 from studies.answers.parts.matrix import matrices

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from studies.answers.ledger import Ledger, Part, Ruling
-from studies.answers.mitigation.plan import REMEDY, SHAM_ARM, cleaning_of
+from studies.answers.mitigation.cleanings import cleaning_of
+from studies.answers.mitigation.plan import REMEDY, SHAM_ARM
 from studies.answers.mitigation.times import Needed
 from studies.answers.parts.heat_maps import HeatCell, difference_cell
 from studies.answers.parts.matrix import MARKED, grid_drawing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -237,10 +238,16 @@ def _statement(pattern: str, source: Source) -> Statement | None:
         return None
     counts = Counter(word({**record, "size": ""}) if record["decision"] else "" for record in claims)
     # What is decided comes first, the largest first in its unit.
-    first = sorted(
-        claims, key=lambda record: (record["decision"] in ("", "undecided"), -abs(record["estimate"] or 0.0))
-    )
+    first = sorted(claims, key=lambda record: (record["decision"] in ("", "undecided"), -_extent(record)))
     return Statement(pattern, counts, tuple(first[:SPELT]))
+
+
+def _extent(record: Claim) -> float:
+    """How large an estimate is in its unit: of a contrast the distance from none, of seconds and bytes themselves."""
+    stored, unit = record["estimate"], UNITS[record["unit"]]
+    if stored is None:
+        return -math.inf
+    return stored if unit.log and not unit.ratio else abs(stored)
 
 
 def spelt(record: Claim) -> str:

@@ -86,6 +86,7 @@ def _starting(prefix: str, source: Source) -> list[Claim]:
 
 
 def _stressed(source: Source) -> Iterator[Limit]:
+    families = {str(one["label"]): str(one["family"]) for one in source.study.get("conditions") or ()}
     worst: dict[tuple[str, str], tuple[Claim, Claim]] = {}
     for change in _starting("change/", source):
         term, base, level = _parts(change)
@@ -93,7 +94,7 @@ def _stressed(source: Source) -> Iterator[Limit]:
         # Noise and imbalance together are a question of their own.
         if cost is None or cost["estimate"] is None or "+" in level:
             continue
-        curve = (term, level.rpartition(" ")[0])
+        curve = (term, families.get(level, level))
         if curve not in worst or cost["estimate"] < worst[curve][0]["estimate"]:
             worst[curve] = (cost, change)
     for cost, change in worst.values():

@@ -147,6 +147,16 @@ def test_limits_are_of_the_costliest_level_of_each_curve(review: Review) -> None
     assert all(one.term["decision"] == "loss" for one in own)
 
 
+def test_conditions_without_a_common_severity_are_limits_each() -> None:
+    """Two noises by matrices of one's own are two families, whatever the names of their files have in common."""
+    studied = source("noise-digits-bases")
+    apart = [{**one, "family": one["label"]} for one in studied.study["conditions"]]
+    labels = {one["label"] for one in apart} - {"clean"}
+    assert len(labels) > 1
+    found = limits([replace(studied, study={**studied.study, "conditions": apart})])
+    assert {one.what.partition(",")[0] for one in found} == labels
+
+
 def test_the_report_loads_nothing_and_says_each_claim_in_both_forms(review: Review) -> None:
     page, text = html(review), markdown(review, RESULTS)
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)
@@ -336,6 +346,20 @@ def test_the_claims_of_a_kind_are_spelt_out_once(review: Review) -> None:
     held = [s for one in review.entries for found in one.found for s in found.statements]
     assert len(held) > len(kinds), "some kinds are asked for by several items"
     assert text.count(" (under ") == html(review).count("(under <a") == len(held) - len(kinds)
+
+
+def test_of_seconds_below_one_the_longest_are_spelt_out_first() -> None:
+    """They are stored as logarithms, of which the shortest is the furthest from zero."""
+    studied = source("cost-digits")
+    claims = {
+        id: {**one, "estimate": one["estimate"] - 7} if one["unit"] == "log seconds" and one["n"] else one
+        for id, one in studied.claims.items()
+    }
+    asked = entry(Review.of([replace(studied, claims=claims)], {}), "Q1")
+    [found] = [s.claims for one in asked.found for s in one.statements if s.kind == "total/*"]
+    estimates = [one["estimate"] for one in found]
+    assert estimates == sorted(estimates, reverse=True)
+    assert -7 < estimates[-1] < estimates[0] < 0
 
 
 WORDS = "# Ours\n\n## S1: the claim\n\nNot shown.\n\nIn `gain/*` it is.\n\n## Q5\n\nSomewhat.\n"

@@ -12,7 +12,8 @@ PACKAGES = ("mim4dd", "mim4dd_cli", "perturbations", "studies", "cluster")
 # The modules of the dependencies in pyproject.toml.
 REQUIRED = (
     *("torch", "torchvision", "numpy", "scipy", "sklearn", "xarray", "pandas", "safetensors", "PIL"),
-    *("ray", "optuna", "mlflow", "matplotlib", "jinja2", "psutil", "pydantic", "typing_extensions"),
+    *("ray", "optuna", "mlflow", "matplotlib", "jinja2", "markdown_it", "psutil", "pydantic"),
+    "typing_extensions",
 )
 LEAST_PYTHON = (3, 11)
 

@@ -229,6 +229,10 @@ def _cell(data: int, ipc: int, folder: str, row: dict[str, str]) -> str:
     return f"| {' | '.join(entries)} |"
 
 
+# How a line begins: the spaces and the marker of a list's item, which its other lines stand below.
+ITEM = r" *(?:[-*+]|\d+[.)]) +"
+
+
 def wrapped(text: str) -> str:
     """Markdown with paragraphs and list items wrapped; code, tables, headings and pictures are unchanged.
 
@@ -236,7 +240,7 @@ def wrapped(text: str) -> str:
     """
 
     def wrap(paragraph: str) -> str:
-        indent = {"- ": "  ", "> ": "> "}.get(paragraph[:2], "")
+        indent = "> " if paragraph.startswith("> ") else " " * len(re.match(rf"(?:{ITEM})?", paragraph)[0])  # type: ignore[index]
         # Code, intervals and what stands before a plus are not broken: their spaces become \0 while wrapping.
         unbreakable = re.sub(
             r"`[^`]*`|\[[-+.\d]+, [-+.\d]+\]|\S+ \+(?= )",
@@ -246,6 +250,7 @@ def wrapped(text: str) -> str:
         wrapped_lines = textwrap.wrap(
             unbreakable,
             WIDTH,
+            initial_indent=paragraph[: len(paragraph) - len(paragraph.lstrip(" "))],
             subsequent_indent=indent,
             break_long_words=False,
             break_on_hyphens=False,
@@ -260,7 +265,7 @@ def wrapped(text: str) -> str:
         if block.strip() and not block.lstrip("\n").startswith(("```", "|", "#", "!")):
             ends = re.fullmatch(r"(\n*)(.*?)(\n*)", block, flags=re.DOTALL)
             assert ends is not None
-            inner = "\n".join(wrap(item) for item in re.split(r"\n(?=- )", ends[2]))
+            inner = "\n".join(wrap(item) for item in re.split(rf"\n(?={ITEM})", ends[2]))
             blocks[i] = ends[1] + inner + ends[3]
     return "".join(blocks)
 

@@ -130,8 +130,9 @@ def test_a_word_is_its_decision(fill: ModuleType, decision: str, size: str, text
     if size:
         with pytest.raises(ValueError, match="the text says"):
             fill.says({**one, "size": ""}, text)
-    with pytest.raises(ValueError, match="the text says"):
-        fill.says(one, "nothing of the kind")
+    for wrong in ("nothing of the kind", f"not {text}", f"neither {text} nor more"):
+        with pytest.raises(ValueError, match="the text says"):
+            fill.says(one, wrong)
 
 
 def test_shares_of_entropy_print_in_their_unit(fill: ModuleType) -> None:
@@ -197,6 +198,16 @@ def test_wrapping_changes_no_code_table_or_interval(fill: ModuleType) -> None:
     assert made.split() == text.split()
     with pytest.raises(ValueError, match="means something else"):
         fill.wrapped(f"{'x' * (fill.WIDTH - 1)} - word")
+
+
+def test_wrapping_keeps_the_items_of_numbered_and_nested_lists(fill: ModuleType) -> None:
+    words = " ".join(["word"] * 30)
+    text = f"1. {words}\n2. b\n   - {words}\n     and\n   - c\n10. {words}\n\nA run of\n3 words.\n"
+    lines = fill.wrapped(text).splitlines()
+    starts = [re.match(r" *\S+", line)[0] for line in lines if line]  # type: ignore[index]
+    assert starts == ["1.", "   word", "2.", "   -", "     word", "   -", "10.", "    word", "A"]
+    assert all(len(line) <= fill.WIDTH for line in lines)
+    assert " ".join(lines).split() == text.split()
 
 
 def test_what_findings_says_of_all_suites(fill: ModuleType) -> None:

@@ -16,6 +16,8 @@ WORDS = {
     "negligible": r"no difference",
     "undecided": r"undecided",
 }
+# Words that turn a decision's words into their opposite; "no difference" is a decision's own.
+NEGATION = r"\b(no(?! difference)|not|nor|never|neither|without|hardly)\b"
 # A ratio, mostly one of costs, is no gain and no loss, and neither is a gap that changes.
 OF_RATIOS = {
     **WORDS,
@@ -101,7 +103,7 @@ def end(record: Claim, which: str) -> str:
 def says(record: Claim, text: str) -> str:
     """The text, if its words express the claim's decision.
 
-    Raises: ValueError for words of another decision, or of a size that was not decided.
+    Raises: ValueError for words of another decision, for its words negated, or of a size that was not decided.
     """
     margin, (more, less), words = HALF, (f"more than {HALF}", f"below {HALF}"), WORDS
     unit = unit_of(record)
@@ -112,6 +114,7 @@ def says(record: Claim, text: str) -> str:
     decisions = [decision for decision, pattern in words.items() if re.search(rf"\b({pattern})\b", bare)]
     size = "beyond" if re.search(more, text) else "below" if re.search(less, text) else ""
     other_margin = unit.ratio and re.search(r"(beyond|than) (a factor|[\d.]+%)", bare)
-    if decisions != [record["decision"]] or (size and record["size"] != size) or other_margin:
+    negated = re.search(NEGATION, text)
+    if decisions != [record["decision"]] or (size and record["size"] != size) or other_margin or negated:
         raise ValueError(f"{record['id']} is {word(record)}; the text says {text!r}")
     return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import Path
 
 from mim4dd.errors import InputError
@@ -20,7 +21,7 @@ class Picture:
 
 
 Answer = tuple[str | Picture, ...]
-"""Paragraphs, as Markdown, and pictures, in their order."""
+"""Markdown, and the pictures between, in their order."""
 PREFACE = ""
 
 
@@ -57,7 +58,10 @@ def answers_in(file: Path) -> dict[str, Answer]:
 
 
 def _blocks(text: str, file: Path) -> Answer:
-    return tuple(_block(block, file) for block in re.split(r"\n{2,}", text))
+    """Lists and tables stay whole: only a picture ends a text."""
+    found = [_block(block, file) for block in re.split(r"\n{2,}", text)]
+    runs = groupby(found, key=lambda block: isinstance(block, str))
+    return tuple(chain.from_iterable(["\n\n".join(map(str, run))] if words else run for words, run in runs))
 
 
 def _block(text: str, file: Path) -> str | Picture:

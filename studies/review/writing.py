@@ -143,10 +143,18 @@ def first_spelt(entries: Sequence[Entry]) -> dict[tuple[Path, str], str]:
 def html(review: Review) -> str:
     """The report as one file that loads nothing."""
     from jinja2 import Environment
+    from markdown_it import MarkdownIt
     from markupsafe import Markup
 
+    # A picture within a line would be loaded from elsewhere.
+    written = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"setting": setting, "spelt": spelt}
+    environment.filters |= {
+        "setting": setting,
+        "spelt": spelt,
+        "written": lambda text: Markup(written.render(text)),
+    }
     text = (files("studies.review") / "templates" / "review.html").read_text("utf-8")
     return environment.from_string(text).render(
         title=TITLE,

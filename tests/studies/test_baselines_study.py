@@ -383,6 +383,7 @@ def test_a_folder_that_has_changed_since_is_refused_by_the_answer_too(blocks: li
     [
         (["--method", "dn"], "did you mean"),
         (["--method", "dm", "--method", "dm"], "--method names dm twice"),
+        (["--method", "dm", "--method", "mim:base=dm,weight=0"], "are both DM in tables and figures; give one of them"),
         (["--method", "dm", "--method", "dm:iterations=8"], "are the same method with the same knobs"),
         (["--method", "dm:epochs=7", "--method", "random"], "--method is for the method's own knobs"),
         (["--base", "dsa"], "--method mim:base=dsa"),

@@ -372,19 +372,39 @@ def test_answers_in_words_stand_before_the_claims(tmp_path: Path, capsys: pytest
         b"\xef\xbb\xbf" + WORDS.replace("# Ours\n\n", "").replace("\n", "\r\n").encode()
     )
     assert answers_in(tmp_path / "windows.md") == held
-    assert held == {"S1": ("Not shown.", "In `gain/*` it is."), "Q5": ("Somewhat.",)}
+    assert held == {"S1": ("Not shown.\n\nIn `gain/*` it is.",), "Q5": ("Somewhat.",)}
     (tmp_path / "above.md").write_text(WORDS.replace("# Ours\n", "# Ours\n\nOf digits.\n\nAlone.\n"))
     (tmp_path / "one.png").touch()
     (tmp_path / "picture.md").write_text("![One](one.png)\n\n" + WORDS)
     with pytest.raises(InputError, match="has a picture above its first answer"):
         answers_in(tmp_path / "picture.md")
-    assert answers_in(tmp_path / "above.md") == {PREFACE: ("Of digits.", "Alone."), **held}
+    assert answers_in(tmp_path / "above.md") == {PREFACE: ("Of digits.\n\nAlone.",), **held}
     out = tmp_path / "review.html"
     assert main([str(RESULTS / "noise-fashion"), "--answers", str(tmp_path / "words.md"), "--out", str(out)]) == 0
     page, text = out.read_text("utf-8"), out.with_suffix(".md").read_text("utf-8")
-    assert '<p class="answer">In <code>gain/*</code> it is.</p>' in page
+    assert '<div class="answer"><p>Not shown.</p>\n<p>In <code>gain/*</code> it is.</p>' in page
     assert text.index("Not shown.") < text.index("No accuracy of the paper is reproduced")
     capsys.readouterr()
+
+
+def test_answers_may_have_lists_links_and_tables_but_load_nothing(tmp_path: Path) -> None:
+    (tmp_path / "one.png").touch()
+    (tmp_path / "words.md").write_text(
+        "## S1\n\n1. A *first*\n\n2. <b>Then</b>, [there](https://example.org)\n\n| a |\n|---|\n| 1 |\n\n"
+        "![One](one.png)\n\nAnd ![two](https://example.org/two.png).\n"
+    )
+    held = answers_in(tmp_path / "words.md")
+    assert [type(one).__name__ for one in held["S1"]] == ["str", "Picture", "str"]
+    out = tmp_path / "review.html"
+    assert main([str(RESULTS / "noise-fashion"), "--answers", str(tmp_path / "words.md"), "--out", str(out)]) == 0
+    page = out.read_text("utf-8")
+    answer = page[page.index('<div class="answer">') : page.index('<div class="run">')]
+    assert answer.count("<ol>") == 1
+    assert "<em>first</em>" in answer
+    assert '<a href="https://example.org">there</a>' in answer
+    assert "&lt;b&gt;Then" in answer
+    assert "<td>1</td>" in answer
+    assert set(re.findall('src="([^"]{5})', page)) == {"data:"}
 
 
 @pytest.mark.parametrize(

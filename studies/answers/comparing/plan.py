@@ -83,6 +83,11 @@ def plan_arms(
     repeated = [key for key, count in Counter(item.arm.key for item in planned).items() if count > 1]
     if repeated:
         raise InputError(f"{repeated[0]} is given twice; give one of them")
+    named: dict[str, str] = {}
+    for arm in (item.arm for item in planned):
+        # As a base alone and its term of weight 0.
+        if (other := named.setdefault(arm.name, arm.key)) != arm.key:
+            raise InputError(f"{other} and {arm.key} are both {arm.name} in tables and figures; give one of them")
     for key, text in options.assigned.items():
         require_read(options, key, text, planned)
     settings, trials = cross(planned, factors, options.seeds)

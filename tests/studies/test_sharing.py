@@ -23,7 +23,7 @@ from mim4dd.registry import flatten
 from perturbations import chain, parse_chain
 from studies.engine.running import TrialRun
 from studies.engine.trial import Inputs, Trial
-from studies.engine.tuning.cache import MAX_BYTES, InputCache, read_or_make, store
+from studies.engine.tuning.cache import MAX_BYTES, InputCache, given_or_made, read, store
 from studies.engine.tuning.sharing import prepared, unpacked
 
 NETWORK = ConvNet(width=4)
@@ -80,11 +80,17 @@ def test_what_was_dear_to_make_is_read_again_and_made_again_only_when_damaged(tm
         asked.append(word)
         return word.encode()
 
+    def fetched(word: str) -> bytes:
+        """As the cache's tasks do it, where they may be on three machines."""
+        content = given_or_made(read(path), make, word)
+        store(path, content)
+        return content
+
     store(path, b"earlier")
-    assert read_or_make(path, make, ("again",)) == b"earlier"
+    assert fetched("never") == b"earlier"
     path.write_bytes(path.read_bytes()[:-1])
-    assert read_or_make(path, make, ("again",)) == b"again"
-    assert read_or_make(path, make, ("never",)) == b"again"
+    assert fetched("again") == b"again"
+    assert fetched("never") == b"again"
     assert asked == ["again"]
 
 
@@ -162,6 +168,18 @@ def test_the_oldest_is_let_go_but_never_what_all_trials_must_share() -> None:
     assert cache.held("a") == []
     cache.get("large", 2 * MAX_BYTES, "large", (), "node")  # type: ignore[arg-type]
     assert list(cache.entries) == ["reference", "large"], "what was asked for stays, however large"
+
+
+def test_what_is_made_counts_as_many_bytes_as_it_has() -> None:
+    cache = Making()
+    for name in ("reference", "experts", "others", "latest"):
+        cache.get(name, 0 if name == "reference" else 1, name, (), "node")  # type: ignore[arg-type]
+    cache.weigh("others", MAX_BYTES - 2)
+    assert list(cache.entries) == ["reference", "experts", "others", "latest"]
+    cache.weigh("others", MAX_BYTES - 1)
+    assert list(cache.entries) == ["reference", "others", "latest"], "the oldest makes room"
+    cache.weigh("experts", MAX_BYTES)
+    assert list(cache.entries) == ["reference", "others", "latest"], "what is gone weighs nothing"
 
 
 def test_what_could_not_be_made_is_made_again_for_who_asks_next() -> None:

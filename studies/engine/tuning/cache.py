@@ -40,11 +40,14 @@ class InputCache:
         if key not in self.entries:
             self.entries[key] = ([self._start_making(make, arguments, node, file)], size)
         self.entries.move_to_end(key)
-        for other in [name for name, (_, held) in self.entries.items() if held and name != key]:
-            if sum(held for _, held in self.entries.values()) <= MAX_BYTES:
-                break
-            del self.entries[other]
+        self._let_go()
         return self.entries[key][0]
+
+    def weigh(self, key: str, size: int) -> None:
+        """How many bytes the result has, now that it is made: the experts of a large network are many."""
+        if key in self.entries:
+            self.entries[key] = self.entries[key][0], size
+            self._let_go()
 
     def held(self, key: str) -> list[Any]:
         """The reference, in a list, to what was asked for under this key; empty if nothing was."""
@@ -54,13 +57,21 @@ class InputCache:
         """What was asked for under this key could not be made: who asks next has it made again."""
         self.entries.pop(key, None)
 
+    def _let_go(self) -> None:
+        """Drop what was asked for longest ago, but never what was asked for last."""
+        for other in [name for name, (_, size) in self.entries.items() if size][:-1]:
+            if sum(size for _, size in self.entries.values()) <= MAX_BYTES:
+                break
+            del self.entries[other]
+
     def _start_making(self, make: Callable[..., Any], arguments: tuple[Any, ...], node: str, file: str) -> Any:
+        if not file:
+            return task(make, node).remote(*arguments)
         path, driver_node = self.out / file, ray.get_runtime_context().get_node_id()
-        if file and path.is_file():
-            return task(read_or_make, driver_node).remote(path, make, arguments)
-        reference = task(make, node).remote(*arguments)
-        if file:
-            task(store, driver_node).remote(path, reference)
+        # Read where the file is, but made where the trial is, which may have the only GPU.
+        found = task(read, driver_node).remote(path) if path.is_file() else None
+        reference = task(given_or_made, node).remote(found, make, *arguments)
+        task(store, driver_node).remote(path, reference)
         return reference
 
 
@@ -72,21 +83,27 @@ def task(work: Callable[..., Any], node: str) -> Any:
 
 
 def store(path: Path, content: bytes) -> None:
-    """Save content that is expensive to make; a full disk is ignored here, since writing rows reports it."""
+    """Save content that is expensive to make, where no file has it already.
+
+    A full disk is ignored here, since writing rows reports it.
+    """
     with contextlib.suppress(OSError):
-        write_signed(path, content)
+        if not path.exists():
+            write_signed(path, content)
 
 
-def read_or_make(path: Path, make: Callable[..., bytes], arguments: tuple[Any, ...]) -> bytes:
-    """The content that `store` saved; if the file is damaged, it is made and saved again."""
+def read(path: Path) -> bytes | None:
+    """The content that `store` saved; None for a damaged file, which is removed."""
     content, _ = read_signed(path)
-    if content is not None:
-        return content
-    # Ray resolves only references that are arguments themselves, not those inside a tuple.
-    resolved = [ray.get(argument) if isinstance(argument, ray.ObjectRef) else argument for argument in arguments]
-    content = make(*resolved)
-    store(path, content)
+    if content is None:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
     return content
+
+
+def given_or_made(content: bytes | None, make: Callable[..., bytes], *arguments: Any) -> bytes:
+    """The content, made if there is none."""
+    return make(*arguments) if content is None else content
 
 
 def start_cache(out: Path) -> Any:

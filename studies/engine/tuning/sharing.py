@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mim4dd.methods.task import DistillationTask, Preparation, Prepared
     from perturbations import Perturbed
 
-# The size that the cache assumes for a preparation; the experts of small networks are smaller.
+# The size that the cache assumes for a preparation until it is made.
 PREPARED_BYTES = 64 << 20
 REFERENCE = "reference network"
 
@@ -74,7 +74,9 @@ def shared_inputs(context: ExecutionContext, session: WorkerSession) -> Inputs:
         shared = (inputs.plugins, context.inputs, preparation, text, task.seed, network, device, threads, devices)
         arguments = (*shared, task.standard)
         file, progress = f"inputs/prepared-{key}.bin", f"waiting for {type(preparation).__name__}"
-        return unpacked(fetched(progress, key, PREPARED_BYTES, prepared, arguments, node, file))
+        made: bytes = fetched(progress, key, PREPARED_BYTES, prepared, arguments, node, file)
+        context.cache.weigh.remote(key, len(made))
+        return unpacked(made)
 
     def trained() -> Reference:
         found: Reference = fetched("waiting for the reference network", *reference)

@@ -52,10 +52,19 @@ def test_seeds_draw_other_shams_and_the_same_one_again(train: ImageData) -> None
 
 
 def test_after_imbalance_and_noise_the_true_labels_are_kept(train: ImageData) -> None:
-    found = chain(parse_chain(["exponential:factor=10", NOISE, "dropped:by=loss,share=0.3"]), train, seed=0)
+    before = ["exponential:factor=10", NOISE]
+    noisy = chain(parse_chain(before), train, seed=0)
+    found = chain(parse_chain([*before, "dropped:by=loss,share=0.3"]), train, seed=0)
     truth = dict(zip(train.index.tolist(), train.labels.tolist(), strict=True))
     assert [truth[index] for index in found.data.index.tolist()] == found.clean_labels.tolist()
-    assert 0 < found.flipped.mean() < 0.3
+    assert len(found.data) == len(noisy.data) - round(0.3 * len(noisy.data))
+    record = found.realised["dropped"]
+    assert (record["wrong_dropped"] + record["wrong_left"], record["wrong_left"]) == (
+        int(noisy.flipped.sum()),
+        int(found.flipped.sum()),
+    )
+    # At random 0.3 of the wrong ones would be found.
+    assert record["wrong_dropped"] > 0.5 * noisy.flipped.sum()
 
 
 def test_a_class_of_one_image_and_a_class_that_is_gone(make) -> None:

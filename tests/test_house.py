@@ -160,7 +160,9 @@ MAY_IMPORT = {
     "studies/answers/dataset_bias": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.dataset_bias"),
     ],
-    "studies/answers/fidelity": [*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.fidelity"],
+    "studies/answers/fidelity": [
+        *(*ANSWERING, *PLANNING, "studies.answers.comparing", "studies.answers.fidelity", "studies.engine.sizes"),
+    ],
 }
 
 # A library and the only places that may import it.

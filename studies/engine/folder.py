@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from mim4dd.durable import read_json
 from mim4dd.errors import InputError
+from mim4dd.registry import Flat
 from studies.engine.arms import Arm, Factor, Setting, with_controls
 from studies.engine.conditions import Condition, training_data
 from studies.engine.legacy import axis_of, mode_names, setting_of
@@ -162,6 +163,11 @@ class StudyFolder:
         """The path of a trial's picture, None if there is none."""
         path = self.path / "trials" / trial / "synthetic.png"
         return path if path.exists() else None
+
+
+def images_of(config: Flat) -> str:
+    """The named data set whose images a trial's are, as `--classes-as` says of a file; else its own data's name."""
+    return str(config.get("classes_as") or config["dataset"])
 
 
 def read_study(path: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mim4dd.errors import InputError
-from studies.engine.folder import StudyFolder
+from studies.engine.folder import StudyFolder, images_of
 from studies.engine.quoting import Claim, printed, word
 from studies.engine.reading import checked, contents, parsed, reason
 from studies.engine.shapes import ClaimRecord
@@ -212,16 +211,10 @@ def _absent(evidence: Evidence, found: Sequence[Found], sources: Sequence[Source
     told = []
     if lacking := [f"`{kind}`" for kind in evidence.claims if kind not in there]:
         told.append(f"no run of {script} here claims {' or '.join(lacking)}")
-    on = [str(one.source.study["dataset"]) for one in found]
-    if elsewhere := [name for name in evidence.data if not any(is_of(data, name) for data in on)]:
+    on = {images_of(one.source.study["configuration"]) for one in found}
+    if elsewhere := [name for name in evidence.data if name not in on]:
         told.append(f"no run of {script} here is on {' or '.join(elsewhere)}")
     return told
-
-
-def is_of(data: str, name: str) -> bool:
-    """Whether a data set is one of this name, or a file that bears it: `npz:cifar10_20k` is of cifar10."""
-    _, colon, file = data.partition(":")
-    return data == name or bool(colon and re.match(rf"{name}(?![a-z0-9-])", Path(file).name.lower()))
 
 
 def _found(evidence: Evidence, sources: Sequence[Source]) -> Iterator[Found]:

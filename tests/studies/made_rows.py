@@ -66,7 +66,7 @@ def made_folder(
     """A study folder that was never written; `study` is what study.json says besides."""
     held = {"study": "noisy_labels", "title": "What?", "question": "What is it?", "hash": "3f2a", "created": "2026"}
     held |= {"command": "python studies/noisy_labels.py", "dataset": "digits", "protocol": "quick", "rules": "1"}
-    held |= {"seeds": list(seeds), "configuration": {"ipc": 1}}
+    held |= {"seeds": list(seeds), "configuration": {"dataset": "digits", "ipc": 1}}
     return StudyFolder(path, held | study, settings, rows)
 
 

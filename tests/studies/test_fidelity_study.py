@@ -87,7 +87,7 @@ def test_published_numbers_are_those_of_the_specification() -> None:
     assert {key[0] for key in PUBLISHED} == {"mnist", "fashion_mnist", "svhn", "cifar10", "cifar100"}
     assert PUBLISHED["mnist", 1, "dc"].accuracy == 91.7
     assert PUBLISHED["cifar10", 50, "mtt"].accuracy == 71.6
-    found = published("npz:cifar10_20k", 1, "dm")
+    found = published("cifar10", 1, "dm")
     assert found is not None
     assert (found.accuracy, found.certain) == (26.0, True)
     assert published("digits", 1, "dc") is None
@@ -173,10 +173,27 @@ def test_in_short_it_says_what_the_term_does_where_that_can_be_decided(sets: int
     assert told in short[-1]
 
 
+def test_a_part_of_a_published_data_set_is_told_by_its_images(tmp_path: Path) -> None:
+    labels = np.arange(20) % 10
+    np.savez(tmp_path / "mine.npz", train_images=np.zeros((20, 28, 28), np.uint8), train_labels=labels)
+    file = ["--dataset", f"npz:{tmp_path / 'mine.npz'}", "--classes-as", "mnist"]
+    plan = planned(*file, "--method", "dc", "--seeds", "0")
+    [trial] = plan.trials
+    assert trial.config["evaluation"] == "dc", "the published recipe is that of the images, whatever their file's name"
+    row = made_row(trial.hash, trial.config, [0.9])
+    folder = made_folder(tmp_path, plan.settings, {trial.hash: row}, [0], configuration=trial.config)
+    answer = write_answer(folder)
+    assert any("91.7" in str(sentence) for sentence in answer.sentences)
+    [note] = [note for note in answer.notes if "whole data set" in note]
+    assert "54,000 images are left for training" in note
+    assert note.endswith(f"of this file they are {sum(row.data.counts):,}.")  # type: ignore[union-attr]
+
+
 def test_schedule_of_trajectories_names_what_no_knob_says() -> None:
     grey = flatten(REGISTERED.build("mtt"), "method") | {"dataset": "mnist", "ipc": 1}
     assert schedule(grey) == ["rate of the recipe (the learned one)", "CIFAR-10's settings"]
-    colour = grey | {"dataset": "npz:cifar10_20k"}
+    assert "CIFAR-10's settings" in schedule(grey | {"dataset": "npz:cifar10"})
+    colour = grey | {"dataset": "npz:mine", "classes_as": "cifar10"}
     assert schedule(colour) == ["rate of the recipe (the learned one)", "no ZCA (ZCA)"]
     assert schedule(colour | {"ipc": 50}) == ["rate of the recipe (the learned one)"]
     wrapped = flatten(REGISTERED.build("mim", {"base": "mtt"}), "method") | {"dataset": "svhn", "ipc": 1}

@@ -24,7 +24,6 @@ from studies.review.gathering import (
     UNDECIDED,
     Entry,
     Source,
-    is_of,
     spelt,
 )
 from studies.review.items import ITEMS
@@ -453,25 +452,6 @@ def test_pictures_that_an_answer_names_stand_in_it_once_and_instead_of_others(tm
     assert 'alt="degradation of noise-fashion"' not in page
 
 
-@pytest.mark.parametrize(
-    ("data", "name", "is_one"),
-    [
-        ("cifar10", "cifar10", True),
-        ("npz:cifar10_20k", "cifar10", True),
-        ("npz:CIFAR10.npz", "cifar10", True),
-        ("folder:data/mnist", "mnist", True),
-        ("cifar100", "cifar10", False),
-        ("npz:cifar100_20k", "cifar10", False),
-        ("npz:cifar10n", "cifar10", False),
-        ("fashion_mnist", "mnist", False),
-        ("npz:fashion-mnist", "mnist", False),
-        ("npz:mnist-c", "mnist", False),
-    ],
-)
-def test_which_data_set_a_file_is_of(data: str, name: str, is_one: bool) -> None:
-    assert is_of(data, name) is is_one
-
-
 def test_two_folders_of_one_name_are_two_studies(tmp_path: Path) -> None:
     for where, name in (("a", "architectures-digits-quick"), ("b", "bias-digits-rare")):
         copied(name, tmp_path / where / "out")
@@ -483,7 +463,7 @@ def test_two_folders_of_one_name_are_two_studies(tmp_path: Path) -> None:
     )
 
 
-def test_a_data_set_that_is_asked_for_by_name_is_found_in_the_name_of_a_file(review: Review) -> None:
+def test_a_data_set_that_is_asked_for_is_found_in_a_file_whose_classes_are_told_to_be_its(review: Review) -> None:
     sources = [source(name) for name in ("fidelity-cifar10-short", "fidelity-mnist-term")]
     why = Review.of(sources, {}).entries[0].why
     assert "no run of studies/fidelity.py here is on svhn or cifar100" in why

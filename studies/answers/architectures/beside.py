@@ -11,6 +11,7 @@ from studies.answers.parts.wording import listed
 from studies.answers.results import Cell, Results
 from studies.engine.answer import Cell as Entry
 from studies.engine.answer import Claim, Quantity, Sentence, Table, percent
+from studies.engine.folder import images_of
 from studies.engine.names import network_name
 
 OWN = "convnet"
@@ -43,7 +44,7 @@ def _cases(results: Results, arm: str) -> list[Case]:
     if own.has_term or own.placebo or network_name(own.knobs) or config.get("network") != OWN:
         return []
     cases = []
-    for entry in published(str(config["dataset"]), int(config["ipc"]), own.base):
+    for entry in published(images_of(config), int(config["ipc"]), own.base):
         for network, accuracy in entry.accuracies.items():
             # Of several networks of one kind, the first: the study's own, or the one with the fewest knobs changed.
             level = next((name for (name,) in results.levels if name.partition(":")[0] == network), "")

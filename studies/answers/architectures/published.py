@@ -10,8 +10,6 @@ DATADAM = "Sajedi et al. 2023 (DataDAM), ConvNet to others"
 DC_BENCH = "Cui et al. 2022 (DC-BENCH), average transfer accuracy over its networks"
 # In place of one network.
 AVERAGE = "average of its networks"
-# Data sets with the images of a published one, by the published one's name.
-SAME = {"npz:cifar10_20k": "cifar10"}
 
 
 @dataclass(frozen=True)
@@ -57,5 +55,4 @@ PUBLISHED = (
 
 def published(dataset: str, ipc: int, method: str) -> list[Published]:
     """What was published of a method on a data set with so many images per class."""
-    known = SAME.get(dataset, dataset)
-    return [entry for entry in PUBLISHED if (entry.dataset, entry.ipc, entry.method) == (known, ipc, method)]
+    return [entry for entry in PUBLISHED if (entry.dataset, entry.ipc, entry.method) == (dataset, ipc, method)]

@@ -9,14 +9,15 @@ import numpy as np
 from mim4dd.methods import METHODS
 from mim4dd.registry import Scalar, flatten
 from studies.answers.fidelity.plain import plain
-from studies.answers.fidelity.published import SAME, Published, published
+from studies.answers.fidelity.published import Published, published
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.parts.drawing import PAGE, bars, dodged, legend, panels, percent_axis, percents, styles
 from studies.answers.parts.overview import ENDED, more_seeds, unready
 from studies.answers.results import Contrast, Results, slug
 from studies.engine.answer import Answer, Cell, Figure, Quantity, Sentence, Table, percent
 from studies.engine.arms import TERM
-from studies.engine.folder import StudyFolder
+from studies.engine.folder import StudyFolder, images_of
+from studies.engine.sizes import NAMED
 from studies.engine.statistics import Interval, mean_interval
 from studies.engine.statistics.contrasts import Decision
 from studies.engine.wording import decimal, images, plural
@@ -51,7 +52,7 @@ class PublishedComparison:
         config = self.results.config(arm)
         if not config or config["method"] == TERM:
             return None
-        return published(str(config["dataset"]), int(config["ipc"]), str(config["method"]))
+        return published(images_of(config), int(config["ipc"]), str(config["method"]))
 
     def _gap(self, arm: str, entry: Published) -> Contrast:
         name, cell = self.results.arms[arm].name, self.results.cell(arm)
@@ -100,9 +101,8 @@ def schedule(config: dict[str, Scalar]) -> list[str]:
 
 def _trajectories(config: dict[str, Scalar]) -> list[str]:
     """The differences from MTT's published runs that no knob expresses; see the docstring of MTT."""
-    name = SAME.get(str(config["dataset"]), str(config["dataset"]))
     differences = ["rate of the recipe (the learned one)"]
-    if name != "cifar10":
+    if images_of(config) != "cifar10":
         return [*differences, "CIFAR-10's settings"]
     return [*differences, "no ZCA (ZCA)"] if int(config["ipc"]) < 50 else differences
 
@@ -244,8 +244,13 @@ def _curves(results: Results) -> Figure | None:
 def _notes(comparison: PublishedComparison) -> list[str]:
     results, sources = comparison.results, {entry.source for entry in comparison.published.values()}
     notes = [f"Published numbers: {'; '.join(sorted(sources))}."] if sources else []
-    if str(results.folder.study["dataset"]).startswith("npz:cifar10_20k"):
-        notes.append("The published numbers use all 50,000 training images, ours the 20,000 of this file.")
+    whole = NAMED.get(images_of(results.folder.configuration))
+    used = max((sum(row.data.counts) for row in results.folder.rows.values() if row.data is not None), default=0)
+    if sources and whole is not None and 0 < used < whole.images:
+        notes.append(
+            f"The published numbers are of the whole data set, of which {whole.images:,} images are left for training "
+            f"once those for validation are set apart; of this file they are {used:,}."
+        )
     names = {arm: results.arms[arm].name for arm in results.arms}
     far = [names[arm] for arm, gap in comparison.gaps.items() if 100 * abs(gap.interval.mean or 0.0) > CLOSE]
     if far:

@@ -18,6 +18,6 @@ def plan_fidelity(options: Options[ComparisonFlags], configuration: Configuratio
 
     Raises: InputError, UnknownNameError or KnobError.
     """
-    dataset = dataset_name(options.dataset)
+    dataset = options.classes_as or dataset_name(options.dataset)
     _, plan = plan_arms(options, options.flags.methods or METHODS, lambda flat: published_recipe(flat, dataset))
     return plan

@@ -64,17 +64,13 @@ FULL_DATA: Mapping[str, Published] = {
     "cifar10": Published(84.8, DC),
     "cifar100": Published(56.2, DSA),
 }
-# Data sets with the images of a published one, by the published one's name.
-SAME = {"npz:cifar10_20k": "cifar10"}
-
 # Data sets whose published random row is DC's, without augmentation; the others' is that of DSA and DM.
 PLAIN = ("mnist", "fashion_mnist", "svhn")
 
 
 def published(dataset: str, ipc: int, method: str) -> Published | None:
     """The published accuracy of a method, or None."""
-    known = SAME.get(dataset, dataset)
-    return FULL_DATA.get(known) if method == "full" else PUBLISHED.get((known, ipc, method))
+    return FULL_DATA.get(dataset) if method == "full" else PUBLISHED.get((dataset, ipc, method))
 
 
 def published_recipe(flat: Flat, dataset: str) -> dict[str, str]:
@@ -84,9 +80,9 @@ def published_recipe(flat: Flat, dataset: str) -> dict[str, str]:
     others: DSA's augmentation for 1000 epochs, with a new optimizer at the drop of the rate, as in DC's code.
     Source: the public code that DC, DSA and DM share; a random row has the recipe of the table that it is from.
     """
-    method, known = str(flat.get("method.base", flat["method"])), SAME.get(dataset, dataset)
-    if method == "dc" and known == "mnist":
+    method = str(flat.get("method.base", flat["method"]))
+    if method == "dc" and dataset == "mnist":
         return {"evaluation": "dc", "evaluation.epochs": "1000", "evaluation.augment": "crop_scale_rotate"}
-    if method == "dc" or (method == "random" and known in PLAIN):
+    if method == "dc" or (method == "random" and dataset in PLAIN):
         return {"evaluation": "dc"}
     return {"evaluation.restart_momentum": "true"}

@@ -153,9 +153,21 @@ ITEMS = (
     Item(
         "C2d",
         "Higher resolution and more complex features.",
-        (Evidence("dataset_bias", ("kinds/height/*", "kinds/resolution/*"), "kinds"),),
+        (
+            Evidence(
+                "dataset_bias",
+                ("kinds/height/*", "kinds/resolution/*", "kinds/linear_probe/*", "kinds/intrinsic_dimension/*"),
+                "kinds",
+            ),
+        ),
+        open="images larger and features more complex than those of the data that were run",
     ),
-    Item("C2e", "Do these data sets favour the method?", (KINDS,)),
+    Item(
+        "C2e",
+        "Do these data sets favour the method?",
+        (KINDS,),
+        open="over so few data sets no correlation with what characterises them can be decided",
+    ),
     Item("C2f", "Are the gains consistent across data sets?", (GAINS, KINDS)),
     Item(
         "C3a",

@@ -106,9 +106,10 @@ ITEMS = (
         "Q6",
         "Why these baselines, and why were others left out?",
         (Evidence("baselines", ("difference/*",), "beats"),),
-        "DC, DSA, DM and MTT, which the review names, are one of each kind of matching: gradients, gradients of "
-        "augmented images, features, trajectories; random images and coresets are the floor that any distilled set must "
-        "clear. Other methods are out of scope, each for a reason of its own (docs/methods.md#out).",
+        "DC, DSA, DM and MTT, which the review names, are one of each kind of matching: gradients, gradients "
+        "of augmented images, features, trajectories; random images and coresets are the floor that any "
+        "distilled set must clear. Other methods are out of scope, each for a reason of its own "
+        "(docs/methods.md#out).",
         "why others were left out is argued, not measured",
     ),
     Item("Q7", "Noisy labels and unbalanced classes.", (NOISE, RARE)),
@@ -244,10 +245,10 @@ ITEMS = (
     Item(
         "C5c",
         "Why were methods with other objectives left out?",
-        argued="The term is defined on features of real and synthetic batches under one network. Methods that train a "
-        "generator or labels alone offer no such pair; others do (CAFE, IDM, DataDAM) and were not implemented: nothing "
-        "is said of the term on them. The four bases stand for one kind of matching each, and a plug-in can add another "
-        "(docs/methods.md#out).",
+        argued="The term is defined on features of real and synthetic batches under one network. Methods that train "
+        "a generator or labels alone offer no such pair; others do (CAFE, IDM, DataDAM) and were not "
+        "implemented: nothing is said of the term on them. The four bases stand for one kind of matching "
+        "each, and a plug-in can add another (docs/methods.md#out).",
     ),
     Item(
         "C5d",

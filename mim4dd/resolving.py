@@ -20,7 +20,9 @@ def resolve(key: str, known: Iterable[str]) -> str:
     """The one known dotted name that `key` abbreviates: itself, or the only one that ends in it.
 
     `temperature` means `method.temperature`; `iterations` means `method.base.iterations` under `mim`. Of several, the
-    one with the fewest dots wins (`width` means `network.width`, not `evaluation.network.width`); a tie is refused.
+    one with the fewest dots wins (`width` means `network.width`, not `evaluation.network.width`); a tie is refused. A
+    knob of the method's base ties with one of another part as that of the method itself would: `lr` under `mim` may be
+    the base's or the recipe's.
     Raises: UnknownNameError for no match or a tie.
     """
     names = list(known)
@@ -29,9 +31,17 @@ def resolve(key: str, known: Iterable[str]) -> str:
     matches = sorted(matching(key, names), key=lambda name: name.count("."))
     if not matches:
         raise unknown("knob", key, names)
-    if len(matches) > 1 and matches[0].count(".") == matches[1].count("."):
-        raise UnknownNameError(f"knob '{key}' could mean {' or '.join(matches)}; give the whole name")
-    return matches[0]
+    best, *others = matches
+    rivals = [name for name in others if name.count(".") == best.count(".") or _base_of_another(name, best)]
+    if rivals:
+        raise UnknownNameError(f"knob '{key}' could mean {' or '.join([best, *rivals])}; give the whole name")
+    return best
+
+
+def _base_of_another(name: str, best: str) -> bool:
+    """Whether a name is of the method's base, and the best of another part at the method's depth."""
+    bare = name.replace("method.base.", "method.", 1)
+    return bare != name and not best.startswith("method.") and bare.count(".") == best.count(".")
 
 
 def component_of(registry: Registry[C], text: str, flag: str) -> C:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mim4dd.errors import InputError
 from mim4dd.records import ImageData, Integers
-from mim4dd.registry import PLUGIN, Registry, component_fields, name_of, origin_of
+from mim4dd.registry import PLUGIN, Registry, component_fields, default_of, name_of, origin_of
 from mim4dd.resolving import component_of
 from perturbations.stages import ORDER, STAGES, Stage, stage_named
 
@@ -131,7 +131,7 @@ def parse_chain(texts: Sequence[str]) -> tuple[Perturbation, ...]:
 
 
 def text_of(perturbations: Sequence[Perturbation]) -> str:
-    """A chain as its canonical text, every knob in order: what a row stores.
+    """A chain as its canonical text, every knob in order but tacit ones at their default: what a row stores.
 
     A file or a plug-in appears in it as NAME@DIGEST, so that a result does not depend on where the file lies.
     """
@@ -139,7 +139,12 @@ def text_of(perturbations: Sequence[Perturbation]) -> str:
 
 
 def _text(perturbation: Perturbation) -> str:
-    values = {item.name: getattr(perturbation, item.name) for item in component_fields(perturbation)}
+    given = {item: getattr(perturbation, item.name) for item in component_fields(perturbation)}
+    values = {
+        item.name: value
+        for item, value in given.items()
+        if not item.metadata["knob"].tacit or value != default_of(item)
+    }
     # repr of a float is the shortest text that gives the same float again.
     shown = [f"{knob}={value!r}" if isinstance(value, float) else f"{knob}={value}" for knob, value in values.items()]
     if origin := origin_of(perturbation):

@@ -65,13 +65,21 @@ class StepImbalance:
 def largest(train: ImageData, name: str) -> int:
     """n_max: the count that every class can reach.
 
-    Raises: DataError when there is only one class, or a class without images.
+    Raises: DataError when there is only one class, or one with fewer than two images: all are cut to it first, and
+    nothing is left to be unequal.
     """
     check_classes(name, train)
     empty = [label for label, count in zip(train.classes, train.counts, strict=True) if not count]
     if empty:
         raise DataError(f"{name} needs an image of every class, {train.source} has none of {', '.join(empty[:5])}")
-    return int(train.counts.min())
+    most = int(train.counts.min())
+    if most < 2:
+        least = train.classes[int(train.counts.argmin())]
+        raise DataError(
+            f"{name} first cuts every class to the smallest, and class {least} of {train.source} has 1 image; "
+            "leave that class out"
+        )
+    return most
 
 
 def at_least_one(exact: float) -> int:

@@ -104,9 +104,11 @@ def test_apply_checks_and_leaves_what_is_no_components() -> None:
         ({"temperature": "0"}, r"mim.temperature must be in \(0, inf\), got 0"),
         ({"base": "mim"}, "mim.base must be a method that matches real and synthetic images, got mim"),
         ({"base": "dn"}, "unknown method 'dn'; did you mean 'dm'?"),
-        ({"base": "dm", "momentum": "2"}, r"standard.momentum must be in \[0, 0.999\], got 2"),
+        ({"base": "dm", "evaluation.momentum": "2"}, r"standard.momentum must be in \[0, 0.999\], got 2"),
         ({"iterations": "many"}, "dm.iterations must be a whole number, got 'many'"),
-        ({"augment": "colour"}, "unknown augmentation 'colour'"),
+        ({"evaluation.augment": "colour"}, "unknown augmentation 'colour'"),
+        ({"lr": "0.1"}, "'lr' could mean evaluation.lr or method.base.lr; give the whole name"),
+        ({"augment": "none"}, "could mean evaluation.augment or method.base.augment"),
     ],
 )
 def test_bad_assignment_is_refused(texts: dict[str, str], message: str) -> None:

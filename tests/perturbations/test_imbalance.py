@@ -27,6 +27,13 @@ def test_exponential_counts_start_from_the_smallest_class(make: Make) -> None:
     assert made.data.counts.tolist() == [64, 32, 16]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_class_of_one_image_leaves_nothing_to_be_unequal(make: Make, kind: type[ExponentialImbalance]) -> None:
+    with pytest.raises(DataError, match="first cuts every class to the smallest, and class 2 of .* has 1 image"):
+        kind(factor=4.0)(make([90, 70, 1]), seed=0)
+    assert len(kind(factor=1.0)(make([90, 70, 1]), seed=0).data) == 161, "the control changes nothing"
+
+
 @pytest.mark.parametrize("factor", [2.0, 5.0, 10.0, 100.0])
 @pytest.mark.parametrize("classes", [2, 10, 100])
 def test_the_ends_are_whole_where_the_factor_divides(factor: float, classes: int, make: Make) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from perturbations import STAGES
 from studies.answers.ledger import Ledger, Part
@@ -87,7 +87,9 @@ def write_answer(folder: StudyFolder) -> Answer:
             ]
         ),
         Part(figures=[*classes.figures, transitions, images, *failures.figures[1:]]),
-        Part(notes=[*_notes(folder), *longer.notes, more_seeds(ledger)], summary=_summary(response), plain=short),
+        Part(
+            notes=[*_notes(ledger.results), *longer.notes, more_seeds(ledger)], summary=_summary(response), plain=short
+        ),
     )
 
 
@@ -218,7 +220,8 @@ def _images(response: Response) -> Figure | None:
     return picture_figure(results.folder, "images", title, caption, grid, PAGE)
 
 
-def _notes(folder: StudyFolder) -> list[str]:
+def _notes(results: Results) -> list[str]:
+    folder = results.folder
     stages = {stage for condition in folder.conditions for stage in condition.stages}
     selection = folder.study.get("selection", "clean")
     return [
@@ -232,7 +235,18 @@ def _notes(folder: StudyFolder) -> list[str]:
         "Failure detectors of single trials use validation accuracy; those of paired trials and all tables use test "
         "accuracy. `unstable` is decided by the exact interval of its ratio, without correction for multiple tests.",
         *(stage.definition for stage in STAGES.values() if stage.name in stages),
+        *(_cut(results) if "imbalance" in stages else ()),
     ]
+
+
+def _cut(results: Results) -> Iterator[str]:
+    """That classes of unequal size are cut to the smallest before they are made unequal, if that is a tenth or more."""
+    data = results.any_data(results.reference)
+    if data is not None and (left := len(data.counts) * min(data.counts)) < 0.9 * sum(data.counts):
+        yield (
+            f"Before imbalance every class is cut to the {min(data.counts):,} images of the smallest, which leaves "
+            f"{left:,} of {sum(data.counts):,}: costs against the data as they are include that of losing the others."
+        )
 
 
 def _summary(response: Response) -> dict[str, float | None]:

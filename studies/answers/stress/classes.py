@@ -62,9 +62,14 @@ def _recall(response: Response, cell: Cell, grouping: Grouping, counted_at: Leve
         else:
             recall = row.test_recall
             groups = grouping(counts)
-            columns.append([float(np.nanmean(recall[:, group])) if len(group) else np.nan for group in groups])
+            columns.append([_known_mean(recall[:, group]) for group in groups])
     width = max((len(column) for column in columns if column), default=1)
     return np.array([column or [np.nan] * width for column in columns]).T
+
+
+def _known_mean(recalls: Array) -> float:
+    """The mean without the classes that have no test images; NaN where none has."""
+    return np.nan if np.isnan(recalls).all() else float(np.nanmean(recalls))
 
 
 def _imbalanced(response: Response) -> list[tuple[str, Levels]]:

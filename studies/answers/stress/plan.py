@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from mim4dd.configuration import Configuration, apply, assign
 from mim4dd.errors import InputError, KnobError, exact
 from mim4dd.registry import Flat, check_value, component_fields
-from perturbations import PERTURBATIONS, STAGES, stage_of
+from perturbations import PERTURBATIONS, STAGES, SymmetricNoise, stage_of
 from perturbations.stages import ORDER
 from studies.answers.comparing.plan import FULL_NETWORKS, FULL_STEPS, arm_of, registered_methods
 from studies.answers.stress.flags import SuiteFlags
@@ -16,6 +16,10 @@ from studies.engine.arms import Arm, Planned, base_arm, changed, cross, default_
 from studies.engine.conditions import CLEAN, Condition, condition, severity_knob, training_data
 from studies.engine.options import Options
 from studies.engine.plan import Plan
+from studies.engine.sizes import NAMED
+
+# Severities of kinds that do not fit the data, and why.
+Unfit = tuple[tuple[tuple[str, float], str], ...]
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,9 @@ def plan_stress(options: Options[SuiteFlags], configuration: Configuration, swee
     Raises: InputError, UnknownNameError or KnobError for an invalid condition, variant or method.
     """
     flags = options.flags
-    conditions = _conditions(flags, sweep, str(configuration.flat["dataset"]), options.classes_as)
+    size = options.read or NAMED.get(str(configuration.flat["dataset"]))
+    unfit = _unfit(flags, sweep, size.classes) if size is not None else ()
+    conditions = _conditions(flags, sweep, options.classes_as or str(configuration.flat["dataset"]), unfit)
     factors = (training_data(conditions),)
     planned = _planned(options, flags, configuration)
     settings, trials = cross(planned, factors, options.seeds)
@@ -48,6 +54,7 @@ def plan_stress(options: Options[SuiteFlags], configuration: Configuration, swee
         for kind in skipped_kinds(options.classes_as or str(configuration.flat["dataset"]))
         if STAGES[sweep.stage].relabels and not flags.kinds and not flags.conditions and not flags.quick
     ]
+    notes += [f"{kind} noise of {exact(severity)} is left out: {why}" for (kind, severity), why in unfit]
     return Plan((), tuple(with_controls(settings)), trials, conditions, factors, tuple(notes))
 
 
@@ -101,11 +108,13 @@ def _check_variant(changed: Flat, names: Sequence[str]) -> None:
         raise InputError("--variant weight=0 is the base alone, which is compared with already")
 
 
-def _conditions(flags: SuiteFlags, sweep: Sweep, dataset: str, classes_as: str) -> tuple[Condition, ...]:
+def _conditions(flags: SuiteFlags, sweep: Sweep, dataset: str, unfit: Unfit) -> tuple[Condition, ...]:
     """The clean control, each kind at each severity, the conditions of `--condition`, and the grid, each once."""
     conditions = [CLEAN]
-    for kind, severities in _swept(flags, sweep, classes_as or dataset):
-        conditions += [condition(f"{kind}={exact(severity)}") for severity in severities]
+    left_out = {one for one, _ in unfit}
+    for kind, severities in _swept(flags, sweep, dataset):
+        kept = [severity for severity in severities if (kind.partition(":")[0], severity) not in left_out]
+        conditions += [condition(f"{kind}={exact(severity)}") for severity in kept]
     conditions += [one if isinstance(one, Condition) else condition(one) for one in flags.conditions]
     if flags.grid:
         for first in sweep.grid:
@@ -122,6 +131,22 @@ def _conditions(flags: SuiteFlags, sweep: Sweep, dataset: str, classes_as: str) 
     if len(unique) == 1:
         raise InputError("nothing is perturbed: give --severities above the control, or a --condition")
     return unique
+
+
+def _unfit(flags: SuiteFlags, sweep: Sweep, classes: int) -> Unfit:
+    """The default severities at which so few classes cannot be told apart, and why; those asked for are refused."""
+    if flags.severities:
+        return ()
+    found = []
+    for kind, severities in sweep.quick if flags.quick else sweep.kinds:
+        for severity in severities:
+            component = PERTURBATIONS.build(kind, {severity_knob(PERTURBATIONS.get(kind)): severity})
+            if isinstance(component, SymmetricNoise):
+                try:
+                    component.require_identifiable(classes)
+                except KnobError as error:
+                    found.append(((kind, severity), str(error)))
+    return tuple(found)
 
 
 def _swept(flags: SuiteFlags, sweep: Sweep, dataset: str) -> list[tuple[str, tuple[float, ...]]]:

@@ -9,7 +9,10 @@ import numpy as np
 from studies.answers.ledger import Ledger
 from studies.answers.parts.drawing import PAGE, SMALLEST, TITLE, colour_bar, panels
 from studies.answers.parts.heat_maps import shares_map
-from studies.engine.answer import Cell, Figure, Quantity, Table
+from studies.answers.parts.response import Levels
+from studies.answers.results import Cell, Results
+from studies.engine.answer import Cell as Entry
+from studies.engine.answer import Figure, Quantity, Table
 from studies.engine.measuring import LARGEST_MATRIX
 
 
@@ -19,7 +22,7 @@ def training_part(ledger: Ledger) -> tuple[Figure | None, Table]:
 
 
 def _realised(ledger: Ledger) -> Table:
-    rows: list[dict[str, Cell]] = []
+    rows: list[dict[str, Entry]] = []
     for levels in ledger.results.levels:
         data = ledger.results.any_data(levels)
         if data is None:
@@ -36,7 +39,7 @@ def _realised(ledger: Ledger) -> Table:
                 "by label": " ".join(map(str, counts)) if len(counts) <= LARGEST_MATRIX else None,
                 "images in all": sum(counts),
                 "classes short of ipc": short,
-                "short of the real batch": len(tail["short_of_batch"]),
+                "short of a real batch": len(_short_of_batch(ledger.results, levels)),
                 "classes without images": ", ".join(tail["absent"]) or "none",
             }
         )
@@ -45,8 +48,21 @@ def _realised(ledger: Ledger) -> Table:
         "The perturbations as realised",
         rows,
         "For the first seed with a finished trial; rows.jsonl has those of the other seeds. A class with fewer images "
-        "than the real batch repeats them unless the policy is cap.",
+        "than a method's real batch repeats them unless the policy is cap.",
     )
+
+
+def _short_of_batch(results: Results, levels: Levels) -> set[str]:
+    """The classes of the first seed with fewer images than the real batch of one of the methods draws of them.
+
+    Random real images draw none, and have a row of their own.
+    """
+    for seed in range(len(results.seeds)):
+        rows = [results.row(Cell(arm, levels), seed) for arm in results.arms]
+        tails = [row.data.tail for row in rows if row is not None and row.data is not None]
+        if tails:
+            return {name for tail in tails for name in tail["short_of_batch"]}
+    return set()
 
 
 def _transitions(ledger: Ledger) -> Figure | None:

@@ -29,7 +29,7 @@ def test_exponential_counts_start_from_the_smallest_class(make: Make) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_class_of_one_image_leaves_nothing_to_be_unequal(make: Make, kind: type[ExponentialImbalance]) -> None:
-    with pytest.raises(DataError, match="first cuts every class to the smallest, and class 2 of .* has 1 image"):
+    with pytest.raises(DataError, match=r"first cuts every class to the smallest, and class 2 of .* has 1 image"):
         kind(factor=4.0)(make([90, 70, 1]), seed=0)
     assert len(kind(factor=1.0)(make([90, 70, 1]), seed=0).data) == 161, "the control changes nothing"
 
@@ -91,7 +91,6 @@ def test_a_factor_of_one_is_the_control(kind: type, make: Make) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_class_is_lost(kind: type, make: Make) -> None:
     assert kind(factor=1e9)(make([7] * 5), seed=0).data.counts.min() == 1
-    assert kind(factor=50.0)(make([1] * 5), seed=0).data.counts.tolist() == [1] * 5
     assert kind(factor=2.0)(make([6, 6]), seed=0).data.counts.tolist() == [6, 3]
 
 

@@ -9,7 +9,16 @@ import pytest
 
 from mim4dd.errors import DataError, InputError
 from mim4dd.records import ImageData
-from perturbations import AsymmetricNoise, ExponentialImbalance, PairFlip, Perturbed, SymmetricNoise, chain
+from perturbations import (
+    AsymmetricNoise,
+    ExponentialImbalance,
+    PairFlip,
+    Perturbed,
+    SymmetricNoise,
+    chain,
+    parse_chain,
+    text_of,
+)
 from perturbations.labels.semantic import MAPS, SUPERCLASS, within_superclasses
 
 Make = Callable[..., ImageData]
@@ -29,6 +38,28 @@ def test_symmetric_noise_flips_exactly_the_rounded_number_and_never_to_the_own_c
     assert noisy.data.images is train.images
     assert noisy.realised["rate"] == noisy.realised["flips"] / len(train)
     assert noisy.realised["counts"] == noisy.data.counts.tolist()
+
+
+@pytest.mark.parametrize(("classes", "most"), [(2, 0.5), (3, 0.66), (10, 0.9)])
+def test_a_rate_beyond_which_wrong_labels_are_likelier_is_refused_unless_allowed(
+    make: Make, classes: int, most: float
+) -> None:
+    data = make([60] * classes)
+    SymmetricNoise(rate=most)(data, seed=0)
+    if most < 0.9:
+        above = most + 0.1
+        with pytest.raises(InputError, match=f"must be at most {(classes - 1) / classes:.3g} with {classes} classes"):
+            SymmetricNoise(rate=above)(data, seed=0)
+        noisy = SymmetricNoise(rate=above, allow_unidentifiable=True)(data, seed=0)
+        assert noisy.realised["flips"] == round(above * len(data))
+    SymmetricNoise(rate=0.9, include_own=True)(data, seed=0)
+
+
+def test_the_text_of_a_chain_names_a_tacit_knob_only_where_it_is_set() -> None:
+    plain, allowed = parse_chain(["symmetric:rate=0.4"]), parse_chain(["symmetric:allow_unidentifiable=true"])
+    assert text_of(plain) == "symmetric:rate=0.4,include_own=False"
+    assert text_of(allowed) == "symmetric:rate=0.2,include_own=False,allow_unidentifiable=True"
+    assert parse_chain([text_of(allowed)]) == allowed
 
 
 def test_including_the_own_class_realises_the_lower_rate(make: Make) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_rows import factors_of, made_folder, made_row
+from made_rows import factors_of, made_folder, made_row, replaced
 
 from mim4dd.errors import InputError
 from mim4dd.methods import METHODS
@@ -15,10 +16,12 @@ from studies.answers.parts.response import Response
 from studies.answers.results import Results
 from studies.answers.stress.answer import write_answer
 from studies.answers.stress.flags import SuiteFlags
+from studies.answers.stress.training import training_part
 from studies.engine.folder import StudyFolder
 from studies.engine.metadata import configuration_of
 from studies.engine.options import parse_options
 from studies.engine.plan import Plan
+from studies.engine.sizes import Size
 from studies.noisy_labels import STUDY
 
 STRONG = "balance=gradnorm,weight=1"
@@ -179,3 +182,40 @@ def test_a_methods_own_knob_comes_before_one_of_the_recipe() -> None:
     trial = next(t for t in plan.trials if t.config["method"] == "mtt")
     assert trial.config["method.lr"] == 3.0
     assert trial.config["evaluation.lr"] == 0.01
+
+
+def test_default_severities_that_do_not_fit_few_classes_are_left_out_and_told_and_those_asked_for_refused(
+    tmp_path: Path,
+) -> None:
+    labels = np.arange(60) % 3
+    np.savez(tmp_path / "three.npz", train_images=np.zeros((60, 8, 8), np.uint8), train_labels=labels)
+    words = ["--quick", "--dataset", f"npz:{tmp_path / 'three.npz'}"]
+    options = replace(parse_options("", "noisy_labels.py", SuiteFlags, words), read=Size((1, 8, 8), 3, 54, 6))
+    plan = STUDY.plan(options, configuration_of(STUDY, options))
+    assert [one.label for one in plan.conditions] == ["clean", "symmetric 0.2", "symmetric 0.4", "pairflip 0.4"]
+    [note] = [note for note in plan.notes if "symmetric" in note]
+    assert note.startswith("symmetric noise of 0.8 is left out: symmetric.rate must be at most 0.667 with 3 classes")
+    asked = parse_options("", "noisy_labels.py", SuiteFlags, [*words, "--kinds", "symmetric", "--severities", "0.8"])
+    plan = STUDY.plan(replace(asked, read=options.read), configuration_of(STUDY, asked))
+    assert [one.label for one in plan.conditions] == ["clean", "symmetric 0.8"], "refused by the data, as any condition"
+
+
+def test_classes_short_of_a_real_batch_are_those_of_the_methods_that_draw_one() -> None:
+    _, folder = planned("--kinds", "symmetric", "--severities", "0.4")
+    drawing = {trial for setting in folder.settings if setting.arm.key != "random" for trial in setting.trials}
+    tail = {"policy": "repeat", "short_of_ipc": [], "absent": []}
+    rows = {
+        trial: replaced(row, tail={**tail, "short_of_batch": ["3", "7"] if trial in drawing else []})
+        for trial, row in folder.rows.items()
+    }
+    _, table = training_part(Ledger(Results(replace(folder, rows=rows))))
+    at = table.columns.index("short of a real batch")
+    assert [row[at] for row in table.rows] == [2, 2]
+
+
+def test_a_cut_to_the_smallest_class_is_told_where_it_leaves_out_a_tenth() -> None:
+    _, folder = planned("--condition", "exponential:factor=4")
+    for counts, told in (([90, *[30] * 9], True), ([30] * 9 + [32], False)):
+        rows = {trial: replaced(row, train_counts=counts) for trial, row in folder.rows.items()}
+        notes = write_answer(replace(folder, rows=rows)).notes
+        assert any("cut to the 30 images of the smallest, which leaves 300 of 360" in note for note in notes) is told

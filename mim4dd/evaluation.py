@@ -9,7 +9,7 @@ import numpy as np
 from mim4dd.errors import InputError
 from mim4dd.networks import NETWORKS, Network
 from mim4dd.networks.precision import multiplying
-from mim4dd.records import ImageData, Integers, Score, Synthetic
+from mim4dd.records import ImageData, Integers, Score, Synthetic, require_images
 from mim4dd.resolving import chosen
 from mim4dd.train import RECIPES, Recipe, Streams, Training, fresh_networks
 
@@ -58,6 +58,7 @@ def class_scores(params: Params, network: Network, synthetic: Synthetic, real: I
 
     from mim4dd.networks.chunks import predict
 
+    require_images(real, "real")
     if real.shape != synthetic.images.shape[1:] or real.classes != synthetic.classes:
         raise InputError(
             f"the synthetic set has {len(synthetic.classes)} classes of {list(synthetic.images.shape[1:])} images, "
@@ -70,6 +71,21 @@ def class_scores(params: Params, network: Network, synthetic: Synthetic, real: I
 def classify(params: Params, network: Network, synthetic: Synthetic, real: ImageData) -> Integers:
     """The class that each trained network predicts for each real image, [networks, N]; see `class_scores`."""
     return np.asarray(class_scores(params, network, synthetic, real).argmax(2).cpu().numpy())
+
+
+def require_finite(scores: Tensor) -> None:
+    """Raises: FloatingPointError where networks diverged: the first class would count as what they predict.
+
+    scores: [networks, N, C], of `class_scores`.
+    """
+    import torch
+
+    lost = int((~torch.isfinite(scores).flatten(1).all(1)).sum())
+    if lost:
+        raise FloatingPointError(
+            f"{lost} of {len(scores)} networks diverged: their class scores are not finite; lower evaluation.lr, or "
+            "mend the network"
+        )
 
 
 def tally(predictions: Integers, real: ImageData) -> Score:
@@ -99,9 +115,11 @@ def evaluate(
 
     network, recipe: a component, or its name with knobs, `resnet18`, `convnet:width=32`, `standard:epochs=300`.
     Raises: InputError, UnknownNameError or KnobError for a name or knob that does not exist, and where the set or the
-    images do not fit.
+    images do not fit; FloatingPointError where networks diverge.
     """
     trained, by = chosen(NETWORKS, network, "network"), chosen(RECIPES, recipe, "recipe")
     params = train_on(synthetic, trained, by, seed=seed, device=device)
     with multiplying(by.precision):
-        return score(params, trained, synthetic, real)
+        scores = class_scores(params, trained, synthetic, real)
+    require_finite(scores)
+    return tally(scores.argmax(2).cpu().numpy(), real)

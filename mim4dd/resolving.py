@@ -32,9 +32,8 @@ def resolve(key: str, known: Iterable[str]) -> str:
     if not matches:
         raise unknown("knob", key, names)
     best, *others = matches
-    rivals = [name for name in others if name.count(".") == best.count(".") or _base_of_another(name, best)]
-    if rivals:
-        raise UnknownNameError(f"knob '{key}' could mean {' or '.join([best, *rivals])}; give the whole name")
+    if any(name.count(".") == best.count(".") or _base_of_another(name, best) for name in others):
+        raise UnknownNameError(f"knob '{key}' could mean {' or '.join(matches)}; give the whole name")
     return best
 
 

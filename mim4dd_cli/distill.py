@@ -60,10 +60,12 @@ def distill(arguments: argparse.Namespace) -> int:
     method, network = unflatten(METHODS, flat, "method"), unflatten(NETWORKS, flat, "network")
     file = arguments.out / "synthetic.safetensors"
     require_writable(f"--out {arguments.out}", file)
+    if file.exists() and not arguments.overwrite:
+        raise InputError(f"--out {arguments.out} holds a synthetic set; give another folder, or --overwrite")
     keep_freed_memory()
     perturbed = chain(perturbations, splits.train, seed=arguments.seed)
     for name, realised in perturbed.realised.items():
-        print(f"{name}: {', '.join(f'{k} {v}' for k, v in realised.items() if k not in TABLES)}")
+        print(f"{name}: {', '.join(f'{k} {_shown(v)}' for k, v in realised.items() if k not in TABLES)}")
     with allocating():
         synthetic = _distilled(perturbed.data, method, network, arguments)
     recipe = {key: value for key, value in flat.items() if key.startswith("evaluation")}
@@ -71,9 +73,16 @@ def distill(arguments: argparse.Namespace) -> int:
     origin |= {"perturb": text_of(perturbations), "realised": perturbed.realised}
     synthetic = replace(synthetic, config={**synthetic.config, **origin, **recipe, **_prefixed(source)})
     with storing(file):
+        for pattern in ("synthetic.png", "validation*.json", "test*.json"):
+            for earlier in arguments.out.glob(pattern):
+                earlier.unlink()
         synthetic.save(file)
     print(f"{len(synthetic.labels)} images of {len(synthetic.classes)} classes in {file}")
     return 0
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _origin(arguments: argparse.Namespace) -> dict[str, Any]:

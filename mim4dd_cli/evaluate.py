@@ -31,7 +31,7 @@ OPTIONAL = {"classes_as": str, "data_root": str, "data_digest": str}
 def evaluate(arguments: argparse.Namespace) -> int:
     """Run `mim4dd evaluate`; returns the exit status."""
     from mim4dd.durable import finite, write_json
-    from mim4dd.evaluation import class_scores, score, tally, train_on
+    from mim4dd.evaluation import class_scores, require_finite, score, tally, train_on
     from mim4dd.information import usable_information_nats
     from mim4dd.memory import keep_freed_memory
     from mim4dd.networks import NETWORKS
@@ -72,6 +72,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         params = train_on(synthetic, network, recipe, seed=arguments.seed, device=device)
         with multiplying(recipe.precision):
             scored = class_scores(params, network, synthetic, split)
+            require_finite(scored)
             others = [score(params, network, synthetic, data) for data in cued]
         result, nats = tally(scored.argmax(2).cpu().numpy(), split), usable_information_nats(scored, split.labels)
     name = " under ".join(filter(None, (part, " and ".join(text_of([one]) for one in corruptions))))
@@ -150,8 +151,12 @@ def _told(name: str, trained: str, result: Score, nats: npt.NDArray[np.float64],
     return [
         f"{name} accuracy {result.mean:.1%}, {spread or 'one network'} ({trained}, one synthetic set)",
         f"usable information {nats.mean():.3f} nats, {share:.1%} of H(Y)",
-        *(f"  {label:<12} recall {recall:.1%}" for label, recall in recalls),
+        *(f"  {label:<12} {_recalled(recall)}" for label, recall in recalls),
     ]
+
+
+def _recalled(recall: float) -> str:
+    return "no image" if math.isnan(recall) else f"recall {recall:.1%}"
 
 
 def plugins_of(config: dict[str, Any]) -> str:

@@ -76,6 +76,9 @@ def parser() -> Parser:
         "--classes-as", default="", help="the named set whose images a file or folder holds, e.g. cifar10"
     )
     distil.add_argument("--out", type=Path, required=True, help="folder for the synthetic set")
+    distil.add_argument(
+        "--overwrite", action="store_true", help="replace a set that is there, with its picture and scores"
+    )
     distil.set_defaults(run=_distil)
 
     foreign = _foreign()

@@ -123,6 +123,10 @@ def _split(name: str, contents: Contents, validation_rate: float, split_seed: in
     else:
         train, validation = whole, contents.validation
         notes += overlap_notes(train, validation, "validation")
+    for split, data in (("validation", validation), ("test", test)):
+        if lacking := [label for label, count in zip(data.classes, data.counts, strict=True) if not count]:
+            shown = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
+            notes.append(f"the {split} split has no image of {shown}: accuracies there say nothing of these classes")
     return Splits(name, train, validation, test, tuple(notes))
 
 

@@ -21,7 +21,7 @@ from mim4dd.networks import Network
 from mim4dd.networks.batchnorm import needs_settling, settle
 from mim4dd.networks.passes import BATCH_NORM_IMAGES
 from mim4dd.networks.stacked import Params
-from mim4dd.records import Floats, ImageData, Integers
+from mim4dd.records import Floats, ImageData, Integers, require_images
 from mim4dd.registry import check_value
 from mim4dd.seeding import generator, torch_generator
 from mim4dd.standard import STANDARDS, Standard
@@ -82,6 +82,9 @@ class DistillationTask:
     standard: str = "channels"
 
     def __post_init__(self) -> None:
+        require_images(self.train, "train")
+        if not isinstance(self.ipc, int | np.integer):
+            raise KnobError(f"ipc must be a whole number, got {self.ipc}")
         check_value("ipc", IPC, self.ipc)
         if self.tail not in TAILS:
             raise KnobError(f"tail must be one of {', '.join(TAILS)}, got {self.tail}")

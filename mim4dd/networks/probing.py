@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -75,8 +77,17 @@ def _refusals(skeleton: Skeleton) -> Iterator[None]:
     except (RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
-            f"{skeleton.name} must take images of {list(skeleton.shape)}, got '{reason}'; a `size` enlarges them"
+            f"{skeleton.name} must take images of {list(skeleton.shape)}, got '{reason}'{_where(error)}; if they are "
+            "too small, a `size` enlarges them"
         ) from error
+
+
+def _where(error: Exception) -> str:
+    """The line of the module's own code, the last that is neither torch's nor ours."""
+    apart = Path(torch.__file__).parent, Path(__file__).parents[1]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame for frame in frames if not any(map(Path(frame.filename).is_relative_to, apart))]
+    return f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
 
 
 def measure(skeleton: Skeleton) -> Measured:

@@ -262,3 +262,14 @@ def test_other_images_or_classes_are_refused(chosen: Synthetic, digits: Splits) 
 def test_recipe_names_each_operation_once() -> None:
     with pytest.raises(KnobError, match="each operation once"):
         Recipe(augment="crop_crop")
+
+
+def test_what_is_no_split_of_images_is_one_line(chosen: Synthetic, digits: Splits) -> None:
+    pair = digits.train.images, digits.train.labels
+    for given, name in ((digits, "Splits"), (pair, "tuple")):
+        with pytest.raises(InputError, match=f"train must be one split of images, .* got {name}"):
+            distill(given, method="random", network="convnet:width=8")  # type: ignore[arg-type]
+        with pytest.raises(InputError, match=f"real must be one split of images, .* got {name}"):
+            evaluate(chosen, given, network="convnet:width=8", recipe="standard:epochs=1")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"ipc must be a whole number, got 1\.5"):
+        distill(digits.train, method="random", network="convnet:width=8", ipc=1.5)  # type: ignore[arg-type]

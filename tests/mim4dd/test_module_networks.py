@@ -334,6 +334,17 @@ def wide(num_classes: int) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, num_classes))
 
 
+class Raising(nn.Module):
+    """Ends its pass with an error of its own."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(64, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        raise ValueError("told.\nMore of it.")
+
+
 class Stateful(nn.Module):
     """Counts its passes."""
 
@@ -358,6 +369,7 @@ class Stateful(nn.Module):
         (lambda: made(from_module(lambda num_classes: nn.Conv2d(1, 2, 3))), r"must return class scores \[B, C\], got"),
         (lambda: made(from_module(lambda num_classes: nn.LazyLinear(2))), "the lazy parameter 'weight'"),
         (lambda: made(from_module(mlp), shape=(1, 9, 9)), r"must take images of \[1, 9, 9\], got 'mat1"),
+        (lambda: made(from_module(Raising)), r"'told\.' \(test_module_networks\.py, line \d+\); if they are too small"),
         (lambda: made(from_module(Stateful)), "must not change its buffer 'passes' in a pass"),
         (lambda: from_module(mlp).block_shapes(SHAPE), "must name `blocks` before its class scores"),
         (

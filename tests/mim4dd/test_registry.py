@@ -183,8 +183,9 @@ def test_key_resolves_to_the_one_name_that_ends_in_it() -> None:
     assert resolve("base.lr", flat) == "method.base.lr"
     assert resolve("method", flat) == "method"
     assert resolve("width", flat) == "network.width"
-    # fewer dots win
-    assert resolve("lr", flat) == "evaluation.lr"
+    with pytest.raises(UnknownNameError, match=r"could mean evaluation\.lr or method\.base\.lr"):
+        resolve("lr", flat)
+    assert resolve("lr", ["method.base.lr", "method.lr"]) == "method.lr"
 
 
 def test_tie_and_no_match_are_refused() -> None:

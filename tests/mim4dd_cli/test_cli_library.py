@@ -186,6 +186,14 @@ BAD = {
     "nobody's file": ([*DISTIL, "--perturb", "matrix:file=~nouser/x.csv"], "~nouser/x.csv cannot be read"),
     "long name": (["distill", "--quick", "--out", "{tmp}/" + 300 * "a"], "cannot be written: File name too long"),
     "folder in the way": (["distill", "--quick", "--out", "{tmp}/way"], "--out {tmp}/way cannot be written: Is a dir"),
+    "a set is there": (
+        ["distill", "--quick", "--out", "{run}"],
+        "{run} holds a synthetic set; give another folder, or",
+    ),
+    "of two parts": (
+        [*DISTIL, "--set", "lr=1"],
+        "knob 'lr' could mean evaluation.lr or method.base.lr; give the whole",
+    ),
     "score in the way": (
         ["evaluate", "{run}", "--test", "--corrupt", "jpeg:severity=1"],
         "cannot be written: Is a dir",
@@ -224,6 +232,25 @@ def test_bad_input_is_one_line_and_status_2(case: str, run_folder: Path, lone_se
     assert ran.stderr.startswith("error: ")
     assert expected in ran.stderr
     assert ran.stderr.count("\n") == 1
+
+
+def test_networks_that_diverge_are_no_score(run_folder: Path, tmp_path: Path) -> None:
+    ran = shell("evaluate", run_folder, "--networks", "2", "--set", "evaluation.lr=1e12", "--out", tmp_path / "scores")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == (
+        "error: 2 of 2 networks diverged: their class scores are not finite; lower evaluation.lr, or mend the network\n"
+    )
+    assert not [*(tmp_path / "scores").glob("*.json")]
+
+
+def test_a_set_is_replaced_with_its_picture_and_scores_when_asked(tmp_path: Path) -> None:
+    again = ["distill", "--quick", "--method", "random", "--out", tmp_path]
+    assert shell(*again).returncode == 0
+    assert shell("show", tmp_path).returncode == 0
+    (tmp_path / "test.json").write_text("{}")
+    (tmp_path / "notes.txt").write_text("mine")
+    assert shell(*again, "--overwrite", "--seed", "3").returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "synthetic.safetensors"]
 
 
 def test_run_that_diverges_is_one_line_and_status_1(tmp_path: Path) -> None:

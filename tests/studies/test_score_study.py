@@ -15,7 +15,7 @@ from mim4dd.data import load
 from mim4dd.evaluation import score, train_on
 from mim4dd.information import train_reference
 from mim4dd.networks import MLP, ConvNet
-from mim4dd.records import Splits
+from mim4dd.records import Splits, Synthetic
 from mim4dd.registry import unflatten
 from mim4dd.sets import read_set
 from mim4dd.train import RECIPES
@@ -179,7 +179,18 @@ def test_files_that_no_study_can_compare_are_refused(
     np.savez(other, images=np.zeros((10, 8, 8), np.float32), labels=np.arange(10))
     options = [str(file), str(other), *SMALL]
     told = refusal(lambda: parse_options("", STUDY.script, STUDY.flags, options))
-    assert "must have as many images per class" in told
+    assert "must have as many images per class, of one shape, got" in told
+    assert f"{file.stem} " in told
+    large = tmp_path / "large.npz"
+    np.savez(large, images=np.zeros((10, 20, 20), np.float32), labels=np.arange(10))
+    told = refusal(lambda: parse_options("", STUDY.script, STUDY.flags, [str(large), *SMALL]))
+    assert told.endswith("digits has images of 8x8, the sets of 20x20; give --dataset")
+    run = tmp_path / "run" / "synthetic.safetensors"
+    level, images = np.ones(1, np.float32), np.zeros((10, 1, 20, 20), np.float32)
+    classes = tuple("abcdefghij")
+    Synthetic(images, np.arange(10), classes, level, level, {"dataset": "npz:mine.npz"}).save(run)
+    told = refusal(lambda: parse_options("", STUDY.script, STUDY.flags, [str(run.parent), *SMALL]))
+    assert told.endswith("give --dataset npz:mine.npz, of which run is")
     same = tmp_path / "res_DC.pt"
     same.write_bytes(file.read_bytes())
     told = refusal(lambda: parse_options("", STUDY.script, STUDY.flags, [str(file), str(same), *SMALL]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -11,6 +12,7 @@ from typing import ClassVar, Self
 from mim4dd.errors import InputError
 from mim4dd.files import opened
 from studies.engine.flags import Flags
+from studies.engine.sizes import NAMED
 
 NONE, EVERY = "none", "every"
 # Real images of the same number, and all of them.
@@ -109,15 +111,32 @@ class ScoreFlags(Flags):
             raise InputError(f"the files must have different names, got {', '.join(file.label for file in files)}")
         sizes = {path: set_size(path, labels=arguments.labels, which=arguments.which) for path in paths}
         if len(set(sizes.values())) > 1:
-            told = ", ".join(f"{path.name} {ipc} of {list(shape)}" for path, (ipc, shape) in sizes.items())
+            told = ", ".join(f"{file.label} {sizes[file.path][0]} of {list(sizes[file.path][1])}" for file in files)
             raise InputError(f"the sets of a study must have as many images per class, of one shape, got {told}")
         ipc, shape = next(iter(sizes.values()))
         if arguments.ipc not in (None, ipc):
-            raise InputError(f"--ipc must be left out or {ipc}, the images per class of {paths[0].name}")
+            raise InputError(f"--ipc must be left out or {ipc}, the images per class of {files[0].label}")
+        _require_shape(arguments, shape, paths)
         named = (getattr(arguments, f"judging_{flag}") for flag in ("network", "recipe", "corrupt"))
         networks, recipes, corruptions = (None if texts is None else tuple(texts) for texts in named)
         read = (arguments.labels, arguments.standard, arguments.which)
         return cls(tuple(files), ipc, shape, *read, networks, recipes, corruptions, arguments.quick)
+
+
+def _require_shape(arguments: argparse.Namespace, shape: tuple[int, ...], paths: Sequence[Path]) -> None:
+    """Raises: InputError where a named data set, by default digits, has images of another size than the sets."""
+    from mim4dd.records import Synthetic
+
+    named = NAMED.get(arguments.dataset)
+    resized = any(assigned.partition("=")[0].endswith("size") for assigned in arguments.assigned)
+    if named is None or resized or named.shape[1:] == tuple(shape[1:]):
+        return
+    ours = {path: Synthetic.load(path).config.get("dataset") for path in paths if path.suffix == ".safetensors"}
+    origin = next((f" {dataset}, of which {_label(path)} is" for path, dataset in ours.items() if dataset), "")
+    raise InputError(
+        f"{arguments.dataset} has images of {named.shape[1]}x{named.shape[2]}, the sets of {shape[1]}x{shape[2]}; give "
+        f"--dataset{origin}"
+    )
 
 
 def _label(path: Path) -> str:

@@ -287,6 +287,7 @@ def test_folders_of_another_kind(tmp_path: Path, refusal: Refusal) -> None:
     snapshot(tmp_path / "two" / "full", {"more": rows(FORTY)}, "{}.parquet")
     assert load(f"hf:{tmp_path}/two/full").notes == (
         "files left out: 1 whose names say no split, since only train and test are read",
+        "the validation split has no image of dog: accuracies there say nothing of these classes",
     )
 
 

@@ -261,7 +261,8 @@ class Synthetic:
             classes, config, protocol = tuple(header["classes"]), header["config"], header["protocol"]
             return Synthetic(*labelled, classes, *standard, config, protocol, whitening, tensors.get("soft"))
         except InputError as error:
-            raise InputError(f"{path} is no synthetic set written by mim4dd: {error}") from error
+            reason = str(error).removeprefix(f"{path} ")
+            raise InputError(f"{path} is no synthetic set written by mim4dd: {reason}") from error
 
 
 def _require_soft(soft: Floats, labels: Integers, count: int) -> None:

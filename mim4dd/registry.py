@@ -62,9 +62,16 @@ def knob(
     help: str = "",
     tacit: bool = False,
 ) -> Any:
-    """A dataclass field with its declaration; see `Knob`."""
+    """A dataclass field with its declaration; see `Knob`.
+
+    Raises: ValueError for a range to search whose ends are in the wrong order.
+    """
+    search = tuple(search)
+    match search:
+        case (int() | float() as least, int() | float() as most) if not least < most:
+            raise ValueError(f"search must be (low, high) with low < high, got ({least}, {most})")
     valid = choices if isinstance(choices, Functions) else tuple(choices)
-    declared = Knob(low, high, above, valid, tuple(search), log, symbol, help, tacit)
+    declared = Knob(low, high, above, valid, search, log, symbol, help, tacit)
     return field(default=default, metadata={"knob": declared})
 
 

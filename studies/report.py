@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def report() -> int:
         asked = parser.parse_args(arguments)
-        if not asked.out.name.strip("."):
+        if not asked.out.suffix.strip(".") or asked.out.is_dir():
             raise InputError(f"--out must name the HTML file, such as review.html, got {asked.out}")
         if asked.answers and asked.answers.resolve() == asked.out.with_suffix(".md").resolve():
             raise InputError(

@@ -53,7 +53,7 @@ def read_set(
     else:
         names = (train.source.split("/")[0], data.name if isinstance(data, Splits) else "")
         images, to_standard, space, told = standardised(
-            path.name, images, levels, train, names, standard or parts.standard
+            path.name, images, levels, train, names, standard or parts.standard, by_file=not standard
         )
     config: dict[str, Any] = {"source": train.source, "ipc": int(np.bincount(hard).max())}
     rate = _rate(name, parts.rate)

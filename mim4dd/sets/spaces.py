@@ -29,12 +29,19 @@ WHITE = 255
 
 
 def standardised(
-    file: str, images: Floats, levels: bool, data: ImageData, names: tuple[str, ...], asked: str
+    file: str,
+    images: Floats,
+    levels: bool,
+    data: ImageData,
+    names: tuple[str, ...],
+    asked: str,
+    *,
+    by_file: bool = False,
 ) -> tuple[Floats, Standard, str, str]:
     """(images in the space that networks are trained in, its map from pixels, its name, a line on how it was found).
 
     levels: whether the file has them as whole numbers 0..255; names: of the data set; asked: one of SPACES, numbers as
-    MEAN/STD (`0.5,0.5,0.5/0.2,0.2,0.2`), or "" to find out.
+    MEAN/STD (`0.5,0.5,0.5/0.2,0.2,0.2`), or "" to find out; by_file: it is the file that asks.
     Levels and pixels are standardised by the training split; all others are taken as they are.
     Raises: InputError for a name that does not exist, or does not fit the data set.
     """
@@ -42,7 +49,7 @@ def standardised(
     if constants is not None and len(constants[0]) != data.shape[0]:
         constants = None
     name, why = (
-        (asked, "as asked, or as the file names it")
+        (asked, "as the file names it" if by_file else "as asked")
         if asked
         else found_space(file, images, levels, constants is not None)
     )

@@ -195,6 +195,13 @@ def test_tie_and_no_match_are_refused() -> None:
         resolve("r", ["a.lr"])
 
 
+@pytest.mark.parametrize("search", [(2.0, 1.0), (3, 3)])
+def test_a_range_to_search_begins_at_its_low_end(search: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match=r"search must be \(low, high\) with low < high, got \("):
+        knob(1.0, search=search)
+    assert knob(1.0, search=search[::-1] if search[0] > search[1] else (1, 2)).metadata["knob"].search
+
+
 def test_names_are_registered_once() -> None:
     with pytest.raises(ValueError, match="thing 'thing' is registered already"):
         THINGS.add("thing")(Thing)

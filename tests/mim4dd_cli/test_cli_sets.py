@@ -65,7 +65,7 @@ def test_a_file_is_scored_and_nothing_is_written_beside_it(foreign: Path, tmp_pa
 
 def test_how_it_was_normalised_can_be_said(foreign: Path) -> None:
     said = answer("evaluate", foreign, "--dataset", "digits", *QUICK, "--standard", "0.3/0.4", "--network", "mlp")
-    assert "images_best.pt: normalised by 0.3/0.4, as asked, or as the file names it" in said
+    assert "images_best.pt: normalised by 0.3/0.4, as asked" in said
     assert any("(mlp, 20 epochs" in line for line in said)
 
 

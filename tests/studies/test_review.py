@@ -225,8 +225,10 @@ def test_a_folder_that_is_given_twice_counts_once(tmp_path: Path, capsys: pytest
     assert "by 1 study folder" in capsys.readouterr().out
     assert main([str(folder), "--out", str(tmp_path / "review.md")]) == 2
     assert "is the HTML file; the text stands beside it as review.md" in capsys.readouterr().err
-    assert main([str(folder), "--out", "."]) == 2
-    assert "--out must name the HTML file" in capsys.readouterr().err
+    (tmp_path / "there.html").mkdir()
+    for out in (".", str(tmp_path / "report"), str(tmp_path / "there.html")):
+        assert main([str(folder), "--out", out]) == 2
+        assert f"--out must name the HTML file, such as review.html, got {out}" in capsys.readouterr().err
 
 
 def test_only_an_earlier_report_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

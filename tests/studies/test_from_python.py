@@ -193,7 +193,7 @@ def test_paths_below_a_folder_are_written_from_there() -> None:
 def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of docs/results with its answer."""
     out = tmp_path_factory.mktemp("answered") / "out"
-    copied("fidelity-mnist-dc", out)
+    copied("fidelity-fashion-dc", out)
     answer_again(out)
     return out
 

@@ -21,7 +21,7 @@ FOLDERS = sorted(path.parent.name for path in RESULTS.glob("*/study.json"))
 HELD = sorted(path.stem for path in GOLDEN.glob("*.json"))
 # A folder of each kind of study and of each form of answer stays among the fast tests; all are met by the slow ones.
 QUICK = {
-    *("noise-fashion", "imbalance-fashion", "sensitivity-digits", "mtt-rate-mnist"),
+    *("noise-fashion", "imbalance-fashion", "sensitivity-digits"),
     *("fidelity-mnist-term", "fidelity-fashion-mim"),
 }
 LONG = set(FOLDERS) - QUICK

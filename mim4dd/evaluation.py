@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mim4dd.errors import InputError
+from mim4dd.given import require_images
 from mim4dd.networks import NETWORKS, Network
 from mim4dd.networks.precision import multiplying
-from mim4dd.records import ImageData, Integers, Score, Synthetic, require_images
+from mim4dd.records import ImageData, Integers, Score, Synthetic
 from mim4dd.resolving import chosen
 from mim4dd.train import RECIPES, Recipe, Streams, Training, fresh_networks
 

@@ -126,14 +126,6 @@ class ImageData:
         return hasher.hexdigest()[:16]
 
 
-def require_images(given: object, what: str) -> None:
-    """Raises: InputError for what is no split of images, as the splits together or a pair of arrays. what: its name."""
-    if not isinstance(given, ImageData):
-        raise InputError(
-            f"{what} must be one split of images, as mim4dd.load(...).train, or .test, is; got {type(given).__name__}"
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class Splits:
     """A data set as every study sees it: choices read `validation`; `test` is opened once, at the end.

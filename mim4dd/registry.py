@@ -62,10 +62,7 @@ def knob(
     help: str = "",
     tacit: bool = False,
 ) -> Any:
-    """A dataclass field with its declaration; see `Knob`.
-
-    Raises: ValueError for a range to search whose ends are in the wrong order.
-    """
+    """A dataclass field with its declaration; see `Knob`. Raises: ValueError for a range to search from high to low."""
     search = tuple(search)
     match search:
         case (int() | float() as least, int() | float() as most) if not least < most:

@@ -62,6 +62,7 @@ MAY_IMPORT = {
     "mim4dd/matching.py": ["mim4dd.errors"],
     "mim4dd/coresets.py": ["mim4dd.records"],
     "mim4dd/folds.py": ["mim4dd.records"],
+    "mim4dd/given.py": ["mim4dd.errors", "mim4dd.records"],
     "mim4dd/complexity.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.methods", "mim4dd.train"],
     "mim4dd/cost.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.train"],
     "mim4dd/picture.py": ["mim4dd.pixels"],
@@ -76,6 +77,7 @@ MAY_IMPORT = {
             "mim4dd.methods",
             "mim4dd.train",
             "mim4dd.contrastive",
+            "mim4dd.given",
             "mim4dd.matching",
             "mim4dd.coresets",
             "mim4dd.folds",
@@ -84,7 +86,7 @@ MAY_IMPORT = {
         ),
     ],
     "mim4dd/sets": [*BASICS, *(f"mim4dd.{name}" for name in ("capacity", "data", "durable", "sets", "tensors"))],
-    "mim4dd/evaluation.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.resolving", "mim4dd.train"],
+    "mim4dd/evaluation.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.given", "mim4dd.resolving", "mim4dd.train"],
     "mim4dd/information.py": [*BASICS, *DATA_AND_NETWORKS, "mim4dd.durable", "mim4dd.tensors", "mim4dd.train"],
     "mim4dd/configuration.py": ["mim4dd"],
     "mim4dd/__init__.py": ["mim4dd"],
@@ -136,6 +138,7 @@ MAY_IMPORT = {
     ],
     "studies/answers/stress": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.stress"),
+        "studies.engine.sizes",
     ],
     "studies/answers/mitigation": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.stress.flags", "studies.answers.stress.plan"),
@@ -155,7 +158,7 @@ MAY_IMPORT = {
     ],
     "studies/answers/score": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.score"),
-        *(f"studies.engine.{name}" for name in ("judging", "scoring")),
+        *(f"studies.engine.{name}" for name in ("judging", "scoring", "sizes")),
     ],
     "studies/answers/dataset_bias": [
         *(*ANSWERING, *PLANNING, "perturbations", "studies.answers.comparing", "studies.answers.dataset_bias"),

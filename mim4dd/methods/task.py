@@ -16,12 +16,13 @@ from torch import Tensor
 from mim4dd.contrastive import log_prior
 from mim4dd.data.standard import fit_standard
 from mim4dd.errors import DataError, KnobError
+from mim4dd.given import require_images
 from mim4dd.methods.tails import IPC, TAILS
 from mim4dd.networks import Network
 from mim4dd.networks.batchnorm import needs_settling, settle
 from mim4dd.networks.passes import BATCH_NORM_IMAGES
 from mim4dd.networks.stacked import Params
-from mim4dd.records import Floats, ImageData, Integers, require_images
+from mim4dd.records import Floats, ImageData, Integers
 from mim4dd.registry import check_value
 from mim4dd.seeding import generator, torch_generator
 from mim4dd.standard import STANDARDS, Standard

@@ -51,7 +51,8 @@ class Condition:
     def json(self) -> dict[str, Any]:
         """The record in study.json."""
         return {"text": self.text, "label": self.label, "family": self.family, "severity": self.severity} | {
-            "stages": list(self.stages)
+            "stages": list(self.stages),
+            "parts": list(self.parts),
         }
 
     @staticmethod
@@ -62,8 +63,7 @@ class Condition:
         """
         checked(record, ConditionRecord)
         stages = tuple(stage_named(name).name for name in record["stages"])
-        # Older folders have the parts in the label alone.
-        parts = tuple(record.get("parts", record["label"].split(" + ") if len(stages) > 1 else ()))
+        parts = tuple(record.get("parts", ()))
         return Condition(record["text"], record["label"], record["family"], record["severity"], stages, parts)
 
 

@@ -14,8 +14,7 @@ from mim4dd.durable import read_json
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
 from studies.engine.arms import Arm, Factor, Setting, with_controls
-from studies.engine.conditions import Condition, training_data
-from studies.engine.legacy import axis_of, mode_names, setting_of
+from studies.engine.conditions import Condition
 from studies.engine.reading import checked, contents, parsed, reason
 from studies.engine.rows import Row, read_rows
 from studies.engine.shapes import Shared, StudyRecord
@@ -43,7 +42,7 @@ class StudyFolder:
         """
         path = Path(path).absolute()
         study = read_study(path)
-        folder = StudyFolder(path, study, read_settings(path, study), read_rows(path, unfinished=unfinished))
+        folder = StudyFolder(path, study, read_settings(path), read_rows(path, unfinished=unfinished))
         _require_whole(folder)
         return folder
 
@@ -68,8 +67,8 @@ class StudyFolder:
 
     @property
     def added_studies(self) -> tuple[str, ...]:
-        """The folders of finished studies that `--add-study` joins to this one's ranks; `beside` in older folders."""
-        return tuple(self.study.get("added_studies") or self.study.get("beside") or ())
+        """The folders of finished studies that `--add-study` joins to this one's ranks."""
+        return tuple(self.study.get("added_studies") or ())
 
     @property
     def identifier(self) -> str:
@@ -80,9 +79,7 @@ class StudyFolder:
     @cached_property
     def space(self) -> Space:
         """The knobs that varied."""
-        if "axes" in self.study:
-            return tuple(map(Axis.read, self.study["axes"]))
-        return tuple(map(axis_of, self.study.get("space", ())))
+        return tuple(map(Axis.read, self.study.get("axes", ())))
 
     @property
     def varied(self) -> tuple[str, ...]:
@@ -97,9 +94,7 @@ class StudyFolder:
     @cached_property
     def factors(self) -> tuple[Factor, ...]:
         """What varied besides the arms."""
-        if "factors" in self.study:
-            return tuple(map(Factor.read, self.study["factors"]))
-        return (training_data(self.conditions),) if len(self.conditions) > 1 else ()
+        return tuple(map(Factor.read, self.study.get("factors", ())))
 
     @cached_property
     def arms(self) -> tuple[Arm, ...]:
@@ -139,11 +134,11 @@ class StudyFolder:
         return self.written("summary.json", dict[str, Any])
 
     def failed(self) -> dict[str, list[str]]:
-        """The failure modes that only paired trials show, by trial, by today's names; none before an answer.
+        """The failure modes that only paired trials show, by trial; none before an answer.
 
         Raises: InputError.
         """
-        return {t: mode_names(modes) for t, modes in self.written("failures.json", dict[str, list[str]]).items()}
+        return self.written("failures.json", dict[str, list[str]])
 
     def written(self, name: str, shape: type[T]) -> T:
         """A JSON file of the answer; empty before the first one.
@@ -207,7 +202,7 @@ def _require_whole(folder: StudyFolder) -> None:
             )
 
 
-def read_settings(path: Path, study: dict[str, Any]) -> list[Setting]:
+def read_settings(path: Path) -> list[Setting]:
     """The settings of a study folder; none before the study has started.
 
     Raises: InputError when a line is no setting, or the file cannot be read.
@@ -216,9 +211,7 @@ def read_settings(path: Path, study: dict[str, Any]) -> list[Setting]:
     settings = []
     for number, line in enumerate(contents(file).splitlines(), 1):
         try:
-            record = parsed(line)
-            older = isinstance(record, dict) and "role" in record
-            settings.append(setting_of(record, study) if older else Setting.read(record))
+            settings.append(Setting.read(parsed(line)))
         except (ValueError, KeyError) as error:
             raise InputError(f"{file}:{number} is no setting ({reason(error)}); {AGAIN}") from error
     return with_controls(settings)

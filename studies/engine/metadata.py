@@ -30,15 +30,15 @@ def study_metadata(
         "rules": RESULTS_VERSION,
         "design": options.flags.describe(),
         "selection": options.selection,
-        "conditions": [condition.json() for condition in plan.conditions],
+        # Without the parts, which came later: a study keeps its hash.
+        "conditions": [_without_parts(condition.json()) for condition in plan.conditions],
         "seeds": list(options.seeds),
         "configuration": configuration.flat,
-        "space": [str(axis) for axis in plan.space],
     }
     text = json.dumps([decides, [trial.hash for trial in plan.trials]], sort_keys=True)
     return {
         **decides,
-        "conditions": [{**condition.json(), "parts": list(condition.parts)} for condition in plan.conditions],
+        "conditions": [condition.json() for condition in plan.conditions],
         "hash": hashlib.sha256(text.encode()).hexdigest()[:10],
         "title": study.title,
         "question": study.question,
@@ -62,6 +62,10 @@ def study_metadata(
             for axis in plan.space
         },
     }
+
+
+def _without_parts(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key != "parts"}
 
 
 def configuration_of(study: Study[Any], options: Options[Any]) -> Configuration:

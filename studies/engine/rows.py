@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from mim4dd.errors import InputError
 from mim4dd.registry import Flat
-from studies.engine.legacy import findings_of, label_agreement_of, measures_of
 from studies.engine.reading import checked, opened, parsed, reason
 from studies.engine.shapes import RowRecord
 
@@ -71,7 +70,7 @@ class Row:
     """One line of rows.jsonl.
 
     status: `ok`, `diverged` or `error`. selection: `clean` or `noisy`, the validation labels that choices read.
-    usable_validation, usable: usable information on validation and on test images; none in older rows. test, usable,
+    usable_validation, usable: usable information on validation and on test images. test, usable,
     test_recall: read by the report alone. rungs: (iteration, validation accuracy) of interim evaluations.
     measures: of the synthetic set, its networks and the MI term along the run. failures: each trial detector's finding,
     by the mode's current name. tuned: at the chosen rate, None where none was chosen. judged: by view, see
@@ -159,9 +158,8 @@ class Row:
         """
         checked(record, RowRecord)
         result, report = record["result"], record["report_only"]
-        failed_by, failures = findings_of(result)
         nats = {
-            "label_agreement": label_agreement_of(result),
+            "label_agreement": result.get("label_agreement_nats"),
             "critic": result.get("critic_information_nats"),
             "entropy": result.get("entropy_nats"),
         }
@@ -183,9 +181,9 @@ class Row:
             ),
             information={kind: float(value) for kind, value in nats.items() if value is not None},
             data=_data(result),
-            measures=measures_of(result, failures),
-            failed_by=tuple(failed_by),
-            failures=failures,
+            measures=_costs(result.get("measures")),
+            failed_by=tuple(result.get("failed_by") or ()),
+            failures={mode: dict(finding) for mode, finding in (result.get("failures") or {}).items()},
             tuned=_tuned(result, report),
             judged=_judged(result, report),
             measured=dict(record["measured"]),
@@ -251,14 +249,10 @@ def _data(result: Mapping[str, Any]) -> TrainingData | None:
         return None
     perturbed = result.get("perturbed") or {}
     counts = tuple(int(count) for count in result["train_counts"])
-    true = result.get("clean_counts")
-    if not true:
-        # Older rows lack the true counts, which only an imbalance changes.
-        true = next((step["counts"] for step in perturbed.values() if "factor" in step), counts)
     wrong = result.get("wrong_labels")
     return TrainingData(
         counts,
-        tuple(int(count) for count in true),
+        tuple(int(count) for count in result["clean_counts"]),
         None if wrong is None else float(wrong),
         perturbed,
         result.get("tail") or {},

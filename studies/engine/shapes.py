@@ -1,6 +1,6 @@
 """The shapes of the records in a study folder, as `reading.checked` requires them; entries not listed may be anything.
 
-Entries without `Required` may be absent: a trial that was lost has few, and older folders lack later ones.
+Entries without `Required` may be absent: a trial that was lost has few.
 """
 
 from __future__ import annotations
@@ -47,14 +47,12 @@ class StudyRecord(TypedDict, total=False):
     seeds: Required[list[int]]
     configuration: Required[dict[str, Scalar]]
     axes: list[dict[str, Any]]
-    space: list[str]
     conditions: list[ConditionRecord] | None
     factors: list[dict[str, Any]]
     knobs: dict[str, Knob] | None
     fixed: list[str]
     versions: dict[str, str]
     added_studies: list[str] | None
-    beside: list[str] | None
     tuned_on: int
     parts: list[str]
     halvings: int
@@ -70,17 +68,6 @@ class Shared(TypedDict):
     """What every study's shared configuration has, besides its other knobs."""
 
     ipc: int
-
-
-class SettingRecord(TypedDict, total=False):
-    """A line of an older settings.jsonl; a newer one is a `Setting`."""
-
-    setting: Required[int]
-    role: Required[str]
-    trials: Required[list[str]]
-    condition: str
-    knobs: dict[str, Scalar] | None
-    dummy: float | None
 
 
 class Rung(TypedDict):
@@ -136,7 +123,6 @@ class Result(TypedDict, total=False):
     noisy_validation_accuracy: Numbers
     usable_information_nats: Numbers
     label_agreement_nats: float | None
-    decodable_information_nats: float | None
     critic_information_nats: float | None
     entropy_nats: float | None
     rungs: list[Rung] | None

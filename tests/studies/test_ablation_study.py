@@ -260,7 +260,7 @@ REFUSED = {
     "--cpus-per-trial 1000": "a trial requests 1000 CPUs, this machine has",
     "--seeds 0-299": "a study must have at most 20,000 trials",
     "--base random": "mim.base must be a method that matches real and synthetic images",
-    "--factor lr=0.1,1 --factor momentum=0,0.5 --factor temperature=0.1,1": "at most 8 components with the term, got 9",
+    "--factor base.lr=0.1,1 --factor base.momentum=0,0.5 --factor temperature=0.1,1": "at most 8 components with",
 }
 
 

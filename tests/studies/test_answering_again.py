@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from golden_answers import copied as copy_of_folder
+from answered import copied as copy_of_folder
 from PIL import Image
 
 from studies.answers.__main__ import main

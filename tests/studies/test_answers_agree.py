@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from golden_answers import FOLDERS, LONG, RESULTS, answer_of, copied, folder_of, numbers
+from answered import FOLDERS, LONG, RESULTS, answer_of, copied, folder_of, numbers
 
 from mim4dd.durable import finite
 from studies.engine.answer import Claim

@@ -1,11 +1,10 @@
-"""Arms, levels and settings: names, the cross of a plan, controls; old folders read as new ones are planned."""
+"""Arms, levels and settings: names, the cross of a plan, controls; what is read of a study's folder."""
 
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +34,7 @@ from studies.engine.arms import (
     with_controls,
 )
 from studies.engine.conditions import TRAINING_DATA, condition, training_data
-from studies.engine.configuring import shared_entries
 from studies.engine.folder import StudyFolder, read_settings
-from studies.engine.metadata import study_metadata
-from studies.engine.options import parse_options
-from studies.engine.plan import Plan
 from studies.engine.rows import Row, read_rows
 
 
@@ -148,86 +143,6 @@ def test_a_factor_and_a_setting_survive_json() -> None:
     assert Setting.read(json.loads(json.dumps(setting.json()))) == setting
 
 
-# What a command line planned before arms and levels were data, in the form of that time: (role, knobs) by setting.
-Old = tuple[str, dict[str, Any]]
-BASE: Old = ("base", {"method.weight": 0.0})
-EQUAL: Old = ("variant", dict(EQUAL_STRENGTH))
-# A suite has had a longer step beside this variant since.
-AS_THEN = ("--variant", "balance=gradnorm,weight=1")
-OF_A_SUITE: list[Old] = [("random", {}), BASE, ("default", {}), EQUAL]
-
-
-def old_form(plan: Plan, roles: list[Old]) -> list[dict[str, Any]]:
-    """The settings of a plan as they were written then."""
-    texts = {one.label: one.text for one in plan.conditions}
-    lines = []
-    for one in plan.settings:
-        role, knobs = roles[one.setting % len(roles)]
-        text = texts[one.levels.get(TRAINING_DATA, "clean")]
-        held = {"setting": one.setting, "role": role, "knobs": knobs, "dummy": one.dummy, "condition": text}
-        lines.append({**held, "trials": list(one.trials)})
-    return lines
-
-
-def planned(script: str, *words: str) -> tuple[Plan, dict[str, Any]]:
-    """A study's plan, and its study.json as it was then."""
-    study = import_module(f"studies.{script}").STUDY
-    options = parse_options("", study.script, study.flags, words)
-    components = study.configure(options)
-    configuration = replace(components, flat={**shared_entries(options), **components.flat})
-    plan = study.plan(options, configuration)
-    held = study_metadata(study, options, configuration, plan)
-    return plan, {key: value for key, value in held.items() if key != "factors"}
-
-
-@pytest.mark.parametrize(
-    ("script", "words", "roles"),
-    [
-        ("noisy_labels", [*AS_THEN], [*OF_A_SUITE, ("full", {})]),
-        (
-            "imbalance",
-            ["--quick", "--grid", *AS_THEN, "--method", "dc", "--method", "mim:base=dc,weight=8"],
-            [
-                *OF_A_SUITE,
-                ("dc", {"method": "dc"}),
-                ("dc + mim (weight=8)", {"method": "mim", "method.base": "dc", "method.weight": 8.0}),
-                ("full", {}),
-            ],
-        ),
-        (
-            "baselines",
-            ["--method", "random", "--method", "dc:batch_real=32", "--method", "mim:base=dc,batch_real=32,weight=8"],
-            [("random", {}), ("dc (batch_real=32)", {}), ("dc + mim (batch_real=32, weight=8)", {})],
-        ),
-        ("fidelity", ["--dataset", "mnist", "--method", "mtt:steps=20,lr=100"], [("mtt (steps=20, lr=100)", {})]),
-    ],
-)
-def test_an_old_folder_has_the_arms_that_its_command_plans(
-    script: str, words: list[str], roles: list[Old], tmp_path: Path
-) -> None:
-    plan, study = planned(script, *words)
-    write(tmp_path, study, old_form(plan, roles))
-    folder = StudyFolder.read(tmp_path)
-    assert tuple(folder.settings) == plan.settings
-    assert folder.factors == plan.factors
-
-
-def test_an_old_sensitivity_folder_has_the_arms_that_its_command_plans(tmp_path: Path) -> None:
-    plan, study = planned("sensitivity", "--quick", "--set", "weight=2", "--perturb", "symmetric:rate=0.4")
-    settings = [one for one in plan.settings if one.arm.role not in ("variant", "placebo")]
-    plan = replace(plan, settings=tuple(replace(one, setting=k) for k, one in enumerate(settings)))
-    keys = [axis.key for axis in plan.space]
-    designed = [one for one in plan.settings if one.arm.role == "design" and one.levels["training data"] == "clean"]
-    tried = [{key: one.arm.knobs[key] for key in keys} for one in designed]
-    shared = {key: study["configuration"][key] for key in keys}
-    old: list[Old] = [("full", {}), ("default", shared), BASE, ("random", {}), *(("design", knobs) for knobs in tried)]
-    write(tmp_path, study, old_form(plan, old))
-    folder = StudyFolder.read(tmp_path)
-    assert tuple(folder.settings) == plan.settings
-    assert (folder.factors, folder.space) == (plan.factors, plan.space)
-    assert folder.settings[5].arm.control == "dm"
-
-
 def write(out: Path, study: object, settings: list[Any] | None = None) -> None:
     (out / "study.json").write_text(json.dumps(study))
     (out / "settings.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in settings or []))
@@ -263,9 +178,8 @@ def test_what_is_no_study_is_one_line(study: object, message: str, tmp_path: Pat
 @pytest.mark.parametrize(
     "held",
     [
-        {"space": ["Axis(nix=1)"]},
-        {"space": ["print"]},
-        {"space": 3},
+        {"axes": [{"key": "x"}]},
+        {"axes": 3},
         {"conditions": [{"text": ""}]},
         {"factors": [{"name": "x", "levels": [], "curves": []}]},
         {"factors": 3},
@@ -297,18 +211,14 @@ def test_a_study_that_is_no_json_or_no_folder_is_one_line(tmp_path: Path) -> Non
     [
         3,
         {"setting": 0},
-        {"setting": 0, "role": "dm + mim (nix=1)", "trials": []},
-        {"setting": 0, "role": "nix", "trials": []},
-        {"setting": 0, "role": "dm (iterations=x)", "trials": []},
-        {"setting": 0, "role": "design", "knobs": 3, "trials": []},
+        {"setting": 0, "role": "dm", "trials": []},
         {"setting": 0, "arm": {"key": "dm"}, "trials": []},
-        {"setting": 0, "role": "dm", "condition": "symmetric:rate=0.4", "trials": []},
         {"setting": 0, "arm": None, "trials": []},
     ],
 )
 def test_a_line_that_is_no_setting_is_one_line(line: object, tmp_path: Path) -> None:
     write(tmp_path, STUDY, [line])
-    refused(lambda: read_settings(tmp_path, STUDY), r"settings.jsonl:1 is no setting")
+    refused(lambda: read_settings(tmp_path), r"settings.jsonl:1 is no setting")
 
 
 ROW: dict[str, Any] = {"trial": "a", "config": {}, "result": {"status": "ok"}, "report_only": {}, "measured": {}}
@@ -330,7 +240,7 @@ ROW: dict[str, Any] = {"trial": "a", "config": {}, "result": {"status": "ok"}, "
         {**ROW, "result": {"status": "ok", "validation_accuracy": "abc"}},
         {**ROW, "result": {"status": "ok", "failures": {"class_collapse": 3}}},
         {**ROW, "result": {"status": "ok", "perturbed": {"symmetric": {"rate": "x"}}}},
-        {**ROW, "result": {"status": "ok", "term_dominates": 1, "failed_by": ["term_dominates"]}},
+        {**ROW, "result": {"status": "ok", "failed_by": "term_idle"}},
         {**ROW, "measured": {"ended": "today"}},
         {**ROW, "config": {"seed": None}},
     ],
@@ -379,27 +289,7 @@ def test_a_row_reads_the_labels_that_its_study_selects_by() -> None:
     assert Row.read({**ROW, "result": {**result, "selection": "noisy"}}).validation_mean == pytest.approx(0.2)
 
 
-def test_an_old_row_has_the_gradient_ratio_of_its_finding() -> None:
-    def measures(**result: Any) -> dict[str, float]:
-        return Row.read({**ROW, "result": {"status": "ok", **result}}).measures
-
-    finding = {"state": "healthy", "value": 0.3, "threshold": 0.1, "evidence": "", "side": ""}
-    assert measures(failures={"term_idle": finding}) == {"gradient_ratio": 0.3}
-    former = {**finding, "side": "idle", "state": "failed"}
-    assert measures(failures={"term_dominates": former}, failed_by=["term_dominates"]) == {"gradient_ratio": 0.3}
-    newer = {"gradient_ratio": 0.4, "effective_weight": 8.0, "rejected_share": None}
-    assert measures(failures={"term_idle": finding}, measures=newer) == {"gradient_ratio": 0.4, "effective_weight": 8.0}
-    assert measures() == {}
-
-
-@pytest.mark.parametrize("name", ["label_agreement_nats", "decodable_information_nats"])
-def test_label_agreement_is_read_by_its_present_and_its_former_name(name: str) -> None:
-    result = {"status": "ok", name: -6.6, "entropy_nats": 2.3}
-    assert Row.read({**ROW, "result": result}).information == {"label_agreement": -6.6, "entropy": 2.3}
-    assert Row.read({**ROW, "result": {**result, name: None}}).information == {"entropy": 2.3}
-
-
-def test_usable_information_is_read_with_its_share_and_older_rows_have_none() -> None:
+def test_usable_information_is_read_with_its_share_and_a_row_may_have_none() -> None:
     recall = [[0.5, None, 0.7], [0.1, None, 0.2]]
     result = {"status": "ok", "usable_information_nats": [0.3, None], "validation_recall": recall}
     report = {"usable_information_nats": [0.6, -0.1], "test_recall": recall}
@@ -409,8 +299,8 @@ def test_usable_information_is_read_with_its_share_and_older_rows_have_none() ->
     # The second class has no image, so H(Y) is log 2.
     assert row.usable_share == pytest.approx((0.6 / math.log(2), -0.1 / math.log(2)))
     assert row.usable_validation_share == pytest.approx((0.3 / math.log(2), math.nan), nan_ok=True)
-    older = Row.read({**ROW, "result": {"status": "ok", "validation_recall": recall}})
-    assert (older.usable, older.usable_share, older.usable_validation, older.usable_validation_share) == ((),) * 4
+    none = Row.read({**ROW, "result": {"status": "ok", "validation_recall": recall}})
+    assert (none.usable, none.usable_share, none.usable_validation, none.usable_validation_share) == ((),) * 4
 
 
 def refused(read: Any, message: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from golden_answers import copied
+from answered import copied
 
 from mim4dd.errors import InputError
 from studies.answers.__main__ import main as answer
@@ -146,7 +146,7 @@ def test_a_study_that_goes_on_unpacks_its_rows(out: Path) -> None:
     assert (out / "rows.jsonl").read_bytes() == before
     assert not there.exists()
     assert not settings.exists()
-    assert read_settings(out, json.loads((out / "study.json").read_text()))
+    assert read_settings(out)
     there.write_bytes(b"of another time")
     Journal(out, json.loads((out / "study.json").read_text())).close()
     assert (out / "rows.jsonl").read_bytes() == before, "what is there wins"

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from golden_answers import copied
+from answered import copied
 from made_rows import made_folder, made_row
 from PIL import Image
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from golden_answers import answer_of, folder_of
+from answered import answer_of, folder_of
 from made_rows import made_folder, made_row
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing

@@ -112,7 +112,7 @@ def test_sets_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         np.savez(tmp_path / f"{name}.npz", images=images, labels=labels)
     assert main(SCORE, [str(tmp_path / "good.npz"), "--quick", "--offline", "--dry-run"]) == 0
     capsys.readouterr()
-    assert "small.npz" in refused(SCORE, [str(tmp_path / "small.npz"), "--quick"], capsys)
+    assert "small of 4x4; give --dataset" in refused(SCORE, [str(tmp_path / "small.npz"), "--quick"], capsys)
     assert "nan.npz" in refused(SCORE, [str(tmp_path / "nan.npz"), "--quick"], capsys)
     assert "standard" in refused(SCORE, [str(tmp_path / "good.npz"), "--quick", "--standard", "odd"], capsys)
 

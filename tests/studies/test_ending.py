@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from golden_answers import copied
+from answered import copied
 
 from studies.engine.ending import left_to_run
 from studies.engine.journal import Journal

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas
 import pytest
-from golden_answers import FOLDERS, LONG, answer_of, folder_of
+from answered import FOLDERS, LONG, answer_of, folder_of
 
 from studies.engine.answer import Answer, Cell, Claim, Figure, Quantity, Sentence, Table, percent, points
 from studies.engine.folder import StudyFolder

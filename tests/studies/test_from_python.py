@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from golden_answers import copied
+from answered import copied
 from PIL import Image
 from test_door import STUDIES, TINY
 

@@ -135,7 +135,7 @@ def test_settings_survive_the_disk(tmp_path: Path) -> None:
     ]
     journal.write_settings(settings)
     journal.close()
-    assert read_settings(tmp_path, {}) == settings
+    assert read_settings(tmp_path) == settings
 
 
 def test_what_the_reference_reaches_is_kept_in_study_json(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from golden_answers import FOLDERS, LONG, answer_of
+from answered import FOLDERS, LONG, answer_of
 
 from studies.answers.ledger import Ruling
 from studies.answers.parts.plain import compared, shares, standing, too_few

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from golden_answers import copied
+from answered import copied
 
 from mim4dd.errors import InputError
 from studies.report import main

@@ -184,7 +184,7 @@ def test_files_that_no_study_can_compare_are_refused(
     large = tmp_path / "large.npz"
     np.savez(large, images=np.zeros((10, 20, 20), np.float32), labels=np.arange(10))
     told = refusal(lambda: parse_options("", STUDY.script, STUDY.flags, [str(large), *SMALL]))
-    assert told.endswith("digits has images of 8x8, the sets of 20x20; give --dataset")
+    assert told.endswith("digits has images of 8x8, large of 20x20; give --dataset")
     run = tmp_path / "run" / "synthetic.safetensors"
     level, images = np.ones(1, np.float32), np.zeros((10, 1, 20, 20), np.float32)
     classes = tuple("abcdefghij")

@@ -191,7 +191,7 @@ def stopped_every(one: Trial, steps: int) -> tuple[Outcome, list[str]]:
             places.append(f"{len(seen[-1].rungs)} rungs, {seen[-1].progress}")
 
 
-BATCHED = {"batch": "4", "augment": "color_crop_cutout_flip_scale_rotate", "restart_momentum": "true"}
+BATCHED = {"batch": "4", "evaluation.augment": "color_crop_cutout_flip_scale_rotate", "restart_momentum": "true"}
 
 
 @pytest.mark.parametrize("knobs", [{}, BATCHED], ids=["one batch", "batches, augmented, momentum restarted"])

@@ -134,8 +134,8 @@ def _require_shape(arguments: argparse.Namespace, shape: tuple[int, ...], paths:
     ours = {path: Synthetic.load(path).config.get("dataset") for path in paths if path.suffix == ".safetensors"}
     origin = next((f" {dataset}, of which {_label(path)} is" for path, dataset in ours.items() if dataset), "")
     raise InputError(
-        f"{arguments.dataset} has images of {named.shape[1]}x{named.shape[2]}, the sets of {shape[1]}x{shape[2]}; give "
-        f"--dataset{origin}"
+        f"{arguments.dataset} has images of {named.shape[1]}x{named.shape[2]}, {_label(paths[0])} of "
+        f"{shape[1]}x{shape[2]}; give --dataset{origin}"
     )
 
 

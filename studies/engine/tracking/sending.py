@@ -130,7 +130,7 @@ def main(out: Path, experiment: str, parent: str) -> None:
 
     def view() -> View:
         study = read_study(out)
-        return View(address(), StudyFolder(out, study, read_settings(out, study)), experiment, parent)
+        return View(address(), StudyFolder(out, study, read_settings(out)), experiment, parent)
 
     sender = Sender(out, view, lambda text: channel.write({"say": text}))
 

@@ -57,7 +57,7 @@ class Tracker:
         Raises: InputError when MLflow does not accept them.
         """
         out, study = self.folder.path, self.folder.study
-        self.folder = StudyFolder(out, study, read_settings(out, study))
+        self.folder = StudyFolder(out, study, read_settings(out))
         try:
             view = open_view(self.uri, self.folder, live=True)
         except Exception as error:  # a client raises what its store, its HTTP library or its server does

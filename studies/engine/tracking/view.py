@@ -172,7 +172,7 @@ class View:
     def _setting(self, row: Row) -> Setting:
         """A trial's setting; for an unknown trial settings.jsonl is read again, because a search extends it."""
         if row.trial not in self.folder.planned:
-            self.folder = replace(self.folder, settings=read_settings(self.folder.path, self.folder.study))
+            self.folder = replace(self.folder, settings=read_settings(self.folder.path))
         return self.folder.planned.get(row.trial) or mlflow_fields.suggested(row, self.folder)
 
 

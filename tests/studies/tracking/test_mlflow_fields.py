@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -113,24 +111,3 @@ def test_points_are_the_same_when_made_again() -> None:
     assert mlflow_fields.points(read("a"), history) == mlflow_fields.points(read("a"), history)
     curve = [(p.step, p.value) for p in mlflow_fields.points(read("a"), history) if p.name.startswith("by_iteration")]
     assert curve == [(50, 0.7), (100, 0.8500000000000001)]
-
-
-def test_modes_of_before_bear_todays_names_and_the_rows_digest_stays() -> None:
-    def line(value: float, side: str) -> dict[str, Any]:
-        state = "failed" if side else "healthy"
-        finding = {"state": state, "value": value, "threshold": 0.1, "evidence": "a ratio", "side": side}
-        return row("a", failed_by=["term_dominates"] * bool(side), failures={"term_dominates": finding})
-
-    for value, side, failed in ((0.02, "idle", "term_idle"), (40.0, "dominant", "term_dominant"), (2.0, "", "none")):
-        held = line(value, side)
-        read = Row.read(held)
-        assert mlflow_fields.failed_by(read.failed_by) == failed
-        numbers = mlflow_fields.final(read)
-        assert numbers["failure/term_dominant"] == numbers["failure/term_idle"] == value
-        assert "failure/term_dominates" not in numbers
-        assert {mode: one["state"] for mode, one in read.failures.items()} == {
-            mode: "failed" if mode == failed else "healthy" for mode in ("term_dominant", "term_idle")
-        }
-        assert [one["threshold"] for one in read.failures.values()] == [10.0, 0.1]
-        assert held == line(value, side)
-        assert mlflow_fields.digest(read) == sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()[:16]

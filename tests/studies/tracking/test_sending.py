@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
 def sender(study: Study, uri: str, said: list[str]) -> Iterator[Sender]:
     """What the process does, in a thread of this one."""
     about = read_study(study.path)
-    folder = StudyFolder(study.path, about, read_settings(study.path, about))
+    folder = StudyFolder(study.path, about, read_settings(study.path))
     one = Sender(study.path, lambda: open_view(uri, folder, live=True), said.append)
     thread = threading.Thread(target=one.work)
     thread.start()

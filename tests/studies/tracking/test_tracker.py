@@ -76,7 +76,7 @@ def test_modes_that_only_paired_trials_show_are_tags_of_their_trials(study: Stud
     told = [run.data.tags["failed_by"] for run in runs(uri)[1]]
     assert told == ["no_gain", "below_random, no_gain, term_idle", "none"]
 
-    study.write("failures.json", json.dumps({"cccc": ["unstable", "memorised_noise"]}))  # an earlier name
+    study.write("failures.json", json.dumps({"cccc": ["unstable", "label_lost"]}))
     sync(study.path, uri)
     told = [run.data.tags["failed_by"] for run in runs(uri)[1]]
     assert told == ["none", "term_idle", "label_lost, unstable"]

@@ -68,7 +68,7 @@ def test_curves_are_those_that_the_methods_log() -> None:
     assert {"loss/dc", "loss/dsa", "loss/mtt", "loss/dm", "loss/mim", "gradient_norm/dc"} <= set(lines)
     assert not {"loss/random", "loss/full", "loss/herding"} & set(lines)
     lines = [chart["metricKey"] for chart in view("fidelity-mnist-term")["compareRunCharts"] if chart["type"] == "LINE"]
-    assert [name for name in lines if name.startswith("loss")] == ["loss/dm", "loss/dsa", "loss/mim"]
+    assert [name for name in lines if name.startswith("loss")] == ["loss/dm", "loss/dsa", "loss/dc", "loss/mim"]
 
 
 def test_places_on_curves_are_those_that_the_data_realised() -> None:
@@ -81,7 +81,7 @@ def test_places_on_curves_are_those_that_the_data_realised() -> None:
 
     clean = {"Method": "DM", "Training data": "clean", "Symmetric noise": "0", "Log10 exponential imbalance": "0"}
     assert at("clean") == clean
-    realised = {"train_counts": [5, 5], "perturbed": {"symmetric": {"rate": 0.39}}}
+    realised = {"train_counts": [5, 5], "clean_counts": [5, 5], "perturbed": {"symmetric": {"rate": 0.39}}}
     assert at("symmetric 0.4", **realised)["Symmetric noise"] == "0.39"
     assert at("symmetric 0.4")["Symmetric noise"] == "0.4"
     assert at("exponential 100")["Log10 exponential imbalance"] == "2"
@@ -103,7 +103,7 @@ def test_a_trial_is_described() -> None:
     folder = StudyFolder(Path("out"), {"command": "python studies/noisy_labels.py"})
     setting = Setting(0, BASE, {"training data": "symmetric 0.4"}, ("a",))
     failures = {"class_collapse": {"value": 2.0, "evidence": "2 classes are lost"}}
-    finished = Row.read(row("a", seed=3, failures=failures, train_counts=[5, 5], wrong_labels=0.4))
+    finished = Row.read(row("a", seed=3, failures=failures, train_counts=[5, 5], clean_counts=[5, 5], wrong_labels=0.4))
     text = describe.trial(finished, setting, folder, "class_collapse, no_gain")
     assert text.splitlines() == [
         "**DM**; digits, 1 image per class; training data: symmetric 0.4; 40.0% of the training labels wrong; seed 3.",
@@ -129,7 +129,9 @@ def test_the_description_of_a_study_opens_with_its_answer(study: Study) -> None:
 def test_every_run_has_its_data_set_once(study: Study, uri: str) -> None:
     about = json.loads((study.path / "study.json").read_text())
     conditions = [{**asdict(one), "perturbations": None} for one in (Condition(), NOISE)]
-    study.write("study.json", json.dumps(about | {"conditions": conditions, "data_digest": "e63841ece4fdcf20"}))
+    factor = training_data([Condition(), NOISE]).json()
+    about |= {"conditions": conditions, "factors": [factor], "data_digest": "e63841ece4fdcf20"}
+    study.write("study.json", json.dumps(about))
     noisy = row("bbbb")
     noisy["config"]["perturb"] = NOISE.text
     levels = [

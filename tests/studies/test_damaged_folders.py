@@ -31,7 +31,7 @@ COMMANDS = {"answers": answer, "status": status, "sync": lambda words: tracking(
 @pytest.fixture
 def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    return copied("fidelity-mnist-random-augmented", tmp_path / "out")
+    return copied("fidelity-fashion-dc", tmp_path / "out")
 
 
 def changed(name: str, **parts: Any) -> Callable[[Path], None]:

@@ -73,10 +73,10 @@ def distill(arguments: argparse.Namespace) -> int:
     origin |= {"perturb": text_of(perturbations), "realised": perturbed.realised}
     synthetic = replace(synthetic, config={**synthetic.config, **origin, **recipe, **_prefixed(source)})
     with storing(file):
+        synthetic.save(file)
         for pattern in ("synthetic.png", "validation*.json", "test*.json"):
             for earlier in arguments.out.glob(pattern):
                 earlier.unlink()
-        synthetic.save(file)
     print(f"{len(synthetic.labels)} images of {len(synthetic.classes)} classes in {file}")
     return 0
 

@@ -195,6 +195,8 @@ def test_default_severities_that_do_not_fit_few_classes_are_left_out_and_told_an
     assert [one.label for one in plan.conditions] == ["clean", "symmetric 0.2", "symmetric 0.4", "pairflip 0.4"]
     [note] = [note for note in plan.notes if "symmetric" in note]
     assert note.startswith("symmetric noise of 0.8 is left out: symmetric.rate must be at most 0.667 with 3 classes")
+    other = parse_options("", "noisy_labels.py", SuiteFlags, [*words, "--condition", "pairflip:rate=0.1"])
+    assert not STUDY.plan(replace(other, read=options.read), configuration_of(STUDY, other)).notes
     asked = parse_options("", "noisy_labels.py", SuiteFlags, [*words, "--kinds", "symmetric", "--severities", "0.8"])
     plan = STUDY.plan(replace(asked, read=options.read), configuration_of(STUDY, asked))
     assert [one.label for one in plan.conditions] == ["clean", "symmetric 0.8"], "refused by the data, as any condition"

@@ -18,7 +18,8 @@ from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.sizes import NAMED
 
-# Severities of kinds that do not fit the data, and why.
+# Kinds, each as KIND:KNOB, with their severities; and severities that do not fit the data, with why.
+Swept = list[tuple[str, tuple[float, ...]]]
 Unfit = tuple[tuple[tuple[str, float], str], ...]
 
 
@@ -44,8 +45,9 @@ def plan_stress(options: Options[SuiteFlags], configuration: Configuration, swee
     """
     flags = options.flags
     size = options.read or NAMED.get(str(configuration.flat["dataset"]))
-    unfit = _unfit(flags, sweep, size.classes) if size is not None else ()
-    conditions = _conditions(flags, sweep, options.classes_as or str(configuration.flat["dataset"]), unfit)
+    swept = _swept(flags, sweep, options.classes_as or str(configuration.flat["dataset"]))
+    unfit = _unfit(swept, size.classes) if size is not None and not flags.severities else ()
+    conditions = _conditions(flags, sweep, swept, unfit)
     factors = (training_data(conditions),)
     planned = _planned(options, flags, configuration)
     settings, trials = cross(planned, factors, options.seeds)
@@ -54,7 +56,9 @@ def plan_stress(options: Options[SuiteFlags], configuration: Configuration, swee
         for kind in skipped_kinds(options.classes_as or str(configuration.flat["dataset"]))
         if STAGES[sweep.stage].relabels and not flags.kinds and not flags.conditions and not flags.quick
     ]
-    notes += [f"{kind} noise of {exact(severity)} is left out: {why}" for (kind, severity), why in unfit]
+    notes += [
+        f"{kind.partition(':')[0]} noise of {exact(severity)} is left out: {why}" for (kind, severity), why in unfit
+    ]
     return Plan((), tuple(with_controls(settings)), trials, conditions, factors, tuple(notes))
 
 
@@ -108,12 +112,12 @@ def _check_variant(changed: Flat, names: Sequence[str]) -> None:
         raise InputError("--variant weight=0 is the base alone, which is compared with already")
 
 
-def _conditions(flags: SuiteFlags, sweep: Sweep, dataset: str, unfit: Unfit) -> tuple[Condition, ...]:
+def _conditions(flags: SuiteFlags, sweep: Sweep, swept: Swept, unfit: Unfit) -> tuple[Condition, ...]:
     """The clean control, each kind at each severity, the conditions of `--condition`, and the grid, each once."""
     conditions = [CLEAN]
     left_out = {one for one, _ in unfit}
-    for kind, severities in _swept(flags, sweep, dataset):
-        kept = [severity for severity in severities if (kind.partition(":")[0], severity) not in left_out]
+    for kind, severities in swept:
+        kept = [severity for severity in severities if (kind, severity) not in left_out]
         conditions += [condition(f"{kind}={exact(severity)}") for severity in kept]
     conditions += [one if isinstance(one, Condition) else condition(one) for one in flags.conditions]
     if flags.grid:
@@ -133,14 +137,13 @@ def _conditions(flags: SuiteFlags, sweep: Sweep, dataset: str, unfit: Unfit) -> 
     return unique
 
 
-def _unfit(flags: SuiteFlags, sweep: Sweep, classes: int) -> Unfit:
+def _unfit(swept: Swept, classes: int) -> Unfit:
     """The default severities at which so few classes cannot be told apart, and why; those asked for are refused."""
-    if flags.severities:
-        return ()
     found = []
-    for kind, severities in sweep.quick if flags.quick else sweep.kinds:
+    for kind, severities in swept:
+        name, _, knob = kind.partition(":")
         for severity in severities:
-            component = PERTURBATIONS.build(kind, {severity_knob(PERTURBATIONS.get(kind)): severity})
+            component = PERTURBATIONS.build(name, {knob: severity})
             if isinstance(component, SymmetricNoise):
                 try:
                     component.require_identifiable(classes)
@@ -149,7 +152,7 @@ def _unfit(flags: SuiteFlags, sweep: Sweep, classes: int) -> Unfit:
     return tuple(found)
 
 
-def _swept(flags: SuiteFlags, sweep: Sweep, dataset: str) -> list[tuple[str, tuple[float, ...]]]:
+def _swept(flags: SuiteFlags, sweep: Sweep, dataset: str) -> Swept:
     """The swept kinds as (kind:severity knob, severities), from the flags or the suite's defaults."""
     if flags.conditions and not flags.kinds and not flags.severities:
         return []

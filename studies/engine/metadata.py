@@ -34,6 +34,8 @@ def study_metadata(
         "conditions": [_without_parts(condition.json()) for condition in plan.conditions],
         "seeds": list(options.seeds),
         "configuration": configuration.flat,
+        # As text, for the hash: what is read are the axes.
+        "space": [str(axis) for axis in plan.space],
     }
     text = json.dumps([decides, [trial.hash for trial in plan.trials]], sort_keys=True)
     return {

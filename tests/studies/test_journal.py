@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from answered import RESULTS
 
 from mim4dd.errors import InputError
 from studies.ablation import STUDY
@@ -162,3 +165,13 @@ def test_other_images_under_the_same_name_are_refused(tmp_path: Path) -> None:
     Journal(tmp_path, {**IDENTITY, "data_digest": "a"}).close()
     with pytest.raises(InputError, match="other images under the name digits"):
         Journal(tmp_path, {**IDENTITY, "data_digest": "b"})
+
+
+@pytest.mark.parametrize("name", ["noise-digits", "updates-digits"])
+def test_a_command_finds_the_folder_of_its_study_again(name: str) -> None:
+    """By the hash in its name, over all that decides the trials: what study.json holds besides must not move it."""
+    held = json.loads((RESULTS / name / "study.json").read_text(encoding="utf-8"))
+    study = import_module(f"studies.{held['study']}").STUDY
+    options = parse_options("", study.script, study.flags, shlex.split(held["command"])[2:])
+    configuration = configuration_of(study, options)
+    assert study_metadata(study, options, configuration, study.plan(options, configuration))["hash"] == held["hash"]

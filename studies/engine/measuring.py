@@ -43,6 +43,7 @@ def training_data(task: DistillationTask, perturbed: Perturbed, method: Method) 
             elif step.get(key) is not None:
                 step[key] = [[round(value, 5) for value in row] for row in step[key]]
     return {
+        "classes": list(perturbed.data.classes),
         "train_counts": counts.tolist(),
         # By true class: label noise adds other classes' images to a small class, which hides that it is small.
         "clean_counts": np.bincount(perturbed.clean_labels, minlength=len(counts)).tolist(),

@@ -27,7 +27,7 @@ class TrainingData:
 
     counts: images of each label, [C]; true_counts: images of each true class, [C], None if unknown; wrong_labels: their
     fraction, None if unknown; perturbed: each perturbation's record, by name; tail: the policy for classes with too few
-    images, and these classes.
+    images, and these classes; classes: their names, by label, or none if unknown.
     """
 
     counts: tuple[int, ...]
@@ -35,6 +35,7 @@ class TrainingData:
     wrong_labels: float | None
     perturbed: Mapping[str, Mapping[str, Any]]
     tail: Mapping[str, Any]
+    classes: tuple[str, ...] = ()
 
     def realised(self, key: str) -> list[float]:
         """An entry of the perturbations' records, such as `rate`, of each perturbation that has it."""
@@ -256,6 +257,7 @@ def _data(result: Mapping[str, Any]) -> TrainingData | None:
         None if wrong is None else float(wrong),
         perturbed,
         result.get("tail") or {},
+        tuple(result.get("classes", ())),
     )
 
 

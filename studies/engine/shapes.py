@@ -126,6 +126,7 @@ class Result(TypedDict, total=False):
     critic_information_nats: float | None
     entropy_nats: float | None
     rungs: list[Rung] | None
+    classes: list[str]
     train_counts: list[int]
     clean_counts: list[int] | None
     wrong_labels: float | None

@@ -25,7 +25,7 @@ from studies.answers.dataset_bias.plan import examine
 from studies.answers.ledger import Ledger
 from studies.answers.results import Results
 from studies.dataset_bias import STUDY
-from studies.engine.answer import Answer
+from studies.engine.answer import Answer, Cell
 from studies.engine.command import main
 from studies.engine.folder import StudyFolder
 from studies.engine.metadata import configuration_of, study_metadata
@@ -279,6 +279,30 @@ def test_lost_trials_are_told_once_and_end_no_answer(cue: StudyFolder) -> None:
 
 def test_there_is_no_answer_without_rows(cue: StudyFolder) -> None:
     assert "There is no answer yet" in told_by(write_answer(replace(cue, rows={})))
+
+
+def test_a_class_is_told_by_its_name_in_the_data_and_by_its_label_where_no_row_has_one(plain: list[Path]) -> None:
+    folder = StudyFolder.read(plain[0])
+    names = [f"{word} class" for word in "first second third fourth fifth sixth seventh eighth ninth tenth".split()]
+
+    def named(classes: tuple[str, ...]) -> StudyFolder:
+        rows = {
+            trial: replace(row, data=replace(row.data, classes=classes)) if row.data else row
+            for trial, row in folder.rows.items()
+        }
+        return replace(folder, rows=rows)
+
+    def first_column(folder: StudyFolder) -> list[Cell]:
+        table = next(table for table in write_answer(folder).tables if table.name == "by_class")
+        return [row[0] for row in table.rows]
+
+    assert first_column(folder) == first_column(named(())) == list("0123456789")
+    answer = write_answer(named(tuple(names)))
+    assert first_column(named(tuple(names))) == names
+    gains = [claim for claim in answer.claims if claim.family == "gains of the term by class"]
+    assert [claim.what.partition(",")[0] for claim in gains] == [f"recall of class {name}" for name in names]
+    earlier = [claim for claim in write_answer(folder).claims if claim.family == "gains of the term by class"]
+    assert [claim.id for claim in gains] == [claim.id for claim in earlier]
 
 
 def test_data_as_they_are_tell_of_classes_and_of_their_kind(plain: list[Path]) -> None:

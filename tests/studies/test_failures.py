@@ -116,6 +116,7 @@ def test_noise_does_not_hide_a_tail() -> None:
     result = ran("random", perturb="exponential:factor=10+symmetric:rate=0.6").result
     assert result["clean_counts"][0] > 5 * result["clean_counts"][9]
     assert result["train_counts"] != result["clean_counts"]
+    assert result["classes"] == list("0123456789")
     assert "tail_collapse" in result["failures"]
     assert result["wrong_labels"] == pytest.approx(0.6, abs=0.01)
 

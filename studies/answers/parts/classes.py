@@ -46,7 +46,14 @@ class Helped:
 
     arm: str
     label: int
+    name: str
     ruling: Ruling
+
+
+def class_names(results: Results, classes: int) -> list[str]:
+    """The names of the classes by label, as the data set has them; the labels themselves where no row says them."""
+    data = results.any_data(results.reference)
+    return list(data.classes) if data and len(data.classes) == classes else [str(label) for label in range(classes)]
 
 
 def class_part(ledger: Ledger) -> Part:
@@ -123,7 +130,8 @@ def _worst(results: Results, arm: str) -> str | None:
     if not len(kept):
         return None
     worst = np.bincount(kept.argmin(axis=1), minlength=recalls.shape[1])
-    return f"class {int(worst.argmax())} ({worst.max()} of {plural(len(kept), 'set')})"
+    name = class_names(results, len(worst))[int(worst.argmax())]
+    return f"class {name} ({worst.max()} of {plural(len(kept), 'set')})"
 
 
 def _helped(ledger: Ledger) -> list[Helped]:
@@ -134,12 +142,12 @@ def _helped(ledger: Ledger) -> list[Helped]:
         own, base = (_recalls(results, key) if key else None for key in (arm.key, arm.control))
         if own is None or base is None:
             continue
-        for label in range(own.shape[1]):
-            what = f"recall of class {label}, {arm.name} less {results.arms[arm.control].name}"
+        for label, name in enumerate(class_names(results, own.shape[1])):
+            what = f"recall of class {name}, {arm.name} less {results.arms[arm.control].name}"
             terms = ((1.0, results.cell(arm.key)), (-1.0, results.cell(arm.control)))
             values = own[:, label] - base[:, label]
             contrasts.append(results.contrast(slug("class", str(label), arm.key), what, *terms, values=values))
-            asked.append((arm.key, label))
+            asked.append((arm.key, label, name))
     rulings = ledger.family("gains of the term by class", contrasts)
     return [Helped(*of, ruling) for of, ruling in zip(asked, rulings, strict=True)]
 
@@ -151,7 +159,7 @@ def _sentences(ledger: Ledger, helped: Sequence[Helped]) -> list[Sentence]:
         own = [one for one in helped if one.arm == arm]
         parts = []
         for decision, verb in ((Decision.GAIN, "helps"), (Decision.LOSS, "harms")):
-            found = [f"{one.label} ({one.ruling.points})" for one in own if one.ruling.decision is decision]
+            found = [f"{one.name} ({one.ruling.points})" for one in own if one.ruling.decision is decision]
             if found:
                 parts.append(f"{verb} class {listed(found)}")
         undecided = sum(one.ruling.decision is Decision.UNDECIDED for one in own)
@@ -172,8 +180,8 @@ def _table(ledger: Ledger, helped: Sequence[Helped]) -> Table:
     classes = max((found.shape[1] for found in recalls.values()), default=0)
     by_class = {(one.arm, one.label): one.ruling for one in helped}
     arms = list(dict.fromkeys(one.arm for one in helped))
-    for label in range(classes):
-        row: dict[str, Entry] = {"class": label}
+    for label, name in enumerate(class_names(results, classes)):
+        row: dict[str, Entry] = {"class": name}
         for arm, found in recalls.items():
             row[results.arms[arm].name] = Quantity.of(mean_interval(found[:, label]), "percent")
         row |= {f"gain of {results.arms[arm].name}": by_class[arm, label].starred for arm in arms}
@@ -190,15 +198,16 @@ def _table(ledger: Ledger, helped: Sequence[Helped]) -> Table:
 def _figure(ledger: Ledger, helped: Sequence[Helped]) -> Figure | None:
     """The gain of the term on each class, a row for each arm."""
     arms = list(dict.fromkeys(one.arm for one in helped))
-    labels = list(dict.fromkeys(one.label for one in helped))
+    labels = {one.label: one.name for one in helped}
     if not arms or len(labels) > LEGIBLE:
         return None
     by_class = {(one.arm, one.label): one.ruling for one in helped}
     cells: list[list[HeatCell]] = [[difference_cell(by_class[arm, label]) for label in labels] for arm in arms]
     names = [ledger.results.arms[arm].name for arm in arms]
     beside = INCHES_A_LETTER * max(map(len, names))
-    drawing, (axes,) = panels(1, 1, (max(PAGE, 0.98 * len(labels) + beside), 0.45 * len(arms) + 0.8))
-    heat_map(axes, cells, names, [f"class {label}" for label in labels], differences(cells))
+    drawing, (axes,) = panels(1, 1, (max(PAGE, 0.98 * len(labels) + beside), 0.45 * len(arms) + 1.0))
+    heat_map(axes, cells, names, list(labels.values()), differences(cells))
+    axes.set_xlabel("class")
     return Figure(
         "by_class",
         "Which classes the MI term helps",

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from studies.answers.ledger import Part
+from studies.answers.parts.classes import class_names
 from studies.answers.parts.drawing import (
+    INCHES_A_LETTER,
     PAGE,
     TITLE,
     bars,
@@ -209,8 +211,12 @@ def _class_figure(response: Response) -> Figure | None:
     if data is None or len(data.counts) > LARGEST_MATRIX:
         return None
     classes, arms = len(data.counts), [arm for arm in response.main if results.arms[arm].method != CEILING]
+    names = class_names(results, classes)
+    letters = max(map(len, names))
     size = (PAGE / 2, 0.17 * len(results.levels) + 0.55)
-    drawing, grid = panels(len(arms), min(2, len(arms)), size, sharex=True, sharey=True, extra=(0.0, 0.3))
+    drawing, grid = panels(
+        len(arms), min(2, len(arms)), size, sharex=True, sharey=True, extra=(0.0, 0.2 + INCHES_A_LETTER * letters)
+    )
     for axes, arm in zip(grid, arms, strict=True):
         shown = np.full((len(results.levels), classes), np.nan)
         for k, levels in enumerate(results.levels):
@@ -221,7 +227,7 @@ def _class_figure(response: Response) -> Figure | None:
         mesh = axes.imshow(shown, vmin=0, vmax=1, cmap=ACCURACY, aspect="auto", interpolation="nearest")
         axes.set_title(response.name(arm), loc="left", fontsize=TITLE)
         axes.set_yticks(range(len(results.levels)), [" · ".join(levels) for levels in results.levels])
-        axes.set_xticks(range(classes))
+        axes.set_xticks(range(classes), names, rotation=90 if letters > 2 else 0)
         axes.tick_params(length=0)
     for axes in grid[-2:]:
         axes.set_xlabel("class")
@@ -231,6 +237,6 @@ def _class_figure(response: Response) -> Figure | None:
         "recall",
         "Recall of each class",
         f"Mean test recall over {plural(len(results.seeds), 'set')} and their networks; rows are training data, "
-        "columns are classes by label (rare classes last, unless the order is random).",
+        "columns are classes in the order of their labels (rare classes last, unless the order is random).",
         drawing,
     )

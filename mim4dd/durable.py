@@ -53,15 +53,21 @@ def durably(path: Path, content: bytes) -> None:
 
 
 def try_writing(path: Path) -> None:
-    """Write a block beside a file as `durably` would, and remove it; the file itself is not touched.
+    """Write a block beside a file as `durably` would, and remove it and the folders it needed; the file is not touched.
 
     Raises: OSError when the file could not be written now.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    with _part_of(path) as part:
-        _fill(part, BLOCK)
-        part.unlink()
+    missing = [folder for folder in path.parents if not folder.exists()]
+    try:
+        with _part_of(path) as part:
+            _fill(part, BLOCK)
+            part.unlink()
+    finally:
+        for folder in missing:
+            with suppress(OSError):  # another process may have written there
+                folder.rmdir()
 
 
 @contextmanager

@@ -43,8 +43,10 @@ def test_file_that_cannot_be_finished_stays_as_it_was(
 
 
 def test_trying_to_write_leaves_nothing(tmp_path: Path) -> None:
-    try_writing(tmp_path / "new" / "file")
-    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "there").mkdir()
+    for name in ("new/file", "there/new/deeper/file", "there/file"):
+        try_writing(tmp_path / name)
+        assert list(tmp_path.rglob("*")) == [tmp_path / "there"]
 
 
 def test_what_could_not_be_written_is_known_before(tmp_path: Path) -> None:

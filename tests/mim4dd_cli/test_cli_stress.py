@@ -114,16 +114,30 @@ def test_a_set_with_a_planted_cue_is_scored_unbiased_aligned_and_in_conflict(tmp
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("distill", *FAST, "--ipc", "200", "--out", "{tmp}"), "ipc must be at most the images of the smallest class"),
-        (("distill", *FAST, "--perturb", "pairflip:rate=0.6", "--out", "{tmp}"), "allow_unidentifiable"),
-        (("distill", *FAST, "--perturb", "human:file=nix.npz", "--out", "{tmp}"), "nix.npz"),
         (
-            ("distill", *FAST, "--perturb", "exponential:factor=99", "--tail", "error", "--ipc", "9", "--out", "{tmp}"),
+            ("distill", *FAST, "--ipc", "200", "--out", "{tmp}/out"),
+            "ipc must be at most the images of the smallest class",
+        ),
+        (("distill", *FAST, "--perturb", "pairflip:rate=0.6", "--out", "{tmp}/out"), "allow_unidentifiable"),
+        (("distill", *FAST, "--perturb", "human:file=nix.npz", "--out", "{tmp}/out"), "nix.npz"),
+        (
+            (
+                "distill",
+                *FAST,
+                "--perturb",
+                "exponential:factor=99",
+                "--tail",
+                "error",
+                "--ipc",
+                "9",
+                "--out",
+                "{tmp}/out",
+            ),
             "ipc must be at most",
         ),
-        (("distill", *FAST, "--classes-as", "mnit", "--out", "{tmp}"), "did you mean 'mnist'"),
-        (("distill", *FAST, "--tail", "cut", "--out", "{tmp}"), "invalid choice"),
-        (("evaluate", "{tmp}", "--corrupt", "symmetric:rate=0.1"), "no synthetic set"),
+        (("distill", *FAST, "--classes-as", "mnit", "--out", "{tmp}/out"), "did you mean 'mnist'"),
+        (("distill", *FAST, "--tail", "cut", "--out", "{tmp}/out"), "invalid choice"),
+        (("evaluate", "{tmp}/out", "--corrupt", "symmetric:rate=0.1"), "no synthetic set"),
     ],
 )
 def test_bad_input_is_one_line(words: tuple[str, ...], message: str, tmp_path: Path) -> None:
@@ -132,6 +146,7 @@ def test_bad_input_is_one_line(words: tuple[str, ...], message: str, tmp_path: P
     assert ran.stderr.startswith("error: ")
     assert message in ran.stderr
     assert ran.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_label_noise_is_no_test_time_corruption(tmp_path: Path) -> None:

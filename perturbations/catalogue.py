@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mim4dd.errors import InputError
 from mim4dd.records import ImageData, Integers
-from mim4dd.registry import PLUGIN, Registry, component_fields, default_of, name_of, origin_of
+from mim4dd.registry import PLUGIN, Registry, flatten, name_of
 from mim4dd.resolving import component_of
 from perturbations.stages import ORDER, STAGES, Stage, stage_named
 
@@ -139,14 +139,10 @@ def text_of(perturbations: Sequence[Perturbation]) -> str:
 
 
 def _text(perturbation: Perturbation) -> str:
-    given = {item: getattr(perturbation, item.name) for item in component_fields(perturbation)}
-    values = {
-        item.name: value
-        for item, value in given.items()
-        if not item.metadata["knob"].tacit or value != default_of(item)
-    }
+    (_, name), *knobs = flatten(perturbation, "").items()
+    values = {key.removeprefix("."): value for key, value in knobs}
+    if PLUGIN in values:  # stands last
+        values[PLUGIN] = values.pop(PLUGIN)
     # repr of a float is the shortest text that gives the same float again.
     shown = [f"{knob}={value!r}" if isinstance(value, float) else f"{knob}={value}" for knob, value in values.items()]
-    if origin := origin_of(perturbation):
-        shown.append(f"{PLUGIN}={origin}")
-    return f"{name_of(perturbation)}:{','.join(shown)}"
+    return f"{name}:{','.join(shown)}"

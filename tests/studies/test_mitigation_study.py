@@ -198,6 +198,25 @@ def test_the_table_says_what_was_dropped(answer: Answer) -> None:
     assert str(row["right among dropped"]).startswith("25.0%")
 
 
+def test_a_sham_whose_trial_failed_has_its_own_number_of_pairs(answer: Answer) -> None:
+    def told(answer: Answer) -> tuple[list[object], str]:
+        table = next(one for one in answer.tables if one.name == "remedies")
+        place = table.columns.index("pairs")
+        return [row[place] for row in table.rows], table.note
+
+    whole, note = told(answer)
+    assert set(whole) == {5}
+    assert "Pairs:" not in note
+    held = folder("--quick")
+    sham = next(
+        one for one in held.settings if one.arm.key == "dm" and "share 0.4 sham" in " ".join(one.levels.values())
+    )
+    del held.rows[sham.trials[2]]
+    pairs, note = told(write_answer(held))
+    assert sorted(map(str, pairs)) == ["5"] * (len(whole) - 1) + ["5, 4, 5"]
+    assert note.endswith("leave them different numbers.")
+
+
 def test_without_any_trial_of_the_base_there_is_no_answer_yet() -> None:
     held = folder("--quick")
     held.rows.clear()

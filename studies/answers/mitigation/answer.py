@@ -10,7 +10,14 @@ import numpy as np
 from perturbations import STAGES, Dropped
 from studies.answers.ledger import Ledger, Part, Ruling
 from studies.answers.mitigation.cleanings import cleaning_of
-from studies.answers.mitigation.remedied import HELPS, remedied_part, remedies_needed, without_remedies
+from studies.answers.mitigation.remedied import (
+    HELPS,
+    pairs,
+    remedied_part,
+    remedies_needed,
+    told_pairs,
+    without_remedies,
+)
 from studies.answers.mitigation.times import Needed, beforehand_part
 from studies.answers.parts.matrix import matrices
 from studies.answers.parts.overview import losses, more_seeds, overview, unready
@@ -218,7 +225,7 @@ def _table(
                     "decision": gain.word,
                     "less as many at random": sham.starred if sham else None,
                     "less the oracle": oracle.starred if oracle else None,
-                    "pairs": gain.interval.n,
+                    "pairs": pairs(gain, sham, oracle),
                     "pairs that would decide": gain.needed or None,
                 }
             )
@@ -229,7 +236,7 @@ def _table(
         "Differences in balanced test accuracy, paired by seed, with pointwise 95% t intervals; a star marks a gain or "
         "a loss that is decided, Holm-corrected over its column, on clean data over all costs. Wrong labels found: the "
         "share of the wrong labels that were dropped; right among dropped: the share of the dropped images whose label "
-        "was right.",
+        f"was right.{told_pairs(rows)}",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from studies.answers.ledger import Ledger, Part, Ruling
@@ -209,6 +209,21 @@ def _figure(results: Results, found: Sequence[Remedied]) -> Figure:
     )
 
 
+PAIRS = " Pairs: of the three differences in their order, where failed trials leave them different numbers."
+
+
+def pairs(*rulings: Ruling | None) -> int | str:
+    """The number of pairs of the differences in a row of a table, or the numbers, `5, 4, 5`, where these differ."""
+    counts = [ruling.interval.n if ruling else None for ruling in rulings]
+    differ = len(set(counts) - {None}) > 1
+    return ", ".join("–" if n is None else str(n) for n in counts) if differ else counts[0] or 0
+
+
+def told_pairs(rows: Sequence[Mapping[str, Entry]]) -> str:
+    """What a table's note adds where pairs differ within a row."""
+    return PAIRS if any(isinstance(row["pairs"], str) for row in rows) else ""
+
+
 def _table(found: Sequence[Remedied]) -> Table:
     rows: list[dict[str, Entry]] = [
         {
@@ -219,7 +234,7 @@ def _table(found: Sequence[Remedied]) -> Table:
             "decision": one.gain.word,
             "less its sham": one.over_sham.starred if one.over_sham else None,
             "less the oracle": one.of_oracle.starred if one.of_oracle else None,
-            "pairs": one.gain.interval.n,
+            "pairs": pairs(one.gain, one.over_sham, one.of_oracle),
             "pairs that would decide": one.gain.needed or None,
         }
         for one in found
@@ -232,7 +247,7 @@ def _table(found: Sequence[Remedied]) -> Table:
         "or a loss that is decided. Each kind of difference is Holm-corrected over all conditions but clean data, and "
         "over clean data apart. The sham of a weight that falls is its mean all along, that of posterior weights the "
         "same weights at random among the images of a class, that of the positives most like the set as many drawn; "
-        "the oracle is the method without the remedy, on the data without their wrong labels.",
+        f"the oracle is the method without the remedy, on the data without their wrong labels.{told_pairs(rows)}",
     )
 
 

@@ -36,14 +36,15 @@ STATUSES = (
     "Argued: in words alone."
 )
 LIMITS = (
-    "Under noise or imbalance alone: the level that costs the base most, what it loses there against clean data, and "
-    "the change of the term's gain. A limit is the term's own where that change is a decided loss and what the base "
-    "loses is decided to be none; shared where the base loses and the change is negligible. Losses of the term in "
-    "comparisons of methods, near published accuracies, on other networks or of its gain there, and the time and the "
-    "memory that it adds are its own; what single settings of its knobs lose stands under their items. Of a "
-    "planted cue: the correlation at which the base amplifies it most, by its gap less that of random images, and "
-    "what the term adds to the gap. Each decision is that of its study: one of more conditions corrects for more of "
-    "them."
+    "Under noise or imbalance, not both: the level that costs the base most, what it loses there against clean data, "
+    "and the change of the term's gain. A limit is the term's own where that change is a decided loss and what the "
+    "base loses is decided to be none; shared where the base loses and the change is negligible. The term's own "
+    "without a base's loss to compare: what it loses in comparisons of methods, weaker strengths among them, near "
+    "published accuracies and on other networks; what its gain is smaller by on those; and the time and the memory "
+    "that it adds. Of a planted cue: the correlation at which the base amplifies it most, by its gap less that of "
+    "random images, and what the term adds to the gap; and each correlation at which the term widens the gap where it "
+    "is not decided that the base amplifies the cue. Each decision is that of its study: one of more conditions "
+    "corrects for more of them."
 )
 # A vector drawing of more than this is shown as pixels: some have thousands of points.
 LARGEST_SVG = 100_000

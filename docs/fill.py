@@ -181,7 +181,7 @@ def short(folder: str) -> str:
 
 
 # Data sets as a table names them, in its order.
-NAMED = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "npz:cifar10_20k": "CIFAR-10, 20,000 images"}
+NAMED = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "npz:cifar10_20k": "CIFAR-10, 20,000 images", "npz:cifar10_49k": "CIFAR-10"}
 SHORTER = (
     ("augmentation: color crop cutout flip scale rotate for each batch", "DSA's"),
     ("augmentation: crop scale rotate for each image", "DC's"),

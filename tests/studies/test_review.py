@@ -466,7 +466,7 @@ def test_two_folders_of_one_name_are_two_studies(tmp_path: Path) -> None:
 
 
 def test_a_data_set_that_is_asked_for_is_found_in_a_file_whose_classes_are_told_to_be_its(review: Review) -> None:
-    sources = [source(name) for name in ("fidelity-cifar10-short", "fidelity-mnist-term")]
+    sources = [source(name) for name in ("fidelity-cifar10-term", "fidelity-mnist-term")]
     why = Review.of(sources, {}).entries[0].why
     assert "no run of studies/fidelity.py here is on svhn or cifar100" in why
 

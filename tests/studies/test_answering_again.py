@@ -107,7 +107,7 @@ def test_without_the_trials_pictures_the_figures_that_are_there_stay_and_say_so(
 
 
 def test_what_an_earlier_answer_drew_and_this_one_does_not_is_removed(copy: Callable[..., Path]) -> None:
-    out = copy("fidelity-fashion-dc")
+    out = copy("fidelity-cifar10-term")
     stale = [out / "figures" / f"stale.{kind}" for kind in ("png", "svg")]
     stale += [out / "tables" / f"stale.{kind}" for kind in ("csv", "tex")]
     kept = out / "tables" / "mine.txt"
@@ -120,12 +120,12 @@ def test_what_an_earlier_answer_drew_and_this_one_does_not_is_removed(copy: Call
 def test_an_unfinished_folder_is_answered_and_says_what_it_lacks(
     copy: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = copy("fidelity-fashion-dc")
+    out = copy("fidelity-cifar10-term")
     lines = (out / "rows.jsonl").read_bytes().splitlines(keepends=True)
     (out / "rows.jsonl").write_bytes(b"".join(lines[:-1]) + lines[-1][:40])  # the last is being written
     assert main([str(out)]) == 0
-    assert capsys.readouterr().out.startswith("Not complete: 1 of 3 planned trials have no row.\n")
-    assert "**Not complete: 1 of 3 planned trials have no row.**" in (out / "answer.md").read_text()
+    assert capsys.readouterr().out.startswith("Not complete: 1 of 10 planned trials have no row.\n")
+    assert "**Not complete: 1 of 10 planned trials have no row.**" in (out / "answer.md").read_text()
 
 
 def damage(out: Path) -> None:
@@ -154,7 +154,7 @@ def rename(out: Path) -> None:
 def test_a_folder_that_cannot_be_answered_is_one_line_and_status_2(
     spoil: Callable[[Path], object], message: str, copy: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = copy("fidelity-fashion-dc")
+    out = copy("fidelity-cifar10-term")
     answer = (out / "answer.md").read_bytes()
     spoil(out)
     assert main([str(out)]) == 2

@@ -31,7 +31,7 @@ COMMANDS = {"answers": answer, "status": status, "sync": lambda words: tracking(
 @pytest.fixture
 def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    return copied("fidelity-fashion-dc", tmp_path / "out")
+    return copied("fidelity-cifar10-term", tmp_path / "out")
 
 
 def changed(name: str, **parts: Any) -> Callable[[Path], None]:
@@ -67,7 +67,7 @@ SPOILED: list[Callable[[Path], object]] = [
     changed("study.json", conditions=[{"label": "clean"}]),
     changed("study.json", axes=[{"key": "method.weight"}]),
     changed("settings.jsonl", trials=3),
-    changed("settings.jsonl", trials=["a", "b", "c", "d"]),
+    changed("settings.jsonl", trials=["a", "b", "c", "d", "e", "f"]),
     changed("rows.jsonl", result=None),
     changed("rows.jsonl", config=[]),
     changed("rows.jsonl", report_only={"test_accuracy": "abc"}),

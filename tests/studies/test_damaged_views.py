@@ -173,7 +173,7 @@ def test_what_stands_in_the_place_of_the_report_is_set_aside(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    copied("fidelity-fashion-dc", out)
+    copied("fidelity-cifar10-term", out)
     name = name.replace("arms", next((out / "tables").glob("*.csv")).stem)
     if (out / name).is_dir():
         shutil.rmtree(out / name)

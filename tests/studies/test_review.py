@@ -76,7 +76,7 @@ def test_a_status_is_what_the_claims_decide(review: Review) -> None:
     assert entry(review, "C5d").why == "no run of studies/baselines.py here claims `tuned/*`"
     assert entry(review, "S4").status == PARTLY
     assert "claims `importance/*`" in entry(review, "Q5").why, "each kind of claim that is asked for is looked for"
-    random = Review.of([source("fidelity-fashion-random")], {})
+    random = Review.of([source("fidelity-mnist-random-augmented")], {})
     published = next(iter(random.entries[0].found[0].statements))
     assert dict(published.counts) == {"undecided": 1}
     assert random.entries[0].status == PARTLY

@@ -17,7 +17,7 @@ the numbers are the claims of docs/results, and the glossary is that of the repo
     {{ lines("FOLDER") }}                           how many trials the folder has
     {{ sets("FOLDER") }}                            how many synthetic sets each of its cells has, in words up to twelve
     {{ short("FOLDER") }}                           its answer in short, as a quotation
-    {{ older() }}                                   folders of earlier results versions
+    {{ version() }}                                 the results version of every folder's rows
     {{ cells() }}                                   rows of the `fidelity-*` folders' tables
 
 A decision's words are those of `studies/engine/quoting.py`: a text that `says` or `every` passes has words of that one

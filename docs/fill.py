@@ -162,14 +162,15 @@ def sets(folder: str) -> str:
     return names[count - 1] if count <= len(names) else str(count)
 
 
-def older() -> str:
-    """The folders whose rows are of an earlier results version, with it."""
-    found = dict[str, list[str]]()
+def version() -> str:
+    """The results version of the rows of every folder.
+
+    Raises: ValueError for a folder of another version than today's.
+    """
     for path in sorted(RESULTS.glob("*/study.json")):
-        version = json.loads(path.read_text(encoding="utf-8"))["rules"]
-        if version != RESULTS_VERSION:
-            found.setdefault(version, []).append(f"`{path.parent.name}`")
-    return "; ".join(f"of version {version}: {', '.join(names)}" for version, names in sorted(found.items()))
+        if (found := json.loads(path.read_text(encoding="utf-8"))["rules"]) != RESULTS_VERSION:
+            raise ValueError(f"{path.parent.name} is of results version {found}, not {RESULTS_VERSION}")
+    return RESULTS_VERSION
 
 
 def short(folder: str) -> str:
@@ -181,7 +182,7 @@ def short(folder: str) -> str:
 
 
 # Data sets as a table names them, in its order.
-NAMED = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "npz:cifar10_20k": "CIFAR-10, 20,000 images", "npz:cifar10_49k": "CIFAR-10"}
+NAMED = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "npz:cifar10_49k": "CIFAR-10"}
 SHORTER = (
     ("augmentation: color crop cutout flip scale rotate for each batch", "DSA's"),
     ("augmentation: crop scale rotate for each image", "DC's"),
@@ -283,7 +284,7 @@ def filled(source: Path) -> str:
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
     environment.filters |= FILTERS
     text = source.read_text(encoding="utf-8")
-    own = {"lines": lines, "sets": sets, "short": short, "cells": cells, "older": older, "glossary": GLOSSARY}
+    own = {"lines": lines, "sets": sets, "short": short, "cells": cells, "version": version, "glossary": GLOSSARY}
     return wrapped(environment.from_string(text).render(**own, **FUNCTIONS))
 
 

@@ -17,7 +17,7 @@ from studies.engine.answer import Answer, Quantity, Table
 from studies.engine.folder import StudyFolder
 from studies.engine.glossary import GLOSSARY
 from studies.engine.shapes import AnswerRecord
-from studies.engine.tables import LONG, csv_text, latex, numeric, shown
+from studies.engine.tables import LONG, csv_text, latex, numeric, of_markdown, shown
 from studies.engine.views import cleared
 from studies.engine.wording import images, plural
 
@@ -209,7 +209,7 @@ def markdown(answer: Answer, folder: StudyFolder) -> str:
 
 
 def _rows(table: Table) -> str:
-    lines = [table.columns, ["---"] * len(table.columns), *([shown(cell) for cell in row] for row in table.rows)]
+    lines = [list(map(of_markdown, row)) for row in (table.columns, ["---"] * len(table.columns), *table.rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

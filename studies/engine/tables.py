@@ -31,6 +31,11 @@ def shown(cell: Cell) -> str:
     return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
 
 
+def of_markdown(cell: Cell) -> str:
+    """A cell as text in a table of Markdown, whose columns a bar in it would part."""
+    return shown(cell).replace("|", "\\|")
+
+
 def numeric(table: Table, column: int) -> bool:
     """Whether a column holds numbers, to be set flush right."""
     return all(isinstance(row[column], int | float | Quantity | None) for row in table.rows)

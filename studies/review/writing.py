@@ -11,6 +11,7 @@ from pathlib import Path
 
 from studies.engine.glossary import GLOSSARY
 from studies.engine.report import template_text
+from studies.engine.tables import of_markdown
 from studies.engine.wording import images
 from studies.review.gathering import Entry, Found, Source, gathered, spelt
 from studies.review.limitations import Limit, limits
@@ -188,10 +189,12 @@ def markdown(review: Review, folder: Path) -> str:
         "| item | what is asked | status | why |",
         "|---|---|---|---|",
     ]
-    lines += [f"| {e.item.id} | {_cell(e.item.asked)} | {e.status} | {_cell(e.why)} |" for e in review.entries]
+    lines += [
+        f"| {e.item.id} | {of_markdown(e.item.asked)} | {e.status} | {of_markdown(e.why)} |" for e in review.entries
+    ]
     lines += ["", "## Limits, and whose they are", "", LIMITS, ""]
     lines += ["| run | what | what the base loses | what the term adds | whose | claim |", "|---|---|---|---|---|---|"]
-    lines += [f"| {one.source.name} | {' | '.join(map(_cell, one.row))} |" for one in review.limits]
+    lines += [f"| {one.source.name} | {' | '.join(map(of_markdown, one.row))} |" for one in review.limits]
     for entry in review.entries:
         lines += ["", f"## {entry.item.id}: {entry.item.asked}", "", f"Status: {entry.status} ({entry.why})."]
         for one in entry.answer:
@@ -222,7 +225,3 @@ def markdown(review: Review, folder: Path) -> str:
 
 def _from(folder: Path, file: Path) -> str:
     return Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")

@@ -23,6 +23,7 @@ from studies.answers.dataset_bias.answer import VERBS, write_answer
 from studies.answers.dataset_bias.kinds import apart
 from studies.answers.dataset_bias.plan import examine
 from studies.answers.ledger import Ledger
+from studies.answers.parts.classes import below_axis
 from studies.answers.results import Results
 from studies.dataset_bias import STUDY
 from studies.engine.answer import Answer, Cell
@@ -31,6 +32,7 @@ from studies.engine.folder import StudyFolder
 from studies.engine.metadata import configuration_of, study_metadata
 from studies.engine.options import Options, parse_options
 from studies.engine.plan import Plan
+from studies.engine.report import markdown
 from studies.engine.rows import Row
 from studies.engine.trial import Trial
 
@@ -283,7 +285,7 @@ def test_there_is_no_answer_without_rows(cue: StudyFolder) -> None:
 
 def test_a_class_is_told_by_its_name_in_the_data_and_by_its_label_where_no_row_has_one(plain: list[Path]) -> None:
     folder = StudyFolder.read(plain[0])
-    names = [f"{word} class" for word in "first second third fourth fifth sixth seventh eighth ninth tenth".split()]
+    names = [f"{word} | class" for word in "first second third fourth fifth sixth seventh eighth ninth tenth".split()]
 
     def named(classes: tuple[str, ...]) -> StudyFolder:
         rows = {
@@ -299,10 +301,15 @@ def test_a_class_is_told_by_its_name_in_the_data_and_by_its_label_where_no_row_h
     assert first_column(folder) == first_column(named(())) == list("0123456789")
     answer = write_answer(named(tuple(names)))
     assert first_column(named(tuple(names))) == names
+    assert "\n| first \\| class | " in markdown(answer, named(tuple(names)))
     gains = [claim for claim in answer.claims if claim.family == "gains of the term by class"]
     assert [claim.what.partition(",")[0] for claim in gains] == [f"recall of class {name}" for name in names]
     earlier = [claim for claim in write_answer(folder).claims if claim.family == "gains of the term by class"]
     assert [claim.id for claim in gains] == [claim.id for claim in earlier]
+
+
+def test_names_below_an_axis_leave_room_for_what_is_above_it() -> None:
+    assert below_axis(["Shirt", "x" * 24, "x" * 25]) == ["Shirt", "x" * 24, "x" * 23 + "…"]
 
 
 def test_data_as_they_are_tell_of_classes_and_of_their_kind(plain: list[Path]) -> None:

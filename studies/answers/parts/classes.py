@@ -36,6 +36,7 @@ PHRASES = {
         Decision.UNDECIDED: "undecided for",
     },
 }
+LONGEST = 24  # letters of a name below an axis
 # More classes than these leave no room for the numbers of a map.
 LEGIBLE = 20
 
@@ -54,6 +55,11 @@ def class_names(results: Results, classes: int) -> list[str]:
     """The names of the classes by label, as the data set has them; the labels themselves where no row says them."""
     data = results.any_data(results.reference)
     return list(data.classes) if data and len(data.classes) == classes else [str(label) for label in range(classes)]
+
+
+def below_axis(names: Sequence[str]) -> list[str]:
+    """Names of classes as ticks; what is longer than LONGEST is cut."""
+    return [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
 
 
 def class_part(ledger: Ledger) -> Part:
@@ -205,8 +211,10 @@ def _figure(ledger: Ledger, helped: Sequence[Helped]) -> Figure | None:
     cells: list[list[HeatCell]] = [[difference_cell(by_class[arm, label]) for label in labels] for arm in arms]
     names = [ledger.results.arms[arm].name for arm in arms]
     beside = INCHES_A_LETTER * max(map(len, names))
-    drawing, (axes,) = panels(1, 1, (max(PAGE, 0.98 * len(labels) + beside), 0.45 * len(arms) + 1.0))
-    heat_map(axes, cells, names, list(labels.values()), differences(cells))
+    ticks = below_axis(list(labels.values()))
+    below = 0.6 * INCHES_A_LETTER * max(map(len, ticks))
+    drawing, (axes,) = panels(1, 1, (max(PAGE, 0.98 * len(labels) + beside), 0.45 * len(arms) + 0.7 + below))
+    heat_map(axes, cells, names, ticks, differences(cells))
     axes.set_xlabel("class")
     return Figure(
         "by_class",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from studies.answers.ledger import Part
-from studies.answers.parts.classes import class_names
+from studies.answers.parts.classes import below_axis, class_names
 from studies.answers.parts.drawing import (
     INCHES_A_LETTER,
     PAGE,
@@ -211,7 +211,7 @@ def _class_figure(response: Response) -> Figure | None:
     if data is None or len(data.counts) > LARGEST_MATRIX:
         return None
     classes, arms = len(data.counts), [arm for arm in response.main if results.arms[arm].method != CEILING]
-    names = class_names(results, classes)
+    names = below_axis(class_names(results, classes))
     letters = max(map(len, names))
     size = (PAGE / 2, 0.17 * len(results.levels) + 0.55)
     drawing, grid = panels(

@@ -17,7 +17,7 @@ FOLDERS = sorted(path.parent.name for path in RESULTS.glob("*/study.json"))
 # A folder of each kind of study and of each form of answer stays among the fast tests; all are met by the slow ones.
 QUICK = {
     *("noise-fashion", "imbalance-fashion", "sensitivity-digits", "updates-digits", "mtt-rate-mnist"),
-    *("fidelity-mnist-term", "fidelity-fashion-mim"),
+    *("fidelity-mnist-term", "fidelity-fashion-term"),
 }
 LONG = set(FOLDERS) - QUICK
 

@@ -110,7 +110,7 @@ MAY_IMPORT = {
     "studies/review": [
         *("mim4dd.errors", "studies.review"),
         *(f"studies.engine.{name}" for name in ("folder", "glossary", "quoting", "reading", "report", "shapes")),
-        *(f"studies.engine.{name}" for name in ("units", "wording")),
+        *(f"studies.engine.{name}" for name in ("tables", "units", "wording")),
     ],
     "studies/engine": ["mim4dd", *COMMANDS, "perturbations", "cluster", "studies.engine"],
     "studies/engine/statistics": ["mim4dd.seeding", "studies.engine.statistics"],

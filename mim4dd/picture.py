@@ -45,23 +45,25 @@ def grid_png(synthetic: Labelled) -> bytes:
     # A diverged set has non-finite pixels: they are black.
     pixels = (np.nan_to_num(synthetic.pixels).clip(0, 1) * 255).round().astype(np.uint8)
     members = [np.flatnonzero(synthetic.labels == c)[:COLUMNS] for c in range(len(synthetic.classes))]
-    most = max(map(len, members))
-    across = COLUMNS if most == 1 else 1
-    tall = height * scale + MARGIN + (LINE if most == 1 else 0)
-    wide = max(width * scale + MARGIN, text) if most == 1 else text + most * (width * scale + MARGIN)
+    most, step = max(map(len, members)), width * scale + MARGIN
+    # A tile is a class: its name above its only image, or beside its images.
+    if most == 1:
+        across, tall, wide = COLUMNS, LINE + height * scale + MARGIN, max(step, text)
+        name_at, image_at = (0, 1), (0, LINE)
+    else:
+        across, tall, wide = 1, height * scale + MARGIN, text + most * step
+        name_at, image_at = (0, tall // 3), (text, MARGIN)
     columns, lines = min(across, len(members)), math.ceil(len(members) / across)
     canvas = Image.new("RGB", (columns * wide + MARGIN, lines * tall + MARGIN), "white")
     draw = ImageDraw.Draw(canvas)
     for c, rows in enumerate(members):
         left, top = MARGIN + c % across * wide, c // across * tall
-        named = (left, top + 1) if most == 1 else (left, top + tall // 3)
-        draw.text(named, synthetic.classes[c], fill="black", font=font)
+        draw.text((left + name_at[0], top + name_at[1]), synthetic.classes[c], fill="black", font=font)
         for k, row in enumerate(rows):
             image = np.moveaxis(pixels[row], 0, 2)
             picture = Image.fromarray(image[..., 0] if channels == 1 else image)
             picture = picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
-            corner = (left, top + LINE) if most == 1 else (left + text + k * (width * scale + MARGIN), top + MARGIN)
-            canvas.paste(picture, corner)
+            canvas.paste(picture, (left + image_at[0] + k * step, top + image_at[1]))
     buffer = io.BytesIO()
     canvas.save(buffer, "PNG")
     return buffer.getvalue()

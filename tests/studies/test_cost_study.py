@@ -19,6 +19,7 @@ from mim4dd.information import train_reference
 from mim4dd.networks import ConvNet
 from studies.answers.cost.cells import BUDGET, FACTOR
 from studies.cost import STUDY
+from studies.engine.answer import Quantity
 from studies.engine.costing import cost_trial
 from studies.engine.durations import trial_seconds
 from studies.engine.folder import StudyFolder
@@ -343,3 +344,17 @@ def test_nothing_to_measure_is_refused() -> None:
 def test_a_spec_that_fixes_what_an_axis_varies_is_not_on_it() -> None:
     _, plan = planned("--part", "growth", "--method", "mim:base=dm,weight=1,embedding=64")
     assert not any(level.curve == "embedding" for level in plan.factors[0].levels)
+
+
+def test_the_figure_of_stages_prints_the_tables_time_and_no_stage_that_took_none() -> None:
+    """MTT at the paper's width: evaluating was not measured, and a mean of seconds is not their geometric mean."""
+    results = STUDY.answer(StudyFolder.read(Path(__file__).parents[2] / "docs" / "results" / "cost-mtt"))
+    [figure] = [one for one in results.figures if one.name == "stages"]
+    [table] = [one for one in results.tables if one.name == "stages"]
+    assert figure.drawing is not None
+    printed = [text.get_text() for axes in figure.drawing.axes for text in axes.texts]
+    wholes = [row[table.columns.index("a set in all")] for row in table.rows]
+    assert len(wholes) == 6
+    assert all(isinstance(one, Quantity) for one in wholes)
+    assert printed == [" ".join(Quantity(one.mean, unit=one.unit).printed) for one in wholes]  # type: ignore[union-attr]
+    assert [text.get_text() for text in figure.drawing.legends[0].get_texts()] == ["preparing", "distilling"]

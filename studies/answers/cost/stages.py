@@ -159,17 +159,19 @@ def stage_figure(ledger: Ledger, levels: list[str]) -> Figure | None:
     if not arms:
         return None
     drawing, grid = panels(len(levels), 1, (PAGE, 0.24 * len(arms) + 0.75))
+    taken = set[str]()
     for axes, level in zip(grid, levels, strict=True):
         shown = [arm for arm in arms if _finished(results, Cell(arm, (level,)))]
         for y, arm in enumerate(shown):
             found, left = stages(results, arm, level), 0.0
-            whole = float(np.nanmean(found.total))
             for stage in STAGES:
                 width = found.share(stage)
+                taken |= {stage} if width > 0 else set()
                 colour, hatch = LOOKS[stage]
                 axes.barh(y, 100 * width, left=100 * left, color=colour, hatch=hatch, edgecolor="white", height=0.72)
                 left += width
-            text = " ".join(Quantity(math.log(whole), unit="log seconds").printed) if whole > 0 else ""
+            whole = logged(found.total, "log seconds")
+            text = " ".join(Quantity(whole.mean, unit=whole.unit).printed) if whole.n else ""
             axes.text(101, y, text, va="center", fontsize=8)
         axes.set_yticks(range(len(shown)), [results.arms[arm].name for arm in shown])
         axes.set_ylim(len(shown) - 0.4, -0.6)
@@ -177,18 +179,18 @@ def stage_figure(ledger: Ledger, levels: list[str]) -> Figure | None:
         axes.set_title(level, fontsize=9, loc="left")
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
-    grid[-1].set_xlabel("share of a set's seconds, %; right: the seconds")
-    _legend(drawing)
+    grid[-1].set_xlabel("share of a set's time, %; right: the time")
+    _legend(drawing, [stage for stage in STAGES if stage in taken])
     return Figure(
         "stages",
         "Where the seconds of a synthetic set go",
-        "Share of each stage in the time of one set under its protocol (means over repeats), and that time at the "
-        "right. What is prepared (MTT's experts, a coreset's network) serves every set of a data set and is counted "
-        "whole here.",
+        "Share of each stage in the time of one set under its protocol (means over repeats), and at the right that "
+        "time (the geometric mean, as in the table). What is prepared (MTT's experts, a coreset's network) serves "
+        "every set of a data set and is counted whole here.",
         drawing,
     )
 
 
-def _legend(drawing: Drawing) -> None:
-    handles = [Patch(facecolor=LOOKS[s][0], hatch=LOOKS[s][1], edgecolor="white", label=s) for s in STAGES]
+def _legend(drawing: Drawing, taken: list[str]) -> None:
+    handles = [Patch(facecolor=LOOKS[s][0], hatch=LOOKS[s][1], edgecolor="white", label=s) for s in taken]
     drawing.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8.5)

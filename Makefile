@@ -79,7 +79,7 @@ design: .venv/installed ## which default design decides most a second: docs/resu
 faults: .venv/installed ## every fault against a running study, as a table (about 15 minutes)
 	$(BIN)/python tests/faults/matrix.py $(ARGS)
 
-hostile: .venv/installed ## every hostile input of docs/reliability.md, tried, and the fuzz, as a table (about ten minutes)
+hostile: .venv/installed ## the hostile inputs of docs/reliability.md, tried, and the fuzz, as a table (about ten minutes)
 	$(BIN)/python tests/hostile/hostile_table.py $(ARGS)
 
 clean: ## what the commands above made, results included

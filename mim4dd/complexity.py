@@ -71,11 +71,17 @@ def iteration_operations(method: Method, network: Network, shape: Shape, classes
     work = work_of(method, classes, ipc, layers=layers)
     operations = _of_work(work, layers)
     if work.sums:
-        operations = replace(operations, matching=work.sums * math.prod(network.block_shapes(shape)[-1]))
+        operations = replace(operations, matching=work.sums * _last_block(network, shape, classes))
     if isinstance(method, Mim) and method.weight:
         blocks = [math.prod(block) for block in network.block_shapes(shape)]
         operations = _with_term(operations, method, blocks, classes, ipc, work.updates)
     return operations
+
+
+def _last_block(network: Network, shape: Shape, classes: int) -> int:
+    """Numbers in the last block's output; a network whose last block may be its class scores says so itself."""
+    told = getattr(network, "last_block", None)
+    return math.prod(network.block_shapes(shape)[-1]) if told is None else int(told(shape, classes))
 
 
 def _with_term(

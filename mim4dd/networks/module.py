@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -75,6 +76,10 @@ class ModuleNetwork(ABC):
                 f"{list(self.blocks) or 'none'}"
             )
         return few
+
+    def last_block(self, shape: Shape, classes: int) -> int:
+        """Numbers in the last block's output: the class scores where no other is named."""
+        return math.prod(self._fitted(shape, classes).probe.block_shapes[-1])
 
     def largest_map(self, shape: Shape) -> int:
         """Numbers in an image's largest output of a submodule; what is computed outside submodules is not seen."""

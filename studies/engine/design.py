@@ -95,7 +95,10 @@ def _latin(space: Space, count: int, seed: int) -> list[tuple[Flat, float | None
             f"--design latin takes {', '.join(map(str, LATIN))} settings, got {count}; --design qmc takes any number"
         )
     if len(space) > p + 1:
-        raise InputError(f"--design latin with {count} settings takes at most {p + 1} knobs, got {len(space)}")
+        more = next((f"--settings {other}" for other in LATIN if len(space) <= math.isqrt(other) + 1), "--design qmc")
+        raise InputError(
+            f"--design latin with {count} settings takes at most {p + 1} knobs, got {len(space)}; {more} takes as many"
+        )
     columns = min(len(space) + 1, p + 1)
     sampler = qmc.LatinHypercube(columns, strength=2, rng=generator("design", seed))
     units = min((sampler.random(count) for _ in range(DRAWS)), key=qmc.discrepancy)

@@ -377,6 +377,17 @@ def test_a_module_is_counted_by_its_passes(factory: Callable[..., nn.Module], bl
     assert told(method, network, (1, 8, 8), 2) == pytest.approx(found, rel=0.02 if base == "dm" else 0, abs=0)
 
 
+def test_dm_sums_the_class_scores_where_no_block_is_named() -> None:
+    network, method = from_module(two_convolutions), method_of("dm", None)
+    counted(method, network, (1, 8, 8), 2)
+    assert told(method, network, (1, 8, 8), 2) == counted(method, network, (1, 8, 8), 2)
+    of_scores, of_maps = (
+        iteration_operations(method, one, (1, 8, 8), CLASSES, 2).matching
+        for one in (network, from_module(two_convolutions, blocks="3"))
+    )
+    assert of_scores / CLASSES == of_maps / (8 * 64) > 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bare:
     """A network of somebody's own that tells no more than `Network` asks for."""

@@ -13,6 +13,8 @@ from mim4dd.errors import InputError
 from mim4dd.methods import METHODS
 from mim4dd.networks import NETWORKS
 from studies.architectures import STUDY as ARCHITECTURES
+from studies.baselines import STUDY as BASELINES
+from studies.cost import STUDY as COST
 from studies.dataset_bias import STUDY as BIAS
 from studies.engine.command import main
 from studies.engine.data_checks import require_networks
@@ -129,6 +131,20 @@ def test_a_network_without_blocks_may_judge_and_one_with_other_scores_may_not(
     assert "of mine" in told
     own = ["--quick", "--import", f"{plugin}.py", "--set", f"network={plugin}"]
     assert "must name `blocks`" in refused(NOISE, own, capsys), "the term's heads follow the blocks"
+    for study, methods in ((BASELINES, ("dm", "dc", "random")), (COST, ("dm",))):
+        without_term = [word for method in methods for word in ("--method", method)]
+        assert main(study, [*own, *without_term, "--offline", "--dry-run"]) == 0, "its class scores are the only block"
+
+
+def test_a_network_without_blocks_may_judge_a_set(plugin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez("set.npz", images=np.zeros((10, 8, 8), np.float32), labels=np.arange(10))
+    words = ["set.npz", "--quick", "--import", f"{plugin}.py", "--offline", "--dry-run"]
+    for named in (["--network", plugin], ["--set", f"network={plugin}"]):
+        assert main(SCORE, [*words, *named]) == 0
+        assert plugin in capsys.readouterr().out
+    assert "must give 10 class scores, got 3" in refused(
+        SCORE, [*words[:-2], "--network", f"{plugin}:scores=3"], capsys
+    )
 
 
 @pytest.mark.parametrize("fault", ["none", "features", "torch"])

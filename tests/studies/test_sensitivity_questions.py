@@ -266,7 +266,7 @@ def test_a_range_of_the_weight_searches_it_without_balance() -> None:
         (["--range", "strength=1:2", "--set", "weight=3"], "does not go with --set weight"),
         (["--range", "strength=2:1"], "--range strength must have low < high"),
         (["--design", "latin", "--settings", "8"], "takes 4, 9, 25, 49 settings, got 8"),
-        (["--range", "critic=nce,infonce"], "takes at most 4 knobs, got 5"),
+        (["--range", "critic=nce,infonce"], "takes at most 4 knobs, got 5; --settings 25 takes as many"),
     ],
 )
 def test_what_no_design_can_be_is_refused_in_one_line(words: list[str], message: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mim4dd.configuration import Configuration
 from mim4dd.errors import InputError
-from mim4dd.networks import NETWORKS
+from mim4dd.networks import NETWORKS, Network
 from mim4dd.records import Splits, Synthetic
-from mim4dd.registry import Flat, component_fields, name_of, unflatten
+from mim4dd.registry import Flat, component_fields, name_of, origin_of, unflatten
 from mim4dd.resolving import component_of
 from mim4dd.train import RECIPES, Recipe
 from perturbations import parse_corruptions, pixel_corruptions
@@ -37,7 +37,7 @@ def plan_score(options: Options[ScoreFlags], configuration: Configuration) -> Pl
     flags, flat = options.flags, configuration.flat
     usual = unflatten(RECIPES, flat, "evaluation")
     own = Judge(unflatten(NETWORKS, flat, "network"), usual)
-    own.network.block_shapes(flags.shape)
+    _require_images(own.network, flags.shape)
     notes: list[str] = []
     judges = [*_networks(flags, options.protocol, own, notes), *_recipes(flags, own)]
     corruptions = _corruptions(flags)
@@ -92,7 +92,7 @@ def _networks(flags: ScoreFlags, protocol: str, own: Judge, notes: list[str]) ->
     for text in texts:
         judge = judge_of(_enlarging(text, flags.shape), own.recipe)
         try:
-            judge.network.block_shapes(flags.shape)
+            _require_images(judge.network, flags.shape)
         except InputError as error:
             if named not in (None, (EVERY,)):
                 raise
@@ -101,6 +101,14 @@ def _networks(flags: ScoreFlags, protocol: str, own: Judge, notes: list[str]) ->
         if judge.network != own.network:
             judges.append(judge)
     return judges
+
+
+def _require_images(network: Network, shape: tuple[int, int, int]) -> None:
+    """Raises: InputError for images that a network cannot take. A judge of a user's may have no blocks."""
+    if origin_of(network):
+        network.largest_map(shape)
+    else:
+        network.block_shapes(shape)
 
 
 def _enlarging(text: str, shape: tuple[int, int, int]) -> str:

@@ -173,6 +173,24 @@ def test_in_short_it_says_what_the_term_does_where_that_can_be_decided(sets: int
     assert told in short[-1]
 
 
+def test_methods_with_the_term_on_one_base_are_compared_with_each_other(tmp_path: Path) -> None:
+    term, falling = "mim:base=dc", "mim:base=dc,last_weight=0"
+    words = [word for method in ("dc", term, falling, "mim:base=dm") for word in ("--method", method)]
+    plan = planned("--dataset", "mnist", *words, "--seeds", "0-4")
+    levels = {"dc": 0.917, term: 0.89, falling: 0.91, "mim:base=dm": 0.88}
+    rows = {}
+    for setting in plan.settings:
+        for k, trial in enumerate(setting.trials):
+            config = next(one.config for one in plan.trials if one.hash == trial)
+            rows[trial] = made_row(trial, config, [levels[setting.arm.key] + 0.001 * (k % 2)] * 2)
+    answer = write_answer(made_folder(tmp_path, plan.settings, rows, range(5), dataset="mnist"))
+    [claim] = [one for one in answer.claims if one.id.startswith("difference/")]
+    assert claim.id == f"difference/{falling}/{term}"
+    assert claim.estimate == pytest.approx(0.02)
+    assert "less DC + MIM4DD (default) is +2.0 points" in str(answer.sentences[-1])
+    assert [table.name for table in answer.tables] == ["fidelity", "between"]
+
+
 def test_a_part_of_a_published_data_set_is_told_by_its_images(tmp_path: Path) -> None:
     labels = np.arange(20) % 10
     np.savez(tmp_path / "mine.npz", train_images=np.zeros((20, 28, 28), np.uint8), train_labels=labels)

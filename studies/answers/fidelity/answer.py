@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 
 import numpy as np
@@ -11,6 +12,7 @@ from mim4dd.registry import Scalar, flatten
 from studies.answers.fidelity.plain import plain
 from studies.answers.fidelity.published import Published, published
 from studies.answers.ledger import Ledger, Part, Ruling
+from studies.answers.parts.contrasts import contrast_table
 from studies.answers.parts.drawing import PAGE, bars, dodged, legend, panels, percent_axis, percents, styles
 from studies.answers.parts.overview import ENDED, more_seeds, unready
 from studies.answers.results import Contrast, Results, slug
@@ -35,7 +37,8 @@ FROM_PUBLISHED = {
 class PublishedComparison:
     """Each base less its published accuracy, and each method with the MI term less its base, judged.
 
-    published: by arm; gaps: the rulings of ours less published, by arm; gains: those of the term, by arm.
+    published: by arm; gaps: the rulings of ours less published, by arm; gains: those of the term, by arm; between: of
+    methods with the term on one base, each less those before it.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -44,6 +47,11 @@ class PublishedComparison:
         self.published = {arm: entry for arm in arms if (entry := self._published(arm)) is not None}
         gains = [self.results.gain(arm.key) for arm in arms.values() if arm.control]
         self.gains = self._by_arm(ledger.family("gains over the base", gains))
+        termed = [arm for arm in arms.values() if arm.control]
+        pairs = [(a, b) for a, b in itertools.combinations(termed, 2) if a.control == b.control]
+        self.between = ledger.family(
+            "between methods with the term on one base", [self.results.against(b.key, a.key) for a, b in pairs]
+        )
         gaps = [self._gap(arm, entry) for arm, entry in self.published.items()]
         self.gaps = dict(zip(self.published, ledger.family("less the published number", gaps), strict=True))
 
@@ -74,12 +82,31 @@ def write_answer(folder: StudyFolder) -> Answer:
     means = {f"{ledger.results.arms[arm].name}/test_accuracy": _mean(comparison, arm).mean for arm in arms}
     return ledger.compose(
         Part([_sentence(comparison, arm) for arm in arms], [_table(comparison)], [_curves(ledger.results)]),
+        _between(comparison),
         Part(
             notes=[*_notes(comparison), more_seeds(ledger)],
             summary=means,
             plain=plain(ledger, comparison.gaps, comparison.gains),
         ),
     )
+
+
+def _between(comparison: PublishedComparison) -> Part:
+    """The methods with the term on one base, each less those before it: a weaker term, or one that falls, for one."""
+    if not comparison.between:
+        return Part()
+    arms = comparison.results.arms
+    sentences = [
+        Sentence(
+            f"{arms[a.arm].name} less {arms[b.arm].name} is {ruling.points} over "
+            f"{plural(ruling.interval.n, 'pair')} ({ruling.word}).",
+            (ruling.claim,),
+        )
+        for ruling in comparison.between
+        for (_, a), (_, b) in [ruling.contrast.terms]
+    ]
+    title, columns = "Methods with the MI term on one base", ("method", "less", "difference")
+    return Part(sentences, [contrast_table(comparison.ledger, "between", title, columns, comparison.between)])
 
 
 def _mean(comparison: PublishedComparison, arm: str) -> Interval:

@@ -243,6 +243,7 @@ def test_rows_of_the_fidelity_table(fill: ModuleType) -> None:
     }
     assert decided == {
         ("fidelity-mnist-random", "published/random"): "loss",
+        ("fidelity-cifar10-dsa", "published/dsa:batch_real=32,iterations=100"): "loss",
         ("fidelity-cifar10-term", "published/dm:batch_real=32,iterations=300"): "negligible",
         ("fidelity-mnist-term", "published/dm:batch_real=32,iterations=500"): "negligible",
         ("fidelity-mnist-term", "published/dsa:batch_real=32,iterations=200"): "negligible",

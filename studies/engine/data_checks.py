@@ -13,7 +13,7 @@ from mim4dd.networks import NETWORKS, Network
 from mim4dd.records import ImageData, Splits
 from mim4dd.registry import Flat, origin_of, unflatten
 from studies.engine.conditions import Condition
-from studies.engine.judging import JUDGES, judges_of, spec_of
+from studies.engine.judging import JUDGES, judges_of, refusing
 from studies.engine.options import Options
 from studies.engine.problems import COST
 from studies.engine.sizes import Size
@@ -138,8 +138,8 @@ def _of_networks(config: Flat) -> tuple[object, ...]:
 
 
 def _require_network(network: Network, splits: Splits, *, blocks: bool) -> None:
-    name, shape = spec_of(network, identity=False), splits.train.shape
-    try:
+    shape = splits.train.shape
+    with refusing(network):
         if blocks or not origin_of(network):
             network.block_shapes(shape)
         if origin_of(network):  # ours give as many scores as there are classes
@@ -147,10 +147,3 @@ def _require_network(network: Network, splits: Splits, *, blocks: bool) -> None:
 
             draws = [torch.Generator().manual_seed(0)]
             network.initial(shape, len(splits.classes), draws, torch.device("cpu"))
-    except InputError as error:
-        raise InputError(f"{name} cannot be used with these data: {error}") from error
-    except Exception as error:
-        if not origin_of(network):
-            raise
-        reason = " ".join(str(error).split()) or "no message"
-        raise InputError(f"{name} cannot be used with these data: {type(error).__name__}: {reason}") from error

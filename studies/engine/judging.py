@@ -10,11 +10,12 @@ has the highest accuracy on at most 1,000 validation images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mim4dd.errors import exact
+from mim4dd.errors import InputError, exact
 from mim4dd.networks import NETWORKS, Network
 from mim4dd.networks.precision import multiplying
 from mim4dd.registry import PLUGIN, component_fields, default_of, name_of, origin_of, unflatten
@@ -256,3 +257,18 @@ def _corruption(text: str) -> Any:
     from perturbations import parse_chain
 
     return parse_chain([text])
+
+
+@contextmanager
+def refusing(network: Network) -> Iterator[None]:
+    """Raises: InputError, with the network's name, for what it refuses, and for what a user's raises."""
+    name = spec_of(network, identity=False)
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{name} cannot be used with these data: {error}") from error
+    except Exception as error:
+        if not origin_of(network):
+            raise
+        reason = " ".join(str(error).split()) or "no message"
+        raise InputError(f"{name} cannot be used with these data: {type(error).__name__}: {reason}") from error

@@ -145,6 +145,8 @@ def test_a_network_without_blocks_may_judge_a_set(plugin: str, capsys: pytest.Ca
     assert "must give 10 class scores, got 3" in refused(
         SCORE, [*words[:-2], "--network", f"{plugin}:scores=3"], capsys
     )
+    told = refused(SCORE, [*words[:-2], "--network", f"{plugin}:scores=1"], capsys)
+    assert "cannot be used with these data: ZeroDivisionError: of mine" in told
 
 
 @pytest.mark.parametrize("fault", ["none", "features", "torch"])

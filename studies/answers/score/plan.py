@@ -14,7 +14,7 @@ from studies.answers.comparing.plan import CAPPED, arm_of, require_read
 from studies.answers.score.flags import EVERY, NONE, ScoreFlags
 from studies.engine.arms import CEILING, FLOOR, Arm, Factor, Level, Planned, cross
 from studies.engine.configuring import shared_entries
-from studies.engine.judging import BY, CORRUPTIONS, JUDGES, SEPARATOR, Judge, judge_of, spec_of
+from studies.engine.judging import BY, CORRUPTIONS, JUDGES, SEPARATOR, Judge, judge_of, refusing, spec_of
 from studies.engine.options import Options
 from studies.engine.plan import Plan
 from studies.engine.scoring import SET
@@ -105,10 +105,11 @@ def _networks(flags: ScoreFlags, protocol: str, own: Judge, notes: list[str]) ->
 
 def _require_images(network: Network, shape: tuple[int, int, int]) -> None:
     """Raises: InputError for images that a network cannot take. A judge of a user's may have no blocks."""
-    if origin_of(network):
-        network.largest_map(shape)
-    else:
-        network.block_shapes(shape)
+    with refusing(network):
+        if origin_of(network):
+            network.largest_map(shape)
+        else:
+            network.block_shapes(shape)
 
 
 def _enlarging(text: str, shape: tuple[int, int, int]) -> str:

@@ -18,6 +18,8 @@ from studies.cost import STUDY as COST
 from studies.dataset_bias import STUDY as BIAS
 from studies.engine.command import main
 from studies.engine.data_checks import require_networks
+from studies.engine.metadata import configuration_of
+from studies.engine.options import parse_options
 from studies.engine.study import Study
 from studies.noisy_labels import STUDY as NOISE
 from studies.score import STUDY as SCORE
@@ -147,6 +149,23 @@ def test_a_network_without_blocks_may_judge_a_set(plugin: str, capsys: pytest.Ca
     )
     told = refused(SCORE, [*words[:-2], "--network", f"{plugin}:scores=1"], capsys)
     assert "cannot be used with these data: ZeroDivisionError: of mine" in told
+
+
+def test_a_network_that_is_set_brings_knobs_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "set.npz", images=np.zeros((10, 8, 8), np.float32), labels=np.arange(10))
+    knobs = ["--quick", "--set", "network=vit", "--set", "network.heads=2"]
+    for study, words in (
+        (BASELINES, ["--method", "dc", "--method", "random"]),
+        (SCORE, [str(tmp_path / "set.npz")]),
+        (NOISE, ["--method", "dc"]),
+    ):
+        assert main(study, [*words, *knobs, "--offline", "--dry-run"]) == 0
+        capsys.readouterr()
+        assert "must be a multiple of vit.heads" in refused(study, [*words, *knobs[:-1], "network.heads=3"], capsys)
+    options = parse_options("", BASELINES.script, BASELINES.flags, ["--method", "dc", *knobs])
+    assert {
+        one.config["network.heads"] for one in BASELINES.plan(options, configuration_of(BASELINES, options)).trials
+    } == {2}
 
 
 @pytest.mark.parametrize("fault", ["none", "features", "torch"])

@@ -110,9 +110,8 @@ def arm_of(options: Options[Any], text: str, extra: Extra | None = None, cap: Ex
     base = {key: text for key, text in in_spec.items() if key in ("base", "method.base")}
     defaults = configured(options, {"method": name}, base).flat
     method_knobs = {_method_knob(key, defaults): text for key, text in in_spec.items()}
-    flat = configured(options, {"method": name}, method_knobs).flat
-    assigned = dict(extra(flat)) if extra else {}
-    assigned |= {knob: text for key, text in options.assigned.items() if (knob := set_knob(key, flat))}
+    flat, shared = _set_knobs(options, name, method_knobs)
+    assigned = (dict(extra(flat)) if extra else {}) | shared
     assigned |= (dict(cap(flat)) if cap else {}) | method_knobs
     config = {**shared_entries(options), **configured(options, {"method": name}, assigned).flat}
     named = [*(["method.base"] if name == TERM else []), *method_knobs]
@@ -155,9 +154,24 @@ def _method_knob(key: str, config: Flat) -> str:
 
 def shared_configuration(options: Options[Any]) -> Configuration:
     """The configuration that the methods of a comparison share: data set, network and recipe."""
-    defaults = configured(options, {"method": "random"}, {})
-    shared = {name: text for key, text in options.assigned.items() if (name := set_knob(key, defaults.flat))}
-    return configured(options, {"method": "random"}, shared)
+    return configured(options, {"method": "random"}, _set_knobs(options, "random", {})[1])
+
+
+def _set_knobs(options: Options[Any], method: str, own: Mapping[str, str]) -> tuple[Flat, dict[str, str]]:
+    """A method's configuration with its own knobs alone, and what `--set` gives it.
+
+    A component that `--set` chooses brings knobs of its own: `network=vit`, then `network.heads=2`.
+    Raises: as `set_knob`, and KnobError.
+    """
+    alone = flat = configured(options, {"method": method}, own).flat
+    found: dict[str, str] = {}
+    for _ in options.assigned:
+        more = {knob: text for key, text in options.assigned.items() if (knob := set_knob(key, flat))}
+        if more == found:
+            break
+        found = more
+        flat = configured(options, {"method": method}, {**found, **own}).flat
+    return alone, found
 
 
 def set_knob(key: str, config: Flat, part: str = "") -> str | None:

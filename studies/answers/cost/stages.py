@@ -166,7 +166,8 @@ def stage_figure(ledger: Ledger, levels: list[str]) -> Figure | None:
             found, left = stages(results, arm, level), 0.0
             for stage in STAGES:
                 width = found.share(stage)
-                taken |= {stage} if width > 0 else set()
+                if width > 0:
+                    taken.add(stage)
                 colour, hatch = LOOKS[stage]
                 axes.barh(y, 100 * width, left=100 * left, color=colour, hatch=hatch, edgecolor="white", height=0.72)
                 left += width

@@ -118,7 +118,7 @@ def _enlarging(text: str, shape: tuple[int, int, int]) -> str:
     if not any(item.name == "upsample" for item in component_fields(component)) or "upsample" in text:
         return text
     try:
-        component.block_shapes(shape)
+        _require_images(component, shape)
     except InputError:
         return _with(text, "upsample=true")
     return text
